@@ -1,0 +1,64 @@
+//! What a family of Erlang/OTP or Elixir nodes wants beyond other families.
+
+use crate::Span;
+use serde::{Deserialize, Serialize};
+
+/// The distribution port that every BEAM node listens on (one address per node, so one port is enough).
+pub const DISTRIBUTION_PORT: u16 = 9100;
+
+/// How the nodes are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeamNames {
+    /// `game@game-1.game.shop.lace.internal`.
+    #[default]
+    Dns,
+    /// `game@10.192.0.7`.
+    Address,
+}
+
+/// Settings of a BEAM family (`beam = { ... }` in the manifest).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Beam {
+    /// The part of the node name before the `@`; the service's name where empty.
+    pub name: Option<String>,
+    /// How nodes are named.
+    pub names: BeamNames,
+    /// The distributed application (kernel `distributed`), if any.
+    pub failover: Option<String>,
+    /// How many nodes may take it over.
+    pub backups: u32,
+    /// The master takes the application over again when it is back.
+    pub takeover: bool,
+    /// kernel `distributed` timeout in milliseconds.
+    pub failover_timeout: Span,
+    /// kernel `net_ticktime`, seconds, equal on all nodes.
+    pub net_ticktime: u32,
+    /// kernel `sync_nodes_timeout`.
+    pub sync_timeout: Span,
+    /// Nodes join by connecting to the first one.
+    pub join: bool,
+    /// Applications that must run before a node counts as ready.
+    pub applications: Vec<String>,
+    /// Replace literal 127.0.0.1 in vm.args and sys.config by the node's address.
+    pub replace_loopback: bool,
+}
+
+impl Default for Beam {
+    fn default() -> Self {
+        Self {
+            name: None,
+            names: BeamNames::Dns,
+            failover: None,
+            backups: 1,
+            takeover: true,
+            failover_timeout: Span(2000),
+            net_ticktime: 8,
+            sync_timeout: Span(5000),
+            join: true,
+            applications: Vec::new(),
+            replace_loopback: false,
+        }
+    }
+}

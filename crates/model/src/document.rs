@@ -1,0 +1,154 @@
+//! Documents and topics: what a host is told.
+
+use crate::job::Job;
+use crate::revision::{Opening, RevisionSpec};
+use crate::target::Want;
+use crate::{AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, TaskId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// The key of an entry in a host's document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryId {
+    /// A node.
+    Node(NodeId),
+    /// A job.
+    Job(JobId),
+    /// A task.
+    Task(TaskId),
+}
+
+/// One entry: the newer generation wins, an older one is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its key.
+    pub id: EntryId,
+    /// Which statement about it is the newer.
+    pub generation: Generation,
+    /// What it says.
+    pub body: EntryBody,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryBody {
+    /// A node that shall be there.
+    Node(Box<NodeEntry>),
+    /// A job that shall run.
+    Job(Box<Job>),
+    /// A verb that shall be done once.
+    Task(Task),
+}
+
+/// A node in a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeEntry {
+    /// Its id.
+    pub id: NodeId,
+    /// Its place.
+    pub path: NodePath,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its revision's number.
+    pub revision: u64,
+    /// What it runs.
+    pub spec: RevisionSpec,
+    /// What shall become of it.
+    pub want: Want,
+    /// Values that templates may use: members by index with name and address, `first`, `all`.
+    pub members: Vec<Peer>,
+}
+
+/// A node of the same family, as commands and templates see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Index.
+    pub index: u32,
+    /// Stable DNS name.
+    pub name: String,
+    /// Address.
+    pub address: Ipv4Addr,
+}
+
+/// A verb on a node, done once; the agent journals it and reports until acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// The node.
+    pub node: NodeId,
+    /// What.
+    pub verb: Verb,
+    /// Not started after this moment.
+    pub deadline: Millis,
+}
+
+/// The closed list of verbs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Verb {
+    /// Restart the process in place.
+    Restart,
+    /// Send a signal to the process.
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum TaskOutcome {
+    /// Done.
+    Done,
+    /// Not done, and why.
+    Failed {
+        /// Why.
+        cause: String,
+    },
+    /// The agent stopped in between: it may have been done.
+    Unknown,
+}
+
+/// One node in a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Member {
+    /// Its id.
+    pub node: NodeId,
+    /// Its place.
+    pub path: NodePath,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its process is up: it has its name.
+    pub up: bool,
+    /// It is ready: it gets traffic.
+    pub ready: bool,
+    /// Its openings.
+    #[serde(default)]
+    pub openings: Vec<Opening>,
+}
+
+/// What every host that carries an application knows about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// The application.
+    pub app: AppName,
+    /// Which statement is the newer.
+    pub generation: Generation,
+    /// Its nodes (and running jobs, which have no name).
+    pub members: Vec<Member>,
+    /// Ports for SRV records by family: name of the port and its number.
+    #[serde(default)]
+    pub ports: BTreeMap<FamilyPath, BTreeMap<String, u16>>,
+}
+
+impl Topic {
+    /// Digest of the content, the generation aside.
+    pub fn content(&self) -> Digest {
+        Digest::of_value(&(&self.app, &self.members, self.ports.iter().collect::<Vec<_>>()))
+    }
+}

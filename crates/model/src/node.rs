@@ -1,0 +1,91 @@
+//! What hosts report about nodes.
+
+use crate::{Generation, HostId, Millis, NodeId, NodePath};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// Where a node stands on its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodePhase {
+    /// Release and files are being fetched and laid out.
+    Preparing,
+    /// Namespaces and process are being made.
+    Starting,
+    /// The process was executed.
+    Running,
+    /// The process ended; the next start waits.
+    Backoff,
+    /// It is being stopped.
+    Stopping,
+    /// Its process is stopped by wish, the node is kept.
+    Stopped,
+    /// It could not be made; `detail` says why. Tried again with backoff.
+    Failed,
+    /// Nothing of it is left on the host.
+    Gone,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit status, if it ended by itself.
+    pub code: Option<i32>,
+    /// Signal, if one ended it.
+    pub signal: Option<i32>,
+    /// Killed by the memory limit.
+    pub oom: bool,
+    /// When.
+    pub at: Millis,
+    /// Last lines of output (at most 20, each at most 500 characters).
+    pub last_lines: Vec<String>,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.oom, self.code, self.signal) {
+            (true, ..) => f.write_str("killed: memory limit"),
+            (_, Some(code), _) => write!(f, "exit status {code}"),
+            (_, _, Some(signal)) => write!(f, "killed by signal {signal}"),
+            _ => f.write_str("ended"),
+        }
+    }
+}
+
+/// One node as its host sees it; stored under its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its id.
+    pub id: NodeId,
+    /// Its place.
+    pub path: NodePath,
+    /// Its revision.
+    pub revision: u64,
+    /// Its host.
+    pub host: HostId,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The generation of the document entry that the host acted on.
+    pub generation: Generation,
+    /// Where it stands.
+    pub phase: NodePhase,
+    /// Ready: running, and its check (if any), applications and cluster are as wanted.
+    pub ready: bool,
+    /// Since when phase and readiness are as they are.
+    pub since: Millis,
+    /// When the process last started.
+    pub started_at: Option<Millis>,
+    /// Restarts of the process since the node was made.
+    pub restarts: u32,
+    /// The last end of the process.
+    pub exit: Option<Exit>,
+    /// What it waits for, or what went wrong.
+    pub detail: Option<String>,
+}
+
+impl NodeStatus {
+    /// Does its process run?
+    pub fn is_up(&self) -> bool {
+        self.phase == NodePhase::Running
+    }
+}

@@ -1,0 +1,170 @@
+//! Reasons: every "no" and every "not yet" is a value.
+
+use crate::{FamilyPath, HostId, NodeId, NodePath, Span};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why something is refused, delayed or done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Reason {
+    /// There is no host at all.
+    NoHosts,
+    /// A host was looked at and cannot take the node.
+    HostRejected {
+        /// Which.
+        host: HostId,
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: HostRejection,
+    },
+    /// Waiting for a node to be gone before another takes its place.
+    WaitsForNode {
+        /// The node in the way.
+        node: NodeId,
+    },
+    /// The rollout waits until a node is ready.
+    WaitsForReady {
+        /// The node.
+        node: NodePath,
+    },
+    /// All are ready; the revision is watched for a while before it counts as good.
+    Watching {
+        /// For how much longer.
+        left: Span,
+    },
+    /// A person paused the rollout.
+    Paused,
+    /// A node that this family's count no longer covers is stopped first.
+    ScalingDown {
+        /// The index.
+        index: u32,
+    },
+    /// The family is stopped by wish.
+    Stopped,
+    /// The host does not answer; its nodes are replaced after the given time.
+    HostAway {
+        /// Which host.
+        host: HostId,
+        /// When its nodes count as lost.
+        left: Span,
+    },
+    /// Too many hosts vanished at once: the observer is suspected, nothing is moved.
+    ManyHostsAway {
+        /// How many are away.
+        away: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// The revision failed.
+    RevisionFailed {
+        /// Which.
+        revision: u64,
+        /// Why.
+        cause: String,
+    },
+    /// A need is not met yet.
+    WaitsForFamily {
+        /// Which family must be healthy first.
+        family: FamilyPath,
+    },
+    /// A job that must end well first has not.
+    WaitsForJob {
+        /// The command of the job.
+        command: String,
+    },
+    /// Free text where no variant fits.
+    Other {
+        /// The text.
+        text: String,
+    },
+}
+
+/// Why a host cannot take a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum HostRejection {
+    /// Not enough processor.
+    Cpu {
+        /// Free thousandths.
+        free: u32,
+        /// Wanted thousandths.
+        wanted: u32,
+    },
+    /// Not enough memory.
+    Memory {
+        /// Free bytes.
+        free: u64,
+        /// Wanted bytes.
+        wanted: u64,
+    },
+    /// Not enough node slots.
+    Slots {
+        /// How many the host may carry.
+        limit: u32,
+    },
+    /// No address left in the host's blocks.
+    Addresses,
+    /// It is being drained.
+    Draining,
+    /// It does not answer.
+    Away,
+    /// Its disk is nearly full.
+    DiskFull,
+    /// The limit of nodes of this family per host.
+    PerHost {
+        /// The limit.
+        limit: u32,
+    },
+    /// It lacks something that the release needs.
+    Preflight {
+        /// What.
+        missing: Vec<String>,
+    },
+}
+
+impl fmt::Display for HostRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu { free, wanted } => {
+                write!(f, "{} cpu free, {} wanted", f64::from(*free) / 1000.0, f64::from(*wanted) / 1000.0)
+            }
+            Self::Memory { free, wanted } => {
+                write!(f, "{} MiB memory free, {} MiB wanted", free >> 20, wanted >> 20)
+            }
+            Self::Slots { limit } => write!(f, "carries {limit} nodes already, its limit"),
+            Self::Addresses => f.write_str("no address left in its blocks"),
+            Self::Draining => f.write_str("is being drained"),
+            Self::Away => f.write_str("does not answer"),
+            Self::DiskFull => f.write_str("its disk is over 90 % full"),
+            Self::PerHost { limit } => {
+                write!(f, "carries {limit} of this family already, the limit per host")
+            }
+            Self::Preflight { missing } => write!(f, "lacks {}", missing.join(", ")),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHosts => f.write_str("there is no host yet"),
+            Self::HostRejected { name, why, .. } => write!(f, "host {name}: {why}"),
+            Self::WaitsForNode { node } => write!(f, "waits until node {node} is gone"),
+            Self::WaitsForReady { node } => write!(f, "waits until {} is ready", node.short()),
+            Self::Watching { left } => write!(f, "all ready; watched for another {left}"),
+            Self::Paused => f.write_str("the rollout is paused"),
+            Self::ScalingDown { index } => write!(f, "node {index} is beyond the wanted count"),
+            Self::Stopped => f.write_str("stopped by wish"),
+            Self::HostAway { left, .. } => write!(f, "its host does not answer; replaced in {left}"),
+            Self::ManyHostsAway { away, of } => {
+                write!(f, "{away} of {of} hosts went silent at once: nothing is moved until someone looks")
+            }
+            Self::RevisionFailed { revision, cause } => write!(f, "revision {revision} failed: {cause}"),
+            Self::WaitsForFamily { family } => write!(f, "waits until {family} is healthy"),
+            Self::WaitsForJob { command } => write!(f, "waits for the job `{command}`"),
+            Self::Other { text } => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Releases: one uploaded version of a user's code, content-addressed.
+
+use crate::{Digest, Millis, Name};
+use serde::{Deserialize, Serialize};
+
+/// Largest chunk of a file, in bytes: what a host must hold in memory at once.
+pub const CHUNK_BYTES_MAX: u64 = 1 << 20;
+/// Largest tree, in bytes of file content.
+pub const TREE_BYTES_MAX: u64 = 8 << 30;
+/// Most entries of a tree.
+pub const TREE_ENTRIES_MAX: usize = 200_000;
+
+/// What sort of release it is: it decides how a node is started and asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseKind {
+    /// rebar3/relx or systools: `bin/NAME foreground`.
+    Relx,
+    /// `mix release`: `bin/NAME start`.
+    Mix,
+    /// Anything else: a start command, or a Procfile.
+    #[default]
+    Generic,
+}
+
+/// One entry of a tree. Paths are relative, with `/`, never with `..`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeEntry {
+    /// Path in the tree.
+    pub path: String,
+    /// What is there.
+    #[serde(flatten)]
+    pub node: TreeNode,
+}
+
+/// What a path of a tree holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum TreeNode {
+    /// A directory.
+    Dir,
+    /// A file.
+    File {
+        /// Bytes.
+        size: u64,
+        /// May it be executed?
+        executable: bool,
+        /// Its content in order.
+        chunks: Vec<Digest>,
+    },
+    /// A symbolic link that stays inside the tree.
+    Symlink {
+        /// Where it points.
+        target: String,
+    },
+}
+
+/// A whole tree, entries in path order; its digest names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// The entries.
+    pub entries: Vec<TreeEntry>,
+}
+
+impl Tree {
+    /// The digest that names this tree.
+    pub fn digest(&self) -> Digest {
+        Digest::of_value(self)
+    }
+    /// Bytes of file content.
+    pub fn bytes(&self) -> u64 {
+        self.entries.iter().map(|e| if let TreeNode::File { size, .. } = e.node { size } else { 0 }).sum()
+    }
+}
+
+/// What a release's programs need from a host (read from ELF headers and `start_erl.data`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Machine of the ELF files: `x86_64`, `aarch64`.
+    pub arch: Option<String>,
+    /// Highest GLIBC symbol version, such as `2.34`.
+    pub glibc: Option<String>,
+    /// Shared objects that the release does not carry itself, such as `libcrypto.so.3`.
+    pub libraries: Vec<String>,
+    /// ERTS version the release carries, or needs from the host (`erts_included` false).
+    pub erts: Option<String>,
+    /// Does the release carry its ERTS?
+    pub erts_included: bool,
+    /// Names of programs that its start needs from the host (`erl`, `python3`).
+    pub programs: Vec<String>,
+}
+
+/// A release as stored: key `NAME@VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name.
+    pub name: Name,
+    /// Its version: as the release says, as the person says, or `0.0.0-<digest>`.
+    pub version: String,
+    /// The tree's digest.
+    pub tree: Digest,
+    /// What sort it is.
+    pub kind: ReleaseKind,
+    /// Command that runs it in the foreground (relative to the tree's root, `/app` in a node).
+    pub start: Vec<String>,
+    /// Command that stops it, where a signal is not enough.
+    #[serde(default)]
+    pub stop: Option<Vec<String>>,
+    /// Files of the tree that are templates (minijinja).
+    #[serde(default)]
+    pub templates: Vec<String>,
+    /// What it needs.
+    #[serde(default)]
+    pub needs: Needs,
+    /// Bytes of file content.
+    pub bytes: u64,
+    /// When it came.
+    pub uploaded_at: Millis,
+}
+
+/// Which release a service uses, as a person says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    /// Name.
+    pub name: Name,
+    /// Version; the newest uploaded where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}

@@ -1,0 +1,261 @@
+//! Revisions: what rolls and rolls back.
+
+use crate::beam::Beam;
+use crate::check::Check;
+use crate::release::ReleaseKind;
+use crate::{ByteSize, CpuMillis, Digest, Millis, Name, ServicePath, Span};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A file that is written into each node before its start; the content is a minijinja template over the node's context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSpec {
+    /// Template text.
+    pub content: String,
+    /// Permission bits.
+    #[serde(default = "default_mode")]
+    pub mode: u32,
+    /// Written as it is, without rendering.
+    #[serde(default)]
+    pub verbatim: bool,
+}
+
+fn default_mode() -> u32 {
+    0o644
+}
+
+/// How a process is stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopSpec {
+    /// Signal name without SIG.
+    pub signal: String,
+    /// After that, everything in the node is killed.
+    pub timeout: Span,
+}
+
+impl Default for StopSpec {
+    fn default() -> Self {
+        Self { signal: "TERM".into(), timeout: Span::secs(30) }
+    }
+}
+
+/// Waiting times between restarts of a crashed process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backoff {
+    /// Before the first restart (half of it at most for the very first, see pid1).
+    pub min: Span,
+    /// Never longer than this.
+    pub max: Span,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { min: Span(500), max: Span::secs(60) }
+    }
+}
+
+/// What each node may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Processor.
+    pub cpu: CpuMillis,
+    /// Memory.
+    pub memory: ByteSize,
+    /// Disk for the writable layer (advice where the host has no project quota).
+    pub disk: ByteSize,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { cpu: CpuMillis(250), memory: ByteSize::mib(128), disk: ByteSize::mib(1024), pids: 1024 }
+    }
+}
+
+/// A volume that each node index has of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// Name within the service.
+    pub name: Name,
+    /// Size.
+    pub size: ByteSize,
+    /// Path in the node.
+    pub at: String,
+    /// Schedule of backups (cron), if wanted.
+    #[serde(default)]
+    pub backup: Option<String>,
+    /// How many backups are kept.
+    #[serde(default)]
+    pub keep: Option<u32>,
+}
+
+/// An opening of the firewall: `tcp:9100 from any`, `tcp:8096:8099 from shop`, `udp:53 from 10.0.0.0/8`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Opening {
+    /// `tcp` or `udp`.
+    pub protocol: Protocol,
+    /// First port.
+    pub first: u16,
+    /// Last port.
+    pub last: u16,
+    /// From where.
+    pub from: OpenTo,
+}
+
+/// Transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// Who may come in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenTo {
+    /// Everybody.
+    Any,
+    /// Another application's nodes.
+    App(Name),
+    /// A network in CIDR form.
+    Net(String),
+}
+
+impl std::str::FromStr for Opening {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "{text:?} is not an opening: write tcp:PORT, tcp:FIRST:LAST or udp:PORT, then `from any|APP|CIDR`"
+            )
+        };
+        let (ports, from) = match text.split_once(" from ") {
+            Some((ports, from)) => (ports.trim(), from.trim()),
+            None => (text.trim(), "any"),
+        };
+        let mut parts = ports.split(':');
+        let protocol = match parts.next() {
+            Some("tcp") => Protocol::Tcp,
+            Some("udp") => Protocol::Udp,
+            _ => return Err(bad()),
+        };
+        let first: u16 = parts.next().and_then(|p| p.parse().ok()).filter(|p| *p > 0).ok_or_else(bad)?;
+        let last = parts.next().map_or(Ok(first), |p| p.parse().map_err(|_| bad()))?;
+        if parts.next().is_some() || last < first {
+            return Err(bad());
+        }
+        let from = match from {
+            "any" => OpenTo::Any,
+            net if net.split_once('/').is_some_and(|(a, p)| {
+                a.parse::<std::net::Ipv4Addr>().is_ok() && p.parse::<u8>().is_ok_and(|p| p <= 32)
+            }) =>
+            {
+                OpenTo::Net(net.into())
+            }
+            app => OpenTo::App(Name::new(app).map_err(|_| bad())?),
+        };
+        Ok(Self { protocol, first, last, from })
+    }
+}
+
+impl std::fmt::Display for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let protocol = if self.protocol == Protocol::Tcp { "tcp" } else { "udp" };
+        write!(f, "{protocol}:{}", self.first)?;
+        if self.last != self.first {
+            write!(f, ":{}", self.last)?;
+        }
+        match &self.from {
+            OpenTo::Any => f.write_str(" from any"),
+            OpenTo::App(app) => write!(f, " from {app}"),
+            OpenTo::Net(net) => write!(f, " from {net}"),
+        }
+    }
+}
+
+/// Everything that decides how the nodes of a service run. Its digest decides whether something rolls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionSpec {
+    /// `name@version` of the release, for people; empty for a bare command.
+    pub release: String,
+    /// Tree of the release.
+    pub tree: Option<Digest>,
+    /// Sort of release.
+    pub kind: ReleaseKind,
+    /// Command that runs in the foreground; relative programs are found in `/app`.
+    pub start: Vec<String>,
+    /// Command that stops it (before the signal).
+    #[serde(default)]
+    pub stop_command: Option<Vec<String>>,
+    /// Environment; values are templates.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Secrets by name, with the version that this revision uses.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, u64>,
+    /// Files by path in the node.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileSpec>,
+    /// Files of the release that are templates.
+    #[serde(default)]
+    pub templates: Vec<String>,
+    /// Limits of each node.
+    #[serde(default)]
+    pub limits: Limits,
+    /// BEAM settings, for a BEAM release.
+    #[serde(default)]
+    pub beam: Option<Beam>,
+    /// Ready?
+    #[serde(default)]
+    pub check: Option<Check>,
+    /// Alive?
+    #[serde(default)]
+    pub live: Option<Check>,
+    /// How it stops.
+    #[serde(default)]
+    pub stop: StopSpec,
+    /// Restarts of a crashed process.
+    #[serde(default)]
+    pub restart: Backoff,
+    /// Volumes.
+    #[serde(default)]
+    pub volumes: Vec<VolumeSpec>,
+    /// Openings.
+    #[serde(default)]
+    pub firewall: Vec<Opening>,
+    /// Clustering command (`cmd:...`), run on a node after it is ready.
+    #[serde(default)]
+    pub bootstrap: Option<Vec<String>>,
+    /// Jobs that must end well before any node of this revision starts.
+    #[serde(default)]
+    pub before: Vec<Vec<String>>,
+}
+
+/// A revision as stored: key `APP/SERVICE#NUMBER` with the number in ten digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The service.
+    pub service: ServicePath,
+    /// Counts from 1 within the service.
+    pub number: u64,
+    /// Digest of the spec.
+    pub digest: Digest,
+    /// What it says.
+    pub spec: RevisionSpec,
+    /// When it was made.
+    pub created_at: Millis,
+    /// By whom.
+    pub created_by: String,
+    /// Why: `apply`, `rollback to 3`, `secret rotated`.
+    pub note: String,
+    /// Known to be bad: the cause.
+    #[serde(default)]
+    pub bad: Option<String>,
+}

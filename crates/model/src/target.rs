@@ -1,0 +1,65 @@
+//! Targets: the planner's immutable statement of which nodes shall be where.
+
+use crate::rollout::Rollout;
+use crate::{FamilyPath, Generation, HostId, Millis, NodeId, Reason};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// What shall become of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Want {
+    /// It shall run.
+    Run,
+    /// It shall stop and go away; it stays in the target until its host says that it is gone.
+    Gone,
+}
+
+/// One node of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedNode {
+    /// Its id, derived from the planning seed.
+    pub id: NodeId,
+    /// Its index in the family, from 1.
+    pub index: u32,
+    /// The revision it runs.
+    pub revision: u64,
+    /// The family's restart counter when it was planned.
+    pub restart: u64,
+    /// Its host.
+    pub host: HostId,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// What shall become of it.
+    pub want: Want,
+    /// When it was planned: deadlines count from here.
+    pub planned_at: Millis,
+}
+
+/// The target of one family as stored: key = the family's path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The family.
+    pub family: FamilyPath,
+    /// Its generation.
+    pub generation: Generation,
+    /// The generation that it was derived from.
+    pub parent: Option<Generation>,
+    /// When it was made.
+    pub made_at: Millis,
+    /// All nodes, by index, those that are to go included.
+    pub nodes: Vec<PlannedNode>,
+    /// The rollout that is under way, or the last one.
+    pub rollout: Option<Rollout>,
+    /// The last revision that was healthy as a whole: where a revert goes.
+    pub good: Option<u64>,
+    /// Why it is not (yet) as wanted.
+    pub reasons: Vec<Reason>,
+}
+
+impl Target {
+    /// The node that shall run at an index.
+    pub fn running(&self, index: u32) -> Option<&PlannedNode> {
+        self.nodes.iter().find(|n| n.index == index && n.want == Want::Run)
+    }
+}

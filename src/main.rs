@@ -1,0 +1,2 @@
+//! The binary: picks a role.
+fn main() {}
