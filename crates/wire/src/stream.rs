@@ -1,0 +1,139 @@
+//! Streams to a node: exec, shells, logs, files. The controller asks, the host's agent answers on a stream of its own.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use lace_model::{HostId, Millis, NodeId, Problem};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tokio::sync::mpsc;
+
+/// Frames that may wait in each direction before the sender has to.
+pub const STREAM_FRAMES_WAITING: usize = 64;
+/// Largest payload of one frame, in bytes.
+pub const STREAM_FRAME_BYTES_MAX: usize = 64 * 1024;
+
+/// A terminal's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSize {
+    /// Columns.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+}
+
+/// What a stream shall do. `node` is a node's id or a job's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamRequest {
+    /// Run a command in a node.
+    Exec {
+        /// Where.
+        node: NodeId,
+        /// Its words; an empty list asks for the login shell.
+        argv: Vec<String>,
+        /// More environment.
+        env: BTreeMap<String, String>,
+        /// With a terminal of this size.
+        terminal: Option<TerminalSize>,
+        /// Is anything coming on stdin?
+        stdin: bool,
+    },
+    /// Lines of the process's output.
+    Logs {
+        /// Where.
+        node: NodeId,
+        /// Not older than this moment.
+        since: Option<Millis>,
+        /// Not newer than this moment.
+        until: Option<Millis>,
+        /// At most so many of the last lines.
+        tail: Option<u32>,
+        /// Go on with new lines.
+        follow: bool,
+    },
+    /// Unpack the tar archive that comes on stdin below a directory of the node.
+    CopyIn {
+        /// Where.
+        node: NodeId,
+        /// Directory, or path of the one file.
+        path: String,
+    },
+    /// Pack a path of the node as a tar archive to stdout.
+    CopyOut {
+        /// Where.
+        node: NodeId,
+        /// What.
+        path: String,
+    },
+    /// Carry bytes to a TCP port of the node.
+    Forward {
+        /// Where.
+        node: NodeId,
+        /// Which port.
+        port: u16,
+    },
+}
+
+impl StreamRequest {
+    /// The node (or job) that the stream goes to.
+    pub fn node(&self) -> NodeId {
+        match self {
+            Self::Exec { node, .. }
+            | Self::Logs { node, .. }
+            | Self::CopyIn { node, .. }
+            | Self::CopyOut { node, .. }
+            | Self::Forward { node, .. } => *node,
+        }
+    }
+}
+
+/// One frame of a stream, in either direction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamFrame {
+    /// Towards the process.
+    Stdin(Bytes),
+    /// Nothing more on stdin.
+    StdinEnd,
+    /// From the process (terminal output too).
+    Stdout(Bytes),
+    /// From the process.
+    Stderr(Bytes),
+    /// One line of a log.
+    Line(LogLine),
+    /// The terminal's size changed.
+    Resize(TerminalSize),
+    /// The process ended with this status (128 + signal for a signal). The last frame.
+    Exit(i32),
+    /// The stream failed. The last frame.
+    Failed(Problem),
+}
+
+/// One line of output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Millis,
+    /// From stderr?
+    pub stderr: bool,
+    /// The text without its newline (at most 16 KiB; longer lines are cut into several).
+    pub text: String,
+}
+
+/// Both ends of an open stream. Dropping `to` ends the stream.
+pub struct StreamPair {
+    /// Towards the node.
+    pub to: mpsc::Sender<StreamFrame>,
+    /// From the node.
+    pub from: mpsc::Receiver<StreamFrame>,
+}
+
+/// The power to open streams: implemented by fleet, handed to the API by the composition.
+pub trait StreamOpener: Send + Sync {
+    /// Opens a stream to a node on a host. Fails at once when the host has no session.
+    fn open(
+        &self,
+        host: HostId,
+        request: StreamRequest,
+    ) -> BoxFuture<'static, Result<StreamPair, Problem>>;
+}
