@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# All that there is to test; `make test` and .ci/run come here. One build, used
+# by every stage that follows it. LACE_TEST_LONG=1 runs the long versions too.
+set -euo pipefail
+cd "$(dirname -- "$(readlink -f -- "$0")")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+results=$target/nextest.log
+profile=ci
+declare -a selection=()
+if [ "${LACE_TEST_LONG:-}" = 1 ]; then
+    profile=long
+    selection=(--run-ignored all)
+fi
+
+stage() { scripts/stage.sh "$@"; }
+
+shell_scripts() {
+    git ls-files --cached --others --exclude-standard | while read -r file; do
+        if [ -f "$file" ] && head -c 64 "$file" | head -n 1 | grep -qE '^#!(/bin/sh|.*\bbash)'; then
+            echo "$file"
+        fi
+    done
+}
+
+run_tests() {
+    cargo nextest run --workspace --locked --cargo-profile ci --profile "$profile" \
+        ${selection[@]+"${selection[@]}"} 2>&1 | tee "$results"
+}
+
+has_doctests() {
+    grep -rqE --include='*.rs' '^[[:space:]]*//[/!] ```(rust|no_run|should_panic|compile_fail)?$' crates/*/src
+}
+
+check_shell() {
+    local -a files
+    mapfile -t files < <(shell_scripts)
+    shellcheck -- "${files[@]}"
+}
+export -f check_shell shell_scripts
+
+scripts/install.sh --for test
+mkdir -p "$target"
+: >"$results"
+stage "format" 5 cargo fmt --all --check
+stage "shell scripts" 5 bash -c check_shell
+stage "tidy" 40 cargo run --quiet --locked --profile ci -p xtask -- tidy
+stage "clippy" 240 cargo clippy --workspace --all-targets --locked --profile ci -- -D warnings
+stage "build" 420 cargo nextest run --workspace --locked --cargo-profile ci --no-run
+stage --show "tests" 300 bash -c "$(declare -p profile selection results); $(declare -f run_tests)
+set -euo pipefail; run_tests"
+if has_doctests; then
+    stage "documentation examples" 60 cargo test --doc --workspace --locked --profile ci
+fi
+if [ "${LACE_TEST_LONG:-}" = 1 ]; then
+    stage "ball by itself" 20 scripts/ball-failover.sh
+fi
