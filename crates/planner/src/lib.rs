@@ -1,1 +1,22 @@
-//! planner
+//! Every decision of Lace, pure: which nodes shall be where, how a revision rolls and goes back, what a
+//! manifest changes, when an operation is done, and why something is not (yet) as wanted.
+//!
+//! Wanted + observed + now + seed go in; a target with its reasons comes out. This room reads no clock, no random
+//! source and no environment, waits for nothing and logs nothing; it acts on nothing either.
+
+pub mod apply;
+pub mod document;
+pub mod edit;
+pub mod explain;
+pub mod family;
+pub mod goal;
+pub mod health;
+pub mod verb;
+
+pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
+pub use document::{entries, topic};
+pub use edit::{Doer, Edit};
+pub use explain::explain;
+pub use family::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used, plan};
+pub use goal::{GoalProgress, goal_state};
+pub use health::{Health, HealthLine, application_line, status_line};

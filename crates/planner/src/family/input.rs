@@ -1,0 +1,119 @@
+//! What planning a family reads, and what comes out of it.
+
+use lace_model::event::NewEvent;
+use lace_model::family::Family;
+use lace_model::host::{Host, Liveness};
+use lace_model::node::NodeStatus;
+use lace_model::revision::Revision;
+use lace_model::target::Target;
+use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, NodeId, Reason, Span};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// A host that has been silent for this long has lost its replaceable nodes to other hosts.
+pub const AWAY_AFTER: Span = Span::secs(5);
+
+/// Everything that the decision about one family depends on.
+#[derive(Clone, Copy)]
+pub struct FamilyInput<'a> {
+    /// What is wanted.
+    pub family: &'a Family,
+    /// The committed target, if there is one.
+    pub current: Option<&'a Target>,
+    /// Statuses of this family's nodes, strays of it included. Others do no harm, but cost time.
+    pub observed: &'a BTreeMap<NodeId, NodeStatus>,
+    /// Revisions of the service: at least the wanted one, the good one and those that nodes have.
+    pub revisions: &'a BTreeMap<u64, Revision>,
+    /// All hosts. Sorted by id they are found faster; any order gives the same answer.
+    pub hosts: &'a [HostView],
+    /// What must be so before nodes start.
+    pub gates: &'a Gates,
+    /// The epoch of this controller.
+    pub epoch: u64,
+    /// The moment of the decision.
+    pub now: Millis,
+    /// The installation's planning seed: node ids and random choices come from it.
+    pub seed: [u8; 32],
+}
+
+/// A host as placement sees it.
+#[derive(Clone, Debug)]
+pub struct HostView {
+    /// The stored host.
+    pub host: Host,
+    /// Its session. `last_seen` 0 means "not seen since this controller started": such a host is not given up, so
+    /// whoever fills this in puts the controller's start there to begin the count.
+    pub liveness: Liveness,
+    /// What the committed targets of *other* families (and jobs) use of it.
+    pub used: Used,
+    /// Addresses that *other* families' nodes (and jobs) have.
+    pub taken: BTreeSet<Ipv4Addr>,
+    /// What the wanted revision's release needs and this host lacks.
+    pub missing: Vec<String>,
+}
+
+/// Room that is taken on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Processor.
+    pub cpu: CpuMillis,
+    /// Memory.
+    pub memory: ByteSize,
+    /// Nodes and jobs.
+    pub nodes: u32,
+}
+
+/// What must be so before nodes start.
+#[derive(Clone, Debug)]
+pub struct Gates {
+    /// `Err` names the first family that must be healthy and is not. It counts for a family's first start only.
+    pub needs_met: Result<(), FamilyPath>,
+    /// The `before` jobs of revisions that have some; a revision without an entry here waits if it has such jobs and
+    /// was never good.
+    pub before_done: BTreeMap<u64, JobGate>,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self {
+            needs_met: Ok(()),
+            before_done: BTreeMap::new(),
+        }
+    }
+}
+
+/// How the `before` jobs of a revision stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobGate {
+    /// This command has not ended yet.
+    Waiting(String),
+    /// All ended well.
+    Done,
+    /// One failed.
+    Failed {
+        /// In words, with the command.
+        cause: String,
+        /// Its last lines.
+        last_lines: Vec<String>,
+    },
+}
+
+/// The decision.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FamilyOutcome {
+    /// The next target; `None`: the present one stays.
+    pub target: Option<Target>,
+    /// Why it is not (yet) as wanted; also part of the target.
+    pub reasons: Vec<Reason>,
+    /// The next moment at which time alone changes the answer.
+    pub wake_at: Option<Millis>,
+    /// What happened; only with a target.
+    pub events: Vec<NewEvent>,
+    /// It was to be deleted, and nothing of it is left.
+    pub family_done: bool,
+    /// Indexes that leave [`Family::replace`].
+    pub clear_replace: Vec<u32>,
+    /// A revision that was found bad now, and why. It must be written to [`Revision::bad`] in the same commit as the
+    /// target: without that mark the planner takes the revision for one that a person wants tried again.
+    pub bad: Option<(u64, String)>,
+}
