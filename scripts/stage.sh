@@ -30,9 +30,12 @@ status=0
 if [ "$show" = yes ]; then
     "$@" || status=$?
 else
+    # In a process group of its own, so that its `sleep` goes with it.
+    set -m
     tick &
     ticker=$!
-    trap 'kill "$ticker" 2>/dev/null || true' EXIT
+    set +m
+    trap 'kill -- "-$ticker" 2>/dev/null || true' EXIT
     "$@" >"$file.log" 2>&1 || status=$?
 fi
 if [ "$status" = 0 ]; then

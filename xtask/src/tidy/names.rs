@@ -6,7 +6,7 @@ use super::Finding;
 use super::tree::Tree;
 
 const BANNED: [&str; 7] = [
-    "utils", "util", "common", "helpers", "helper", "manager", "misc", "shared", "lib2",
+    "utils", "util", "common", "helpers", "helper", "manager", "misc",
 ];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
