@@ -50,6 +50,10 @@ impl FromStr for ByteSize {
             .iter()
             .find_map(|(suffix, unit)| trimmed.strip_suffix(suffix).map(|n| (n, *unit)))
             .unwrap_or((trimmed, 1));
+        // Whole numbers stay exact: a float has 53 bits only.
+        if let Some(bytes) = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
+            return Ok(Self(bytes));
+        }
         let number: f64 = number.trim().parse().map_err(|_| bad(text, WHAT))?;
         let bytes = number * unit as f64;
         if !(0.0..=9e18).contains(&bytes) {
@@ -62,7 +66,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (suffix, unit) in [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-            if self.0 >= unit && self.0 % unit == 0 {
+            if self.0 >= unit && self.0.is_multiple_of(unit) {
                 return write!(f, "{}{suffix}", self.0 / unit);
             }
         }
@@ -106,7 +110,7 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (suffix, unit) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
-            if self.0 >= unit && self.0 % unit == 0 {
+            if self.0 >= unit && self.0.is_multiple_of(unit) {
                 return write!(f, "{}{suffix}", self.0 / unit);
             }
         }

@@ -13,7 +13,7 @@ pub const STREAM_FRAMES_WAITING: usize = 64;
 pub const STREAM_FRAME_BYTES_MAX: usize = 64 * 1024;
 
 /// A terminal's size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TerminalSize {
     /// Columns.
     pub columns: u16,

@@ -1,0 +1,130 @@
+//! The documents and topics that hosts shall hold, and what a host lacks of them.
+
+use lace_model::document::{Entry, EntryId, Topic};
+use lace_model::{AppName, Generation};
+use lace_wire::link::frame::ToAgent;
+use std::collections::{BTreeMap, HashMap};
+
+/// What one host shall hold.
+#[derive(Default)]
+pub struct Documents {
+    /// False until the engine has said everything once: before that nothing may be removed from the host.
+    pub complete: bool,
+    /// Entries by id.
+    pub entries: HashMap<EntryId, Entry>,
+    /// Topics by application.
+    pub topics: BTreeMap<AppName, Topic>,
+}
+
+impl Documents {
+    /// Takes changes in.
+    pub fn update(&mut self, upserts: &[Entry], removes: &[(EntryId, Generation)]) {
+        for entry in upserts {
+            self.entries.insert(entry.id, entry.clone());
+        }
+        for (id, _) in removes {
+            self.entries.remove(id);
+        }
+    }
+
+    /// The frames that bring a host, which says what it holds, up to date. `keep_unknown`: adopt mode.
+    pub fn catch_up(
+        &self,
+        held: &[(EntryId, Generation)],
+        topics_held: &[(AppName, Generation)],
+        keep_unknown: bool,
+    ) -> Vec<ToAgent> {
+        if !self.complete {
+            return Vec::new();
+        }
+        let held: HashMap<_, _> = held.iter().copied().collect();
+        let newer = |e: &&Entry| held.get(&e.id).is_none_or(|g| *g < e.generation);
+        let upserts: Vec<_> = self.entries.values().filter(newer).cloned().collect();
+        let removes: Vec<_> = held
+            .iter()
+            .filter(|(id, _)| !keep_unknown && !self.entries.contains_key(id))
+            .map(|(id, generation)| (*id, *generation))
+            .collect();
+        let mut frames = vec![ToAgent::Document { upserts, removes }];
+        frames.extend(self.topics_missing(topics_held));
+        frames
+    }
+
+    fn topics_missing(&self, held: &[(AppName, Generation)]) -> Vec<ToAgent> {
+        let held: HashMap<_, _> = held.iter().cloned().collect();
+        let newer = |t: &&Topic| held.get(&t.app).is_none_or(|g| *g < t.generation);
+        let gone = held
+            .keys()
+            .filter(|app| !self.topics.contains_key(*app))
+            .cloned()
+            .map(ToAgent::TopicGone);
+        self.topics
+            .values()
+            .filter(newer)
+            .cloned()
+            .map(ToAgent::Topic)
+            .chain(gone)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lace_model::document::{EntryBody, Task, Verb};
+    use lace_model::{NodeId, TaskId};
+
+    fn entry(n: &str, number: u64) -> Entry {
+        let task = Task {
+            id: TaskId::derive(&[0; 32], n),
+            node: NodeId::derive(&[0; 32], n),
+            verb: Verb::Restart,
+            deadline: 0,
+        };
+        Entry {
+            id: EntryId::Task(task.id),
+            generation: Generation { epoch: 1, number },
+            body: EntryBody::Task(task),
+        }
+    }
+
+    fn document(frames: &[ToAgent]) -> (usize, usize) {
+        match frames.first() {
+            Some(ToAgent::Document { upserts, removes }) => (upserts.len(), removes.len()),
+            _ => (0, 0),
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_before_the_engine_has_said_everything() {
+        let documents = Documents::default();
+        let held = [(
+            entry("a", 1).id,
+            Generation {
+                epoch: 1,
+                number: 1,
+            },
+        )];
+        assert!(documents.catch_up(&held, &[], false).is_empty());
+    }
+
+    #[test]
+    fn a_host_gets_what_is_newer_and_loses_what_is_gone() {
+        let mut documents = Documents {
+            complete: true,
+            ..Default::default()
+        };
+        documents.update(&[entry("a", 2), entry("b", 1)], &[]);
+        let old = Generation {
+            epoch: 1,
+            number: 1,
+        };
+        let held = [
+            (entry("a", 1).id, old),
+            (entry("b", 1).id, old),
+            (entry("c", 1).id, old),
+        ];
+        assert_eq!(document(&documents.catch_up(&held, &[], false)), (1, 1));
+        assert_eq!(document(&documents.catch_up(&held, &[], true)), (1, 0));
+    }
+}

@@ -1,0 +1,378 @@
+//! Sessions of agents: who is there, what they say, what they are told.
+
+use crate::document::Documents;
+use crate::liveness::UsageNow;
+use crate::streams::Waiting;
+use crate::{FleetLink, Support};
+use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
+use lace_model::host::{Block, Liveness};
+use lace_model::node::NodeStatus;
+use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
+use lace_wire::link::frame::{HostFacts, JobReport, ToAgent, ToController};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::mpsc;
+
+/// A host that was not heard for this long counts as away, though its connection may still be open.
+pub const HEARD_WITHIN_MS: Millis = 4_000;
+/// Agents beat at this interval.
+pub const BEAT_MS: u64 = 1_000;
+/// Frames that may wait for one agent; an agent that falls further behind loses its session and catches up afresh.
+const FRAMES_WAITING: usize = 1_024;
+
+/// What hosts say, for the engine.
+#[derive(Debug)]
+pub enum FleetEvent {
+    /// A session began.
+    Connected {
+        /// Which host.
+        host: HostId,
+        /// Its facts.
+        facts: HostFacts,
+        /// Entries it holds.
+        entries: Vec<(EntryId, Generation)>,
+        /// All its nodes.
+        nodes: Vec<NodeStatus>,
+    },
+    /// Something moved on.
+    Report {
+        /// Which host.
+        host: HostId,
+        /// Nodes.
+        nodes: Vec<NodeStatus>,
+        /// Jobs.
+        jobs: Vec<JobReport>,
+        /// Tasks.
+        tasks: Vec<(TaskId, TaskOutcome)>,
+    },
+    /// A session ended, or the host was not heard for [`HEARD_WITHIN_MS`].
+    Lost {
+        /// Which host.
+        host: HostId,
+    },
+}
+
+struct Session {
+    number: u64,
+    to: mpsc::Sender<ToAgent>,
+    /// Secrets that this session was given.
+    secrets: HashSet<String>,
+}
+
+#[derive(Default)]
+struct HostState {
+    session: Option<Session>,
+    documents: Documents,
+    liveness: Liveness,
+    usage: HashMap<NodeId, UsageNow>,
+}
+
+pub(crate) struct Inner {
+    hosts: Mutex<HashMap<HostId, HostState>>,
+    pub(crate) waiting: Waiting,
+    pub(crate) support: Arc<dyn Support>,
+    events: mpsc::UnboundedSender<FleetEvent>,
+    sessions: std::sync::atomic::AtomicU64,
+}
+
+/// All hosts that are there. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet(pub(crate) Arc<Inner>);
+
+impl Fleet {
+    /// An empty fleet, and what its hosts will say.
+    pub fn new(support: Arc<dyn Support>) -> (Self, mpsc::UnboundedReceiver<FleetEvent>) {
+        let (events, said) = mpsc::unbounded_channel();
+        let inner = Inner {
+            hosts: Mutex::default(),
+            waiting: Waiting::default(),
+            support,
+            events,
+            sessions: std::sync::atomic::AtomicU64::new(1),
+        };
+        (Self(Arc::new(inner)), said)
+    }
+
+    /// The gRPC service for agents.
+    pub fn link(&self) -> FleetLink {
+        FleetLink(self.clone())
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, HashMap<HostId, HostState>> {
+        self.0
+            .hosts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn emit(&self, event: FleetEvent) {
+        let _ = self.0.events.send(event);
+    }
+
+    /// How a host is now.
+    pub fn liveness(&self, host: HostId) -> Liveness {
+        self.hosts()
+            .get(&host)
+            .map(|h| h.liveness)
+            .unwrap_or_default()
+    }
+
+    /// What a node uses now.
+    pub fn usage(&self, node: NodeId) -> Option<UsageNow> {
+        self.hosts()
+            .values()
+            .find_map(|h| h.usage.get(&node).copied())
+    }
+
+    /// The engine's changes of a host's document; `complete` once everything was said.
+    pub fn publish(
+        &self,
+        host: HostId,
+        upserts: Vec<Entry>,
+        removes: Vec<(EntryId, Generation)>,
+        complete: bool,
+    ) {
+        let mut hosts = self.hosts();
+        let state = hosts.entry(host).or_default();
+        state.documents.update(&upserts, &removes);
+        if complete {
+            state.documents.complete = true;
+        }
+        if state.documents.complete && !(upserts.is_empty() && removes.is_empty()) {
+            self.tell(host, state, vec![ToAgent::Document { upserts, removes }]);
+        }
+    }
+
+    /// An application's topic for the hosts that carry it; hosts that no longer do are told so.
+    pub fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>) {
+        let mut hosts = self.hosts();
+        for host in carriers {
+            hosts.entry(*host).or_default();
+        }
+        for (host, state) in hosts.iter_mut() {
+            let frame = if carriers.contains(host) {
+                state
+                    .documents
+                    .topics
+                    .insert(topic.app.clone(), topic.clone());
+                ToAgent::Topic(topic.clone())
+            } else if state.documents.topics.remove(&topic.app).is_some() {
+                ToAgent::TopicGone(topic.app.clone())
+            } else {
+                continue;
+            };
+            self.tell(*host, state, vec![frame]);
+        }
+    }
+
+    /// Forgets a host that was removed for good.
+    pub fn forget(&self, host: HostId) {
+        self.hosts().remove(&host);
+    }
+
+    /// Task outcomes are stored: the agent may forget them.
+    pub fn acknowledge(&self, host: HostId, tasks: Vec<TaskId>) {
+        let mut hosts = self.hosts();
+        if let Some(state) = hosts.get_mut(&host) {
+            self.tell(host, state, vec![ToAgent::AckTasks(tasks)]);
+        }
+    }
+
+    pub(crate) fn send(&self, host: HostId, frame: ToAgent) -> bool {
+        let mut hosts = self.hosts();
+        hosts
+            .get_mut(&host)
+            .is_some_and(|state| self.tell(host, state, vec![frame]))
+    }
+
+    /// Sends frames, the secrets that they name first. A session that cannot take them ends; the agent comes again.
+    fn tell(&self, host: HostId, state: &mut HostState, frames: Vec<ToAgent>) -> bool {
+        let Some(session) = &mut state.session else {
+            return false;
+        };
+        for frame in frames {
+            let secrets = self.secrets_for(&frame, &mut session.secrets);
+            let mut all = secrets.into_iter().chain([frame]);
+            if all.any(|frame| session.to.try_send(frame).is_err()) {
+                tracing::warn!(%host, "agent takes no more frames: its session ends");
+                state.session = None;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn secrets_for(&self, frame: &ToAgent, given: &mut HashSet<String>) -> Option<ToAgent> {
+        let ToAgent::Document { upserts, .. } = frame else {
+            return None;
+        };
+        let mut values = Vec::new();
+        for (app, name, version) in upserts.iter().flat_map(secret_names) {
+            let key = format!("{app}/{name}@{version}");
+            if given.contains(&key) {
+                continue;
+            }
+            match self.0.support.secret(app.as_str(), &name, version) {
+                Ok(value) => {
+                    given.insert(key.clone());
+                    values.push((key, value));
+                }
+                Err(problem) => tracing::warn!(%key, %problem, "secret not sent"),
+            }
+        }
+        (!values.is_empty()).then_some(ToAgent::Secrets { values })
+    }
+
+    /// A session begins: its frames come out of the receiver. A former session of the host ends.
+    pub(crate) fn connected(
+        &self,
+        host: HostId,
+        blocks: Vec<Block>,
+        hello: Hello,
+    ) -> (u64, mpsc::Receiver<ToAgent>) {
+        let (to, frames) = mpsc::channel(FRAMES_WAITING);
+        let number = self
+            .0
+            .sessions
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let adopt = self.0.support.adopting();
+        let mut hosts = self.hosts();
+        let state = hosts.entry(host).or_default();
+        state.liveness.connected = true;
+        state.liveness.last_seen = self.0.support.now();
+        state.session = Some(Session {
+            number,
+            to,
+            secrets: HashSet::new(),
+        });
+        let welcome = ToAgent::Welcome {
+            version: lace_wire::WIRE_VERSION,
+            host,
+            epoch: self.0.support.epoch(),
+            blocks,
+            adopt,
+            beat_ms: BEAT_MS,
+        };
+        let mut first = vec![welcome];
+        first.extend(
+            state
+                .documents
+                .catch_up(&hello.entries, &hello.topics, adopt),
+        );
+        self.tell(host, state, first);
+        drop(hosts);
+        let Hello {
+            facts,
+            entries,
+            nodes,
+            ..
+        } = hello;
+        self.emit(FleetEvent::Connected {
+            host,
+            facts,
+            entries,
+            nodes,
+        });
+        (number, frames)
+    }
+
+    /// A frame of a session came.
+    pub(crate) fn heard(&self, host: HostId, frame: ToController) {
+        self.alive(host);
+        match frame {
+            ToController::Report { nodes, jobs, tasks } => {
+                self.emit(FleetEvent::Report {
+                    host,
+                    nodes,
+                    jobs,
+                    tasks,
+                });
+            }
+            ToController::Beat {
+                disk_used_permille,
+                usage,
+            } => self.beat(host, disk_used_permille, usage),
+            ToController::Refused { id, held } => {
+                tracing::warn!(%host, ?id, %held, "agent holds a newer statement")
+            }
+            ToController::Hello { .. } => {}
+        }
+    }
+
+    fn alive(&self, host: HostId) {
+        if let Some(state) = self.hosts().get_mut(&host) {
+            state.liveness.last_seen = self.0.support.now();
+            state.liveness.connected = true;
+        }
+    }
+
+    fn beat(
+        &self,
+        host: HostId,
+        disk_used_permille: u32,
+        usage: Vec<lace_wire::link::frame::NodeUsage>,
+    ) {
+        let now = self.0.support.now();
+        if let Some(state) = self.hosts().get_mut(&host) {
+            state.liveness.disk_used_permille = disk_used_permille;
+            let former = std::mem::take(&mut state.usage);
+            let next = |u: lace_wire::link::frame::NodeUsage| {
+                (u.node, UsageNow::next(former.get(&u.node), u, now))
+            };
+            state.usage = usage.into_iter().map(next).collect();
+        }
+    }
+
+    /// A session ended. A newer session of the same host is not touched.
+    pub(crate) fn lost(&self, host: HostId, number: u64) {
+        let mut hosts = self.hosts();
+        let Some(state) = hosts.get_mut(&host) else {
+            return;
+        };
+        if state.session.as_ref().is_some_and(|s| s.number != number) {
+            return;
+        }
+        state.session = None;
+        state.liveness.connected = false;
+        drop(hosts);
+        self.emit(FleetEvent::Lost { host });
+    }
+
+    /// Hosts that were not heard for too long lose their session. Called about once a second.
+    pub fn check_silence(&self) {
+        let now = self.0.support.now();
+        let mut silent = Vec::new();
+        for (host, state) in self.hosts().iter_mut() {
+            if state.liveness.connected
+                && now.saturating_sub(state.liveness.last_seen) > HEARD_WITHIN_MS
+            {
+                state.session = None;
+                state.liveness.connected = false;
+                silent.push(*host);
+            }
+        }
+        for host in silent {
+            self.emit(FleetEvent::Lost { host });
+        }
+    }
+}
+
+/// The content of a hello frame.
+pub(crate) struct Hello {
+    pub facts: HostFacts,
+    pub entries: Vec<(EntryId, Generation)>,
+    pub topics: Vec<(AppName, Generation)>,
+    pub nodes: Vec<NodeStatus>,
+}
+
+fn secret_names(entry: &Entry) -> Vec<(AppName, String, u64)> {
+    let (app, secrets) = match &entry.body {
+        EntryBody::Node(node) => (&node.path.family.app, &node.spec.secrets),
+        EntryBody::Job(job) => (&job.app, &job.spec.secrets),
+        EntryBody::Task(_) => return Vec::new(),
+    };
+    secrets
+        .iter()
+        .map(|(name, version)| (app.clone(), name.clone(), *version))
+        .collect()
+}
