@@ -1,0 +1,202 @@
+//! The audit log: who did what, chained so that a change of any row shows.
+//!
+//! The hash of a row is SHA-256 (FIPS 180-4) over the hash before it and its fields, each with its length; see
+//! [`AuditRow::digest`]. The newest hash is also in the counters, so that a cut-off end shows too.
+
+use crate::heads::{Heads, int, number};
+use crate::{Result, limits};
+use lace_model::Millis;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+const ADD: &str = "INSERT INTO audit (seq, at, actor, action, subject, outcome, prev_hash, hash) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const AFTER: &str = "SELECT seq, at, actor, action, subject, outcome, prev_hash, hash FROM audit \
+                     WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
+/// One row of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Millis,
+    /// Who; none where Lace did it by itself.
+    pub actor: Option<String>,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub subject: String,
+    /// How it ended.
+    pub outcome: String,
+    /// Hash of the row before; 32 zeros before the first.
+    pub prev_hash: [u8; 32],
+    /// Hash of this row.
+    pub hash: [u8; 32],
+}
+
+impl AuditRow {
+    /// What the hash must be: SHA-256 over `lace-audit-v1`, the hash before, number and time as 8 bytes (big-endian),
+    /// one byte 1 and the actor or one byte 0, then action, subject and outcome; a text is its length as 8 bytes
+    /// and its UTF-8.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(b"lace-audit-v1");
+        hash.update(self.prev_hash);
+        hash.update(self.seq.to_be_bytes());
+        hash.update(self.at.to_be_bytes());
+        hash.update([u8::from(self.actor.is_some())]);
+        for text in self
+            .actor
+            .iter()
+            .chain([&self.action, &self.subject, &self.outcome])
+        {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// What an inspection of the chain found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Number of the first of them; older ones lie in sealed segments.
+    pub first: u64,
+    /// The first row that is not as it was written (or missing, or after the recorded end), and in which way.
+    pub broken: Option<(u64, String)>,
+}
+
+impl AuditReport {
+    /// Is the chain whole?
+    pub fn is_whole(&self) -> bool {
+        self.broken.is_none()
+    }
+}
+
+/// What a batch says about a row.
+pub(crate) struct Entry<'a> {
+    pub at: Millis,
+    pub actor: Option<&'a str>,
+    pub action: &'a str,
+    pub subject: &'a str,
+    pub outcome: &'a str,
+}
+
+/// Adds a row to the end of the chain.
+pub(crate) fn add(conn: &Connection, heads: &mut Heads, entry: &Entry<'_>) -> Result<()> {
+    let mut row = AuditRow {
+        seq: heads.audit + 1,
+        at: entry.at,
+        actor: entry.actor.map(str::to_owned),
+        action: entry.action.into(),
+        subject: entry.subject.into(),
+        outcome: entry.outcome.into(),
+        prev_hash: heads.audit_hash,
+        hash: [0; 32],
+    };
+    row.hash = row.digest();
+    conn.prepare_cached(ADD)?.execute(params![
+        int(row.seq),
+        int(row.at),
+        row.actor,
+        row.action,
+        row.subject,
+        row.outcome,
+        row.prev_hash,
+        row.hash
+    ])?;
+    (heads.audit, heads.audit_hash) = (row.seq, row.hash);
+    Ok(())
+}
+
+fn decode(row: &SqlRow<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        seq: number(row.get(0)?),
+        at: number(row.get(1)?),
+        actor: row.get(2)?,
+        action: row.get(3)?,
+        subject: row.get(4)?,
+        outcome: row.get(5)?,
+        prev_hash: row.get(6)?,
+        hash: row.get(7)?,
+    })
+}
+
+/// Rows after a number, oldest first.
+pub(crate) fn after(conn: &Connection, seq: u64, limit: usize) -> Result<Vec<AuditRow>> {
+    let limit = int(limit.min(limits::PAGE_ROWS_MAX) as u64);
+    let mut statement = conn.prepare_cached(AFTER)?;
+    Ok(statement
+        .query_map((int(seq), limit), decode)?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
+/// Walks the chain from what was moved away to its recorded end, and says where it first breaks.
+pub(crate) fn verify(conn: &Connection) -> Result<AuditReport> {
+    let heads = Heads::load(conn)?;
+    let mut walk = Walk {
+        seq: heads.audit_floor,
+        hash: last_hash(conn)?,
+    };
+    let first = heads.audit_floor + 1;
+    let mut statement = conn.prepare_cached(AFTER)?;
+    let mut rows = statement.query((int(0), -1))?;
+    while let Some(row) = rows.next()? {
+        if let Err(why) = walk.step(&decode(row)?) {
+            return Ok(AuditReport {
+                rows: walk.seq - heads.audit_floor,
+                first,
+                broken: Some((walk.seq + 1, why)),
+            });
+        }
+    }
+    let whole = (walk.seq, walk.hash) == (heads.audit, heads.audit_hash);
+    let broken = (!whole).then(|| {
+        (
+            walk.seq + 1,
+            format!("the log ended at row {}", heads.audit),
+        )
+    });
+    Ok(AuditReport {
+        rows: walk.seq - heads.audit_floor,
+        first,
+        broken,
+    })
+}
+
+/// Where an inspection stands: the last row that was good.
+pub(crate) struct Walk {
+    pub seq: u64,
+    pub hash: [u8; 32],
+}
+
+impl Walk {
+    pub(crate) fn step(&mut self, row: &AuditRow) -> Result<(), String> {
+        if row.seq != self.seq + 1 {
+            return Err(format!("row {} follows row {}", row.seq, self.seq));
+        }
+        if row.prev_hash != self.hash {
+            return Err("it does not continue the row before".into());
+        }
+        if row.digest() != row.hash {
+            return Err("its content is not what was written".into());
+        }
+        (self.seq, self.hash) = (row.seq, row.hash);
+        Ok(())
+    }
+}
+
+const SEGMENT_END: &str = "SELECT last_hash FROM audit_segments ORDER BY first_seq DESC LIMIT 1";
+
+/// The hash that the first row in the database continues.
+fn last_hash(conn: &Connection) -> Result<[u8; 32]> {
+    Ok(conn
+        .prepare_cached(SEGMENT_END)?
+        .query_row([], |row| row.get(0))
+        .optional()?
+        .unwrap_or([0; 32]))
+}

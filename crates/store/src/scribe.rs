@@ -1,0 +1,125 @@
+//! The one who writes: takes a group of batches and commits them with one sync.
+//!
+//! On disk it lives in the writer thread; in memory it is called inline. Both run this code.
+
+use crate::apply::{Bench, apply};
+use crate::heads::Heads;
+use crate::{Batch, Clock, Committed, Limits, MasterKey, Result, Rev, StoreError, compact};
+use rusqlite::Connection;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Where followers hear that there is something new.
+#[derive(Clone)]
+pub(crate) struct Bells {
+    pub rev: watch::Sender<Rev>,
+    pub event: watch::Sender<u64>,
+}
+
+/// The writing side of a store.
+pub(crate) struct Scribe {
+    pub conn: Connection,
+    pub heads: Heads,
+    pub key: MasterKey,
+    pub clock: Arc<dyn Clock>,
+    pub limits: Limits,
+    pub bells: Bells,
+}
+
+impl Scribe {
+    /// Commits all batches that can be, each whole or not at all; one answer for each, in their order.
+    ///
+    /// Followers are told before the callers: who has its answer finds the feed at least as new.
+    pub(crate) fn commit_group(&mut self, batches: &[Batch]) -> Vec<Result<Committed>> {
+        let before = self.heads.clone();
+        match self.try_group(batches) {
+            Ok(answers) => {
+                self.ring(&before);
+                answers
+            }
+            Err(error) => {
+                self.abandon(before);
+                batches.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    fn try_group(&mut self, batches: &[Batch]) -> Result<Vec<Result<Committed>>> {
+        let before = self.heads.clone();
+        self.run("BEGIN IMMEDIATE")?;
+        let answers = batches
+            .iter()
+            .map(|batch| self.try_batch(batch))
+            .collect::<Result<Vec<_>>>()?;
+        compact::compact(&self.conn, &mut self.heads, &self.limits)?;
+        if self.heads != before {
+            self.heads.save(&self.conn)?;
+        }
+        self.run("COMMIT")?;
+        Ok(answers)
+    }
+
+    /// The outer error ends the group, the inner one only this batch.
+    fn try_batch(&mut self, batch: &Batch) -> Result<Result<Committed>> {
+        let before = self.heads.clone();
+        self.run("SAVEPOINT batch")?;
+        let now = self.clock.now_ms();
+        let mut bench = Bench {
+            conn: &self.conn,
+            heads: &mut self.heads,
+            key: &self.key,
+            now,
+        };
+        match apply(&mut bench, batch) {
+            Ok(done) => {
+                self.run("RELEASE batch")?;
+                Ok(Ok(done))
+            }
+            // After some failures (a full disk) SQLite has rolled everything back by itself.
+            Err(error) if self.conn.is_autocommit() => Err(error),
+            Err(error) => {
+                self.run("ROLLBACK TO batch")?;
+                self.run("RELEASE batch")?;
+                self.heads = before;
+                Ok(Err(error))
+            }
+        }
+    }
+
+    fn run(&self, sql: &'static str) -> Result<()> {
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
+    fn abandon(&mut self, before: Heads) {
+        if !self.conn.is_autocommit() {
+            // Where even this fails the next BEGIN says so.
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        // A failed commit may still be there: what the database says counts.
+        self.heads = Heads::load(&self.conn).unwrap_or(before);
+    }
+
+    fn ring(&self, before: &Heads) {
+        if self.heads.rev != before.rev {
+            self.bells.rev.send_replace(Rev(self.heads.rev));
+        }
+        if self.heads.event != before.event {
+            self.bells.event.send_replace(self.heads.event);
+        }
+    }
+}
+
+impl From<&Heads> for Bells {
+    fn from(heads: &Heads) -> Self {
+        Self {
+            rev: watch::Sender::new(Rev(heads.rev)),
+            event: watch::Sender::new(heads.event),
+        }
+    }
+}
+
+/// The answer for a writer that has gone.
+pub(crate) fn gone<T>(_: T) -> StoreError {
+    StoreError::Closed
+}
