@@ -8,6 +8,7 @@ mod lock;
 mod measures;
 mod names;
 mod rooms;
+mod skips;
 mod source;
 mod texts;
 mod tree;
@@ -88,6 +89,7 @@ pub fn check(root: &Path) -> Result<Report, String> {
 
     report.errors.extend(names::check(&tree));
     report.errors.extend(texts::check(&tree));
+    report.errors.extend(skips::check(&tree));
     report.errors.extend(lock::check(&tree, &architecture.lock));
     report.errors.extend(crates::check(&tree, &architecture));
 
