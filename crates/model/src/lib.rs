@@ -16,6 +16,7 @@ pub mod generation;
 pub mod host;
 pub mod id;
 pub mod job;
+pub mod manifest;
 pub mod name;
 pub mod node;
 pub mod object;

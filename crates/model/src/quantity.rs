@@ -54,6 +54,10 @@ impl FromStr for ByteSize {
         if let Some(bytes) = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
             return Ok(Self(bytes));
         }
+        // Whole numbers stay exact: a float has 53 bits only.
+        if let Some(bytes) = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
+            return Ok(Self(bytes));
+        }
         let number: f64 = number.trim().parse().map_err(|_| bad(text, WHAT))?;
         let bytes = number * unit as f64;
         if !(0.0..=9e18).contains(&bytes) {

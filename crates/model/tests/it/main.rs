@@ -1,0 +1,6 @@
+//! What the model promises: manifests, names, quantities.
+
+mod manifest;
+mod mistakes;
+mod round_trip;
+mod texts;
