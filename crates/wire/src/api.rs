@@ -23,8 +23,8 @@
 //! | POST /v1/jobs | [`JobRequest`] -> `Job` |
 //! | GET /v1/jobs[?app] · GET /v1/jobs/{id}[?wait_ms] · POST /v1/jobs/{id}/cancel | -> `Job` |
 //! | GET /v1/stream?request=JSON of [`StreamOpen`] (WebSocket) | binary messages: one byte of [`Channel`], then the payload |
-//! | GET/POST /v1/tokens · DELETE /v1/tokens/{id} | [`TokenRequest`] -> [`TokenMade`] |
-//! | GET /v1/audit[?after&limit] · GET /v1/audit/verify | -> rows · report |
+//! | GET/POST /v1/tokens · DELETE /v1/tokens/{id} | [`TokenRequest`] -> [`TokenInfo`] list · [`TokenMade`] |
+//! | GET /v1/audit[?after&limit] · GET /v1/audit/verify | -> [`AuditLine`] list · [`AuditVerdict`] |
 //! | POST /v1/server/backup | -> bytes of the backup |
 //! | GET /v1/server | -> [`ServerInfo`] · POST /v1/server/adopted ends adopt mode |
 //! | POST /v1/login | [`LoginRequest`] -> [`TokenMade`] |
@@ -41,16 +41,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Something was taken on; an operation says how it goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Accepted {
     /// The operation to watch; none when nothing was to do.
+    #[schema(value_type = Option<String>)]
     pub operation: Option<OperationId>,
     /// One sentence.
     pub message: String,
 }
 
 /// How well something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// As wanted.
@@ -66,9 +69,10 @@ pub enum Health {
 }
 
 /// The answer to `status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Status {
     /// Now, by the controller's clock: ages are counted from here.
+    #[schema(value_type = u64)]
     pub now: Millis,
     /// Applications in the target.
     pub apps: Vec<AppStatus>,
@@ -81,9 +85,10 @@ pub struct Status {
 }
 
 /// One application in `status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AppStatus {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: AppName,
     /// The worst of its families.
     pub health: Health,
@@ -92,9 +97,10 @@ pub struct AppStatus {
 }
 
 /// One family in `status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FamilyStatus {
     /// Its path.
+    #[schema(value_type = String)]
     pub path: lace_model::FamilyPath,
     /// How it is.
     pub health: Health,
@@ -109,8 +115,10 @@ pub struct FamilyStatus {
     /// Its release, for people.
     pub release: String,
     /// Since when nothing changed.
+    #[schema(value_type = u64)]
     pub since: Millis,
     /// The rollout under way, or the last one.
+    #[schema(value_type = Option<Object>)]
     pub rollout: Option<Rollout>,
     /// Its nodes.
     pub nodes: Vec<NodeView>,
@@ -119,9 +127,10 @@ pub struct FamilyStatus {
 }
 
 /// One node with the names of where it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NodeView {
     /// As its host reports it (or a `preparing` placeholder before the first report).
+    #[schema(value_type = Object)]
     pub status: NodeStatus,
     /// Name of its host.
     pub host: String,
@@ -130,13 +139,15 @@ pub struct NodeView {
     /// Is its host connected? If not, the status is as old as `host_seen`.
     pub host_connected: bool,
     /// Last sign of life of its host.
+    #[schema(value_type = u64)]
     pub host_seen: Millis,
 }
 
 /// One line of `lace app list`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AppSummary {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: AppName,
     /// How it is.
     pub health: Health,
@@ -147,16 +158,18 @@ pub struct AppSummary {
     /// Nodes wanted.
     pub wanted: u32,
     /// When it was made.
+    #[schema(value_type = u64)]
     pub created_at: Millis,
 }
 
 /// The verbs on a target that need few words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "verb", rename_all = "kebab-case")]
 pub enum VerbRequest {
     /// Change the number of nodes.
     Scale {
         /// Which family.
+        #[schema(value_type = String)]
         target: TargetPath,
         /// `5`, `+2`, `-1`.
         count: String,
@@ -166,21 +179,25 @@ pub enum VerbRequest {
     /// Let it run.
     Start {
         /// What.
+        #[schema(value_type = String)]
         target: TargetPath,
     },
     /// Stop it; it keeps its settings.
     Stop {
         /// What.
+        #[schema(value_type = String)]
         target: TargetPath,
     },
     /// Replace nodes one after the other (a node: its process is restarted in place).
     Restart {
         /// What.
+        #[schema(value_type = String)]
         target: TargetPath,
     },
     /// Delete it.
     Delete {
         /// What.
+        #[schema(value_type = String)]
         target: TargetPath,
         /// End even if hosts do not answer; says what was abandoned.
         force: bool,
@@ -190,11 +207,13 @@ pub enum VerbRequest {
     /// Make a new node at the same place.
     Replace {
         /// Which node.
+        #[schema(value_type = String)]
         target: TargetPath,
     },
     /// Go back to a revision.
     Rollback {
         /// Which service.
+        #[schema(value_type = String)]
         target: TargetPath,
         /// Which revision; the last good one where none is said.
         to: Option<u64>,
@@ -202,6 +221,7 @@ pub enum VerbRequest {
     /// Steer the rollout.
     Rollout {
         /// Which family.
+        #[schema(value_type = String)]
         target: TargetPath,
         /// How.
         step: RolloutStep,
@@ -209,6 +229,7 @@ pub enum VerbRequest {
     /// Use another version of its release (or another release).
     Activate {
         /// Which service.
+        #[schema(value_type = String)]
         target: TargetPath,
         /// `NAME[@VERSION]`.
         release: String,
@@ -216,7 +237,7 @@ pub enum VerbRequest {
 }
 
 /// Steering a rollout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RolloutStep {
     /// No further node changes over.
@@ -230,13 +251,14 @@ pub enum RolloutStep {
 }
 
 /// One line of `history`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HistoryLine {
     /// Revision number.
     pub number: u64,
     /// Its release.
     pub release: String,
     /// When it was made.
+    #[schema(value_type = u64)]
     pub created_at: Millis,
     /// By whom.
     pub created_by: String,
@@ -251,7 +273,7 @@ pub struct HistoryLine {
 }
 
 /// The answer to `why`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Explanation {
     /// The target.
     pub target: String,
@@ -260,11 +282,13 @@ pub struct Explanation {
 }
 
 /// What a node uses and may use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UsageView {
     /// Its place.
+    #[schema(value_type = String)]
     pub path: lace_model::NodePath,
     /// Its id.
+    #[schema(value_type = String)]
     pub node: NodeId,
     /// Host's name.
     pub host: String,
@@ -277,17 +301,20 @@ pub struct UsageView {
     /// Restarts.
     pub restarts: u32,
     /// Its limits.
+    #[schema(value_type = Object)]
     pub limits: Limits,
     /// How old these numbers are, in milliseconds.
     pub age_ms: u64,
 }
 
 /// A host as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HostView {
     /// As stored.
+    #[schema(value_type = Object)]
     pub host: Host,
     /// As fleet sees it now.
+    #[schema(value_type = Object)]
     pub liveness: Liveness,
     /// Nodes on it.
     pub nodes: u32,
@@ -298,15 +325,18 @@ pub struct HostView {
 }
 
 /// A release's tree, after all its blobs were put.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReleaseUpload {
     /// Its name.
+    #[schema(value_type = String)]
     pub name: Name,
     /// Its version.
     pub version: String,
     /// Its tree.
+    #[schema(value_type = Object)]
     pub tree: Tree,
     /// What sort it is.
+    #[schema(value_type = String)]
     pub kind: ReleaseKind,
     /// Start command.
     pub start: Vec<String>,
@@ -318,13 +348,15 @@ pub struct ReleaseUpload {
     pub templates: Vec<String>,
     /// What it needs.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub needs: lace_model::release::Needs,
 }
 
 /// A one-off job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobRequest {
     /// Application, or service whose release, environment and secrets it uses.
+    #[schema(value_type = String)]
     pub target: TargetPath,
     /// Its command.
     pub command: Vec<String>,
@@ -333,11 +365,12 @@ pub struct JobRequest {
     pub env: BTreeMap<String, String>,
     /// Its limits, where others than the service's.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     pub limits: Option<Limits>,
 }
 
 /// Opens a stream: the node by its place, or a job by its id.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StreamOpen {
     /// `shop/game/2`, or `job:ID`.
     pub target: String,
@@ -347,7 +380,7 @@ pub struct StreamOpen {
 }
 
 /// What a stream shall do (see [`crate::stream::StreamRequest`]).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum StreamAction {
     /// Run a command (the login shell where empty).
@@ -368,9 +401,11 @@ pub enum StreamAction {
     Logs {
         /// From.
         #[serde(default)]
+        #[schema(value_type = Option<u64>)]
         since: Option<Millis>,
         /// To.
         #[serde(default)]
+        #[schema(value_type = Option<u64>)]
         until: Option<Millis>,
         /// Last lines.
         #[serde(default)]
@@ -437,17 +472,20 @@ impl Channel {
 }
 
 /// Asks for a token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenRequest {
     /// What it is called.
     pub name: String,
     /// What it allows.
+    #[schema(value_type = String)]
     pub role: Role,
     /// Applications it is limited to; all where empty.
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     pub apps: Vec<AppName>,
     /// It ends after this.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub expires_in: Option<lace_model::Span>,
     /// It lets one agent join, and nothing else.
     #[serde(default)]
@@ -455,25 +493,86 @@ pub struct TokenRequest {
 }
 
 /// A new token: its text is shown this once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenMade {
     /// Public part.
+    #[schema(value_type = String)]
     pub id: TokenId,
     /// The whole text.
     pub token: String,
     /// When it ends.
+    #[schema(value_type = Option<u64>)]
     pub expires_at: Option<Millis>,
 }
 
+/// What may be shown of a token: neither its text nor its digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenInfo {
+    /// Public part.
+    #[schema(value_type = String)]
+    pub id: TokenId,
+    /// What it is called.
+    pub name: String,
+    /// What it allows.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// Applications it is limited to; all where empty.
+    #[schema(value_type = Vec<String>)]
+    pub apps: Vec<AppName>,
+    /// When it was made.
+    #[schema(value_type = u64)]
+    pub created_at: Millis,
+    /// When it ends.
+    #[schema(value_type = Option<u64>)]
+    pub expires_at: Option<Millis>,
+    /// It works once.
+    pub once: bool,
+    /// It lets an agent join, and nothing else.
+    pub join: bool,
+}
+
+/// One row of the audit log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditLine {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// When.
+    #[schema(value_type = u64)]
+    pub at: Millis,
+    /// Who; none where Lace did it by itself.
+    pub actor: Option<String>,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub subject: String,
+    /// How it ended: `done`, `refused: 403`.
+    pub outcome: String,
+    /// Hash of the row before, in hexadecimal digits.
+    pub prev_hash: String,
+    /// Hash of this row, in hexadecimal digits.
+    pub hash: String,
+}
+
+/// Whether the audit log is as it was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuditVerdict {
+    /// Rows that are as they were written, from the first.
+    pub rows: u64,
+    /// Is the chain whole?
+    pub whole: bool,
+    /// The first row that is not as it was written, and in which way.
+    pub broken: Option<String>,
+}
+
 /// Trades a one-time login token for a session token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LoginRequest {
     /// The one-time token.
     pub token: String,
 }
 
 /// About the controller.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ServerInfo {
     /// Version of the binary.
     pub version: String,
@@ -486,5 +585,6 @@ pub struct ServerInfo {
     /// Where agents dial.
     pub agent_address: String,
     /// Nodes that hosts hold and the controller does not know.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub unknown_nodes: Vec<(HostId, NodeId)>,
 }
