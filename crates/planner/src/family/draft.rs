@@ -1,0 +1,244 @@
+//! A target under work, and the questions that every rule asks of it.
+
+use super::input::{FamilyInput, FamilyOutcome, HostView};
+use super::place::Market;
+use super::room::Room;
+use super::silence::Silence;
+use super::slot::{Slot, nodes_of, slots_of};
+use lace_model::event::NewEvent;
+use lace_model::family::Family;
+use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::revision::Revision;
+use lace_model::rollout::{Phase, Rollout};
+use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::{Generation, HostId, Millis, NodeId, NodePath, Reason};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// Reasons of one kind that a target keeps: it is read by people, and 5,000 lines are read by nobody.
+const REASONS_OF_A_KIND_MAX: usize = 16;
+
+/// What a round may change and a target keeps.
+#[derive(PartialEq)]
+pub(super) struct Shape {
+    slots: BTreeMap<u32, Slot>,
+    rollout: Option<Rollout>,
+    good: Option<u64>,
+}
+
+/// A target under work.
+pub(super) struct Draft<'a> {
+    pub input: &'a FamilyInput<'a>,
+    pub slots: BTreeMap<u32, Slot>,
+    pub rollout: Option<Rollout>,
+    pub good: Option<u64>,
+    pub generation: Generation,
+    pub room: Room,
+    pub market: Market,
+    pub bad: Option<(u64, String)>,
+    pub events: Vec<NewEvent>,
+    /// Missing indexes that no host can take now.
+    pub unplaceable: BTreeSet<u32>,
+    pub clear_replace: Vec<u32>,
+    silence: Option<Silence>,
+    reasons: Vec<Reason>,
+    wake_at: Option<Millis>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(input: &'a FamilyInput<'a>) -> Self {
+        let current = input.current;
+        let generation = current
+            .map_or_else(Generation::default, |t| t.generation)
+            .next_in(input.epoch);
+        Self {
+            input,
+            slots: slots_of(current),
+            rollout: current.and_then(|t| t.rollout.clone()),
+            good: current.and_then(|t| t.good),
+            generation,
+            room: Room::default(),
+            market: Market::default(),
+            bad: None,
+            events: Vec::new(),
+            unplaceable: BTreeSet::new(),
+            clear_replace: Vec::new(),
+            silence: None,
+            reasons: Vec::new(),
+            wake_at: None,
+        }
+    }
+
+    pub fn shape(&self) -> Shape {
+        Shape {
+            slots: self.slots.clone(),
+            rollout: self.rollout.clone(),
+            good: self.good,
+        }
+    }
+
+    /// Findings are of one round; what was changed stays.
+    pub fn begin_round(&mut self) {
+        self.reasons.clear();
+        self.wake_at = None;
+        self.unplaceable.clear();
+        self.clear_replace.clear();
+        self.slots.retain(|_, slot| !slot.is_empty());
+        self.room = Room::of(&self.slots, self.input);
+        self.market = Market::default();
+    }
+
+    pub fn family(&self) -> &'a Family {
+        self.input.family
+    }
+    pub fn now(&self) -> Millis {
+        self.input.now
+    }
+    pub fn path(&self, index: u32) -> NodePath {
+        self.family().path.node(index)
+    }
+    pub fn revision(&self, number: u64) -> Option<&'a Revision> {
+        self.input.revisions.get(&number)
+    }
+    pub fn status(&self, id: NodeId) -> Option<&'a NodeStatus> {
+        self.input.observed.get(&id)
+    }
+    pub fn run(&self, index: u32) -> Option<&PlannedNode> {
+        self.slots.get(&index)?.run.as_ref()
+    }
+    /// The nodes that shall run, by index.
+    pub fn running(&self) -> impl Iterator<Item = &PlannedNode> {
+        self.slots.values().filter_map(|s| s.run.as_ref())
+    }
+
+    /// A host by its id. Sorted hosts are found in logarithmic time.
+    pub fn host(&self, id: HostId) -> Option<&'a HostView> {
+        self.host_at(id).map(|at| &self.input.hosts[at])
+    }
+    pub fn host_at(&self, id: HostId) -> Option<usize> {
+        let hosts = self.input.hosts;
+        match hosts.binary_search_by(|h| h.host.id.cmp(&id)) {
+            Ok(at) => Some(at),
+            Err(_) => hosts.iter().position(|h| h.host.id == id),
+        }
+    }
+    pub fn is_connected(&self, id: HostId) -> bool {
+        self.host(id).is_some_and(|h| h.liveness.connected)
+    }
+    pub fn is_ready(&self, node: &PlannedNode) -> bool {
+        self.status(node.id)
+            .is_some_and(|s| s.ready && s.phase == NodePhase::Running)
+            && self.is_connected(node.host)
+    }
+    /// Known as bad, before this decision or by it.
+    pub fn is_bad(&self, revision: u64) -> bool {
+        self.revision(revision).is_some_and(|r| r.bad.is_some())
+            || self
+                .bad
+                .as_ref()
+                .is_some_and(|(number, _)| *number == revision)
+    }
+    pub fn phase(&self) -> Option<&Phase> {
+        self.rollout.as_ref().map(|r| &r.phase)
+    }
+    pub fn silence(&mut self) -> &Silence {
+        let (hosts, now) = (self.input.hosts, self.input.now);
+        self.silence.get_or_insert_with(|| Silence::of(hosts, now))
+    }
+
+    pub fn event(&mut self, kind: &str, subject: impl ToString, message: impl Into<String>) {
+        self.events.push(NewEvent::new(kind, subject, message));
+    }
+    pub fn wake(&mut self, at: Millis) {
+        if at > self.now() {
+            self.wake_at = Some(self.wake_at.map_or(at, |w| w.min(at)));
+        }
+    }
+    /// Keeps a reason, once, and only so many of a kind.
+    pub fn reason(&mut self, reason: Reason) {
+        let kind = std::mem::discriminant(&reason);
+        let alike = self
+            .reasons
+            .iter()
+            .filter(|r| std::mem::discriminant(*r) == kind)
+            .count();
+        if alike < REASONS_OF_A_KIND_MAX && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.reason(Reason::Other { text: text.into() });
+    }
+    /// Has a reason been given in this round?
+    pub fn has_reason(&self) -> bool {
+        !self.reasons.is_empty()
+    }
+
+    /// A new node at an index.
+    pub fn put(&mut self, index: u32, revision: u64, host: HostId, address: Ipv4Addr) {
+        let purpose = format!("{}/{}/{}", self.path(index), self.generation, self.now());
+        let node = PlannedNode {
+            id: NodeId::derive(&self.input.seed, &purpose),
+            index,
+            revision,
+            restart: self.family().restart,
+            host,
+            address,
+            want: Want::Run,
+            planned_at: self.now(),
+        };
+        self.change(index, |slot| slot.run = Some(node));
+    }
+
+    /// The node at an index shall go.
+    pub fn dismiss(&mut self, index: u32) -> Option<PlannedNode> {
+        self.change(index, Slot::dismiss)
+    }
+
+    /// Changes a slot, and the room that it takes.
+    pub fn change<T>(&mut self, index: u32, how: impl FnOnce(&mut Slot) -> T) -> T {
+        let revisions = self.input.revisions;
+        let slot = self.slots.entry(index).or_default();
+        self.room.leave(slot, revisions);
+        let result = how(slot);
+        self.room.enter(slot, revisions);
+        result
+    }
+
+    pub fn finish(self) -> FamilyOutcome {
+        let nodes = nodes_of(&self.slots);
+        let family_done = self.family().deleting && nodes.is_empty();
+        let current = self.input.current;
+        let same = current.is_some_and(|t| {
+            t.nodes == nodes
+                && t.rollout == self.rollout
+                && t.good == self.good
+                && t.reasons == self.reasons
+        });
+        let family = self.family();
+        let made_at = self.now();
+        let target = (!same && !family_done).then(|| Target {
+            family: family.path.clone(),
+            generation: self.generation,
+            parent: current.map(|t| t.generation),
+            made_at,
+            nodes,
+            rollout: self.rollout,
+            good: self.good,
+            reasons: self.reasons.clone(),
+        });
+        FamilyOutcome {
+            events: if target.is_some() {
+                self.events
+            } else {
+                Vec::new()
+            },
+            target,
+            reasons: self.reasons,
+            wake_at: self.wake_at,
+            family_done,
+            clear_replace: self.clear_replace,
+            bad: self.bad,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Placement: filter, score, choose. A host that is turned down keeps its reason.
+//!
+//! Hosts are ranked once per decision and revision, and then drawn from a heap whose entries are checked when they
+//! come up: a family of n nodes over h hosts costs O(h + n log h), not O(n h).
+
+use super::draft::Draft;
+use super::input::{HostView, Used};
+use super::room::{claims, demand};
+use lace_model::family::Select;
+use lace_model::host::Capacity;
+use lace_model::reason::HostRejection;
+use lace_model::{HostId, Millis, Reason};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::Ipv4Addr;
+
+/// A host whose state disk is this full (thousandths) gets no new work.
+const DISK_PERMILLE_MAX: u32 = 900;
+/// Turned-down hosts that are told one by one.
+const REJECTIONS_MAX: usize = 12;
+
+/// The rank of a host: less is better; the last is its place among the inputs.
+type Rank = (u32, u32, Millis, usize);
+
+/// Hosts that may take nodes of this family, by revision.
+#[derive(Default)]
+pub(super) struct Market(BTreeMap<u64, Stall>);
+
+enum Stall {
+    Ranked(BinaryHeap<Reverse<Rank>>),
+    Listed(Vec<usize>),
+}
+
+/// A host for a new node of a revision, and the node's address; never the host `but`.
+pub(super) fn choose(
+    draft: &mut Draft,
+    index: u32,
+    revision: u64,
+    but: Option<HostId>,
+) -> Option<(HostId, Ipv4Addr)> {
+    let mut stall = draft
+        .market
+        .0
+        .remove(&revision)
+        .unwrap_or_else(|| open(draft, revision));
+    let at = match &mut stall {
+        Stall::Ranked(heap) => draw(draft, heap, revision, but),
+        Stall::Listed(list) => pick(draft, list, index, revision, but),
+    };
+    draft.market.0.insert(revision, stall);
+    let view = &draft.input.hosts[at?];
+    Some((view.host.id, draft.room.address(view)?))
+}
+
+/// Could any host but one take a node of this revision? Nothing is promised.
+pub(super) fn could(draft: &mut Draft, index: u32, revision: u64, but: Option<HostId>) -> bool {
+    choose(draft, index, revision, but).is_some()
+}
+
+/// May a new node take the place of the one at this index, on its host and with its address?
+pub(super) fn in_place(
+    draft: &Draft,
+    index: u32,
+    revision: u64,
+    host: HostId,
+) -> Result<(), Reason> {
+    let Some(view) = draft.host(host) else {
+        return Err(Reason::NoHosts);
+    };
+    let slot = draft.slots.get(&index);
+    let credit = slot
+        .and_then(|s| {
+            claims(s, draft.input.revisions)
+                .into_iter()
+                .find(|(h, _)| *h == host)
+        })
+        .map(|(_, takes)| takes)
+        .unwrap_or_default();
+    if !is_listed(draft, view) {
+        return Err(not_listed(draft));
+    }
+    match rejection(draft, view, revision, credit) {
+        Some(why) => Err(rejected(view, why)),
+        None => Ok(()),
+    }
+}
+
+/// Tells why no host takes a node of this revision.
+pub(super) fn tell_rejections(draft: &mut Draft, revision: u64) {
+    let hosts = draft.input.hosts;
+    if hosts.is_empty() {
+        return draft.reason(Reason::NoHosts);
+    }
+    let listed: Vec<&HostView> = hosts.iter().filter(|v| is_listed(draft, v)).collect();
+    if listed.is_empty() {
+        let reason = not_listed(draft);
+        return draft.reason(reason);
+    }
+    for view in listed.iter().take(REJECTIONS_MAX) {
+        if let Some(why) = rejection(draft, view, revision, Used::default()) {
+            draft.reason(rejected(view, why));
+        }
+    }
+    if listed.len() > REJECTIONS_MAX {
+        draft.say(format!(
+            "and {} more hosts cannot take it",
+            listed.len() - REJECTIONS_MAX
+        ));
+    }
+}
+
+fn not_listed(draft: &Draft) -> Reason {
+    let names: Vec<&str> = draft
+        .family()
+        .hosts
+        .iter()
+        .map(lace_model::Name::as_str)
+        .collect();
+    Reason::Other {
+        text: format!("the family may only use the hosts {}", names.join(", ")),
+    }
+}
+
+fn rejected(view: &HostView, why: HostRejection) -> Reason {
+    Reason::HostRejected {
+        host: view.host.id,
+        name: view.host.name.to_string(),
+        why,
+    }
+}
+
+fn is_listed(draft: &Draft, view: &HostView) -> bool {
+    let hosts = &draft.family().hosts;
+    hosts.is_empty() || hosts.contains(&view.host.name)
+}
+
+/// Why a host cannot take another node, if so. `credit` is what the node's predecessor gives back.
+fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Option<HostRejection> {
+    let host = &view.host;
+    if !view.liveness.connected {
+        return Some(HostRejection::Away);
+    }
+    if host.draining || host.removing {
+        return Some(HostRejection::Draining);
+    }
+    if view.liveness.disk_used_permille >= DISK_PERMILLE_MAX {
+        return Some(HostRejection::DiskFull);
+    }
+    if !view.missing.is_empty() {
+        return Some(HostRejection::Preflight {
+            missing: view.missing.clone(),
+        });
+    }
+    let own = draft.room.own(host.id);
+    if let Some(limit) = draft.family().per_host
+        && own.nodes - credit.nodes >= limit
+    {
+        return Some(HostRejection::PerHost { limit });
+    }
+    let taken = Used {
+        cpu: lace_model::CpuMillis(view.used.cpu.0 + own.cpu.0 - credit.cpu.0),
+        memory: lace_model::ByteSize(view.used.memory.0 + own.memory.0 - credit.memory.0),
+        nodes: view.used.nodes + own.nodes - credit.nodes,
+    };
+    let wanted = demand(revision, draft.input.revisions);
+    let short = lacks(&host.capacity, &taken, &wanted);
+    // The predecessor's address is the successor's, so only a node without one needs a new address.
+    short.or_else(|| {
+        (credit.nodes == 0 && draft.room.address(view).is_none())
+            .then_some(HostRejection::Addresses)
+    })
+}
+
+fn lacks(capacity: &Capacity, taken: &Used, wanted: &Used) -> Option<HostRejection> {
+    let cpu = capacity.cpu.0.saturating_sub(taken.cpu.0);
+    let memory = capacity.memory.0.saturating_sub(taken.memory.0);
+    if cpu < wanted.cpu.0 {
+        return Some(HostRejection::Cpu {
+            free: cpu,
+            wanted: wanted.cpu.0,
+        });
+    }
+    if memory < wanted.memory.0 {
+        return Some(HostRejection::Memory {
+            free: memory,
+            wanted: wanted.memory.0,
+        });
+    }
+    (taken.nodes >= capacity.slots).then_some(HostRejection::Slots {
+        limit: capacity.slots,
+    })
+}
+
+fn open(draft: &Draft, revision: u64) -> Stall {
+    let hosts = draft.input.hosts;
+    let fits = |at: &usize| {
+        is_listed(draft, &hosts[*at])
+            && rejection(draft, &hosts[*at], revision, Used::default()).is_none()
+    };
+    let fitting = (0..hosts.len()).filter(fits);
+    match draft.family().select {
+        Select::Random | Select::RoundRobin => {
+            let mut list: Vec<usize> = fitting.collect();
+            list.sort_by_key(|at| (hosts[*at].host.joined_at, hosts[*at].host.id));
+            Stall::Listed(list)
+        }
+        _ => Stall::Ranked(fitting.map(|at| Reverse(rank(draft, at))).collect()),
+    }
+}
+
+/// `cheapest` and `first` go by the order of joining until hosts have prices and pools an order.
+fn rank(draft: &Draft, at: usize) -> Rank {
+    let view = &draft.input.hosts[at];
+    let own = draft.room.own(view.host.id);
+    let joined = view.host.joined_at;
+    match draft.family().select {
+        Select::Spread => (own.nodes, used_permille(view, own), joined, at),
+        Select::Pack => (0, 1000 - used_permille(view, own).min(1000), joined, at),
+        _ => (0, 0, joined, at),
+    }
+}
+
+/// The most used of a host's resources, in thousandths.
+fn used_permille(view: &HostView, own: Used) -> u32 {
+    let share = |used: u64, all: u64| (used.saturating_mul(1000) / all.max(1)).min(1000) as u32;
+    let capacity = &view.host.capacity;
+    let cpu = share(
+        u64::from(view.used.cpu.0) + u64::from(own.cpu.0),
+        u64::from(capacity.cpu.0),
+    );
+    let memory = share(view.used.memory.0 + own.memory.0, capacity.memory.0);
+    let slots = share(
+        u64::from(view.used.nodes + own.nodes),
+        u64::from(capacity.slots),
+    );
+    cpu.max(memory).max(slots)
+}
+
+/// The best host of a heap; entries that have become worse go back with their new rank.
+fn draw(
+    draft: &Draft,
+    heap: &mut BinaryHeap<Reverse<Rank>>,
+    revision: u64,
+    but: Option<HostId>,
+) -> Option<usize> {
+    let hosts = draft.input.hosts;
+    let mut aside = None;
+    let found = loop {
+        let Some(Reverse(old)) = heap.pop() else {
+            break None;
+        };
+        let at = old.3;
+        if Some(hosts[at].host.id) == but {
+            aside = Some(old);
+            continue;
+        }
+        if rejection(draft, &hosts[at], revision, Used::default()).is_some() {
+            continue;
+        }
+        let new = rank(draft, at);
+        heap.push(Reverse(new));
+        if new <= old {
+            break Some(at);
+        }
+    };
+    heap.extend(aside.map(Reverse));
+    found
+}
+
+/// A host of a list: by the seed, or in turn by the node's index.
+fn pick(
+    draft: &Draft,
+    list: &mut Vec<usize>,
+    index: u32,
+    revision: u64,
+    but: Option<HostId>,
+) -> Option<usize> {
+    let hosts = draft.input.hosts;
+    list.retain(|at| rejection(draft, &hosts[*at], revision, Used::default()).is_none());
+    let choices: Vec<usize> = list
+        .iter()
+        .copied()
+        .filter(|at| Some(hosts[*at].host.id) != but)
+        .collect();
+    if choices.is_empty() {
+        return None;
+    }
+    let turn = match draft.family().select {
+        Select::Random => draw_number(draft, index),
+        _ => u64::from(index - 1),
+    };
+    Some(choices[(turn % choices.len() as u64) as usize])
+}
+
+fn draw_number(draft: &Draft, index: u32) -> u64 {
+    let purpose = format!("{}/{}/{}", draft.path(index), draft.generation, draft.now());
+    HostId::derive(&draft.input.seed, &purpose)
+        .0
+        .as_u64_pair()
+        .0
+        >> 16
+}

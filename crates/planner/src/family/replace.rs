@@ -1,0 +1,177 @@
+//! Nodes that are not as they should be give way, some at a time.
+
+use super::draft::Draft;
+use super::judge::has_crashed;
+use super::{gate, place, wish};
+use lace_model::Reason;
+use lace_model::rollout::{Phase, Strategy};
+use lace_model::target::PlannedNode;
+
+/// Replaces outdated nodes: first those that serve nobody anyway, then, within `max_unavailable`, those that are ready.
+pub(super) fn outdated(draft: &mut Draft) {
+    let mut broken = Vec::new();
+    let mut serving = Vec::new();
+    for node in draft.running().filter(|n| draft.is_connected(n.host)) {
+        if is_outdated(draft, node) {
+            if draft.is_ready(node) {
+                serving.push(node.clone())
+            } else {
+                broken.push(node.clone())
+            }
+        }
+    }
+    if broken.is_empty() && serving.is_empty() {
+        return;
+    }
+    let budget = budget(draft);
+    let unhindered = is_going_back(draft);
+    let mut on_the_way = on_the_way(draft);
+    for node in broken {
+        if !unhindered && on_the_way >= budget {
+            tell_wait(draft);
+            break;
+        }
+        on_the_way += usize::from(replace(draft, &node));
+    }
+    let mut not_ready = not_ready(draft);
+    for node in serving {
+        if not_ready >= budget {
+            tell_wait(draft);
+            break;
+        }
+        not_ready += usize::from(replace(draft, &node));
+    }
+}
+
+fn is_going_back(draft: &Draft) -> bool {
+    matches!(
+        draft.phase(),
+        Some(Phase::Reverting { .. } | Phase::Aborted)
+    )
+}
+
+fn is_outdated(draft: &Draft, node: &PlannedNode) -> bool {
+    let family = draft.family();
+    node.revision != wish::of_node(draft, node)
+        || node.restart < family.restart
+        || is_asked_for(draft, node)
+        || is_drained(draft, node)
+        || is_left_broken(draft, node)
+}
+
+fn is_asked_for(draft: &Draft, node: &PlannedNode) -> bool {
+    draft.family().replace.get(&node.index) == Some(&node.id)
+}
+
+fn is_drained(draft: &Draft, node: &PlannedNode) -> bool {
+    draft
+        .host(node.host)
+        .is_some_and(|h| h.host.draining || h.host.removing)
+}
+
+/// A node that had crashed before this rollout began (a revision that is tried again): it would never come up.
+fn is_left_broken(draft: &Draft, node: &PlannedNode) -> bool {
+    let Some(rollout) = &draft.rollout else {
+        return false;
+    };
+    rollout.phase == Phase::Rolling
+        && node.planned_at < rollout.started_at
+        && draft.status(node.id).is_some_and(has_crashed)
+}
+
+/// How many wanted indexes may be without a ready node because of replacements.
+fn budget(draft: &Draft) -> usize {
+    let policy = &draft.family().rollout;
+    let some = policy.max_unavailable.max(1) as usize;
+    match policy.strategy {
+        Strategy::Rolling | Strategy::Canary => some,
+        Strategy::AllAtOnce => usize::MAX,
+        // Names belong to indexes, so the new set cannot stand beside the old one: one goes first, then all.
+        Strategy::BlueGreen if first_is_ready(draft) => usize::MAX,
+        Strategy::BlueGreen => 1,
+    }
+}
+
+fn first_is_ready(draft: &Draft) -> bool {
+    draft
+        .running()
+        .any(|n| !is_outdated(draft, n) && draft.is_ready(n))
+}
+
+/// Wanted indexes whose node is on its way: replaced, or about to be.
+fn on_the_way(draft: &Draft) -> usize {
+    count_wanted(draft, |node| {
+        node.is_none_or(|n| !is_outdated(draft, n) && !draft.is_ready(n))
+    })
+}
+
+/// Wanted indexes without a ready node. Those that no host can take and those on silent hosts are not the rollout's
+/// doing, and do not stop it.
+fn not_ready(draft: &Draft) -> usize {
+    count_wanted(draft, |node| {
+        node.is_none_or(|n| !draft.is_ready(n) && draft.is_connected(n.host))
+    })
+}
+
+fn count_wanted(draft: &Draft, test: impl Fn(Option<&PlannedNode>) -> bool) -> usize {
+    (1..=draft.family().count)
+        .filter(|index| !draft.unplaceable.contains(index))
+        .filter(|index| test(draft.run(*index)))
+        .count()
+}
+
+fn tell_wait(draft: &mut Draft) {
+    let waited: Vec<u32> = (1..=draft.family().count)
+        .filter(|index| draft.run(*index).is_some_and(|n| !draft.is_ready(n)))
+        .take(draft.family().rollout.max_unavailable.clamp(1, 4) as usize)
+        .collect();
+    for index in waited {
+        let node = draft.path(index);
+        draft.reason(Reason::WaitsForReady { node });
+    }
+}
+
+/// Replaces a node where that is allowed and its successor has a place; otherwise it stays, with a reason.
+fn replace(draft: &mut Draft, node: &PlannedNode) -> bool {
+    let revision = wish::of_node(draft, node);
+    if let Err(reason) = permit(draft, node).and_then(|()| gate::check(draft, revision)) {
+        draft.reason(reason);
+        return false;
+    }
+    let (index, host, address) = (node.index, node.host, node.address);
+    match place::in_place(draft, index, revision, host) {
+        Ok(()) => {
+            draft.dismiss(index);
+            draft.put(index, revision, host, address);
+            true
+        }
+        // The name stays with the index, so the old node goes before the new one comes at another place.
+        Err(_) if place::could(draft, index, revision, Some(host)) => {
+            if let Some(old) = draft.dismiss(index) {
+                draft.reason(Reason::WaitsForNode { node: old.id });
+            }
+            true
+        }
+        Err(reason) => {
+            draft.reason(reason);
+            place::tell_rejections(draft, revision);
+            false
+        }
+    }
+}
+
+/// A pause or a waiting canary stops the rollout, not a drain or a person's word about one node.
+fn permit(draft: &Draft, node: &PlannedNode) -> Result<(), Reason> {
+    if is_asked_for(draft, node) || is_drained(draft, node) {
+        return Ok(());
+    }
+    if draft.family().paused {
+        return Err(Reason::Paused);
+    }
+    match &draft.rollout {
+        Some(rollout) if rollout.phase == Phase::Rolling => {
+            wish::hold(draft, rollout).map_or(Ok(()), Err)
+        }
+        _ => Ok(()),
+    }
+}
