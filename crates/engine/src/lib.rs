@@ -1,1 +1,22 @@
-//! engine
+//! The controller's loop: from wanted and observed to targets, from targets to documents, from reports to statuses.
+//!
+//! [`Engine::step`] is the whole logic, without a socket, a clock or a thread: what happened goes in, what shall be
+//! written and told comes out. [`run`] drives it with the real store and the real hosts. Deciding is the planner's
+//! business; this room reads, calls it, commits, and passes on.
+
+pub mod certificate;
+mod documents;
+mod heard;
+mod job;
+mod operation;
+mod plan;
+mod remove;
+mod run;
+mod schedule;
+mod step;
+mod world;
+
+pub use documents::Delta;
+pub use heard::{Heard, JobEnded, JobNews};
+pub use run::{Hosts, run};
+pub use step::{Engine, Told};

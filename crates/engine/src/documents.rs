@@ -1,0 +1,129 @@
+//! What hosts are told after a commit: entries of their documents and topics, only what changed.
+
+use crate::step::Told;
+use crate::world::World;
+use lace_model::document::{Entry, EntryBody, EntryId, Member, Topic};
+use lace_model::job::JobState;
+use lace_model::{AppName, FamilyPath, Generation, HostId, NodeId, NodePath};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Changes of one host's document.
+#[derive(Debug, Default)]
+pub struct Delta {
+    /// New or newer.
+    pub upserts: Vec<Entry>,
+    /// Gone.
+    pub removes: Vec<(EntryId, Generation)>,
+}
+
+impl World {
+    /// Everything that changed since the last call.
+    pub(crate) fn tell(&mut self, families: &BTreeSet<FamilyPath>, told: &mut Told) {
+        let mut deltas: HashMap<HostId, Delta> = HashMap::new();
+        for path in families {
+            self.tell_family(path, &mut deltas);
+        }
+        self.tell_jobs(&mut deltas);
+        for app in std::mem::take(&mut self.topics_dirty) {
+            self.tell_topic(&app, told);
+        }
+        told.documents.extend(deltas);
+    }
+
+    fn tell_family(&mut self, path: &FamilyPath, deltas: &mut HashMap<HostId, Delta>) {
+        let former = self.entries.remove(path).unwrap_or_default();
+        let mut now = BTreeMap::new();
+        if let Some(target) = self.targets.get(path) {
+            let none = BTreeMap::new();
+            let revisions = self.revisions.get(&path.service_path()).unwrap_or(&none);
+            for (host, entry) in lace_planner::entries(target, revisions, &former) {
+                if former.get(&entry.id) != Some(&entry) {
+                    self.told_to.insert(entry.id, host);
+                    deltas.entry(host).or_default().upserts.push(entry.clone());
+                }
+                now.insert(entry.id, entry);
+            }
+        }
+        for (id, entry) in former.iter().filter(|(id, _)| !now.contains_key(id)) {
+            if let Some(host) = self.told_to.remove(id) {
+                deltas.entry(host).or_default().removes.push((*id, entry.generation));
+            }
+        }
+        if !now.is_empty() {
+            self.entries.insert(path.clone(), now);
+        }
+    }
+
+    fn tell_jobs(&mut self, deltas: &mut HashMap<HostId, Delta>) {
+        let running: Vec<_> = self.jobs_running().cloned().collect();
+        for job in running {
+            let (id, Some(host)) = (EntryId::Job(job.id), job.host) else { continue };
+            let number = if job.cancel { 2 } else { 1 };
+            let generation = Generation { epoch: self.epoch, number };
+            if self.job_entries.get(&id) == Some(&generation) {
+                continue;
+            }
+            self.job_entries.insert(id, generation);
+            self.told_to.insert(id, host);
+            let body = EntryBody::Job(Box::new(job));
+            deltas.entry(host).or_default().upserts.push(Entry { id, generation, body });
+        }
+        let over: Vec<_> = self
+            .job_entries
+            .iter()
+            .filter(|(id, _)| match id {
+                EntryId::Job(job) => self.jobs.get(job).is_none_or(|j| j.state != JobState::Running),
+                _ => false,
+            })
+            .map(|(id, generation)| (*id, *generation))
+            .collect();
+        for (id, generation) in over {
+            self.job_entries.remove(&id);
+            if let Some(host) = self.told_to.remove(&id) {
+                deltas.entry(host).or_default().removes.push((id, generation));
+            }
+        }
+    }
+
+    fn tell_topic(&mut self, app: &AppName, told: &mut Told) {
+        let targets = self.targets.iter().filter(|(path, _)| path.app == *app).map(|(_, target)| target);
+        let mut observed = BTreeMap::new();
+        for (_, statuses) in self.observed.iter().filter(|(path, _)| path.app == *app) {
+            observed.extend(statuses.iter().map(|(id, status)| (*id, status.clone())));
+        }
+        let former = self.topics.get(app);
+        let last = former.map_or(0, |(_, generation, _)| generation.number);
+        // Topics are not stored: the clock carries their numbers over a restart of the controller.
+        let generation = Generation { epoch: self.epoch, number: self.now.max(last + 1) };
+        let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
+        self.add_jobs(app, &mut topic);
+        let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
+        carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
+        let content = topic.content();
+        if former.is_some_and(|(digest, _, to)| *digest == content && *to == carriers) {
+            return;
+        }
+        if carriers.is_empty() && former.is_none() {
+            return;
+        }
+        self.topics.insert(app.clone(), (content, generation, carriers.clone()));
+        told.topics.push((topic, carriers));
+    }
+
+    /// Running jobs are members too, for the firewall; they have no name (not up).
+    fn add_jobs(&self, app: &AppName, topic: &mut Topic) {
+        for job in self.jobs_running().filter(|j| j.app == *app) {
+            let (Some(address), Some(service)) = (job.address, &job.service) else { continue };
+            let family =
+                FamilyPath::new(service.app.clone(), service.service.clone(), service.service.clone());
+            topic.members.push(Member {
+                node: NodeId(job.id.0),
+                path: NodePath { family, index: 0 },
+                address,
+                up: false,
+                ready: false,
+                openings: Vec::new(),
+            });
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What hosts say, as the engine takes it; and what of it is written.
+
+use crate::world::World;
+use lace_model::document::{EntryId, TaskOutcome};
+use lace_model::event::NewEvent;
+use lace_model::host::Capacity;
+use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::{Generation, HostId, JobId, Millis, TaskId};
+use lace_store::{Batch, Expect};
+use std::collections::BTreeMap;
+
+/// What hosts say.
+#[derive(Debug)]
+pub enum Heard {
+    /// A session began.
+    Connected {
+        /// Which host.
+        host: HostId,
+        /// What it can carry.
+        capacity: Capacity,
+        /// Its attributes.
+        attributes: BTreeMap<String, String>,
+        /// Its agent's version.
+        agent_version: String,
+        /// Entries it holds.
+        held: Vec<(EntryId, Generation)>,
+        /// All its nodes.
+        nodes: Vec<NodeStatus>,
+    },
+    /// Something moved on.
+    Report {
+        /// Which host.
+        host: HostId,
+        /// Nodes.
+        nodes: Vec<NodeStatus>,
+        /// Jobs.
+        jobs: Vec<JobNews>,
+        /// Tasks.
+        tasks: Vec<(TaskId, TaskOutcome)>,
+    },
+    /// A host does not answer any more.
+    Lost {
+        /// Which host.
+        host: HostId,
+    },
+}
+
+/// How a job moves on.
+#[derive(Clone, Debug)]
+pub struct JobNews {
+    /// Which.
+    pub job: JobId,
+    /// When its process started.
+    pub started_at: Option<Millis>,
+    /// How it ended.
+    pub ended: Option<JobEnded>,
+}
+
+/// The end of a job.
+#[derive(Clone, Debug)]
+pub struct JobEnded {
+    /// When.
+    pub at: Millis,
+    /// Exit status.
+    pub exit: Option<i32>,
+    /// What went wrong.
+    pub detail: Option<String>,
+    /// Last lines.
+    pub last_lines: Vec<String>,
+}
+
+impl World {
+    /// Takes in what a host says: changed statuses go into the batch, families that it touches become dirty.
+    pub(crate) fn hear(&mut self, heard: Heard, batch: &mut Batch) {
+        match heard {
+            Heard::Connected { host, capacity, attributes, agent_version, held, nodes } => {
+                self.host_connected(host, (capacity, attributes, agent_version), batch);
+                self.note_unknown(host, &held, &nodes);
+                self.statuses_all(host, nodes, batch);
+                self.host_changed(host);
+            }
+            Heard::Report { nodes, jobs, .. } => {
+                nodes.into_iter().for_each(|status| self.status(status, batch));
+                jobs.into_iter().for_each(|news| self.job_news(news, batch));
+            }
+            Heard::Lost { host } => {
+                if let Some(known) = self.hosts.get(&host) {
+                    let subject = format!("host/{}", known.name);
+                    batch.event(NewEvent::new(
+                        "host.away",
+                        subject,
+                        "the host does not answer; its nodes go on",
+                    ));
+                }
+                self.host_changed(host);
+            }
+        }
+    }
+
+    fn host_connected(
+        &mut self,
+        host: HostId,
+        facts: (Capacity, BTreeMap<String, String>, String),
+        batch: &mut Batch,
+    ) {
+        let Some(known) = self.hosts.get_mut(&host) else { return };
+        let subject = format!("host/{}", known.name);
+        batch.event(NewEvent::new("host.connected", subject, "the host's agent has a session"));
+        let (capacity, attributes, agent_version) = facts;
+        if (&known.capacity, &known.attributes, &known.agent_version)
+            != (&capacity, &attributes, &agent_version)
+        {
+            known.capacity = capacity;
+            known.attributes = attributes;
+            known.agent_version = agent_version;
+            batch.put(&*known, Expect::Any);
+        }
+    }
+
+    /// A fresh session tells all nodes: those that we believed there and that are not, are gone.
+    fn statuses_all(&mut self, host: HostId, nodes: Vec<NodeStatus>, batch: &mut Batch) {
+        let told: std::collections::HashSet<_> = nodes.iter().map(|n| n.id).collect();
+        let missing: Vec<_> = self
+            .observed
+            .values()
+            .flat_map(BTreeMap::values)
+            .filter(|s| s.host == host && s.phase != NodePhase::Gone && !told.contains(&s.id))
+            .cloned()
+            .collect();
+        for mut status in missing {
+            status.phase = NodePhase::Gone;
+            status.ready = false;
+            status.since = self.now;
+            status.detail = Some("its host has no such node any more".into());
+            self.status(status, batch);
+        }
+        nodes.into_iter().for_each(|status| self.status(status, batch));
+    }
+
+    fn status(&mut self, status: NodeStatus, batch: &mut Batch) {
+        let family = status.path.family.clone();
+        let of_family = self.observed.entry(family.clone()).or_default();
+        let former = of_family.get(&status.id);
+        if former == Some(&status) {
+            return;
+        }
+        if former.is_none() && status.phase == NodePhase::Gone {
+            return;
+        }
+        tell(former, &status, batch);
+        batch.put(&status, Expect::Any);
+        of_family.insert(status.id, status);
+        self.dirty.insert(family.clone());
+        self.topics_dirty.insert(family.app);
+    }
+}
+
+fn tell(former: Option<&NodeStatus>, now: &NodeStatus, batch: &mut Batch) {
+    let subject = now.path.short();
+    let mut event = |kind: &str, message: String| batch.event(NewEvent::new(kind, &subject, message));
+    if now.restarts > former.map_or(0, |f| f.restarts)
+        || (now.exit.is_some() && now.exit != former.and_then(|f| f.exit.clone()))
+    {
+        let how = now.exit.as_ref().map_or_else(|| "ended".into(), ToString::to_string);
+        event("node.exited", format!("the process ended: {how}"));
+    }
+    if former.map(|f| f.phase) != Some(now.phase) {
+        let detail = now.detail.as_ref().map_or(String::new(), |d| format!(": {d}"));
+        match now.phase {
+            NodePhase::Running => event("node.running", format!("running revision {}", now.revision)),
+            NodePhase::Failed => event("node.failed", format!("could not be started{detail}")),
+            NodePhase::Gone => event("node.gone", format!("gone{detail}")),
+            NodePhase::Backoff => event("node.backoff", format!("waits before its next start{detail}")),
+            NodePhase::Preparing | NodePhase::Starting | NodePhase::Stopping | NodePhase::Stopped => {}
+        }
+    }
+    let was_ready = former.is_some_and(|f| f.ready);
+    if now.ready && !was_ready {
+        event("node.ready", "ready".into());
+    } else if was_ready && !now.ready && now.phase == NodePhase::Running {
+        event("node.unready", now.detail.clone().unwrap_or_else(|| "not ready any more".into()));
+    }
+}

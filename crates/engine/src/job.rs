@@ -1,0 +1,144 @@
+//! Jobs: from the queue to a host, and to their end.
+
+use crate::heard::JobNews;
+use crate::world::World;
+use lace_model::event::NewEvent;
+use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::revision::Revision;
+use lace_model::{HostId, JobId, Object};
+use lace_store::{Batch, Expect};
+use std::net::Ipv4Addr;
+
+/// Ended jobs that are kept; older ones go. A job row is a few kilobytes.
+const JOBS_KEPT: usize = 2_000;
+
+impl World {
+    /// Queues a job of a service.
+    pub(crate) fn queue_job(
+        &mut self,
+        id: JobId,
+        revision: &Revision,
+        command: Vec<String>,
+        origin: JobOrigin,
+        batch: &mut Batch,
+    ) {
+        let mut spec = revision.spec.clone();
+        spec.start = command;
+        spec.stop_command = None;
+        spec.check = None;
+        spec.live = None;
+        spec.volumes.clear();
+        let job = Job {
+            id,
+            app: revision.service.app.clone(),
+            service: Some(revision.service.clone()),
+            spec,
+            origin,
+            state: JobState::Queued,
+            host: None,
+            address: None,
+            exit: None,
+            detail: None,
+            last_lines: Vec::new(),
+            actor: "lace".into(),
+            created_at: self.now,
+            started_at: None,
+            ended_at: None,
+            cancel: false,
+        };
+        batch.put(&job, Expect::Absent);
+        self.jobs.insert(id, job);
+        self.jobs_dirty = true;
+    }
+
+    /// Sends queued jobs to hosts with room; ends those that were cancelled before.
+    pub(crate) fn dispatch_jobs(&mut self, batch: &mut Batch) {
+        if !std::mem::take(&mut self.jobs_dirty) {
+            return;
+        }
+        let queued: Vec<Job> = self.jobs.values().filter(|j| j.state == JobState::Queued).cloned().collect();
+        for mut job in queued {
+            if job.cancel {
+                job.state = JobState::Cancelled;
+                job.ended_at = Some(self.now);
+            } else if let Some((host, address)) = self.room_for(&job) {
+                job.state = JobState::Running;
+                job.host = Some(host);
+                job.address = Some(address);
+                self.topics_dirty.insert(job.app.clone());
+            } else {
+                let detail = Some("waits for room: no connected host has enough".to_owned());
+                if job.detail == detail {
+                    continue;
+                }
+                job.detail = detail;
+            }
+            batch.put(&job, self.expect::<Job>(&job.key()));
+            self.jobs.insert(job.id, job);
+        }
+        self.drop_old_jobs(batch);
+    }
+
+    fn room_for(&self, job: &Job) -> Option<(HostId, Ipv4Addr)> {
+        let taken = self.taken();
+        self.hosts.values().find_map(|host| {
+            let live = self.liveness.get(&host.id).copied().unwrap_or_default();
+            if !live.connected || host.draining || host.removing {
+                return None;
+            }
+            let taken = taken.get(&host.id).cloned().unwrap_or_default();
+            let fits = taken.used.cpu.0 + job.spec.limits.cpu.0 <= host.capacity.cpu.0
+                && taken.used.memory.0 + job.spec.limits.memory.0 <= host.capacity.memory.0
+                && taken.used.nodes < host.capacity.slots;
+            let free = |a: &Ipv4Addr| !taken.addresses.contains(a);
+            let address = host.blocks.iter().flat_map(|b| b.addresses()).find(free)?;
+            fits.then_some((host.id, address))
+        })
+    }
+
+    /// A host says how a job moves on.
+    pub(crate) fn job_news(&mut self, news: JobNews, batch: &mut Batch) {
+        let Some(mut job) = self.jobs.get(&news.job).cloned() else { return };
+        if job.state != JobState::Running {
+            return;
+        }
+        job.started_at = news.started_at.or(job.started_at);
+        if let Some(end) = news.ended {
+            job.ended_at = Some(end.at);
+            job.exit = end.exit;
+            job.detail = end.detail;
+            job.last_lines = end.last_lines;
+            job.state = match end.exit {
+                _ if job.cancel => JobState::Cancelled,
+                Some(0) => JobState::Done,
+                _ => JobState::Failed,
+            };
+            let how = job.exit.map_or("it could not be started".into(), |e| format!("exit status {e}"));
+            let message = format!("`{}` ended: {how}", job.spec.start.join(" "));
+            batch.event(NewEvent::new("job.ended", format!("{}/job/{}", job.app, job.id), message));
+        }
+        if self.jobs.get(&job.id) == Some(&job) {
+            return;
+        }
+        batch.put(&job, Expect::Any);
+        if let Some(service) = &job.service {
+            let touched: Vec<_> =
+                self.families.keys().filter(|f| f.service_path() == *service).cloned().collect();
+            self.dirty.extend(touched);
+        }
+        self.topics_dirty.insert(job.app.clone());
+        self.jobs_dirty = true;
+        self.jobs.insert(job.id, job);
+    }
+
+    fn drop_old_jobs(&mut self, batch: &mut Batch) {
+        let ended: Vec<_> = self.jobs.values().filter_map(|j| j.ended_at.map(|at| (at, j.id))).collect();
+        let Some(over) = ended.len().checked_sub(JOBS_KEPT).filter(|n| *n > 0) else { return };
+        let mut ended = ended;
+        ended.sort_unstable();
+        for (_, id) in ended.into_iter().take(over) {
+            batch.delete::<Job>(&id.to_string(), Expect::Any);
+            self.jobs.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Planning the families that became dirty, one after the other, each seeing what the former ones took.
+
+use crate::world::World;
+use lace_model::job::{JobOrigin, JobState};
+use lace_model::node::NodePhase;
+use lace_model::revision::{Limits, Revision};
+use lace_model::target::Target;
+use lace_model::{ByteSize, CpuMillis, FamilyPath, HostId, JobId, Object, ServicePath};
+use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
+use lace_store::{Batch, Expect};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+
+/// What is taken on a host.
+#[derive(Clone, Default)]
+pub(crate) struct Taken {
+    pub used: Used,
+    pub addresses: BTreeSet<Ipv4Addr>,
+}
+
+impl Taken {
+    fn add(&mut self, limits: &Limits, address: Option<Ipv4Addr>) {
+        self.used.cpu = CpuMillis(self.used.cpu.0 + limits.cpu.0);
+        self.used.memory = ByteSize(self.used.memory.0 + limits.memory.0);
+        self.used.nodes += 1;
+        self.addresses.extend(address);
+    }
+
+    fn remove(&mut self, limits: &Limits, address: Ipv4Addr) {
+        self.used.cpu = CpuMillis(self.used.cpu.0.saturating_sub(limits.cpu.0));
+        self.used.memory = ByteSize(self.used.memory.0.saturating_sub(limits.memory.0));
+        self.used.nodes = self.used.nodes.saturating_sub(1);
+        self.addresses.remove(&address);
+    }
+}
+
+impl World {
+    fn limits_of(&self, service: &ServicePath, revision: u64) -> Limits {
+        self.revisions
+            .get(service)
+            .and_then(|r| r.get(&revision))
+            .map(|r| r.spec.limits.clone())
+            .unwrap_or_default()
+    }
+
+    /// What all targets and running jobs take.
+    pub(crate) fn taken(&self) -> HashMap<HostId, Taken> {
+        let mut taken: HashMap<HostId, Taken> = HashMap::new();
+        for target in self.targets.values() {
+            let service = target.family.service_path();
+            for node in &target.nodes {
+                let limits = self.limits_of(&service, node.revision);
+                taken.entry(node.host).or_default().add(&limits, Some(node.address));
+            }
+        }
+        for job in self.jobs_running() {
+            if let Some(host) = job.host {
+                taken.entry(host).or_default().add(&job.spec.limits, job.address);
+            }
+        }
+        taken
+    }
+
+    fn views(&self, path: &FamilyPath, taken: &HashMap<HostId, Taken>) -> Vec<HostView> {
+        let own = self.targets.get(path).map(|t| t.nodes.as_slice()).unwrap_or_default();
+        let service = path.service_path();
+        let view = |host: &lace_model::host::Host| {
+            let mut taken = taken.get(&host.id).cloned().unwrap_or_default();
+            for node in own.iter().filter(|n| n.host == host.id) {
+                taken.remove(&self.limits_of(&service, node.revision), node.address);
+            }
+            let mut liveness = self.liveness.get(&host.id).copied().unwrap_or_default();
+            liveness.last_seen = liveness.last_seen.max(self.started_at);
+            HostView {
+                host: host.clone(),
+                liveness,
+                used: taken.used,
+                taken: taken.addresses,
+                missing: Vec::new(),
+            }
+        };
+        self.hosts.values().map(view).collect()
+    }
+
+    fn gates(&mut self, path: &FamilyPath, batch: &mut Batch) -> Gates {
+        let needs = self.families.get(path).map(|f| f.needs.clone()).unwrap_or_default();
+        let needs_met = needs.into_iter().find(|need| !self.is_healthy(need)).map_or(Ok(()), Err);
+        let service = path.service_path();
+        let wanted = self.families.get(path).map(|f| f.revision);
+        let revisions: Vec<Revision> = self
+            .revisions
+            .get(&service)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|r| Some(r.number) == wanted && !r.spec.before.is_empty())
+            .cloned()
+            .collect();
+        let mut before_done = BTreeMap::new();
+        for revision in revisions {
+            before_done.insert(revision.number, self.before(&revision, batch));
+        }
+        Gates { needs_met, before_done }
+    }
+
+    /// The `before` jobs of a revision: the next one is queued when the one before it ended well.
+    fn before(&mut self, revision: &Revision, batch: &mut Batch) -> JobGate {
+        for (step, command) in revision.spec.before.iter().enumerate() {
+            let purpose = format!("before/{}/{}/{step}", revision.service, revision.number);
+            let id = JobId::derive(&self.seed, &purpose);
+            let words = command.join(" ");
+            match self.jobs.get(&id) {
+                None => {
+                    let origin = JobOrigin::Before { revision: revision.number, step: step as u32 };
+                    self.queue_job(id, revision, command.clone(), origin, batch);
+                    return JobGate::Waiting(words);
+                }
+                Some(job) if job.state == JobState::Done => {}
+                Some(job) if matches!(job.state, JobState::Failed | JobState::Cancelled) => {
+                    let how = job
+                        .detail
+                        .clone()
+                        .or(job.exit.map(|e| format!("exit status {e}")))
+                        .unwrap_or_default();
+                    let cause = format!("the job `{words}` before the rollout failed: {how}");
+                    return JobGate::Failed { cause, last_lines: job.last_lines.clone() };
+                }
+                Some(_) => return JobGate::Waiting(words),
+            }
+        }
+        JobGate::Done
+    }
+
+    /// Plans what is dirty; new targets go into the batch.
+    pub(crate) fn plan_dirty(&mut self, batch: &mut Batch) {
+        let due: Vec<_> =
+            self.wakes.iter().filter(|(_, at)| **at <= self.now).map(|(p, _)| p.clone()).collect();
+        self.dirty.extend(due);
+        if self.dirty.is_empty() {
+            return;
+        }
+        let mut taken = self.taken();
+        for path in std::mem::take(&mut self.dirty) {
+            let gates = self.gates(&path, batch);
+            let views = self.views(&path, &taken);
+            let none = BTreeMap::new();
+            let no_revisions = BTreeMap::new();
+            let Some(family) = self.families.get(&path) else {
+                self.wakes.remove(&path);
+                continue;
+            };
+            let outcome = lace_planner::plan(&FamilyInput {
+                family,
+                current: self.targets.get(&path),
+                observed: self.observed.get(&path).unwrap_or(&none),
+                revisions: self.revisions.get(&path.service_path()).unwrap_or(&no_revisions),
+                hosts: &views,
+                gates: &gates,
+                epoch: self.epoch,
+                now: self.now,
+                seed: self.seed,
+            });
+            self.take_outcome(&path, outcome, &mut taken, batch);
+        }
+    }
+
+    fn take_outcome(
+        &mut self,
+        path: &FamilyPath,
+        outcome: FamilyOutcome,
+        taken: &mut HashMap<HostId, Taken>,
+        batch: &mut Batch,
+    ) {
+        match outcome.wake_at {
+            Some(at) => self.wakes.insert(path.clone(), at.max(self.now + 1)),
+            None => self.wakes.remove(path),
+        };
+        outcome.events.into_iter().for_each(|event| batch.event(event));
+        if !outcome.clear_replace.is_empty()
+            && let Some(family) = self.families.get_mut(path)
+        {
+            family.replace.retain(|index, _| !outcome.clear_replace.contains(index));
+            let family = family.clone();
+            batch.put(&family, self.expect::<lace_model::family::Family>(&family.key()));
+        }
+        if let Some((number, cause)) = outcome.bad {
+            self.mark_bad(&path.service_path(), number, cause, batch);
+        }
+        if let Some(target) = outcome.target {
+            self.take_target(path, target, taken, batch);
+        }
+        if outcome.family_done {
+            self.family_done(path, batch);
+        }
+    }
+
+    fn mark_bad(&mut self, service: &ServicePath, number: u64, cause: String, batch: &mut Batch) {
+        if let Some(revision) = self.revisions.get_mut(service).and_then(|r| r.get_mut(&number)) {
+            revision.bad = Some(cause);
+            batch.put(&*revision, Expect::Any);
+        }
+    }
+
+    fn take_target(
+        &mut self,
+        path: &FamilyPath,
+        target: Target,
+        taken: &mut HashMap<HostId, Taken>,
+        batch: &mut Batch,
+    ) {
+        let service = path.service_path();
+        if let Some(former) = self.targets.get(path) {
+            for node in &former.nodes {
+                let limits = self.limits_of(&service, node.revision);
+                taken.entry(node.host).or_default().remove(&limits, node.address);
+            }
+            self.forget_gone(former, &target, batch);
+        }
+        for node in &target.nodes {
+            let limits = self.limits_of(&service, node.revision);
+            taken.entry(node.host).or_default().add(&limits, Some(node.address));
+        }
+        batch.put(&target, self.expect::<Target>(&target.key()));
+        self.topics_dirty.insert(path.app.clone());
+        self.targets.insert(path.clone(), target);
+    }
+
+    /// Statuses of nodes that left the target go with them.
+    fn forget_gone(&self, former: &Target, target: &Target, batch: &mut Batch) {
+        let kept: BTreeSet<_> = target.nodes.iter().map(|n| n.id).collect();
+        let observed = self.observed.get(&former.family);
+        for node in former.nodes.iter().filter(|n| !kept.contains(&n.id)) {
+            let gone = observed.and_then(|o| o.get(&node.id)).is_some_and(|s| s.phase == NodePhase::Gone);
+            if gone {
+                batch.delete::<lace_model::node::NodeStatus>(&node.id.to_string(), Expect::Any);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Drives the engine with the real store and the real hosts.
+
+use crate::documents::Delta;
+use crate::heard::Heard;
+use crate::step::Engine;
+use lace_model::HostId;
+use lace_model::document::Topic;
+use lace_model::host::Liveness;
+use lace_store::{Clock, Store, StoreError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Everything is looked at again this often, though nothing called for it.
+const PERIOD: Duration = Duration::from_secs(30);
+/// What hosts said and waits is taken together, up to this many.
+const HEARD_AT_ONCE: usize = 2_000;
+/// A commit that is refused because something changed meanwhile is decided anew, so often at once.
+const TRIES: usize = 5;
+
+/// The engine's way to the hosts; handed in by the composition.
+pub trait Hosts: Send + Sync + 'static {
+    /// How a host is now.
+    fn liveness(&self, host: HostId) -> Liveness;
+    /// Changes of its document; `complete` says that everything was said.
+    fn publish(&self, host: HostId, delta: Delta, complete: bool);
+    /// A topic, and who carries it.
+    fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>);
+}
+
+/// Runs until `heard` is closed.
+///
+/// # Errors
+/// What the store says, when it can no longer be written.
+pub async fn run(
+    store: Store,
+    clock: Arc<dyn Clock>,
+    hosts: Arc<dyn Hosts>,
+    mut heard: mpsc::UnboundedReceiver<Heard>,
+) -> Result<(), StoreError> {
+    let mut engine = Engine::load(&store, clock.now_ms())?;
+    let mut changed = store.watch();
+    let mut said = Vec::new();
+    loop {
+        turn(&mut engine, &store, clock.as_ref(), hosts.as_ref(), std::mem::take(&mut said)).await?;
+        let nap = engine
+            .wake_at()
+            .map_or(PERIOD, |at| Duration::from_millis(at.saturating_sub(clock.now_ms()).max(1)).min(PERIOD));
+        tokio::select! {
+            n = heard.recv_many(&mut said, HEARD_AT_ONCE) => if n == 0 { return Ok(()) },
+            Ok(()) = changed.changed() => {}
+            () = tokio::time::sleep(nap) => {}
+        }
+    }
+}
+
+async fn turn(
+    engine: &mut Engine,
+    store: &Store,
+    clock: &dyn Clock,
+    hosts: &dyn Hosts,
+    heard: Vec<Heard>,
+) -> Result<(), StoreError> {
+    engine.refresh(store)?;
+    let mut heard = heard;
+    for _ in 0..TRIES {
+        let liveness: HashMap<_, _> = engine.hosts().map(|h| (h, hosts.liveness(h))).collect();
+        let batch = engine.step(std::mem::take(&mut heard), liveness, clock.now_ms());
+        if batch.is_empty() {
+            break;
+        }
+        match store.commit_async(batch).await {
+            Ok(_) => {
+                engine.refresh(store)?;
+                break;
+            }
+            Err(StoreError::Conflict { kind, key }) => {
+                tracing::debug!(kind, key, "changed meanwhile: decided anew");
+                engine.reload(store)?;
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    tell(engine, hosts);
+    Ok(())
+}
+
+fn tell(engine: &mut Engine, hosts: &dyn Hosts) {
+    let mut told = engine.told();
+    for (topic, carriers) in &told.topics {
+        hosts.publish_topic(topic, carriers);
+    }
+    for host in engine.hosts() {
+        let delta = told.documents.remove(&host).unwrap_or_default();
+        hosts.publish(host, delta, true);
+    }
+    for (host, delta) in told.documents {
+        hosts.publish(host, delta, true);
+    }
+}

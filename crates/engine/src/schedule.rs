@@ -1,0 +1,89 @@
+//! Scheduled tasks: which are due, as jobs.
+
+use crate::world::World;
+use lace_model::application::{Overlap, TaskSpec};
+use lace_model::event::NewEvent;
+use lace_model::job::{JobOrigin, JobState};
+use lace_model::{JobId, Millis, ServicePath};
+use lace_store::Batch;
+
+/// The next moment after `after` (both in milliseconds since the Unix epoch) at which a task is due.
+pub(crate) fn next_due(task: &TaskSpec, after: Millis) -> Option<Millis> {
+    let zone: chrono_tz::Tz = task.timezone.as_deref().unwrap_or("UTC").parse().ok()?;
+    let cron: croner::Cron = task.schedule.parse().ok()?;
+    let after = chrono::DateTime::from_timestamp_millis(i64::try_from(after).ok()?)?.with_timezone(&zone);
+    let next = cron.find_next_occurrence(&after, false).ok()?;
+    u64::try_from(next.timestamp_millis()).ok()
+}
+
+impl World {
+    /// Queues jobs for tasks that became due since `since`. Moments that passed while no controller ran are left out.
+    pub(crate) fn queue_due(&mut self, since: Millis, batch: &mut Batch) {
+        let due: Vec<_> = self
+            .services
+            .values()
+            .filter(|s| !s.deleting)
+            .flat_map(|s| {
+                s.spec
+                    .tasks
+                    .iter()
+                    .flatten()
+                    .map(|(name, task)| (s.path.clone(), s.revision, name.to_string(), task.clone()))
+            })
+            .filter_map(|(path, revision, name, task)| {
+                next_due(&task, since).filter(|at| *at <= self.now).map(|at| (path, revision, name, task, at))
+            })
+            .collect();
+        for (path, revision, name, task, at) in due {
+            let Some(revision) = self.revisions.get(&path).and_then(|r| r.get(&revision)).cloned() else {
+                continue;
+            };
+            if task.overlap != Overlap::Allow && self.task_runs(&path, &name) {
+                let message = format!("task {name} left out: its former run still goes on");
+                batch.event(NewEvent::new("task.skipped", &path, message));
+                continue;
+            }
+            let id = JobId::derive(&self.seed, &format!("task/{path}/{name}/{at}"));
+            if !self.jobs.contains_key(&id) {
+                self.queue_job(id, &revision, task.command, JobOrigin::Task { name, due: at }, batch);
+            }
+        }
+    }
+
+    fn task_runs(&self, service: &ServicePath, task: &str) -> bool {
+        self.jobs.values().any(|j| {
+            matches!(j.state, JobState::Queued | JobState::Running)
+                && j.service.as_ref() == Some(service)
+                && matches!(&j.origin, JobOrigin::Task { name, .. } if name == task)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(schedule: &str, zone: Option<&str>, after: Millis) -> Option<Millis> {
+        let task = TaskSpec {
+            command: vec!["true".into()],
+            schedule: schedule.into(),
+            overlap: Overlap::Skip,
+            timezone: zone.map(Into::into),
+        };
+        next_due(&task, after)
+    }
+
+    #[test]
+    fn three_at_night_in_stockholm_is_one_in_utc_in_summer() {
+        // 2026-07-01T00:00:00Z
+        let midnight = 1_782_864_000_000;
+        assert_eq!(due("0 3 * * *", Some("Europe/Stockholm"), midnight), Some(midnight + 3_600_000));
+        assert_eq!(due("0 3 * * *", None, midnight), Some(midnight + 3 * 3_600_000));
+    }
+
+    #[test]
+    fn a_bad_pattern_or_zone_is_never_due() {
+        assert_eq!(due("not a pattern", None, 0), None);
+        assert_eq!(due("0 3 * * *", Some("Europe/Atlantis"), 0), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! One step of the loop: what happened goes in; what shall be written, then told, comes out.
+
+use crate::documents::Delta;
+use crate::heard::Heard;
+use crate::world::World;
+use lace_model::document::Topic;
+use lace_model::host::Liveness;
+use lace_model::{FamilyPath, HostId, Millis, NodeId};
+use lace_store::{Batch, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// The loop's logic and what it knows.
+pub struct Engine {
+    world: World,
+    /// Families whose entries may have changed since they were last told.
+    touched: BTreeSet<FamilyPath>,
+    schedules_from: Millis,
+}
+
+/// What hosts shall be told after the commit.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Changes of documents by host.
+    pub documents: HashMap<HostId, Delta>,
+    /// Topics and the hosts that carry them.
+    pub topics: Vec<(Topic, HashSet<HostId>)>,
+}
+
+impl Engine {
+    /// Reads the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn load(store: &Store, now: Millis) -> Result<Self, StoreError> {
+        let mut world = World::load(store)?;
+        world.now = now;
+        world.started_at = now;
+        let touched = world.targets.keys().cloned().collect();
+        Ok(Self { world, touched, schedules_from: now })
+    }
+
+    /// All hosts that are known.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> + '_ {
+        self.world.hosts.keys().copied()
+    }
+
+    /// Nodes that hosts hold and the controller does not know.
+    pub fn unknown(&self) -> &BTreeMap<HostId, BTreeSet<NodeId>> {
+        &self.world.unknown
+    }
+
+    /// Reads what changed in the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn refresh(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.world.refresh(store)?;
+        self.touched.extend(self.world.dirty.iter().cloned());
+        Ok(())
+    }
+
+    /// Reads everything again: after a commit was refused, or the feed was lost.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn reload(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.world.reload(store)?;
+        self.touched.extend(self.world.targets.keys().cloned());
+        Ok(())
+    }
+
+    /// Decides. The batch must be committed before [`Engine::told`] is passed on.
+    pub fn step(&mut self, heard: Vec<Heard>, liveness: HashMap<HostId, Liveness>, now: Millis) -> Batch {
+        self.world.now = now;
+        self.world.liveness = liveness;
+        let mut batch = Batch::new(None);
+        for heard in heard {
+            self.world.hear(heard, &mut batch);
+        }
+        self.touched.extend(self.world.dirty.iter().cloned());
+        let due = self.world.wakes.iter().filter(|(_, at)| **at <= now).map(|(path, _)| path.clone());
+        self.touched.extend(due);
+        self.wake_dependants();
+        self.world.plan_dirty(&mut batch);
+        if now > self.schedules_from {
+            self.world.queue_due(self.schedules_from, &mut batch);
+            self.schedules_from = now;
+        }
+        self.world.dispatch_jobs(&mut batch);
+        self.world.remove_emptied(&mut batch);
+        self.world.end_operations(&mut batch);
+        batch
+    }
+
+    /// Families that wait for others look again when anything in their application moved.
+    fn wake_dependants(&mut self) {
+        let apps: BTreeSet<_> = self.world.dirty.iter().map(|f| f.app.clone()).collect();
+        let waiting =
+            self.world.families.values().filter(|f| !f.needs.is_empty() && apps.contains(&f.path.app));
+        let waiting: Vec<_> = waiting.map(|f| f.path.clone()).collect();
+        self.world.dirty.extend(waiting.iter().cloned());
+        self.touched.extend(waiting);
+    }
+
+    /// What hosts shall be told, now that the batch is stored.
+    pub fn told(&mut self) -> Told {
+        let mut told = Told::default();
+        let touched = std::mem::take(&mut self.touched);
+        self.world.tell(&touched, &mut told);
+        told
+    }
+
+    /// The next moment at which time alone changes something, at most a second away where schedules or operations wait.
+    pub fn wake_at(&self) -> Option<Millis> {
+        let families = self.world.wakes.values().min().copied();
+        let tick = self.world.services.values().any(|s| s.spec.tasks.as_ref().is_some_and(|t| !t.is_empty()))
+            || !self.world.operations.is_empty();
+        families.into_iter().chain(tick.then_some(self.world.now + 1_000)).min()
+    }
+}

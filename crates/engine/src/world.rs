@@ -1,0 +1,294 @@
+//! What the engine knows: a copy of the stored objects, kept fresh from the change feed, and what became dirty.
+
+use lace_model::document::{Entry, EntryId};
+use lace_model::family::{Application, Family, Service};
+use lace_model::host::{Host, Liveness};
+use lace_model::job::{Job, JobState};
+use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::operation::{Operation, OperationState};
+use lace_model::revision::Revision;
+use lace_model::target::Target;
+use lace_model::{
+    AppName, Digest, FamilyPath, Generation, HostId, JobId, Millis, NodeId, Object, OperationId, ServicePath,
+};
+use lace_store::{ChangeRow, Expect, Rev, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Changes read from the feed at once.
+const CHANGES_AT_ONCE: usize = 5_000;
+
+/// The copy.
+#[derive(Default)]
+pub(crate) struct World {
+    pub now: Millis,
+    pub epoch: u64,
+    pub adopt: bool,
+    pub seed: [u8; 32],
+    pub started_at: Millis,
+    pub apps: BTreeMap<AppName, Application>,
+    pub services: BTreeMap<ServicePath, Service>,
+    pub families: BTreeMap<FamilyPath, Family>,
+    pub revisions: BTreeMap<ServicePath, BTreeMap<u64, Revision>>,
+    pub targets: BTreeMap<FamilyPath, Target>,
+    pub observed: BTreeMap<FamilyPath, BTreeMap<NodeId, NodeStatus>>,
+    pub hosts: BTreeMap<HostId, Host>,
+    pub jobs: BTreeMap<JobId, Job>,
+    pub operations: BTreeMap<OperationId, Operation>,
+    /// Sessions as fleet sees them, read at each step.
+    pub liveness: HashMap<HostId, Liveness>,
+    /// Nodes that hosts hold and we do not know.
+    pub unknown: BTreeMap<HostId, BTreeSet<NodeId>>,
+    pub dirty: BTreeSet<FamilyPath>,
+    pub topics_dirty: BTreeSet<AppName>,
+    pub jobs_dirty: bool,
+    pub wakes: BTreeMap<FamilyPath, Millis>,
+    /// Entries as last told, by family.
+    pub entries: BTreeMap<FamilyPath, BTreeMap<EntryId, Entry>>,
+    /// Entries of jobs as last told.
+    pub job_entries: HashMap<EntryId, Generation>,
+    /// Where an entry was told.
+    pub told_to: HashMap<EntryId, HostId>,
+    pub topics: BTreeMap<AppName, (Digest, Generation, HashSet<HostId>)>,
+    revs: HashMap<(String, String), Rev>,
+    seen: Rev,
+}
+
+impl World {
+    /// Reads everything.
+    pub fn load(store: &Store) -> Result<Self, StoreError> {
+        let meta = store.meta()?;
+        let mut world = World {
+            epoch: meta.epoch,
+            adopt: meta.adopt,
+            seed: Digest::of(meta.installation.0.as_bytes()).0,
+            ..Default::default()
+        };
+        world.reload(store)?;
+        Ok(world)
+    }
+
+    /// Reads everything again: at the start, and where the feed was compacted away under a slow reader.
+    pub fn reload(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.seen = *store.watch().borrow();
+        self.revs.clear();
+        self.apps = self.all(store, |a: &Application| a.name.clone())?;
+        self.services = self.all(store, |s: &Service| s.path.clone())?;
+        self.families = self.all(store, |f: &Family| f.path.clone())?;
+        self.targets = self.all(store, |t: &Target| t.family.clone())?;
+        self.hosts = self.all(store, |h: &Host| h.id)?;
+        self.jobs = self.all(store, |j: &Job| j.id)?;
+        self.operations = self.all(store, |o: &Operation| o.id)?;
+        self.operations.retain(|_, o| o.state == OperationState::Running);
+        self.revisions.clear();
+        for (_, revision) in self.all(store, |r: &Revision| (r.service.clone(), r.number))? {
+            self.revisions.entry(revision.service.clone()).or_default().insert(revision.number, revision);
+        }
+        self.observed.clear();
+        for (id, status) in self.all(store, |n: &NodeStatus| n.id)? {
+            self.observed.entry(status.path.family.clone()).or_default().insert(id, status);
+        }
+        self.dirty = self.families.keys().cloned().collect();
+        self.topics_dirty = self.apps.keys().cloned().collect();
+        self.jobs_dirty = true;
+        Ok(())
+    }
+
+    fn all<T: Object, K: Ord>(
+        &mut self,
+        store: &Store,
+        key: impl Fn(&T) -> K,
+    ) -> Result<BTreeMap<K, T>, StoreError> {
+        let rows = store.list::<T>("")?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                self.revs.insert((T::KIND.into(), row.value.key()), row.rev);
+                (key(&row.value), row.value)
+            })
+            .collect())
+    }
+
+    /// Reads what changed since the last time.
+    pub fn refresh(&mut self, store: &Store) -> Result<(), StoreError> {
+        loop {
+            let changes = match store.changes(self.seen, CHANGES_AT_ONCE) {
+                Err(StoreError::Compacted) => return self.reload(store),
+                other => other?,
+            };
+            let Some(last) = changes.last().map(|c| c.rev) else { return Ok(()) };
+            let mut read = HashSet::new();
+            for change in changes.iter().rev() {
+                if read.insert((change.kind.clone(), change.key.clone())) {
+                    self.take(store, change)?;
+                }
+            }
+            self.seen = last;
+        }
+    }
+
+    /// The revision that an object was read at, as an expectation.
+    pub fn expect<T: Object>(&self, key: &str) -> Expect {
+        self.revs.get(&(T::KIND.to_owned(), key.to_owned())).map_or(Expect::Absent, |rev| Expect::Rev(*rev))
+    }
+
+    fn fetch<T: Object>(&mut self, store: &Store, key: &str) -> Result<Option<T>, StoreError> {
+        let row = store.get::<T>(key)?;
+        let id = (T::KIND.to_owned(), key.to_owned());
+        match &row {
+            Some(row) => self.revs.insert(id, row.rev),
+            None => self.revs.remove(&id),
+        };
+        Ok(row.map(|r| r.value))
+    }
+
+    fn take(&mut self, store: &Store, change: &ChangeRow) -> Result<(), StoreError> {
+        let key = change.key.as_str();
+        match change.kind.as_str() {
+            "app" => {
+                let value = self.fetch::<Application>(store, key)?;
+                replace(&mut self.apps, key.parse().ok(), value);
+                self.dirty_where(|f| f.app.as_str() == key);
+                self.topics_dirty.extend(key.parse().ok());
+            }
+            "service" => {
+                let value = self.fetch::<Service>(store, key)?;
+                replace(&mut self.services, key.parse().ok(), value);
+                self.dirty_where(|f| f.service_path().to_string() == key);
+            }
+            "family" => {
+                let value = self.fetch::<Family>(store, key)?;
+                replace(&mut self.families, key.parse().ok(), value);
+                self.family_touched(key);
+            }
+            "target" => {
+                let value = self.fetch::<Target>(store, key)?;
+                replace(&mut self.targets, key.parse().ok(), value);
+                self.family_touched(key);
+            }
+            "revision" => self.take_revision(store, key)?,
+            "node" => self.take_node(store, key)?,
+            "host" => {
+                let value = self.fetch::<Host>(store, key)?;
+                replace(&mut self.hosts, key.parse().ok(), value);
+                self.dirty_where(|_| true);
+                self.jobs_dirty = true;
+            }
+            "job" => {
+                let value = self.fetch::<Job>(store, key)?;
+                if let Some(service) = value.as_ref().and_then(|j| j.service.clone()) {
+                    self.dirty_where(|f| f.service_path() == service);
+                }
+                replace(&mut self.jobs, key.parse().ok(), value);
+                self.jobs_dirty = true;
+            }
+            "operation" => {
+                let value = self.fetch::<Operation>(store, key)?;
+                let value = value.filter(|o| o.state == OperationState::Running);
+                replace(&mut self.operations, key.parse().ok(), value);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_revision(&mut self, store: &Store, key: &str) -> Result<(), StoreError> {
+        let value = self.fetch::<Revision>(store, key)?;
+        let Some((service, number)) = key.split_once('#') else { return Ok(()) };
+        let (Ok(service), Ok(number)) = (service.parse::<ServicePath>(), number.parse::<u64>()) else {
+            return Ok(());
+        };
+        replace(self.revisions.entry(service.clone()).or_default(), Some(number), value);
+        self.dirty_where(|f| f.service_path() == service);
+        Ok(())
+    }
+
+    fn take_node(&mut self, store: &Store, key: &str) -> Result<(), StoreError> {
+        let value = self.fetch::<NodeStatus>(store, key)?;
+        let Ok(id) = key.parse::<NodeId>() else { return Ok(()) };
+        if let Some(status) = value {
+            let family = status.path.family.clone();
+            let held = self.observed.entry(family.clone()).or_default();
+            // Our own statement may be newer than the row: the host's last word is in memory first.
+            if held.get(&id).is_none_or(|h| h.since <= status.since) {
+                held.insert(id, status);
+            }
+            self.dirty.insert(family);
+        } else {
+            for held in self.observed.values_mut() {
+                held.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    fn family_touched(&mut self, key: &str) {
+        if let Ok(path) = key.parse::<FamilyPath>() {
+            self.topics_dirty.insert(path.app.clone());
+            self.dirty.insert(path);
+        }
+    }
+
+    fn dirty_where(&mut self, pick: impl Fn(&FamilyPath) -> bool) {
+        let picked: Vec<_> = self.families.keys().filter(|f| pick(f)).cloned().collect();
+        self.dirty.extend(picked);
+    }
+
+    /// A host came, went or changed: its families, and those that wait for room.
+    pub fn host_changed(&mut self, host: HostId) {
+        let touched: Vec<_> = self
+            .families
+            .keys()
+            .filter(|path| {
+                self.targets
+                    .get(path)
+                    .is_none_or(|t| !t.reasons.is_empty() || t.nodes.iter().any(|n| n.host == host))
+            })
+            .cloned()
+            .collect();
+        self.dirty.extend(touched);
+        self.jobs_dirty = true;
+    }
+
+    /// In adopt mode: which of a host's nodes are not ours to touch.
+    pub fn note_unknown(&mut self, host: HostId, held: &[(EntryId, Generation)], nodes: &[NodeStatus]) {
+        let known: HashSet<NodeId> =
+            self.targets.values().flat_map(|t| t.nodes.iter().map(|n| n.id)).collect();
+        let of_entries =
+            held.iter().filter_map(|(id, _)| if let EntryId::Node(n) = id { Some(*n) } else { None });
+        let of_nodes = nodes.iter().filter(|n| n.phase != NodePhase::Gone).map(|n| n.id);
+        let unknown: BTreeSet<_> = of_entries.chain(of_nodes).filter(|id| !known.contains(id)).collect();
+        if unknown.is_empty() {
+            self.unknown.remove(&host);
+        } else {
+            self.unknown.insert(host, unknown);
+        }
+    }
+
+    /// Are all wanted nodes of a family ready?
+    pub fn is_healthy(&self, path: &FamilyPath) -> bool {
+        let (Some(family), Some(target)) = (self.families.get(path), self.targets.get(path)) else {
+            return false;
+        };
+        let observed = self.observed.get(path);
+        let ready = |id| observed.and_then(|o| o.get(&id)).is_some_and(|s| s.ready);
+        let count = (1..=family.count).filter(|n| target.running(*n).is_some_and(|p| ready(p.id))).count();
+        family.running && count as u32 == family.count
+    }
+
+    /// Jobs that are on a host now.
+    pub fn jobs_running(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values().filter(|j| j.state == JobState::Running)
+    }
+}
+
+fn replace<K: Ord, V>(map: &mut BTreeMap<K, V>, key: Option<K>, value: Option<V>) {
+    let Some(key) = key else { return };
+    match value {
+        Some(value) => {
+            map.insert(key, value);
+        }
+        None => {
+            map.remove(&key);
+        }
+    }
+}
