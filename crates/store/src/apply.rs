@@ -25,74 +25,30 @@ pub(crate) fn apply(bench: &mut Bench<'_>, batch: &Batch) -> Result<Committed> {
     Ok(done)
 }
 
-fn apply_step(
-    bench: &mut Bench<'_>,
-    actor: Option<&str>,
-    step: &Step,
-    done: &mut Committed,
-) -> Result<()> {
+fn apply_step(bench: &mut Bench<'_>, actor: Option<&str>, step: &Step, done: &mut Committed) -> Result<()> {
     let (conn, now) = (bench.conn, bench.now);
     let heads = &mut *bench.heads;
     match step {
         Step::Require { kind, key, expect } => object::require(conn, kind, key, *expect)?,
-        Step::Put {
-            kind,
-            key,
-            schema,
-            json,
-            expect,
-        } => {
-            let put = object::Put {
-                kind,
-                key,
-                schema: *schema,
-                json,
-                expect: *expect,
-            };
+        Step::Put { kind, key, schema, json, expect } => {
+            let put = object::Put { kind, key, schema: *schema, json, expect: *expect };
             done.changes.extend(object::put(conn, heads, &put)?);
         }
         Step::Delete { kind, key, expect } => {
-            done.changes
-                .extend(object::delete(conn, heads, (kind, key), *expect)?);
+            done.changes.extend(object::delete(conn, heads, (kind, key), *expect)?);
         }
         Step::Event(new) => event::add(conn, heads, now, new, actor)?,
-        Step::Audit {
-            action,
-            subject,
-            outcome,
-        } => {
-            audit::add(
-                conn,
-                heads,
-                &audit::Entry {
-                    at: now,
-                    actor,
-                    action,
-                    subject,
-                    outcome,
-                },
-            )?;
+        Step::Audit { action, subject, outcome } => {
+            audit::add(conn, heads, &audit::Entry { at: now, actor, action, subject, outcome })?;
         }
-        Step::SecretPut {
-            app,
-            name,
-            value,
-            generated,
-        } => {
-            let put = secret::Put {
-                app,
-                name,
-                value,
-                generated: *generated,
-            };
-            let (change, version): (ChangeRow, u64) =
-                secret::put(conn, heads, bench.key, now, &put)?;
+        Step::SecretPut { app, name, value, generated } => {
+            let put = secret::Put { app, name, value, generated: *generated };
+            let (change, version): (ChangeRow, u64) = secret::put(conn, heads, bench.key, now, &put)?;
             done.changes.push(change);
             done.secrets.push((app.clone(), name.clone(), version));
         }
         Step::SecretRemove { app, name } => {
-            done.changes
-                .extend(secret::remove(conn, heads, app, name.as_deref())?);
+            done.changes.extend(secret::remove(conn, heads, app, name.as_deref())?);
         }
         Step::Adopted => meta::adopted(conn)?,
     }

@@ -4,9 +4,9 @@
 //! [`AuditRow::digest`]. The newest hash is also in the counters, so that a cut-off end shows too.
 
 use crate::heads::{Heads, int, number};
-use crate::{Result, limits};
+use crate::{Blobs, Result, limits, segment};
 use lace_model::Millis;
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -31,8 +31,10 @@ pub struct AuditRow {
     /// How it ended.
     pub outcome: String,
     /// Hash of the row before; 32 zeros before the first.
+    #[serde(with = "hex")]
     pub prev_hash: [u8; 32],
     /// Hash of this row.
+    #[serde(with = "hex")]
     pub hash: [u8; 32],
 }
 
@@ -47,11 +49,7 @@ impl AuditRow {
         hash.update(self.seq.to_be_bytes());
         hash.update(self.at.to_be_bytes());
         hash.update([u8::from(self.actor.is_some())]);
-        for text in self
-            .actor
-            .iter()
-            .chain([&self.action, &self.subject, &self.outcome])
-        {
+        for text in self.actor.iter().chain([&self.action, &self.subject, &self.outcome]) {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text);
         }
@@ -62,10 +60,8 @@ impl AuditRow {
 /// What an inspection of the chain found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditReport {
-    /// Rows that were looked at.
+    /// Rows that are as they were written, from the first.
     pub rows: u64,
-    /// Number of the first of them; older ones lie in sealed segments.
-    pub first: u64,
     /// The first row that is not as it was written (or missing, or after the recorded end), and in which way.
     pub broken: Option<(u64, String)>,
 }
@@ -130,42 +126,29 @@ fn decode(row: &SqlRow<'_>) -> rusqlite::Result<AuditRow> {
 pub(crate) fn after(conn: &Connection, seq: u64, limit: usize) -> Result<Vec<AuditRow>> {
     let limit = int(limit.min(limits::PAGE_ROWS_MAX) as u64);
     let mut statement = conn.prepare_cached(AFTER)?;
-    Ok(statement
-        .query_map((int(seq), limit), decode)?
-        .collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map((int(seq), limit), decode)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Walks the chain from what was moved away to its recorded end, and says where it first breaks.
-pub(crate) fn verify(conn: &Connection) -> Result<AuditReport> {
+/// Walks the whole chain, segments first, to its recorded end, and says where it first breaks.
+pub(crate) fn verify(conn: &Connection, blobs: &Blobs) -> Result<AuditReport> {
     let heads = Heads::load(conn)?;
-    let mut walk = Walk {
-        seq: heads.audit_floor,
-        hash: last_hash(conn)?,
-    };
-    let first = heads.audit_floor + 1;
-    let mut statement = conn.prepare_cached(AFTER)?;
-    let mut rows = statement.query((int(0), -1))?;
-    while let Some(row) = rows.next()? {
-        if let Err(why) = walk.step(&decode(row)?) {
-            return Ok(AuditReport {
-                rows: walk.seq - heads.audit_floor,
-                first,
-                broken: Some((walk.seq + 1, why)),
-            });
+    let mut walk = Walk { seq: 0, hash: [0; 32] };
+    for part in segment::list(conn)? {
+        if let Err(why) = part.walk(blobs, &mut walk) {
+            return Ok(walk.broken(why));
         }
     }
-    let whole = (walk.seq, walk.hash) == (heads.audit, heads.audit_hash);
-    let broken = (!whole).then(|| {
-        (
-            walk.seq + 1,
-            format!("the log ended at row {}", heads.audit),
-        )
-    });
-    Ok(AuditReport {
-        rows: walk.seq - heads.audit_floor,
-        first,
-        broken,
-    })
+    let mut statement = conn.prepare_cached(AFTER)?;
+    let mut rows = statement.query((0, -1))?;
+    while let Some(row) = rows.next()? {
+        if let Err(why) = walk.step(&decode(row)?) {
+            return Ok(walk.broken(why));
+        }
+    }
+    if (walk.seq, walk.hash) == (heads.audit, heads.audit_hash) {
+        return Ok(AuditReport { rows: walk.seq, broken: None });
+    }
+    Ok(walk.broken(format!("the log ended at row {}", heads.audit)))
 }
 
 /// Where an inspection stands: the last row that was good.
@@ -175,6 +158,10 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    fn broken(&self, why: String) -> AuditReport {
+        AuditReport { rows: self.seq, broken: Some((self.seq + 1, why)) }
+    }
+
     pub(crate) fn step(&mut self, row: &AuditRow) -> Result<(), String> {
         if row.seq != self.seq + 1 {
             return Err(format!("row {} follows row {}", row.seq, self.seq));
@@ -190,13 +177,17 @@ impl Walk {
     }
 }
 
-const SEGMENT_END: &str = "SELECT last_hash FROM audit_segments ORDER BY first_seq DESC LIMIT 1";
+/// A hash as 64 hexadecimal digits.
+mod hex {
+    use lace_model::Digest;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The hash that the first row in the database continues.
-fn last_hash(conn: &Connection) -> Result<[u8; 32]> {
-    Ok(conn
-        .prepare_cached(SEGMENT_END)?
-        .query_row([], |row| row.get(0))
-        .optional()?
-        .unwrap_or([0; 32]))
+    // The text form is the one of digests; what it is a hash of is the audit log's business.
+    pub fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        Digest(*hash).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        Digest::deserialize(from).map(|digest| digest.0)
+    }
 }

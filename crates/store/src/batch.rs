@@ -81,13 +81,7 @@ pub struct Batch {
 impl Batch {
     /// An empty batch; `actor` is the person behind it, named in its events and audit rows.
     pub fn new(actor: Option<String>) -> Self {
-        Self {
-            actor,
-            steps: Vec::new(),
-            new_work: false,
-            bytes: 0,
-            fault: None,
-        }
+        Self { actor, steps: Vec::new(), new_work: false, bytes: 0, fault: None }
     }
 
     /// Marks it as new work: refused with [`StoreError::DiskFull`] on a disk that is 90 % full.
@@ -107,124 +101,53 @@ impl Batch {
         let key = value.key();
         match serde_json::to_string(value) {
             Ok(json) => {
-                self.check(
-                    || format!("{} {key}", T::KIND),
-                    json.len(),
-                    limits::OBJECT_BYTES_MAX,
-                );
-                self.push(
-                    json.len(),
-                    Step::Put {
-                        kind: T::KIND,
-                        key,
-                        schema: T::SCHEMA,
-                        json,
-                        expect,
-                    },
-                );
+                self.check(|| format!("{} {key}", T::KIND), json.len(), limits::OBJECT_BYTES_MAX);
+                self.push(json.len(), Step::Put { kind: T::KIND, key, schema: T::SCHEMA, json, expect });
             }
-            Err(e) => self.fail(StoreError::Unwritable {
-                kind: T::KIND.into(),
-                key,
-                why: e.to_string(),
-            }),
+            Err(e) => self.fail(StoreError::Unwritable { kind: T::KIND.into(), key, why: e.to_string() }),
         }
     }
 
     /// Deletes an object. Where there is none (and that is expected), nothing happens.
     pub fn delete<T: Object>(&mut self, key: &str, expect: Expect) {
-        self.push(
-            0,
-            Step::Delete {
-                kind: T::KIND,
-                key: key.into(),
-                expect,
-            },
-        );
+        self.push(0, Step::Delete { kind: T::KIND, key: key.into(), expect });
     }
 
     /// Writes nothing, but the batch is refused unless the row is as expected: for what a decision was read from.
     pub fn require(&mut self, kind: &str, key: &str, expect: Expect) {
-        self.push(
-            0,
-            Step::Require {
-                kind: kind.into(),
-                key: key.into(),
-                expect,
-            },
-        );
+        self.push(0, Step::Require { kind: kind.into(), key: key.into(), expect });
     }
 
     /// Records that something happened. A message over [`limits::MESSAGE_BYTES_MAX`] is cut.
     pub fn event(&mut self, event: NewEvent) {
-        self.check(
-            || "the subject of an event".into(),
-            event.subject.len(),
-            limits::KEY_BYTES_MAX,
-        );
-        self.check(
-            || "the kind of an event".into(),
-            event.kind.len(),
-            limits::KEY_BYTES_MAX,
-        );
+        self.check(|| "the subject of an event".into(), event.subject.len(), limits::KEY_BYTES_MAX);
+        self.check(|| "the kind of an event".into(), event.kind.len(), limits::KEY_BYTES_MAX);
         self.push(event.message.len(), Step::Event(event));
     }
 
     /// Adds a row to the audit log.
     pub fn audit(&mut self, action: &str, subject: &str, outcome: &str) {
         let cut = |text| crate::text::cut(text, limits::MESSAGE_BYTES_MAX).to_owned();
-        let step = Step::Audit {
-            action: cut(action),
-            subject: cut(subject),
-            outcome: cut(outcome),
-        };
+        let step = Step::Audit { action: cut(action), subject: cut(subject), outcome: cut(outcome) };
         self.push(action.len() + subject.len() + outcome.len(), step);
     }
 
     /// Seals a new version of a secret; its number is in [`Committed::secrets`].
     pub fn secret_put(&mut self, app: &AppName, name: &str, value: SecretValue, generated: bool) {
         let len = value.expose().len();
-        self.check(
-            || format!("secret {app}/{name}"),
-            len,
-            lace_model::secret::SECRET_BYTES_MAX,
-        );
-        self.check(
-            || "the name of a secret".into(),
-            name.len(),
-            limits::KEY_BYTES_MAX / 2,
-        );
-        self.push(
-            len,
-            Step::SecretPut {
-                app: app.clone(),
-                name: name.into(),
-                value,
-                generated,
-            },
-        );
+        self.check(|| format!("secret {app}/{name}"), len, lace_model::secret::SECRET_BYTES_MAX);
+        self.check(|| "the name of a secret".into(), name.len(), limits::KEY_BYTES_MAX / 2);
+        self.push(len, Step::SecretPut { app: app.clone(), name: name.into(), value, generated });
     }
 
     /// Removes a secret with all its versions. Its numbers are not used again while the application lives.
     pub fn secret_remove(&mut self, app: &AppName, name: &str) {
-        self.push(
-            0,
-            Step::SecretRemove {
-                app: app.clone(),
-                name: Some(name.into()),
-            },
-        );
+        self.push(0, Step::SecretRemove { app: app.clone(), name: Some(name.into()) });
     }
 
     /// Removes all secrets of an application that is deleted.
     pub fn secret_remove_all(&mut self, app: &AppName) {
-        self.push(
-            0,
-            Step::SecretRemove {
-                app: app.clone(),
-                name: None,
-            },
-        );
+        self.push(0, Step::SecretRemove { app: app.clone(), name: None });
     }
 
     pub(crate) fn adopted(&mut self) {
@@ -232,8 +155,7 @@ impl Batch {
     }
 
     fn push(&mut self, bytes: usize, step: Step) {
-        if let Step::Put { key, .. } | Step::Delete { key, .. } | Step::Require { key, .. } = &step
-        {
+        if let Step::Put { key, .. } | Step::Delete { key, .. } | Step::Require { key, .. } = &step {
             self.check(
                 || format!("the key {}…", crate::text::cut(key, 60)),
                 key.len(),
@@ -243,20 +165,12 @@ impl Batch {
         self.bytes += bytes;
         self.steps.push(step);
         self.check(|| "a batch".into(), self.bytes, limits::BATCH_BYTES_MAX);
-        self.check(
-            || "a batch (in steps)".into(),
-            self.steps.len(),
-            limits::BATCH_STEPS_MAX,
-        );
+        self.check(|| "a batch (in steps)".into(), self.steps.len(), limits::BATCH_STEPS_MAX);
     }
 
     fn check(&mut self, what: impl FnOnce() -> String, bytes: usize, limit: usize) {
         if bytes > limit {
-            self.fail(StoreError::TooLarge {
-                what: what(),
-                bytes,
-                limit,
-            });
+            self.fail(StoreError::TooLarge { what: what(), bytes, limit });
         }
     }
 
@@ -286,10 +200,6 @@ pub struct Committed {
 impl Committed {
     /// The revision that this batch gave to a row, if it changed it.
     pub fn rev_of(&self, kind: &str, key: &str) -> Option<Rev> {
-        self.changes
-            .iter()
-            .rev()
-            .find(|c| c.kind == kind && c.key == key)
-            .map(|c| c.rev)
+        self.changes.iter().rev().find(|c| c.kind == kind && c.key == key).map(|c| c.rev)
     }
 }

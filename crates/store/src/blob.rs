@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The blobs of a store.
 pub struct Blobs {
     home: Home,
+    // What the store itself needs: never collected.
+    pinned: Mutex<BTreeSet<Digest>>,
     gauge: Arc<dyn DiskGauge>,
     clock: Arc<dyn Clock>,
 }
@@ -45,28 +47,18 @@ pub struct Collected {
 }
 
 impl Blobs {
-    pub(crate) fn in_dir(
-        dir: &Path,
-        gauge: Arc<dyn DiskGauge>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
+    pub(crate) fn in_dir(dir: &Path, gauge: Arc<dyn DiskGauge>, clock: Arc<dyn Clock>) -> Result<Self> {
         open::private_dir(dir)?;
         Ok(Self {
-            home: Home::Dir {
-                dir: dir.into(),
-                temps: AtomicU64::new(0),
-            },
+            home: Home::Dir { dir: dir.into(), temps: AtomicU64::new(0) },
+            pinned: Mutex::default(),
             gauge,
             clock,
         })
     }
 
     pub(crate) fn in_memory(gauge: Arc<dyn DiskGauge>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            home: Home::Memory(Mutex::default()),
-            gauge,
-            clock,
-        }
+        Self { home: Home::Memory(Mutex::default()), pinned: Mutex::default(), gauge, clock }
     }
 
     /// Keeps a blob and answers its digest; on the disk when it answers. Doing it twice does nothing new, and mends a
@@ -79,8 +71,34 @@ impl Blobs {
         self.put_always(bytes)
     }
 
-    /// [`Blobs::put`], also on a nearly full disk: for what makes room elsewhere.
-    pub(crate) fn put_always(&self, bytes: &[u8]) -> Result<Digest> {
+    /// [`Blobs::put`] for the store itself: also on a nearly full disk, and never collected.
+    pub(crate) fn put_pinned(&self, bytes: &[u8]) -> Result<Digest> {
+        let digest = self.put_always(bytes)?;
+        self.pin([digest]);
+        Ok(digest)
+    }
+
+    pub(crate) fn pin(&self, digests: impl IntoIterator<Item = Digest>) {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).extend(digests);
+    }
+
+    /// Part of a copy: the caller syncs the file system at the end.
+    pub(crate) fn put_unsynced(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        match &self.home {
+            Home::Dir { dir, temps } => write_file(dir, temps, digest, bytes, Sync::Later),
+            Home::Memory(_) => self.put_always(bytes).map(drop),
+        }
+    }
+
+    /// Size of a blob in bytes, where it is there.
+    pub fn size(&self, digest: &Digest) -> Option<u64> {
+        match &self.home {
+            Home::Dir { dir, .. } => fs::metadata(file_of(dir, digest)).ok().map(|m| m.len()),
+            Home::Memory(held) => locked(held).get(digest).map(|h| h.bytes.len() as u64),
+        }
+    }
+
+    fn put_always(&self, bytes: &[u8]) -> Result<Digest> {
         if bytes.len() > BLOB_BYTES_MAX {
             return Err(StoreError::TooLarge {
                 what: "a blob".into(),
@@ -93,19 +111,13 @@ impl Blobs {
             Home::Dir { dir, temps } => {
                 let good = matches!(read_file(dir, &digest), Ok(Some(found)) if found == bytes);
                 if !good {
-                    write_file(dir, temps, &digest, bytes)?;
+                    write_file(dir, temps, &digest, bytes, Sync::Now)?;
                 }
                 self.touch(&digest)?;
             }
             Home::Memory(held) => {
                 let wanted_at = self.clock.now_ms();
-                locked(held).insert(
-                    digest,
-                    Held {
-                        bytes: bytes.into(),
-                        wanted_at,
-                    },
-                );
+                locked(held).insert(digest, Held { bytes: bytes.into(), wanted_at });
             }
         }
         Ok(digest)
@@ -121,9 +133,7 @@ impl Blobs {
             Home::Memory(held) => locked(held).get(digest).map(|h| h.bytes.to_vec()),
         };
         match found {
-            Some(bytes) if Digest::of(&bytes) != *digest => {
-                Err(StoreError::DamagedBlob { digest: *digest })
-            }
+            Some(bytes) if Digest::of(&bytes) != *digest => Err(StoreError::DamagedBlob { digest: *digest }),
             found => Ok(found),
         }
     }
@@ -133,11 +143,7 @@ impl Blobs {
     pub fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>> {
         if digests.len() > BLOBS_ASKED_MAX {
             let (what, bytes) = ("a list of digests".to_owned(), digests.len());
-            return Err(StoreError::TooLarge {
-                what,
-                bytes,
-                limit: BLOBS_ASKED_MAX,
-            });
+            return Err(StoreError::TooLarge { what, bytes, limit: BLOBS_ASKED_MAX });
         }
         let mut seen = BTreeSet::new();
         let mut missing = Vec::new();
@@ -165,10 +171,9 @@ impl Blobs {
     pub fn list(&self) -> Result<Vec<(Digest, u64, Millis)>> {
         match &self.home {
             Home::Dir { dir, .. } => list_files(dir),
-            Home::Memory(held) => Ok(locked(held)
-                .iter()
-                .map(|(d, h)| (*d, h.bytes.len() as u64, h.wanted_at))
-                .collect()),
+            Home::Memory(held) => {
+                Ok(locked(held).iter().map(|(d, h)| (*d, h.bytes.len() as u64, h.wanted_at)).collect())
+            }
         }
     }
 
@@ -178,8 +183,9 @@ impl Blobs {
     pub fn collect(&self, live: &BTreeSet<Digest>, grace: Span) -> Result<Collected> {
         let now = self.clock.now_ms();
         let mut done = Collected::default();
+        let pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (digest, bytes, wanted_at) in self.list()? {
-            if live.contains(&digest) {
+            if live.contains(&digest) || pinned.contains(&digest) {
                 continue;
             }
             if wanted_at.saturating_add(grace.0) > now {
@@ -220,10 +226,7 @@ impl Blobs {
         let Ok(entries) = fs::read_dir(dir) else {
             return;
         };
-        for entry in entries
-            .flatten()
-            .filter(|e| e.file_name().to_string_lossy().starts_with(TEMP))
-        {
+        for entry in entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(TEMP)) {
             let age = entry.metadata().map(|m| now.saturating_sub(modified(&m)));
             if age.is_ok_and(|age| age >= grace.0) {
                 // The next collection tries again.
@@ -245,11 +248,8 @@ fn file_of(dir: &Path, digest: &Digest) -> PathBuf {
 }
 
 fn modified(meta: &fs::Metadata) -> Millis {
-    let since = meta
-        .modified()
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since =
+        meta.modified().unwrap_or(SystemTime::UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -260,35 +260,27 @@ fn read_file(dir: &Path, digest: &Digest) -> Result<Option<Vec<u8>>> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(failed()(e)),
     };
-    let mut bytes = Vec::with_capacity(
-        file.metadata()
-            .map_or(0, |m| m.len().min(BLOB_BYTES_MAX as u64) as usize),
-    );
+    let mut bytes =
+        Vec::with_capacity(file.metadata().map_or(0, |m| m.len().min(BLOB_BYTES_MAX as u64) as usize));
     // One more than the limit, so that a file which grew is seen as damaged and not read to its end.
-    file.take(BLOB_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed())?;
+    file.take(BLOB_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed())?;
     Ok(Some(bytes))
 }
 
-fn write_file(dir: &Path, temps: &AtomicU64, digest: &Digest, bytes: &[u8]) -> Result<()> {
-    let temp = dir.join(format!(
-        "{TEMP}{}-{}",
-        std::process::id(),
-        temps.fetch_add(1, Ordering::Relaxed)
-    ));
-    let path = file_of(dir, digest);
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Now,
+    Later,
+}
+
+fn write_file(dir: &Path, temps: &AtomicU64, digest: &Digest, bytes: &[u8], sync: Sync) -> Result<()> {
+    let number = temps.fetch_add(1, Ordering::Relaxed);
+    let temp = dir.join(format!("{TEMP}{}-{number}", std::process::id()));
     let shelf = dir.join(&digest.to_string()[..2]);
-    let written = write_synced(&temp, bytes)
-        .and_then(|()| {
-            if shelf.is_dir() {
-                Ok(())
-            } else {
-                fs::create_dir_all(&shelf).and_then(|()| sync_dir(dir))
-            }
-        })
-        .and_then(|()| fs::rename(&temp, &path))
-        .and_then(|()| sync_dir(&shelf));
+    let written = write_new(&temp, bytes, sync)
+        .and_then(|()| make_shelf(dir, &shelf, sync))
+        .and_then(|()| fs::rename(&temp, file_of(dir, digest)))
+        .and_then(|()| sync_dir(&shelf, sync));
     written.map_err(|error| {
         // It failed already; what is left over goes with the next collection.
         let _ = fs::remove_file(&temp);
@@ -296,29 +288,28 @@ fn write_file(dir: &Path, temps: &AtomicU64, digest: &Digest, bytes: &[u8]) -> R
     })
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
+fn write_new(path: &Path, bytes: &[u8], sync: Sync) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    if sync == Sync::Now { file.sync_all() } else { Ok(()) }
 }
 
-fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    File::open(dir)?.sync_all()
+fn make_shelf(dir: &Path, shelf: &Path, sync: Sync) -> std::io::Result<()> {
+    if shelf.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(shelf)?;
+    sync_dir(dir, sync)
+}
+
+fn sync_dir(dir: &Path, sync: Sync) -> std::io::Result<()> {
+    if sync == Sync::Now { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 fn list_files(dir: &Path) -> Result<Vec<(Digest, u64, Millis)>> {
     let failed = |e| StoreError::io("list the blobs")(e);
     let mut found = Vec::new();
-    for shelf in fs::read_dir(dir)
-        .map_err(failed)?
-        .flatten()
-        .filter(|s| s.path().is_dir())
-    {
+    for shelf in fs::read_dir(dir).map_err(failed)?.flatten().filter(|s| s.path().is_dir()) {
         for entry in fs::read_dir(shelf.path()).map_err(failed)?.flatten() {
             let Ok(digest) = entry.file_name().to_string_lossy().parse::<Digest>() else {
                 continue;

@@ -1,7 +1,7 @@
 //! Keeps the feeds within their bounds, oldest first, inside the writer's transaction.
 
 use crate::heads::{Heads, int, number};
-use crate::{Limits, Result};
+use crate::{Blobs, Limits, Result, segment};
 use rusqlite::Connection;
 
 const DROP_CHANGES: &str = "DELETE FROM changes WHERE rev <= ?1";
@@ -10,11 +10,11 @@ const BYTES_TO: &str = "SELECT coalesce(sum(bytes), 0) FROM events WHERE seq <= 
 const BYTES_OF: &str = "SELECT seq, bytes FROM events WHERE seq > ?1 ORDER BY seq";
 
 /// Compacts what is over its bound by a whole step (events also by bytes, with an eighth to spare).
-pub(crate) fn compact(conn: &Connection, heads: &mut Heads, limits: &Limits) -> Result<()> {
+pub(crate) fn compact(conn: &Connection, heads: &mut Heads, limits: &Limits, blobs: &Blobs) -> Result<()> {
+    segment::seal(conn, heads, limits, blobs)?;
     if heads.rev - heads.rev_floor >= limits.changes_rows + limits.compact_step {
         heads.rev_floor = heads.rev - limits.changes_rows;
-        conn.prepare_cached(DROP_CHANGES)?
-            .execute([int(heads.rev_floor)])?;
+        conn.prepare_cached(DROP_CHANGES)?.execute([int(heads.rev_floor)])?;
     }
     if heads.event - heads.event_floor >= limits.events_rows + limits.compact_step {
         let floor = heads.event - limits.events_rows;
@@ -28,10 +28,7 @@ pub(crate) fn compact(conn: &Connection, heads: &mut Heads, limits: &Limits) -> 
 }
 
 fn drop_events(conn: &Connection, heads: &mut Heads, floor: u64) -> Result<()> {
-    let bytes = number(
-        conn.prepare_cached(BYTES_TO)?
-            .query_row([int(floor)], |row| row.get(0))?,
-    );
+    let bytes = number(conn.prepare_cached(BYTES_TO)?.query_row([int(floor)], |row| row.get(0))?);
     conn.prepare_cached(DROP_EVENTS)?.execute([int(floor)])?;
     heads.event_floor = floor;
     heads.event_bytes = heads.event_bytes.saturating_sub(bytes);

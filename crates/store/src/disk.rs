@@ -36,10 +36,7 @@ impl DiskGauge for StatvfsGauge {
     fn usage(&self) -> std::io::Result<DiskUsage> {
         let stat = rustix::fs::statvfs(&self.0)?;
         let used = stat.f_blocks.saturating_sub(stat.f_bfree) * stat.f_frsize;
-        Ok(DiskUsage {
-            used,
-            available: stat.f_bavail * stat.f_frsize,
-        })
+        Ok(DiskUsage { used, available: stat.f_bavail * stat.f_frsize })
     }
 }
 
@@ -57,10 +54,7 @@ impl FixedGauge {
 impl DiskGauge for FixedGauge {
     fn usage(&self) -> std::io::Result<DiskUsage> {
         let used = u64::from(self.0.load(Ordering::SeqCst));
-        Ok(DiskUsage {
-            used,
-            available: 1000 - used,
-        })
+        Ok(DiskUsage { used, available: 1000 - used })
     }
 }
 
@@ -80,12 +74,9 @@ mod tests {
 
     #[test]
     fn the_share_is_of_what_we_may_use() {
-        for (used, available, permille) in [
-            (0, 0, 0),
-            (9, 1, 900),
-            (899, 101, 899),
-            (u64::MAX, u64::MAX, 500),
-        ] {
+        for (used, available, permille) in
+            [(0, 0, 0), (9, 1, 900), (899, 101, 899), (u64::MAX, u64::MAX, 500)]
+        {
             assert_eq!(DiskUsage { used, available }.used_permille(), permille);
         }
     }

@@ -126,13 +126,8 @@ impl StoreError {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |error| match error.kind() {
-            std::io::ErrorKind::StorageFull => Self::DiskFull {
-                used_permille: 1000,
-            },
-            _ => Self::Io {
-                what,
-                why: error.to_string(),
-            },
+            std::io::ErrorKind::StorageFull => Self::DiskFull { used_permille: 1000 },
+            _ => Self::Io { what, why: error.to_string() },
         }
     }
 
@@ -156,9 +151,7 @@ impl StoreError {
             Self::DiskFull { .. } => {
                 "make room: delete releases, backups or applications; deleting still works"
             }
-            Self::NewerSchema { .. } | Self::NewerDatabase { .. } => {
-                "start the newer version of lace again"
-            }
+            Self::NewerSchema { .. } | Self::NewerDatabase { .. } => "start the newer version of lace again",
             Self::WrongKey => "put the master key back that this state was made with",
             Self::BadKey { .. } => "it holds 64 hexadecimal digits and has mode 0600",
             Self::InUse { .. } => "stop the other controller first",
@@ -172,14 +165,9 @@ impl StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull {
-                used_permille: 1000,
-            },
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull { used_permille: 1000 },
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                Self::Damaged {
-                    what: "the database".into(),
-                    why: error.to_string(),
-                }
+                Self::Damaged { what: "the database".into(), why: error.to_string() }
             }
             _ => Self::Database(error.to_string()),
         }

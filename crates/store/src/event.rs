@@ -9,9 +9,9 @@ use rusqlite::{Connection, Row as SqlRow, params};
 
 const ADD: &str = "INSERT INTO events (seq, at, kind, subject, message, actor, bytes) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const AFTER: &str = "SELECT seq, at, kind, subject, message, actor FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-const TAIL: &str =
-    "SELECT seq, at, kind, subject, message, actor FROM events ORDER BY seq DESC LIMIT ?1";
+const AFTER: &str =
+    "SELECT seq, at, kind, subject, message, actor FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+const TAIL: &str = "SELECT seq, at, kind, subject, message, actor FROM events ORDER BY seq DESC LIMIT ?1";
 const AFTER_UNDER: &str = "SELECT seq, at, kind, subject, message, actor FROM events \
     WHERE seq > ?1 AND (subject = ?3 OR (subject >= ?4 AND subject < ?5)) ORDER BY seq LIMIT ?2";
 const TAIL_UNDER: &str = "SELECT seq, at, kind, subject, message, actor FROM events \
@@ -71,28 +71,19 @@ fn below(subject: &str) -> (String, String) {
 /// Events after a number, oldest first.
 pub(crate) fn after(conn: &Connection, seq: u64, limit: usize) -> Result<Vec<Event>> {
     let mut statement = conn.prepare_cached(AFTER)?;
-    Ok(statement
-        .query_map((int(seq), page(limit)), decode)?
-        .collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map((int(seq), page(limit)), decode)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The last `n` events, oldest first.
 pub(crate) fn tail(conn: &Connection, n: usize) -> Result<Vec<Event>> {
     let mut statement = conn.prepare_cached(TAIL)?;
-    let mut found = statement
-        .query_map([page(n)], decode)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut found = statement.query_map([page(n)], decode)?.collect::<rusqlite::Result<Vec<_>>>()?;
     found.reverse();
     Ok(found)
 }
 
 /// Events after a number about a subject and what lies under it, oldest first.
-pub(crate) fn after_under(
-    conn: &Connection,
-    subject: &str,
-    seq: u64,
-    limit: usize,
-) -> Result<Vec<Event>> {
+pub(crate) fn after_under(conn: &Connection, subject: &str, seq: u64, limit: usize) -> Result<Vec<Event>> {
     let (from, to) = below(subject);
     let mut statement = conn.prepare_cached(AFTER_UNDER)?;
     let rows = statement.query_map(params![int(seq), page(limit), subject, from, to], decode)?;

@@ -60,55 +60,36 @@ impl MasterKey {
 
 /// Fills a buffer from the system's random source.
 pub(crate) fn random(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|e| StoreError::Io {
-        what: "read the random source".into(),
-        why: e.to_string(),
-    })
+    getrandom::fill(bytes)
+        .map_err(|e| StoreError::Io { what: "read the random source".into(), why: e.to_string() })
 }
 
 fn bad(path: &Path, why: impl ToString) -> StoreError {
-    StoreError::BadKey {
-        path: path.display().to_string(),
-        why: why.to_string(),
-    }
+    StoreError::BadKey { path: path.display().to_string(), why: why.to_string() }
 }
 
 fn load(path: &Path, mode: u32) -> Result<MasterKey> {
     if mode & 0o077 != 0 {
-        return Err(bad(
-            path,
-            format!("others may read it (mode {:04o})", mode & 0o7777),
-        ));
+        return Err(bad(path, format!("others may read it (mode {:04o})", mode & 0o7777)));
     }
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|e| bad(path, e))?);
     // A digest has the same text form, and its parser says no to everything else.
-    let key: lace_model::Digest = text
-        .trim()
-        .parse()
-        .map_err(|_| bad(path, "not 64 hexadecimal digits"))?;
+    let key: lace_model::Digest = text.trim().parse().map_err(|_| bad(path, "not 64 hexadecimal digits"))?;
     Ok(MasterKey(key.0))
 }
 
 fn create(path: &Path) -> Result<MasterKey> {
     let key = MasterKey::generate()?;
-    let dir = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(dir).map_err(|e| bad(path, e))?;
     let temp = dir.join(format!(".{}.{}", std::process::id(), uuid::Uuid::now_v7()));
     let made = write_new(&temp, key.to_text().as_bytes()).and_then(|()| fs::hard_link(&temp, path));
     let _ = fs::remove_file(&temp);
     match made {
-        Ok(()) => File::open(dir)
-            .and_then(|d| d.sync_all())
-            .map_err(|e| bad(path, e))?,
+        Ok(()) => File::open(dir).and_then(|d| d.sync_all()).map_err(|e| bad(path, e))?,
         // Someone else was first: theirs is the key.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let mode = fs::metadata(path)
-                .map_err(|e| bad(path, e))?
-                .permissions()
-                .mode();
+            let mode = fs::metadata(path).map_err(|e| bad(path, e))?.permissions().mode();
             return load(path, mode);
         }
         Err(error) => return Err(bad(path, error)),
@@ -117,11 +98,7 @@ fn create(path: &Path) -> Result<MasterKey> {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -137,14 +114,9 @@ mod tests {
         let first = MasterKey::load_or_create(&path).expect("made");
         let again = MasterKey::load_or_create(&path).expect("loaded");
         assert!(first.bytes() == again.bytes());
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(
-            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
-            0o600
-        );
-        assert_eq!(
-            fs::read_dir(path.parent().expect("dir"))
-                .expect("listing")
-                .count(),
+            fs::read_dir(path.parent().expect("dir")).expect("listing").count(),
             1,
             "no file is left over"
         );
@@ -156,15 +128,9 @@ mod tests {
         let path = dir.path().join("master");
         MasterKey::load_or_create(&path).expect("made");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("chmod");
-        assert!(matches!(
-            MasterKey::load_or_create(&path),
-            Err(StoreError::BadKey { .. })
-        ));
+        assert!(matches!(MasterKey::load_or_create(&path), Err(StoreError::BadKey { .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
         fs::write(&path, "short").expect("write");
-        assert!(matches!(
-            MasterKey::load_or_create(&path),
-            Err(StoreError::BadKey { .. })
-        ));
+        assert!(matches!(MasterKey::load_or_create(&path), Err(StoreError::BadKey { .. })));
     }
 }

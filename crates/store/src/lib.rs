@@ -12,13 +12,13 @@
 
 mod apply;
 mod audit;
-//BK mod backup;
+mod backup;
 mod batch;
 mod blob;
 mod clock;
 mod compact;
-//CFG
-//CF
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod disk;
 mod error;
 mod event;
@@ -32,11 +32,13 @@ mod reader;
 mod schema;
 mod scribe;
 mod secret;
+mod segment;
 mod store;
 mod text;
 mod writer;
 
 pub use audit::{AuditReport, AuditRow};
+pub use backup::Copied;
 pub use batch::{Batch, Committed, Expect};
 pub use blob::{Blobs, Collected};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -49,4 +51,5 @@ pub use object::{ChangeRow, Rev, Row};
 pub use open::Options;
 pub use reader::View;
 pub use secret::SecretValue;
+pub use segment::AuditSegment;
 pub use store::Store;

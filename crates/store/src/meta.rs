@@ -35,10 +35,7 @@ pub struct Meta {
 }
 
 fn read(conn: &Connection, name: &str) -> Result<Option<String>> {
-    Ok(conn
-        .prepare_cached(READ)?
-        .query_row([name], |row| row.get(0))
-        .optional()?)
+    Ok(conn.prepare_cached(READ)?.query_row([name], |row| row.get(0)).optional()?)
 }
 
 fn write(conn: &Connection, name: &str, value: &str) -> Result<()> {
@@ -52,10 +49,7 @@ fn parse<T: std::str::FromStr>(conn: &Connection, name: &str) -> Result<T> {
 }
 
 fn damaged(name: &str, why: &str) -> StoreError {
-    StoreError::Damaged {
-        what: format!("the state's {name}"),
-        why: why.into(),
-    }
+    StoreError::Damaged { what: format!("the state's {name}"), why: why.into() }
 }
 
 /// Reads it.
@@ -91,11 +85,7 @@ pub(crate) fn is_founded(conn: &Connection) -> Result<bool> {
 /// Refuses a key that did not seal this state.
 pub(crate) fn check_key(conn: &Connection, key: &MasterKey) -> Result<()> {
     let value = read(conn, KEY_CHECK)?.ok_or_else(|| damaged(KEY_CHECK, "missing"))?;
-    if secret::fits(key, &value) {
-        Ok(())
-    } else {
-        Err(StoreError::WrongKey)
-    }
+    if secret::fits(key, &value) { Ok(()) } else { Err(StoreError::WrongKey) }
 }
 
 /// Opens a new epoch, in adopt mode.

@@ -15,18 +15,14 @@ const PUT: &str = "INSERT INTO objects (kind, key, rev, schema, json) VALUES (?1
                    ON CONFLICT (kind, key) DO UPDATE SET rev = excluded.rev, schema = excluded.schema, \
                    json = excluded.json";
 const DELETE: &str = "DELETE FROM objects WHERE kind = ?1 AND key = ?2";
-const LIST: &str =
-    "SELECT rev, schema, json, key FROM objects WHERE kind = ?1 AND key >= ?2 ORDER BY key";
+const LIST: &str = "SELECT rev, schema, json, key FROM objects WHERE kind = ?1 AND key >= ?2 ORDER BY key";
 const LIST_TO: &str = "SELECT rev, schema, json, key FROM objects WHERE kind = ?1 AND key >= ?2 AND key < ?3 \
                        ORDER BY key";
 const CHANGE: &str = "INSERT INTO changes (rev, kind, key, deleted) VALUES (?1, ?2, ?3, ?4)";
-const CHANGES: &str =
-    "SELECT rev, kind, key, deleted FROM changes WHERE rev > ?1 ORDER BY rev LIMIT ?2";
+const CHANGES: &str = "SELECT rev, kind, key, deleted FROM changes WHERE rev > ?1 ORDER BY rev LIMIT ?2";
 
 /// A revision: the place of a change in the order of all changes, from 1. `Rev(0)` is before everything.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Rev(pub u64);
 
@@ -60,25 +56,16 @@ pub struct ChangeRow {
 
 fn decode<T: Object>(key: &str, schema: u32, json: &str) -> Result<T> {
     if schema > T::SCHEMA {
-        return Err(StoreError::NewerSchema {
-            kind: T::KIND.into(),
-            key: key.into(),
-            schema,
-        });
+        return Err(StoreError::NewerSchema { kind: T::KIND.into(), key: key.into(), schema });
     }
-    serde_json::from_str(json).map_err(|e| StoreError::Damaged {
-        what: format!("{} {key}", T::KIND),
-        why: e.to_string(),
-    })
+    serde_json::from_str(json)
+        .map_err(|e| StoreError::Damaged { what: format!("{} {key}", T::KIND), why: e.to_string() })
 }
 
 // The text is parsed where SQLite keeps it, without a copy.
 fn decode_row<T: Object>(key: &str, row: &SqlRow<'_>) -> Result<Row<T>> {
     let json = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(Row {
-        value: decode(key, row.get(1)?, json)?,
-        rev: Rev(number(row.get(0)?)),
-    })
+    Ok(Row { value: decode(key, row.get(1)?, json)?, rev: Rev(number(row.get(0)?)) })
 }
 
 pub(crate) fn get<T: Object>(conn: &Connection, key: &str) -> Result<Option<Row<T>>> {
@@ -107,10 +94,8 @@ pub(crate) fn require(conn: &Connection, kind: &str, key: &str, expect: Expect) 
     if expect == Expect::Any {
         return Ok(());
     }
-    let found: Option<i64> = conn
-        .prepare_cached(FIND_REV)?
-        .query_row((kind, key), |r| r.get(0))
-        .optional()?;
+    let found: Option<i64> =
+        conn.prepare_cached(FIND_REV)?.query_row((kind, key), |r| r.get(0)).optional()?;
     meet(kind, key, expect, found.map(|n| Rev(number(n))))
 }
 
@@ -118,10 +103,7 @@ fn meet(kind: &str, key: &str, expect: Expect, found: Option<Rev>) -> Result<()>
     if expect.admits(found) {
         return Ok(());
     }
-    Err(StoreError::Conflict {
-        kind: kind.into(),
-        key: key.into(),
-    })
+    Err(StoreError::Conflict { kind: kind.into(), key: key.into() })
 }
 
 /// An object as text, on its way in.
@@ -134,24 +116,14 @@ pub(crate) struct Put<'a> {
 }
 
 /// Writes an object; answers the change, or none where it was so already.
-pub(crate) fn put(
-    conn: &Connection,
-    heads: &mut Heads,
-    put: &Put<'_>,
-) -> Result<Option<ChangeRow>> {
+pub(crate) fn put(conn: &Connection, heads: &mut Heads, put: &Put<'_>) -> Result<Option<ChangeRow>> {
     let (found, same) = look(conn, put)?;
     meet(put.kind, put.key, put.expect, found)?;
     if same {
         return Ok(None);
     }
     let change = record(conn, heads, put.kind, put.key, false)?;
-    conn.prepare_cached(PUT)?.execute(params![
-        put.kind,
-        put.key,
-        int(change.rev.0),
-        put.schema,
-        put.json
-    ])?;
+    conn.prepare_cached(PUT)?.execute(params![put.kind, put.key, int(change.rev.0), put.schema, put.json])?;
     Ok(Some(change))
 }
 
@@ -164,17 +136,10 @@ fn look(conn: &Connection, put: &Put<'_>) -> Result<(Option<Rev>, bool)> {
     };
     let schema: u32 = row.get(1)?;
     if schema > put.schema {
-        return Err(StoreError::NewerSchema {
-            kind: put.kind.into(),
-            key: put.key.into(),
-            schema,
-        });
+        return Err(StoreError::NewerSchema { kind: put.kind.into(), key: put.key.into(), schema });
     }
     let json = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok((
-        Some(Rev(number(row.get(0)?))),
-        schema == put.schema && json == put.json,
-    ))
+    Ok((Some(Rev(number(row.get(0)?))), schema == put.schema && json == put.json))
 }
 
 /// Deletes an object; answers the change, or none where there was none.
@@ -200,14 +165,8 @@ pub(crate) fn record(
     deleted: bool,
 ) -> Result<ChangeRow> {
     heads.rev += 1;
-    conn.prepare_cached(CHANGE)?
-        .execute((int(heads.rev), kind, key, deleted))?;
-    Ok(ChangeRow {
-        rev: Rev(heads.rev),
-        kind: kind.into(),
-        key: key.into(),
-        deleted,
-    })
+    conn.prepare_cached(CHANGE)?.execute((int(heads.rev), kind, key, deleted))?;
+    Ok(ChangeRow { rev: Rev(heads.rev), kind: kind.into(), key: key.into(), deleted })
 }
 
 /// The changes after a revision, in order.
@@ -223,9 +182,5 @@ pub(crate) fn changes(conn: &Connection, after: Rev, limit: usize) -> Result<Vec
         })
     })?;
     let found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    if after.0 < Heads::load(conn)?.rev_floor {
-        Err(StoreError::Compacted)
-    } else {
-        Ok(found)
-    }
+    if after.0 < Heads::load(conn)?.rev_floor { Err(StoreError::Compacted) } else { Ok(found) }
 }

@@ -6,7 +6,7 @@ use crate::scribe::{Bells, Scribe};
 use crate::{
     Clock, DiskGauge, FixedGauge, Limits, MasterKey, Meta, Result, StatvfsGauge, StoreError, limits,
 };
-use crate::{key, meta, schema};
+use crate::{key, meta, schema, segment};
 use lace_model::InstallationId;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -40,7 +40,7 @@ pub(crate) struct Opened {
     pub scribe: Scribe,
     pub meta: Meta,
     pub gauge: Arc<dyn DiskGauge>,
-    pub blobs: Blobs,
+    pub blobs: Arc<Blobs>,
     pub bells: Bells,
 }
 
@@ -50,10 +50,7 @@ pub(crate) fn private_dir(dir: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(StoreError::io(format!(
-            "make the directory {}",
-            dir.display()
-        )))
+        .map_err(StoreError::io(format!("make the directory {}", dir.display())))
 }
 
 /// Takes the lock that one process at a time holds; the system gives it back when the process ends.
@@ -69,33 +66,27 @@ pub(crate) fn lock(dir: &Path) -> Result<File> {
         .map_err(StoreError::io(what))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            path: dir.display().to_string(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: dir.display().to_string() }),
         Err(TryLockError::Error(e)) => Err(StoreError::io(format!("lock {}", path.display()))(e)),
     }
 }
 
+/// Makes a file that only its owner may read, whatever the umask; SQLite's files beside it take its mode.
+pub(crate) fn touch(file: &Path) -> Result<()> {
+    let what = || StoreError::io(format!("open {}", file.display()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).open(file).map_err(what()).map(drop)
+}
+
 /// The writing connection of a state on disk.
 pub(crate) fn writer(file: &Path) -> Result<Connection> {
-    // The file is made beforehand, so that its mode does not depend on the umask; the log takes the same mode.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(file)
-        .map_err(StoreError::io(format!("open {}", file.display())))?;
+    touch(file)?;
     let conn = Connection::open(file)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
     conn.pragma_update(None, "wal_autocheckpoint", limits::WAL_PAGES)?;
-    conn.pragma_update(
-        None,
-        "journal_size_limit",
-        limits::WAL_FILE_BYTES_MAX as i64,
-    )?;
+    conn.pragma_update(None, "journal_size_limit", limits::WAL_FILE_BYTES_MAX as i64)?;
     settle(&conn)?;
     Ok(conn)
 }
@@ -116,20 +107,13 @@ fn settle(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn on_disk(
-    dir: &Path,
-    key: MasterKey,
-    clock: Arc<dyn Clock>,
-    options: Options,
-) -> Result<Opened> {
+pub(crate) fn on_disk(dir: &Path, key: MasterKey, clock: Arc<dyn Clock>, options: Options) -> Result<Opened> {
     let conn = writer(&dir.join(DATABASE))?;
     let mut id = [0; 16];
     key::random(&mut id)?;
     let id = InstallationId(uuid::Builder::from_random_bytes(id).into_uuid());
-    let gauge = options
-        .gauge
-        .unwrap_or_else(|| Arc::new(StatvfsGauge(dir.into())));
-    let blobs = Blobs::in_dir(&dir.join("blobs"), gauge.clone(), clock.clone())?;
+    let gauge = options.gauge.unwrap_or_else(|| Arc::new(StatvfsGauge(dir.into())));
+    let blobs = Arc::new(Blobs::in_dir(&dir.join("blobs"), gauge.clone(), clock.clone())?);
     found((conn, id), key, clock, options.limits, (gauge, blobs))
 }
 
@@ -139,10 +123,8 @@ pub(crate) fn in_memory(key: MasterKey, clock: Arc<dyn Clock>, options: Options)
     conn.pragma_update(None, "foreign_keys", true)?;
     settle(&conn)?;
     let id = InstallationId::derive(key.bytes(), "a state in memory");
-    let gauge = options
-        .gauge
-        .unwrap_or_else(|| Arc::new(FixedGauge::default()));
-    let blobs = Blobs::in_memory(gauge.clone(), clock.clone());
+    let gauge = options.gauge.unwrap_or_else(|| Arc::new(FixedGauge::default()));
+    let blobs = Arc::new(Blobs::in_memory(gauge.clone(), clock.clone()));
     found((conn, id), key, clock, options.limits, (gauge, blobs))
 }
 
@@ -151,7 +133,7 @@ fn found(
     key: MasterKey,
     clock: Arc<dyn Clock>,
     limits: Limits,
-    (gauge, blobs): (Arc<dyn DiskGauge>, Blobs),
+    (gauge, blobs): (Arc<dyn DiskGauge>, Arc<Blobs>),
 ) -> Result<Opened> {
     schema::migrate(&conn)?;
     if !meta::is_founded(&conn)? {
@@ -161,20 +143,8 @@ fn found(
     }
     meta::check_key(&conn, &key)?;
     let (meta, heads) = (meta::load(&conn)?, Heads::load(&conn)?);
+    blobs.pin(segment::list(&conn)?.into_iter().map(|part| part.blob));
     let bells = Bells::from(&heads);
-    let scribe = Scribe {
-        conn,
-        heads,
-        key,
-        clock,
-        limits,
-        bells: bells.clone(),
-    };
-    Ok(Opened {
-        scribe,
-        meta,
-        gauge,
-        blobs,
-        bells,
-    })
+    let scribe = Scribe { conn, heads, key, clock, limits, blobs: blobs.clone(), bells: bells.clone() };
+    Ok(Opened { scribe, meta, gauge, blobs, bells })
 }

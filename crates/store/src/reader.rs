@@ -1,8 +1,6 @@
 //! Reading: connections of their own, and views that stand still.
 
-use crate::{
-    AuditRow, ChangeRow, Meta, Result, Rev, Row, audit, event, limits, meta, object, open,
-};
+use crate::{AuditRow, ChangeRow, Meta, Result, Rev, Row, audit, event, limits, meta, object, open};
 use lace_model::Object;
 use lace_model::event::Event;
 use rusqlite::Connection;
@@ -69,21 +67,11 @@ struct Pool {
 
 impl Readers {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self {
-            file,
-            pool: Mutex::new(Pool {
-                idle: Vec::new(),
-                out: 0,
-            }),
-            returned: Condvar::new(),
-        }
+        Self { file, pool: Mutex::new(Pool { idle: Vec::new(), out: 0 }), returned: Condvar::new() }
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(&Connection) -> Result<R>) -> Result<R> {
-        let lent = Lent {
-            readers: self,
-            conn: self.take()?,
-        };
+        let lent = Lent { readers: self, conn: self.take()? };
         // A connection is there until the loan is dropped.
         lent.conn.as_ref().map_or(Err(crate::StoreError::Closed), f)
     }
@@ -91,19 +79,14 @@ impl Readers {
     fn take(&self) -> Result<Option<Connection>> {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         while pool.idle.is_empty() && pool.out >= limits::READERS_MAX {
-            pool = self
-                .returned
-                .wait(pool)
-                .unwrap_or_else(PoisonError::into_inner);
+            pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
         }
         pool.out += 1;
         if let Some(conn) = pool.idle.pop() {
             return Ok(Some(conn));
         }
         drop(pool);
-        open::reader(&self.file)
-            .map(Some)
-            .inspect_err(|_| self.give(None))
+        open::reader(&self.file).map(Some).inspect_err(|_| self.give(None))
     }
 
     fn give(&self, conn: Option<Connection>) {
@@ -123,7 +106,6 @@ struct Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // One that is still inside a transaction (its reader failed half-way) is not lent again.
-        self.readers
-            .give(self.conn.take().filter(Connection::is_autocommit));
+        self.readers.give(self.conn.take().filter(Connection::is_autocommit));
     }
 }

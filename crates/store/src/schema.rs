@@ -59,10 +59,7 @@ CREATE TABLE secrets (
 pub(crate) fn migrate(conn: &Connection) -> Result<()> {
     let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > SCHEMA {
-        return Err(StoreError::NewerDatabase {
-            found,
-            known: SCHEMA,
-        });
+        return Err(StoreError::NewerDatabase { found, known: SCHEMA });
     }
     if found == SCHEMA {
         return Ok(());

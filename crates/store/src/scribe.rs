@@ -4,7 +4,7 @@
 
 use crate::apply::{Bench, apply};
 use crate::heads::Heads;
-use crate::{Batch, Clock, Committed, Limits, MasterKey, Result, Rev, StoreError, compact};
+use crate::{Batch, Blobs, Clock, Committed, Limits, MasterKey, Result, Rev, StoreError, compact};
 use rusqlite::Connection;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ pub(crate) struct Scribe {
     pub key: MasterKey,
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
+    pub blobs: Arc<Blobs>,
     pub bells: Bells,
 }
 
@@ -47,11 +48,8 @@ impl Scribe {
     fn try_group(&mut self, batches: &[Batch]) -> Result<Vec<Result<Committed>>> {
         let before = self.heads.clone();
         self.run("BEGIN IMMEDIATE")?;
-        let answers = batches
-            .iter()
-            .map(|batch| self.try_batch(batch))
-            .collect::<Result<Vec<_>>>()?;
-        compact::compact(&self.conn, &mut self.heads, &self.limits)?;
+        let answers = batches.iter().map(|batch| self.try_batch(batch)).collect::<Result<Vec<_>>>()?;
+        compact::compact(&self.conn, &mut self.heads, &self.limits, &self.blobs)?;
         if self.heads != before {
             self.heads.save(&self.conn)?;
         }
@@ -64,12 +62,7 @@ impl Scribe {
         let before = self.heads.clone();
         self.run("SAVEPOINT batch")?;
         let now = self.clock.now_ms();
-        let mut bench = Bench {
-            conn: &self.conn,
-            heads: &mut self.heads,
-            key: &self.key,
-            now,
-        };
+        let mut bench = Bench { conn: &self.conn, heads: &mut self.heads, key: &self.key, now };
         match apply(&mut bench, batch) {
             Ok(done) => {
                 self.run("RELEASE batch")?;
@@ -112,10 +105,7 @@ impl Scribe {
 
 impl From<&Heads> for Bells {
     fn from(heads: &Heads) -> Self {
-        Self {
-            rev: watch::Sender::new(Rev(heads.rev)),
-            event: watch::Sender::new(heads.event),
-        }
+        Self { rev: watch::Sender::new(Rev(heads.rev)), event: watch::Sender::new(heads.event) }
     }
 }
 

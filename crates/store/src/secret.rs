@@ -18,11 +18,12 @@ const CHECK_TEXT: &[u8] = b"this key fits";
 
 const NEXT: &str = "INSERT INTO secret_heads (app, name, version) VALUES (?1, ?2, 1) \
                     ON CONFLICT (app, name) DO UPDATE SET version = version + 1 RETURNING version";
-const ADD: &str = "INSERT INTO secrets (app, name, version, sealed, generated, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const ADD: &str =
+    "INSERT INTO secrets (app, name, version, sealed, generated, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const TRIM: &str = "DELETE FROM secrets WHERE app = ?1 AND name = ?2 AND version <= ?3";
-const NEWEST: &str = "SELECT version, sealed FROM secrets WHERE app = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1";
-const VERSION: &str =
-    "SELECT version, sealed FROM secrets WHERE app = ?1 AND name = ?2 AND version = ?3";
+const NEWEST: &str =
+    "SELECT version, sealed FROM secrets WHERE app = ?1 AND name = ?2 ORDER BY version DESC LIMIT 1";
+const VERSION: &str = "SELECT version, sealed FROM secrets WHERE app = ?1 AND name = ?2 AND version = ?3";
 const LIST: &str = "SELECT app, name, version, at, generated FROM secrets AS s WHERE (?1 IS NULL OR app = ?1) \
     AND version = (SELECT max(version) FROM secrets WHERE app = s.app AND name = s.name) ORDER BY app, name";
 const NAMES: &str = "SELECT DISTINCT name FROM secrets WHERE app = ?1 ORDER BY name";
@@ -57,38 +58,23 @@ fn about(app: &AppName, name: &str, version: u64) -> Vec<u8> {
 fn seal(key: &MasterKey, about: &[u8], value: &[u8]) -> Result<Vec<u8>> {
     let mut sealed = vec![0; NONCE_BYTES];
     key::random(&mut sealed)?;
-    let payload = Payload {
-        msg: value,
-        aad: about,
-    };
+    let payload = Payload { msg: value, aad: about };
     let text = cipher(key)
         .encrypt(XNonce::from_slice(&sealed), payload)
-        .map_err(|_| StoreError::Damaged {
-            what: "a secret".into(),
-            why: "it cannot be sealed".into(),
-        })?;
+        .map_err(|_| StoreError::Damaged { what: "a secret".into(), why: "it cannot be sealed".into() })?;
     sealed.extend_from_slice(&text);
     Ok(sealed)
 }
 
 fn unseal(key: &MasterKey, about: &[u8], sealed: &[u8]) -> Option<SecretValue> {
     let (nonce, text) = sealed.split_at_checked(NONCE_BYTES)?;
-    let payload = Payload {
-        msg: text,
-        aad: about,
-    };
-    cipher(key)
-        .decrypt(XNonce::from_slice(nonce), payload)
-        .ok()
-        .map(SecretValue::new)
+    let payload = Payload { msg: text, aad: about };
+    cipher(key).decrypt(XNonce::from_slice(nonce), payload).ok().map(SecretValue::new)
 }
 
 /// A text that only this key opens again.
 pub(crate) fn check_value(key: &MasterKey) -> Result<String> {
-    Ok(seal(key, CHECK_ABOUT, CHECK_TEXT)?
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect())
+    Ok(seal(key, CHECK_ABOUT, CHECK_TEXT)?.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Does the key open the check value?
@@ -98,9 +84,7 @@ pub(crate) fn fits(key: &MasterKey, value: &str) -> bool {
         .chunks(2)
         .map(|c| u8::from_str_radix(std::str::from_utf8(c).ok()?, 16).ok())
         .collect();
-    bytes
-        .and_then(|b| unseal(key, CHECK_ABOUT, &b))
-        .is_some_and(|v| v.expose() == CHECK_TEXT)
+    bytes.and_then(|b| unseal(key, CHECK_ABOUT, &b)).is_some_and(|v| v.expose() == CHECK_TEXT)
 }
 
 /// A secret on its way in.
@@ -120,28 +104,15 @@ pub(crate) fn put(
     put: &Put<'_>,
 ) -> Result<(ChangeRow, u64)> {
     let (app, name) = (put.app.as_str(), put.name);
-    let version = number(
-        conn.prepare_cached(NEXT)?
-            .query_row((app, name), |row| row.get(0))?,
-    );
+    let version = number(conn.prepare_cached(NEXT)?.query_row((app, name), |row| row.get(0))?);
     let sealed = seal(key, &about(put.app, name, version), put.value.expose())?;
-    conn.prepare_cached(ADD)?.execute(params![
-        app,
-        name,
-        int(version),
-        sealed,
-        put.generated,
-        int(at)
-    ])?;
+    conn.prepare_cached(ADD)?.execute(params![app, name, int(version), sealed, put.generated, int(at)])?;
     conn.prepare_cached(TRIM)?.execute((
         app,
         name,
         int(version.saturating_sub(limits::SECRET_VERSIONS_MAX)),
     ))?;
-    Ok((
-        object::record(conn, heads, KIND, &format!("{app}/{name}"), false)?,
-        version,
-    ))
+    Ok((object::record(conn, heads, KIND, &format!("{app}/{name}"), false)?, version))
 }
 
 /// A version of a secret in the clear, or the newest one.
@@ -154,23 +125,18 @@ pub(crate) fn get(
 ) -> Result<Option<(SecretValue, u64)>> {
     let decode = |row: &SqlRow<'_>| Ok((number(row.get(0)?), row.get::<_, Vec<u8>>(1)?));
     let found = match version {
-        Some(v) => conn
-            .prepare_cached(VERSION)?
-            .query_row((app.as_str(), name, int(v)), decode)
-            .optional()?,
-        None => conn
-            .prepare_cached(NEWEST)?
-            .query_row((app.as_str(), name), decode)
-            .optional()?,
+        Some(v) => {
+            conn.prepare_cached(VERSION)?.query_row((app.as_str(), name, int(v)), decode).optional()?
+        }
+        None => conn.prepare_cached(NEWEST)?.query_row((app.as_str(), name), decode).optional()?,
     };
     let Some((version, sealed)) = found else {
         return Ok(None);
     };
-    let value =
-        unseal(key, &about(app, name, version), &sealed).ok_or_else(|| StoreError::Damaged {
-            what: format!("secret {app}/{name} version {version}"),
-            why: "it does not open with the master key".into(),
-        })?;
+    let value = unseal(key, &about(app, name, version), &sealed).ok_or_else(|| StoreError::Damaged {
+        what: format!("secret {app}/{name} version {version}"),
+        why: "it does not open with the master key".into(),
+    })?;
     Ok(Some((value, version)))
 }
 
@@ -181,10 +147,8 @@ pub(crate) fn list(conn: &Connection, app: Option<&AppName>) -> Result<Vec<Secre
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(0)?;
-        let app = AppName::new(name).map_err(|e| StoreError::Damaged {
-            what: "a secret's application".into(),
-            why: e.to_string(),
-        })?;
+        let app = AppName::new(name)
+            .map_err(|e| StoreError::Damaged { what: "a secret's application".into(), why: e.to_string() })?;
         found.push(SecretInfo {
             app,
             name: row.get(1)?,
@@ -208,18 +172,8 @@ pub(crate) fn remove(
 ) -> Result<Vec<ChangeRow>> {
     let mut changes = Vec::new();
     for name in names(conn, app, name)? {
-        if conn
-            .prepare_cached(REMOVE)?
-            .execute((app.as_str(), &name))?
-            > 0
-        {
-            changes.push(object::record(
-                conn,
-                heads,
-                KIND,
-                &format!("{app}/{name}"),
-                true,
-            )?);
+        if conn.prepare_cached(REMOVE)?.execute((app.as_str(), &name))? > 0 {
+            changes.push(object::record(conn, heads, KIND, &format!("{app}/{name}"), true)?);
         }
     }
     if name.is_none() {
@@ -233,9 +187,7 @@ fn names(conn: &Connection, app: &AppName, name: Option<&str>) -> Result<Vec<Str
         return Ok(vec![name.into()]);
     }
     let mut statement = conn.prepare_cached(NAMES)?;
-    Ok(statement
-        .query_map([app.as_str()], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map([app.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 #[cfg(test)]
@@ -244,17 +196,11 @@ mod tests {
 
     #[test]
     fn a_sealed_value_opens_only_where_it_belongs() {
-        let (key, other) = (
-            MasterKey::from_bytes([1; 32]),
-            MasterKey::from_bytes([2; 32]),
-        );
+        let (key, other) = (MasterKey::from_bytes([1; 32]), MasterKey::from_bytes([2; 32]));
         let app = AppName::new("shop").expect("a name");
         let here = about(&app, "TOKEN", 1);
         let sealed = seal(&key, &here, b"hidden").expect("sealed");
-        assert_eq!(
-            unseal(&key, &here, &sealed).expect("opens").expose(),
-            b"hidden"
-        );
+        assert_eq!(unseal(&key, &here, &sealed).expect("opens").expose(), b"hidden");
         assert!(unseal(&other, &here, &sealed).is_none());
         assert!(unseal(&key, &about(&app, "TOKEN", 2), &sealed).is_none());
         assert!(unseal(&key, &about(&app, "OTHER", 1), &sealed).is_none());
@@ -268,13 +214,8 @@ mod tests {
 
     #[test]
     fn the_check_value_knows_its_key() {
-        let (key, other) = (
-            MasterKey::from_bytes([1; 32]),
-            MasterKey::from_bytes([2; 32]),
-        );
+        let (key, other) = (MasterKey::from_bytes([1; 32]), MasterKey::from_bytes([2; 32]));
         let value = check_value(&key).expect("sealed");
-        assert!(
-            fits(&key, &value) && !fits(&other, &value) && !fits(&key, "") && !fits(&key, "zz")
-        );
+        assert!(fits(&key, &value) && !fits(&other, &value) && !fits(&key, "") && !fits(&key, "zz"));
     }
 }

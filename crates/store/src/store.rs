@@ -4,10 +4,9 @@ use crate::open::{self, Opened, Options};
 use crate::reader::{Readers, View};
 use crate::scribe::{Bells, Scribe};
 use crate::writer::Writer;
-use crate::{AuditReport, SecretValue, audit, disk, event, secret};
+use crate::{AuditReport, AuditSegment, SecretValue, audit, disk, event, secret, segment};
 use crate::{
-    AuditRow, Batch, Blobs, ChangeRow, Clock, Committed, DiskGauge, MasterKey, Meta, Result, Rev,
-    Row,
+    AuditRow, Batch, Blobs, ChangeRow, Clock, Committed, DiskGauge, MasterKey, Meta, Result, Rev, Row,
 };
 use lace_model::event::Event;
 use lace_model::secret::SecretInfo;
@@ -32,7 +31,8 @@ pub(crate) struct Inner {
     meta: Meta,
     key: MasterKey,
     gauge: Arc<dyn DiskGauge>,
-    blobs: Blobs,
+    blobs: Arc<Blobs>,
+    clock: Arc<dyn Clock>,
     bells: Bells,
     // Given back last, after the writer has ended.
     _lock: Option<File>,
@@ -54,21 +54,13 @@ impl Store {
     }
 
     /// [`Store::open`] with other bounds, or another measure of the disk.
-    pub fn open_with(
-        dir: &Path,
-        key: MasterKey,
-        clock: Arc<dyn Clock>,
-        options: Options,
-    ) -> Result<Store> {
+    pub fn open_with(dir: &Path, key: MasterKey, clock: Arc<dyn Clock>, options: Options) -> Result<Store> {
         open::private_dir(dir)?;
         let lock = open::lock(dir)?;
         let opened = open::on_disk(dir, key.clone(), clock, options)?;
         let readers = Readers::new(dir.join(open::DATABASE));
         Self::assemble(opened, key, Some(lock), |scribe| {
-            Ok(Backing::Disk {
-                writer: Writer::start(scribe)?,
-                readers,
-            })
+            Ok(Backing::Disk { writer: Writer::start(scribe)?, readers })
         })
     }
 
@@ -78,15 +70,9 @@ impl Store {
     }
 
     /// [`Store::open_in_memory`] with other bounds, or another measure of the disk.
-    pub fn open_in_memory_with(
-        key: MasterKey,
-        clock: Arc<dyn Clock>,
-        options: Options,
-    ) -> Result<Store> {
+    pub fn open_in_memory_with(key: MasterKey, clock: Arc<dyn Clock>, options: Options) -> Result<Store> {
         let opened = open::in_memory(key.clone(), clock, options)?;
-        Self::assemble(opened, key, None, |scribe| {
-            Ok(Backing::Memory(Box::new(Mutex::new(scribe))))
-        })
+        Self::assemble(opened, key, None, |scribe| Ok(Backing::Memory(Box::new(Mutex::new(scribe)))))
     }
 
     fn assemble(
@@ -95,25 +81,10 @@ impl Store {
         lock: Option<File>,
         backing: impl FnOnce(Scribe) -> Result<Backing>,
     ) -> Result<Store> {
-        let Opened {
-            scribe,
-            meta,
-            gauge,
-            blobs,
-            bells,
-        } = opened;
-        let inner = Inner {
-            backing: backing(scribe)?,
-            meta,
-            key,
-            gauge,
-            blobs,
-            bells,
-            _lock: lock,
-        };
-        Ok(Store {
-            inner: Arc::new(inner),
-        })
+        let Opened { scribe, meta, gauge, blobs, bells } = opened;
+        let clock = scribe.clock.clone();
+        let inner = Inner { backing: backing(scribe)?, meta, key, gauge, blobs, clock, bells, _lock: lock };
+        Ok(Store { inner: Arc::new(inner) })
     }
 
     /// An object, with the revision that wrote it.
@@ -145,9 +116,7 @@ impl Store {
             return self.snapshot(f);
         }
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.snapshot(f))
-            .await
-            .map_err(crate::scribe::gone)?
+        tokio::task::spawn_blocking(move || store.snapshot(f)).await.map_err(crate::scribe::gone)?
     }
 
     /// Writes a batch as a whole or not at all. When it answers, the batch is on the disk.
@@ -175,11 +144,7 @@ impl Store {
 
     fn admit(&self, batch: &Batch) -> Result<()> {
         batch.sound()?;
-        if batch.new_work {
-            self.admit_new_work()
-        } else {
-            Ok(())
-        }
+        if batch.new_work { self.admit_new_work() } else { Ok(()) }
     }
 
     /// Refuses with [`crate::StoreError::DiskFull`] at 90 % of used/(used + available) of the state's disk.
@@ -231,26 +196,22 @@ impl Store {
         self.read(|conn| View::new(conn).audit(after_seq, limit))
     }
 
+    /// Where the oldest rows of the audit log went, oldest first; pinned among the blobs.
+    pub fn audit_segments(&self) -> Result<Vec<AuditSegment>> {
+        self.read(segment::list)
+    }
+
     /// Looks whether the audit log is as it was written.
     pub fn audit_verify(&self) -> Result<AuditReport> {
-        self.read(|conn| audit::verify(&*conn.unchecked_transaction()?))
+        self.read(|conn| audit::verify(&*conn.unchecked_transaction()?, self.blobs()))
     }
 
     /// Seals a new version of a secret; answers its number. With other writes: [`Batch::secret_put`].
-    pub fn secret_put(
-        &self,
-        app: &AppName,
-        name: &str,
-        value: SecretValue,
-        generated: bool,
-    ) -> Result<u64> {
+    pub fn secret_put(&self, app: &AppName, name: &str, value: SecretValue, generated: bool) -> Result<u64> {
         let mut batch = Batch::new(None);
         batch.secret_put(app, name, value, generated);
         let done = self.commit(batch)?;
-        done.secrets
-            .first()
-            .map(|s| s.2)
-            .ok_or(crate::StoreError::Closed)
+        done.secrets.first().map(|s| s.2).ok_or(crate::StoreError::Closed)
     }
 
     /// A version of a secret (the newest where none is named) in the clear, and its number.
@@ -303,20 +264,19 @@ impl Store {
         &self.inner.blobs
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock.clone()
+    }
+
     pub(crate) fn read<R>(&self, f: impl FnOnce(&Connection) -> Result<R>) -> Result<R> {
         match &self.inner.backing {
             Backing::Disk { readers, .. } => readers.with(f),
-            Backing::Memory(scribe) => {
-                f(&scribe.lock().unwrap_or_else(PoisonError::into_inner).conn)
-            }
+            Backing::Memory(scribe) => f(&scribe.lock().unwrap_or_else(PoisonError::into_inner).conn),
         }
     }
 }
 
 fn commit_inline(scribe: &Mutex<Scribe>, batch: Batch) -> Result<Committed> {
     let mut scribe = scribe.lock().unwrap_or_else(PoisonError::into_inner);
-    scribe
-        .commit_group(std::slice::from_ref(&batch))
-        .pop()
-        .unwrap_or(Err(crate::StoreError::Closed))
+    scribe.commit_group(std::slice::from_ref(&batch)).pop().unwrap_or(Err(crate::StoreError::Closed))
 }

@@ -28,11 +28,7 @@ impl Writer {
             .name("lace-store".into())
             .spawn(move || serve(scribe, &requests))
             .map_err(StoreError::io("start the writer thread"))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-            room: Semaphore::new(limits::QUEUE_BATCHES_MAX),
-        })
+        Ok(Self { queue: Some(queue), thread: Some(thread), room: Semaphore::new(limits::QUEUE_BATCHES_MAX) })
     }
 
     pub(crate) fn commit(&self, batch: Batch) -> Result<Committed> {
@@ -68,14 +64,9 @@ impl Drop for Writer {
 fn serve(mut scribe: Scribe, requests: &Receiver<Request>) {
     while let Ok(first) = requests.recv() {
         let waiting = requests.try_iter().take(limits::GROUP_BATCHES_MAX - 1);
-        let (batches, answers): (Vec<Batch>, Vec<Answer>) = std::iter::once(first)
-            .chain(waiting)
-            .map(|request| (request.batch, request.answer))
-            .unzip();
+        let (batches, answers): (Vec<Batch>, Vec<Answer>) =
+            std::iter::once(first).chain(waiting).map(|request| (request.batch, request.answer)).unzip();
         let results = scribe.commit_group(&batches);
-        answers
-            .into_iter()
-            .zip(results)
-            .for_each(|(answer, result)| answer(result));
+        answers.into_iter().zip(results).for_each(|(answer, result)| answer(result));
     }
 }
