@@ -1,23 +1,81 @@
 //! What hosts are told of targets: entries of their documents, and topics.
 
-use lace_model::document::{Entry, EntryId, Topic};
-use lace_model::node::NodeStatus;
-use lace_model::revision::Revision;
-use lace_model::target::Target;
-use lace_model::{AppName, Generation, HostId, NodeId, ServicePath};
-use std::collections::BTreeMap;
+use lace_model::beam::DISTRIBUTION_PORT;
+use lace_model::check::Probe;
+use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, Peer, Topic};
+use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::revision::{Revision, RevisionSpec};
+use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::{AppName, FamilyPath, Generation, HostId, NodeId, ServicePath};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
-/// The entries of a target's nodes, by host. An entry whose body is as in `previous` keeps its generation.
+/// The entries of a target's nodes, by host, those that are to go included.
+///
+/// An entry whose body is as in `previous` keeps its generation. A change of the members alone makes a new body, but
+/// says nothing about the node itself: agents compare spec and want, and only render members anew.
+/// A node whose revision is unknown and that has no previous entry is left out.
 pub fn entries(
     target: &Target,
     revisions: &BTreeMap<u64, Revision>,
     previous: &BTreeMap<EntryId, Entry>,
 ) -> Vec<(HostId, Entry)> {
-    let _ = (target, revisions, previous);
-    Vec::new()
+    let members = peers(target);
+    target
+        .nodes
+        .iter()
+        .filter_map(|node| {
+            let before = previous.get(&EntryId::Node(node.id));
+            let spec = spec_of(node, revisions, before)?;
+            Some((node.host, entry(target, node, spec, &members, before)))
+        })
+        .collect()
+}
+
+/// The nodes of a family that shall run, as commands and templates see them.
+pub fn peers(target: &Target) -> Vec<Peer> {
+    let running = target.nodes.iter().filter(|n| n.want == Want::Run);
+    running
+        .map(|n| Peer { index: n.index, name: target.family.node(n.index).fqdn(), address: n.address })
+        .collect()
+}
+
+fn spec_of(
+    node: &PlannedNode,
+    revisions: &BTreeMap<u64, Revision>,
+    before: Option<&Entry>,
+) -> Option<RevisionSpec> {
+    match (revisions.get(&node.revision), before.map(|e| &e.body)) {
+        (Some(revision), _) => Some(revision.spec.clone()),
+        (None, Some(EntryBody::Node(entry))) => Some(entry.spec.clone()),
+        _ => None,
+    }
+}
+
+fn entry(
+    target: &Target,
+    node: &PlannedNode,
+    spec: RevisionSpec,
+    members: &[Peer],
+    before: Option<&Entry>,
+) -> Entry {
+    let body = EntryBody::Node(Box::new(NodeEntry {
+        id: node.id,
+        path: target.family.node(node.index),
+        address: node.address,
+        revision: node.revision,
+        spec,
+        want: node.want,
+        members: members.to_vec(),
+    }));
+    let unchanged = before.filter(|e| e.body == body).map(|e| e.generation);
+    Entry { id: EntryId::Node(node.id), generation: unchanged.unwrap_or(target.generation), body }
 }
 
 /// What every host that carries the application knows of it.
+///
+/// A node that is to go keeps its address in the sets until it is gone, so that it can take its leave of its peers;
+/// it has no name any more.
 pub fn topic<'a>(
     app: &AppName,
     targets: impl IntoIterator<Item = &'a Target>,
@@ -25,11 +83,57 @@ pub fn topic<'a>(
     revisions: &BTreeMap<ServicePath, BTreeMap<u64, Revision>>,
     generation: Generation,
 ) -> Topic {
-    let _ = (targets.into_iter().count(), observed, revisions);
-    Topic {
-        app: app.clone(),
-        generation,
-        members: Vec::new(),
-        ports: BTreeMap::new(),
+    let mut topic = Topic { app: app.clone(), generation, members: Vec::new(), ports: BTreeMap::new() };
+    for target in targets.into_iter().filter(|t| t.family.app == *app) {
+        let known = revisions.get(&target.family.service_path());
+        add_members(&mut topic.members, target, observed, known);
+        add_ports(&mut topic.ports, target, known);
+    }
+    topic.members.sort();
+    topic
+}
+
+fn add_members(
+    members: &mut Vec<Member>,
+    target: &Target,
+    observed: &BTreeMap<NodeId, NodeStatus>,
+    revisions: Option<&BTreeMap<u64, Revision>>,
+) {
+    let running = |n: &&PlannedNode| n.want == Want::Run;
+    let held: BTreeSet<Ipv4Addr> = target.nodes.iter().filter(running).map(|n| n.address).collect();
+    let shown = target.nodes.iter().filter(|n| n.want == Want::Run || !held.contains(&n.address));
+    for node in shown {
+        let status = observed.get(&node.id).filter(|_| node.want == Want::Run);
+        let up = status.is_some_and(|s| s.phase == NodePhase::Running);
+        let spec = revisions.and_then(|r| r.get(&node.revision)).map(|r| &r.spec);
+        members.push(Member {
+            node: node.id,
+            path: target.family.node(node.index),
+            address: node.address,
+            up,
+            ready: up && status.is_some_and(|s| s.ready),
+            openings: spec.map(|s| s.firewall.clone()).unwrap_or_default(),
+        });
+    }
+}
+
+fn add_ports(
+    ports: &mut BTreeMap<FamilyPath, BTreeMap<String, u16>>,
+    target: &Target,
+    revisions: Option<&BTreeMap<u64, Revision>>,
+) {
+    let newest = target.nodes.iter().map(|n| n.revision).max();
+    let Some(spec) = newest.and_then(|n| revisions?.get(&n)).map(|r| &r.spec) else { return };
+    let mut named = BTreeMap::new();
+    match spec.check.as_ref().map(|c| &c.probe) {
+        Some(Probe::Http { port, .. }) => drop(named.insert("http".to_owned(), *port)),
+        Some(Probe::Tcp { port }) => drop(named.insert("tcp".to_owned(), *port)),
+        _ => {}
+    }
+    if spec.beam.is_some() {
+        named.insert("beam".to_owned(), DISTRIBUTION_PORT);
+    }
+    if !named.is_empty() {
+        ports.insert(target.family.clone(), named);
     }
 }

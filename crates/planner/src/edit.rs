@@ -57,20 +57,10 @@ impl Edit {
 /// The goal of a family as it is wanted.
 pub fn goal_of(family: &Family) -> Goal {
     let ready = if family.running { family.count } else { 0 };
-    Goal {
-        family: family.path.clone(),
-        revision: Some(family.revision),
-        restart: family.restart,
-        ready,
-    }
+    Goal { family: family.path.clone(), revision: Some(family.revision), restart: family.restart, ready }
 }
 
 /// The goal of a family that goes.
 pub fn goal_gone(path: &FamilyPath) -> Goal {
-    Goal {
-        family: path.clone(),
-        revision: None,
-        restart: 0,
-        ready: 0,
-    }
+    Goal { family: path.clone(), revision: None, restart: 0, ready: 0 }
 }

@@ -1,11 +1,15 @@
-//! When is an operation done?
+//! When is an operation done? When the families are as it wanted them, or when that can no longer come about.
 
 use lace_model::family::Family;
-use lace_model::node::NodeStatus;
-use lace_model::operation::Operation;
-use lace_model::target::Target;
-use lace_model::{Code, FamilyPath, Millis, NodeId};
+use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::operation::{Goal, Operation};
+use lace_model::rollout::{Phase, Rollout};
+use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::{Code, FamilyPath, Millis, NodeId, Reason};
 use std::collections::BTreeMap;
+
+/// A target that says "no host can take it" for so long is believed.
+pub const CANNOT_PLACE_AFTER_MS: Millis = 5_000;
 
 /// Where an operation stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +22,10 @@ pub enum GoalProgress {
     Failed(Code, String, Vec<String>),
 }
 
-/// Where an operation stands, by its goals.
+use GoalProgress::{Done, Failed, Running};
+
+/// Where an operation stands, by its goals: failed if one failed, done if all are done. Time alone may change the
+/// answer, so a running operation is asked about every second.
 pub fn goal_state(
     op: &Operation,
     families: &BTreeMap<FamilyPath, Family>,
@@ -26,6 +33,215 @@ pub fn goal_state(
     observed: &BTreeMap<NodeId, NodeStatus>,
     now: Millis,
 ) -> GoalProgress {
-    let _ = (op, families, targets, observed, now);
-    GoalProgress::Running(String::new())
+    let look = |goal: &Goal| Look {
+        op,
+        family: families.get(&goal.family),
+        target: targets.get(&goal.family),
+        observed,
+        now,
+    };
+    let states: Vec<GoalProgress> = op.waits.iter().map(|goal| look(goal).state(goal)).collect();
+    if let Some(failed) = states.iter().find(|s| matches!(s, Failed(..))) {
+        return failed.clone();
+    }
+    let running: Vec<&str> = states
+        .iter()
+        .filter_map(|s| if let Running(text) = s { Some(text.as_str()) } else { None })
+        .collect();
+    if !running.is_empty() {
+        return Running(some_of(&running));
+    }
+    let done: Vec<&str> =
+        states.iter().filter_map(|s| if let Done(text) = s { Some(text.as_str()) } else { None }).collect();
+    Done(if done.is_empty() { "done".into() } else { some_of(&done) })
+}
+
+fn some_of(texts: &[&str]) -> String {
+    const SHOWN_MAX: usize = 3;
+    let mut text = texts[..texts.len().min(SHOWN_MAX)].join("; ");
+    if texts.len() > SHOWN_MAX {
+        text.push_str(&format!("; and {} more", texts.len() - SHOWN_MAX));
+    }
+    text
+}
+
+struct Look<'a> {
+    op: &'a Operation,
+    family: Option<&'a Family>,
+    target: Option<&'a Target>,
+    observed: &'a BTreeMap<NodeId, NodeStatus>,
+    now: Millis,
+}
+
+impl Look<'_> {
+    fn state(&self, goal: &Goal) -> GoalProgress {
+        let path = &goal.family;
+        let Some(revision) = goal.revision else { return self.gone(path) };
+        let Some(family) = self.family.filter(|f| !f.deleting) else {
+            return Failed(Code::Conflict, format!("{path} was deleted meanwhile"), Vec::new());
+        };
+        let Some(target) = self.target else { return Running(format!("{path} is not planned yet")) };
+        let back = target.rollout.as_ref().filter(|r| r.from == Some(revision) && r.from != Some(r.to));
+        if family.revision != revision && back.is_none() {
+            let text = format!(
+                "{path} shall have revision {} by now: a newer request replaced this one",
+                family.revision
+            );
+            return Failed(Code::Conflict, text, Vec::new());
+        }
+        self.rollout(goal, family, target, revision)
+            .unwrap_or_else(|wanted| self.nodes(goal, family, target, wanted))
+    }
+
+    fn gone(&self, path: &FamilyPath) -> GoalProgress {
+        let left = self.target.map_or(0, |t| t.nodes.len());
+        match self.family {
+            Some(family) if !family.deleting => {
+                Failed(Code::Conflict, format!("{path} is wanted again"), Vec::new())
+            }
+            Some(_) => Running(format!("{path}: {left} nodes are still going")),
+            None => Done(format!("{path} is gone")),
+        }
+    }
+
+    /// What the rollout says; `Err` with the revision that nodes must have, where they decide.
+    fn rollout(
+        &self,
+        goal: &Goal,
+        family: &Family,
+        target: &Target,
+        revision: u64,
+    ) -> Result<GoalProgress, u64> {
+        let path = &goal.family;
+        let stops = !family.running || goal.ready == 0;
+        let Some(rollout) = target.rollout.as_ref().filter(|_| !stops) else { return Err(revision) };
+        let going_back = rollout.from == Some(revision) && family.revision != revision;
+        if rollout.to != revision && !going_back {
+            return Ok(Running(self.first_reason(target, path)));
+        }
+        let stale = rollout.moved_at < self.op.started_at;
+        match &rollout.phase {
+            Phase::Done => Err(revision),
+            Phase::Rolling | Phase::Watching { .. } => self
+                .cannot_place(target, path)
+                .map_or_else(|| Ok(Running(self.rolling(goal, target, rollout))), Ok),
+            Phase::Reverting { .. } | Phase::Aborted => Ok(Running(self.first_reason(target, path))),
+            Phase::Reverted { .. } if going_back || stale && !self.rolls() => {
+                Err(rollout.from.unwrap_or(revision))
+            }
+            Phase::Reverted { .. } | Phase::Failed { .. } if stale && self.rolls() => {
+                Ok(Running(format!("{path}: revision {} will be tried again", rollout.to)))
+            }
+            Phase::Failed { .. } if stale => Err(rollout.to),
+            Phase::Reverted { cause } => Ok(Failed(
+                Code::FailedReverted,
+                format!("revision {} of {path} failed and was reverted: {cause}", rollout.to),
+                rollout.last_lines.clone(),
+            )),
+            Phase::Failed { cause } => Ok(Failed(
+                Code::FailedNotReverted,
+                format!("revision {} of {path} failed: {cause}", rollout.to),
+                rollout.last_lines.clone(),
+            )),
+        }
+    }
+
+    /// Does the operation bring a revision, or work with the one that is there?
+    fn rolls(&self) -> bool {
+        !matches!(
+            self.op.verb.as_str(),
+            "scale" | "start" | "stop" | "replace" | "node" | "pause" | "abort" | "delete"
+        )
+    }
+
+    fn rolling(&self, goal: &Goal, target: &Target, rollout: &Rollout) -> String {
+        let ready = self.ready(target, |n| n.revision == rollout.to);
+        let reason = target.reasons.first().map(|r| format!(": {r}")).unwrap_or_default();
+        format!("{}: {ready} of {} ready at revision {}{reason}", goal.family, goal.ready, rollout.to)
+    }
+
+    fn nodes(&self, goal: &Goal, family: &Family, target: &Target, revision: u64) -> GoalProgress {
+        let path = &goal.family;
+        if family.count < goal.ready {
+            let text =
+                format!("{path} shall have {} nodes by now: a newer request replaced this one", family.count);
+            return Failed(Code::Conflict, text, Vec::new());
+        }
+        let ready = self.ready(target, |n| n.revision == revision && n.restart >= goal.restart);
+        let superseded = family.running && family.count > goal.ready;
+        let extra = target.nodes.iter().any(|n| n.index > goal.ready || n.want == Want::Gone);
+        if ready >= goal.ready && (superseded || !extra) {
+            return Done(match goal.ready {
+                0 => format!("{path} has no nodes"),
+                all => format!("{path}: {all} of {all} ready at revision {revision}"),
+            });
+        }
+        self.broken(goal, family, target)
+            .or_else(|| self.cannot_place(target, path))
+            .unwrap_or_else(|| Running(self.waits(goal, target, ready)))
+    }
+
+    fn waits(&self, goal: &Goal, target: &Target, ready: u32) -> String {
+        let path = &goal.family;
+        let going = target.nodes.iter().filter(|n| n.want == Want::Gone).count();
+        match (ready >= goal.ready, going) {
+            (true, _) => format!("{path}: {going} nodes are still going"),
+            _ => format!("{path}: {ready} of {} ready", goal.ready),
+        }
+    }
+
+    /// A node that came with this operation and does not come up.
+    fn broken(&self, goal: &Goal, family: &Family, target: &Target) -> Option<GoalProgress> {
+        let deadline = family.rollout.deadline;
+        for node in
+            self.running(target).filter(|n| n.index <= goal.ready && n.planned_at >= self.op.started_at)
+        {
+            let status = self.observed.get(&node.id);
+            if status.is_some_and(is_ready) {
+                continue;
+            }
+            let crashed = statuX;
+            let late = self.now >= node.planned_at + deadline.ms();
+            if crashed || late {
+                let exit = status.and_then(|s| s.exit.as_ref());
+                let why = exit.map_or_else(|| format!("not ready after {deadline}"), ToString::to_string);
+                let lines = exit.map(|e| e.last_lines.clone()).unwrap_or_default();
+                let name = target.family.node(node.index).short();
+                return Some(Failed(
+                    Code::FailedNotReverted,
+                    format!("{name} does not come up: {why}"),
+                    lines,
+                ));
+            }
+        }
+        None
+    }
+
+    fn cannot_place(&self, target: &Target, path: &FamilyPath) -> Option<GoalProgress> {
+        let since = target.made_at.max(self.op.started_at);
+        let no = |r: &&Reason| matches!(r, Reason::HostRejected { .. } | Reason::NoHosts);
+        let reasons: Vec<String> = target.reasons.iter().filter(no).map(ToString::to_string).collect();
+        (!reasons.is_empty() && self.now >= since + CANNOT_PLACE_AFTER_MS)
+            .then(|| Failed(Code::CannotPlace, format!("no host can take a node of {path}"), reasons))
+    }
+
+    fn first_reason(&self, target: &Target, path: &FamilyPath) -> String {
+        target
+            .reasons
+            .first()
+            .map_or_else(|| format!("{path} is not planned yet"), |r| format!("{path}: {r}"))
+    }
+
+    fn running<'t>(&self, target: &'t Target) -> impl Iterator<Item = &'t PlannedNode> {
+        target.nodes.iter().filter(|n| n.want == Want::Run)
+    }
+
+    fn ready(&self, target: &Target, counts: impl Fn(&PlannedNode) -> bool) -> u32 {
+        let ready = |n: &&PlannedNode| counts(n) && self.observed.get(&n.id).is_some_and(is_ready);
+        self.running(target).filter(ready).count() as u32
+    }
+}
+
+fn is_ready(status: &NodeStatus) -> bool {
+    status.ready && status.phase == NodePhase::Running
 }

@@ -14,9 +14,9 @@ pub mod health;
 pub mod verb;
 
 pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
-pub use document::{entries, topic};
+pub use document::{entries, peers, topic};
 pub use edit::{Doer, Edit};
-pub use explain::explain;
+pub use explain::{World, explain};
 pub use family::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used, plan};
 pub use goal::{GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};

@@ -62,12 +62,7 @@ pub fn delete_family(live: &LiveService, family: &Family, doer: &Doer) -> Edit {
 }
 
 /// Replace one node.
-pub fn replace(
-    family: &Family,
-    target: Option<&Target>,
-    node: NodeId,
-    doer: &Doer,
-) -> Result<Edit, Problem> {
+pub fn replace(family: &Family, target: Option<&Target>, node: NodeId, doer: &Doer) -> Result<Edit, Problem> {
     let _ = (family, target, node, doer);
     Ok(Edit::default())
 }
@@ -103,11 +98,7 @@ pub fn secret_changed(services: &[LiveService], name: &str, version: u64, doer: 
 }
 
 /// A service runs another release from now on.
-pub fn release_activate(
-    live: &LiveService,
-    release: &Release,
-    doer: &Doer,
-) -> Result<Edit, Problem> {
+pub fn release_activate(live: &LiveService, release: &Release, doer: &Doer) -> Result<Edit, Problem> {
     let _ = (live, release, doer);
     Ok(Edit::default())
 }

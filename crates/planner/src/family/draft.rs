@@ -48,9 +48,7 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     pub fn new(input: &'a FamilyInput<'a>) -> Self {
         let current = input.current;
-        let generation = current
-            .map_or_else(Generation::default, |t| t.generation)
-            .next_in(input.epoch);
+        let generation = current.map_or_else(Generation::default, |t| t.generation).next_in(input.epoch);
         Self {
             input,
             slots: slots_of(current),
@@ -70,11 +68,7 @@ impl<'a> Draft<'a> {
     }
 
     pub fn shape(&self) -> Shape {
-        Shape {
-            slots: self.slots.clone(),
-            rollout: self.rollout.clone(),
-            good: self.good,
-        }
+        Shape { slots: self.slots.clone(), rollout: self.rollout.clone(), good: self.good }
     }
 
     /// Findings are of one round; what was changed stays.
@@ -126,17 +120,13 @@ impl<'a> Draft<'a> {
         self.host(id).is_some_and(|h| h.liveness.connected)
     }
     pub fn is_ready(&self, node: &PlannedNode) -> bool {
-        self.status(node.id)
-            .is_some_and(|s| s.ready && s.phase == NodePhase::Running)
+        self.status(node.id).is_some_and(|s| s.ready && s.phase == NodePhase::Running)
             && self.is_connected(node.host)
     }
     /// Known as bad, before this decision or by it.
     pub fn is_bad(&self, revision: u64) -> bool {
         self.revision(revision).is_some_and(|r| r.bad.is_some())
-            || self
-                .bad
-                .as_ref()
-                .is_some_and(|(number, _)| *number == revision)
+            || self.bad.as_ref().is_some_and(|(number, _)| *number == revision)
     }
     pub fn phase(&self) -> Option<&Phase> {
         self.rollout.as_ref().map(|r| &r.phase)
@@ -157,11 +147,7 @@ impl<'a> Draft<'a> {
     /// Keeps a reason, once, and only so many of a kind.
     pub fn reason(&mut self, reason: Reason) {
         let kind = std::mem::discriminant(&reason);
-        let alike = self
-            .reasons
-            .iter()
-            .filter(|r| std::mem::discriminant(*r) == kind)
-            .count();
+        let alike = self.reasons.iter().filter(|r| std::mem::discriminant(*r) == kind).count();
         if alike < REASONS_OF_A_KIND_MAX && !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
@@ -210,10 +196,7 @@ impl<'a> Draft<'a> {
         let family_done = self.family().deleting && nodes.is_empty();
         let current = self.input.current;
         let same = current.is_some_and(|t| {
-            t.nodes == nodes
-                && t.rollout == self.rollout
-                && t.good == self.good
-                && t.reasons == self.reasons
+            t.nodes == nodes && t.rollout == self.rollout && t.good == self.good && t.reasons == self.reasons
         });
         let family = self.family();
         let made_at = self.now();
@@ -228,11 +211,7 @@ impl<'a> Draft<'a> {
             reasons: self.reasons.clone(),
         });
         FamilyOutcome {
-            events: if target.is_some() {
-                self.events
-            } else {
-                Vec::new()
-            },
+            events: if target.is_some() { self.events } else { Vec::new() },
             target,
             reasons: self.reasons,
             wake_at: self.wake_at,

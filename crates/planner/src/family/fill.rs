@@ -45,11 +45,7 @@ enum Way {
 }
 
 fn way(draft: &mut Draft, index: u32) -> Way {
-    let going = draft
-        .slots
-        .get(&index)
-        .map(|s| s.going.clone())
-        .unwrap_or_default();
+    let going = draft.slots.get(&index).map(|s| s.going.clone()).unwrap_or_default();
     let mut last: Option<PlannedNode> = None;
     for node in going {
         let Some(host) = draft.host(node.host) else {
@@ -58,10 +54,7 @@ fn way(draft: &mut Draft, index: u32) -> Way {
         if !host.liveness.connected && draft.silence().verdict(host) == Verdict::Lost {
             continue;
         }
-        if last
-            .as_ref()
-            .is_some_and(|l| (l.host, l.address) != (node.host, node.address))
-        {
+        if last.as_ref().is_some_and(|l| (l.host, l.address) != (node.host, node.address)) {
             return Way::Blocked(node.id);
         }
         last = Some(node);

@@ -32,9 +32,7 @@ pub(super) fn removed(draft: &mut Draft) {
             draft.event("node.lost", name, "its host was removed");
         }
     }
-    draft
-        .slots
-        .retain(|_, slot| !slot.is_empty() || slot.former.is_some());
+    draft.slots.retain(|_, slot| !slot.is_empty() || slot.former.is_some());
 }
 
 fn is_gone(draft: &Draft, id: lace_model::NodeId) -> bool {
@@ -43,27 +41,17 @@ fn is_gone(draft: &Draft, id: lace_model::NodeId) -> bool {
 
 /// Nodes that hosts report and no target knows: shown, never touched.
 pub(super) fn strays(draft: &mut Draft) {
-    let known: BTreeSet<_> = draft
-        .slots
-        .values()
-        .flat_map(|s| s.going.iter().chain(&s.run))
-        .map(|n| n.id)
-        .collect();
+    let known: BTreeSet<_> =
+        draft.slots.values().flat_map(|s| s.going.iter().chain(&s.run)).map(|n| n.id).collect();
     let family = &draft.family().path;
     let strays: Vec<String> = draft
         .input
         .observed
         .values()
-        .filter(|s| {
-            s.phase != NodePhase::Gone && s.path.family == *family && !known.contains(&s.id)
-        })
+        .filter(|s| s.phase != NodePhase::Gone && s.path.family == *family && !known.contains(&s.id))
         .take(STRAYS_MAX)
         .map(|s| {
-            format!(
-                "node {} ({}) runs and belongs to no target: nothing is done to it",
-                s.id,
-                s.path.short()
-            )
+            format!("node {} ({}) runs and belongs to no target: nothing is done to it", s.id, s.path.short())
         })
         .collect();
     for text in strays {
@@ -76,9 +64,7 @@ pub(super) fn replaced(draft: &mut Draft) {
     let family = draft.family();
     for (index, old) in &family.replace {
         let beyond = *index > family.count;
-        let done = draft
-            .run(*index)
-            .is_some_and(|n| n.id != *old && draft.is_ready(n));
+        let done = draft.run(*index).is_some_and(|n| n.id != *old && draft.is_ready(n));
         if beyond || done {
             draft.clear_replace.push(*index);
         }

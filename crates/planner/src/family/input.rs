@@ -75,10 +75,7 @@ pub struct Gates {
 
 impl Default for Gates {
     fn default() -> Self {
-        Self {
-            needs_met: Ok(()),
-            before_done: BTreeMap::new(),
-        }
+        Self { needs_met: Ok(()), before_done: BTreeMap::new() }
     }
 }
 

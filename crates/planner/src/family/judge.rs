@@ -48,28 +48,20 @@ pub(super) fn judge(draft: &mut Draft) {
 fn marked_bad(draft: &Draft, rollout: &Rollout) -> Option<Evidence> {
     rollout.from.filter(|from| *from != rollout.to)?;
     let cause = draft.revision(rollout.to)?.bad.clone()?;
-    Some(Evidence {
-        cause,
-        last_lines: Vec::new(),
-    })
+    Some(Evidence { cause, last_lines: Vec::new() })
 }
 
 fn job_failed(draft: &Draft, revision: u64) -> Option<Evidence> {
     match draft.input.gates.before_done.get(&revision)? {
-        JobGate::Failed { cause, last_lines } => Some(Evidence {
-            cause: cause.clone(),
-            last_lines: last_lines.clone(),
-        }),
+        JobGate::Failed { cause, last_lines } => {
+            Some(Evidence { cause: cause.clone(), last_lines: last_lines.clone() })
+        }
         _ => None,
     }
 }
 
 fn worst_node(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {
-    let nodes: Vec<PlannedNode> = draft
-        .running()
-        .filter(|n| n.revision == rollout.to)
-        .cloned()
-        .collect();
+    let nodes: Vec<PlannedNode> = draft.running().filter(|n| n.revision == rollout.to).cloned().collect();
     nodes.iter().find_map(|node| match rollout.phase {
         Phase::Watching { since } if node.planned_at <= since => watched(draft, node, since),
         _ => verdict(draft, node, rollout.started_at),
@@ -78,14 +70,9 @@ fn worst_node(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {
 
 fn way_back(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {
     let from = rollout.from?;
-    let nodes: Vec<PlannedNode> = draft
-        .running()
-        .filter(|n| n.revision == from && n.planned_at >= rollout.moved_at)
-        .cloned()
-        .collect();
-    nodes
-        .iter()
-        .find_map(|node| verdict(draft, node, rollout.moved_at))
+    let nodes: Vec<PlannedNode> =
+        draft.running().filter(|n| n.revision == from && n.planned_at >= rollout.moved_at).cloned().collect();
+    nodes.iter().find_map(|node| verdict(draft, node, rollout.moved_at))
 }
 
 /// A node that was ready when the watch began: it must stay so.
@@ -94,21 +81,12 @@ fn watched(draft: &Draft, node: &PlannedNode, since: Millis) -> Option<Evidence>
     if !draft.is_connected(node.host) {
         return None;
     }
-    let restarted = status.restarts > 0
-        && status
-            .started_at
-            .is_some_and(|at| at > since + CLOCKS_DIFFER_MS);
+    let restarted = status.restarts > 0 && status.started_at.is_some_and(|at| at > since + CLOCKS_DIFFER_MS);
     if status.ready && status.phase == NodePhase::Running && !restarted {
         return None;
     }
     let crashed = restarted || status.phase != NodePhase::Running;
-    Some(evidence(
-        draft,
-        node,
-        status,
-        crashed,
-        "is not ready any more",
-    ))
+    Some(evidence(draft, node, status, crashed, "is not ready any more"))
 }
 
 /// A node on its way: has it crashed, could it not be made, has its time run out? Nodes from before `begun` are only
@@ -134,9 +112,8 @@ fn verdict(draft: &mut Draft, node: &PlannedNode, begun: Millis) -> Option<Evide
 }
 
 /// The process ended before it was ready, and once more after a restart.
-pub(super) fn has_crashed(status: &NodeStatus) -> bool {
-    !status.ready
-        && (status.restarts >= 2 || status.restarts >= 1 && status.phase == NodePhase::Backoff)
+pub(crate) fn has_crashed(status: &NodeStatus) -> bool {
+    !status.ready && (status.restarts >= 2 || status.restarts >= 1 && status.phase == NodePhase::Backoff)
 }
 
 fn out_of_time(
@@ -145,18 +122,13 @@ fn out_of_time(
     status: Option<&NodeStatus>,
     begun: Millis,
 ) -> Option<Evidence> {
-    let waits = draft
-        .slots
-        .get(&node.index)
-        .is_some_and(|s| !s.going.is_empty());
+    let waits = draft.slots.get(&node.index).is_some_and(|s| !s.going.is_empty());
     let started = status.and_then(|s| s.started_at);
     let deadline = draft.family().rollout.deadline;
     // A node that was not started yet may have waited for its predecessor's grace time.
     let grace = match started {
         Some(_) => 0,
-        None => draft
-            .revision(node.revision)
-            .map_or(0, |r| r.spec.stop.timeout.ms()),
+        None => draft.revision(node.revision).map_or(0, |r| r.spec.stop.timeout.ms()),
     };
     let at = node.planned_at.max(begun).max(started.unwrap_or(0)) + deadline.ms() + grace;
     if waits || draft.now() < at {
@@ -167,22 +139,13 @@ fn out_of_time(
     Some(match status {
         Some(status) => evidence(draft, node, status, false, &what),
         None => Evidence {
-            cause: format!(
-                "{} {what}: its host has not reported it",
-                draft.path(node.index).short()
-            ),
+            cause: format!("{} {what}: its host has not reported it", draft.path(node.index).short()),
             last_lines: Vec::new(),
         },
     })
 }
 
-fn evidence(
-    draft: &Draft,
-    node: &PlannedNode,
-    status: &NodeStatus,
-    crashed: bool,
-    what: &str,
-) -> Evidence {
+fn evidence(draft: &Draft, node: &PlannedNode, status: &NodeStatus, crashed: bool, what: &str) -> Evidence {
     let name = draft.path(node.index).short();
     let exit = status.exit.as_ref();
     let cause = match (crashed, exit, &status.detail) {
@@ -191,10 +154,7 @@ fn evidence(
         (_, Some(exit), None) => format!("{name} {what}: {exit}"),
         _ => format!("{name} {what}"),
     };
-    Evidence {
-        cause,
-        last_lines: exit.map(|e| e.last_lines.clone()).unwrap_or_default(),
-    }
+    Evidence { cause, last_lines: exit.map(|e| e.last_lines.clone()).unwrap_or_default() }
 }
 
 fn fail(draft: &mut Draft, rollout: &Rollout, evidence: Evidence) {
@@ -207,26 +167,13 @@ fn fail(draft: &mut Draft, rollout: &Rollout, evidence: Evidence) {
             && !draft.is_bad(*from)
     });
     let subject = &draft.family().path;
-    let next = back.map_or_else(String::new, |from| {
-        format!("; going back to revision {from}")
-    });
-    draft.event(
-        "rollout.failed",
-        subject,
-        format!("revision {}: {cause}{next}", rollout.to),
-    );
+    let next = back.map_or_else(String::new, |from| format!("; going back to revision {from}"));
+    draft.event("rollout.failed", subject, format!("revision {}: {cause}{next}", rollout.to));
     keep_lines(draft, last_lines);
     if !is_restart && draft.revision(rollout.to).is_some_and(|r| r.bad.is_none()) {
         draft.bad = Some((rollout.to, cause.clone()));
     }
-    turn(
-        draft,
-        if back.is_some() {
-            Phase::Reverting { cause }
-        } else {
-            Phase::Failed { cause }
-        },
-    );
+    turn(draft, if back.is_some() { Phase::Reverting { cause } } else { Phase::Failed { cause } });
 }
 
 fn keep_lines(draft: &mut Draft, lines: Vec<String>) {

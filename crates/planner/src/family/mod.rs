@@ -22,6 +22,8 @@ mod wish;
 
 pub use input::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
 
+pub(crate) use judge::has_crashed;
+
 use draft::Draft;
 use lace_model::Reason;
 

@@ -38,11 +38,7 @@ pub(super) fn choose(
     revision: u64,
     but: Option<HostId>,
 ) -> Option<(HostId, Ipv4Addr)> {
-    let mut stall = draft
-        .market
-        .0
-        .remove(&revision)
-        .unwrap_or_else(|| open(draft, revision));
+    let mut stall = draft.market.0.remove(&revision).unwrap_or_else(|| open(draft, revision));
     let at = match &mut stall {
         Stall::Ranked(heap) => draw(draft, heap, revision, but),
         Stall::Listed(list) => pick(draft, list, index, revision, but),
@@ -58,22 +54,13 @@ pub(super) fn could(draft: &mut Draft, index: u32, revision: u64, but: Option<Ho
 }
 
 /// May a new node take the place of the one at this index, on its host and with its address?
-pub(super) fn in_place(
-    draft: &Draft,
-    index: u32,
-    revision: u64,
-    host: HostId,
-) -> Result<(), Reason> {
+pub(super) fn in_place(draft: &Draft, index: u32, revision: u64, host: HostId) -> Result<(), Reason> {
     let Some(view) = draft.host(host) else {
         return Err(Reason::NoHosts);
     };
     let slot = draft.slots.get(&index);
     let credit = slot
-        .and_then(|s| {
-            claims(s, draft.input.revisions)
-                .into_iter()
-                .find(|(h, _)| *h == host)
-        })
+        .and_then(|s| claims(s, draft.input.revisions).into_iter().find(|(h, _)| *h == host))
         .map(|(_, takes)| takes)
         .unwrap_or_default();
     if !is_listed(draft, view) {
@@ -102,31 +89,17 @@ pub(super) fn tell_rejections(draft: &mut Draft, revision: u64) {
         }
     }
     if listed.len() > REJECTIONS_MAX {
-        draft.say(format!(
-            "and {} more hosts cannot take it",
-            listed.len() - REJECTIONS_MAX
-        ));
+        draft.say(format!("and {} more hosts cannot take it", listed.len() - REJECTIONS_MAX));
     }
 }
 
 fn not_listed(draft: &Draft) -> Reason {
-    let names: Vec<&str> = draft
-        .family()
-        .hosts
-        .iter()
-        .map(lace_model::Name::as_str)
-        .collect();
-    Reason::Other {
-        text: format!("the family may only use the hosts {}", names.join(", ")),
-    }
+    let names: Vec<&str> = draft.family().hosts.iter().map(lace_model::Name::as_str).collect();
+    Reason::Other { text: format!("the family may only use the hosts {}", names.join(", ")) }
 }
 
 fn rejected(view: &HostView, why: HostRejection) -> Reason {
-    Reason::HostRejected {
-        host: view.host.id,
-        name: view.host.name.to_string(),
-        why,
-    }
+    Reason::HostRejected { host: view.host.id, name: view.host.name.to_string(), why }
 }
 
 fn is_listed(draft: &Draft, view: &HostView) -> bool {
@@ -147,9 +120,7 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
         return Some(HostRejection::DiskFull);
     }
     if !view.missing.is_empty() {
-        return Some(HostRejection::Preflight {
-            missing: view.missing.clone(),
-        });
+        return Some(HostRejection::Preflight { missing: view.missing.clone() });
     }
     let own = draft.room.own(host.id);
     if let Some(limit) = draft.family().per_host
@@ -166,8 +137,7 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
     let short = lacks(&host.capacity, &taken, &wanted);
     // The predecessor's address is the successor's, so only a node without one needs a new address.
     short.or_else(|| {
-        (credit.nodes == 0 && draft.room.address(view).is_none())
-            .then_some(HostRejection::Addresses)
+        (credit.nodes == 0 && draft.room.address(view).is_none()).then_some(HostRejection::Addresses)
     })
 }
 
@@ -175,27 +145,18 @@ fn lacks(capacity: &Capacity, taken: &Used, wanted: &Used) -> Option<HostRejecti
     let cpu = capacity.cpu.0.saturating_sub(taken.cpu.0);
     let memory = capacity.memory.0.saturating_sub(taken.memory.0);
     if cpu < wanted.cpu.0 {
-        return Some(HostRejection::Cpu {
-            free: cpu,
-            wanted: wanted.cpu.0,
-        });
+        return Some(HostRejection::Cpu { free: cpu, wanted: wanted.cpu.0 });
     }
     if memory < wanted.memory.0 {
-        return Some(HostRejection::Memory {
-            free: memory,
-            wanted: wanted.memory.0,
-        });
+        return Some(HostRejection::Memory { free: memory, wanted: wanted.memory.0 });
     }
-    (taken.nodes >= capacity.slots).then_some(HostRejection::Slots {
-        limit: capacity.slots,
-    })
+    (taken.nodes >= capacity.slots).then_some(HostRejection::Slots { limit: capacity.slots })
 }
 
 fn open(draft: &Draft, revision: u64) -> Stall {
     let hosts = draft.input.hosts;
     let fits = |at: &usize| {
-        is_listed(draft, &hosts[*at])
-            && rejection(draft, &hosts[*at], revision, Used::default()).is_none()
+        is_listed(draft, &hosts[*at]) && rejection(draft, &hosts[*at], revision, Used::default()).is_none()
     };
     let fitting = (0..hosts.len()).filter(fits);
     match draft.family().select {
@@ -224,15 +185,9 @@ fn rank(draft: &Draft, at: usize) -> Rank {
 fn used_permille(view: &HostView, own: Used) -> u32 {
     let share = |used: u64, all: u64| (used.saturating_mul(1000) / all.max(1)).min(1000) as u32;
     let capacity = &view.host.capacity;
-    let cpu = share(
-        u64::from(view.used.cpu.0) + u64::from(own.cpu.0),
-        u64::from(capacity.cpu.0),
-    );
+    let cpu = share(u64::from(view.used.cpu.0) + u64::from(own.cpu.0), u64::from(capacity.cpu.0));
     let memory = share(view.used.memory.0 + own.memory.0, capacity.memory.0);
-    let slots = share(
-        u64::from(view.used.nodes + own.nodes),
-        u64::from(capacity.slots),
-    );
+    let slots = share(u64::from(view.used.nodes + own.nodes), u64::from(capacity.slots));
     cpu.max(memory).max(slots)
 }
 
@@ -277,11 +232,7 @@ fn pick(
 ) -> Option<usize> {
     let hosts = draft.input.hosts;
     list.retain(|at| rejection(draft, &hosts[*at], revision, Used::default()).is_none());
-    let choices: Vec<usize> = list
-        .iter()
-        .copied()
-        .filter(|at| Some(hosts[*at].host.id) != but)
-        .collect();
+    let choices: Vec<usize> = list.iter().copied().filter(|at| Some(hosts[*at].host.id) != but).collect();
     if choices.is_empty() {
         return None;
     }
@@ -294,9 +245,5 @@ fn pick(
 
 fn draw_number(draft: &Draft, index: u32) -> u64 {
     let purpose = format!("{}/{}/{}", draft.path(index), draft.generation, draft.now());
-    HostId::derive(&draft.input.seed, &purpose)
-        .0
-        .as_u64_pair()
-        .0
-        >> 16
+    HostId::derive(&draft.input.seed, &purpose).0.as_u64_pair().0 >> 16
 }

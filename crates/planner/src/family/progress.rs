@@ -17,10 +17,7 @@ pub(super) fn progress(draft: &mut Draft) {
         Phase::Reverting { cause } => going_back(draft, &rollout, cause.clone()),
         Phase::Aborted => going_back(draft, &rollout, "aborted".into()),
         Phase::Reverted { cause } | Phase::Failed { cause } => {
-            draft.reason(Reason::RevisionFailed {
-                revision: rollout.to,
-                cause: cause.clone(),
-            });
+            draft.reason(Reason::RevisionFailed { revision: rollout.to, cause: cause.clone() });
         }
         Phase::Done => {}
     }
@@ -31,9 +28,9 @@ fn rolling(draft: &mut Draft, rollout: &Rollout) {
     if draft.family().count == 0 {
         return draft.say("no nodes are wanted: the revision shows itself with the first one");
     }
-    let new = draft.running().all(|n| {
-        n.revision == rollout.to && n.restart >= draft.family().restart && draft.is_ready(n)
-    });
+    let new = draft
+        .running()
+        .all(|n| n.revision == rollout.to && n.restart >= draft.family().restart && draft.is_ready(n));
     if new && has_all(draft) {
         let since = draft.now();
         turn(draft, Phase::Watching { since });
@@ -47,8 +44,7 @@ fn rolling(draft: &mut Draft, rollout: &Rollout) {
 /// Every wanted index has its node, those aside that no host can take.
 fn has_all(draft: &Draft) -> bool {
     draft.running().next().is_some()
-        && (1..=draft.family().count)
-            .all(|i| draft.run(i).is_some() || draft.unplaceable.contains(&i))
+        && (1..=draft.family().count).all(|i| draft.run(i).is_some() || draft.unplaceable.contains(&i))
 }
 
 fn watching(draft: &mut Draft, rollout: &Rollout, since: u64) {
@@ -64,26 +60,17 @@ fn watching(draft: &mut Draft, rollout: &Rollout, since: u64) {
     }
     draft.good = Some(rollout.to);
     let subject = &draft.family().path;
-    draft.event(
-        "rollout.done",
-        subject,
-        format!("revision {} is healthy", rollout.to),
-    );
+    draft.event("rollout.done", subject, format!("revision {} is healthy", rollout.to));
     turn(draft, Phase::Done);
 }
 
 fn going_back(draft: &mut Draft, rollout: &Rollout, cause: String) {
     let from = rollout.from.unwrap_or(rollout.to);
-    let settled = draft
-        .running()
-        .all(|n| n.revision == from && (n.planned_at < rollout.moved_at || draft.is_ready(n)));
+    let settled =
+        draft.running().all(|n| n.revision == from && (n.planned_at < rollout.moved_at || draft.is_ready(n)));
     if settled && (has_all(draft) || draft.family().count == 0) {
         let subject = &draft.family().path;
-        draft.event(
-            "rollout.reverted",
-            subject,
-            format!("revision {from} is back: {cause}"),
-        );
+        draft.event("rollout.reverted", subject, format!("revision {from} is back: {cause}"));
         return turn(draft, Phase::Reverted { cause });
     }
     draft.say(format!("going back to revision {from}: {cause}"));

@@ -18,11 +18,7 @@ const ELSEWHERE_AFTER_MS: Millis = 10_000;
 pub(super) fn vanished(draft: &mut Draft) {
     let gone: Vec<PlannedNode> = draft
         .running()
-        .filter(|n| {
-            draft
-                .status(n.id)
-                .is_some_and(|s| s.phase == NodePhase::Gone)
-        })
+        .filter(|n| draft.status(n.id).is_some_and(|s| s.phase == NodePhase::Gone))
         .cloned()
         .collect();
     for node in gone {
@@ -37,21 +33,13 @@ pub(super) fn vanished(draft: &mut Draft) {
             slot.former = Some(node.revision);
         });
         let name = draft.path(node.index).short();
-        draft.event(
-            "node.lost",
-            name,
-            "its host says that nothing of it is left",
-        );
+        draft.event("node.lost", name, "its host says that nothing of it is left");
     }
 }
 
 /// Nodes of hosts that do not answer.
 pub(super) fn silent_hosts(draft: &mut Draft) {
-    let away: Vec<PlannedNode> = draft
-        .running()
-        .filter(|n| !draft.is_connected(n.host))
-        .cloned()
-        .collect();
+    let away: Vec<PlannedNode> = draft.running().filter(|n| !draft.is_connected(n.host)).cloned().collect();
     for node in away {
         let Some(host) = draft.host(node.host) else {
             continue;
@@ -59,10 +47,7 @@ pub(super) fn silent_hosts(draft: &mut Draft) {
         match draft.silence().verdict(host) {
             Verdict::Waiting(lost_at) => {
                 // The whole span, not what is left of it: a target that changes with every tick would never rest.
-                draft.reason(Reason::HostAway {
-                    host: node.host,
-                    left: super::AWAY_AFTER,
-                });
+                draft.reason(Reason::HostAway { host: node.host, left: super::AWAY_AFTER });
                 if let Some(at) = lost_at {
                     draft.wake(at);
                 }
@@ -82,9 +67,7 @@ fn lost(draft: &mut Draft, node: &PlannedNode, host: &str) {
         StateKind::SingleWriter => "single-writer",
         StateKind::Pinned => "pinned",
     };
-    draft.say(format!(
-        "{name} stays on the silent host {host}: its state is {state}"
-    ));
+    draft.say(format!("{name} stays on the silent host {host}: its state is {state}"));
 }
 
 /// Plans a successor on another host at once; the node itself goes when its host can be told.
@@ -102,10 +85,7 @@ fn move_away(draft: &mut Draft, node: &PlannedNode, why: &str) {
         }
         None => {
             if !draft.is_connected(node.host) {
-                draft.reason(Reason::HostAway {
-                    host: node.host,
-                    left: Span(0),
-                });
+                draft.reason(Reason::HostAway { host: node.host, left: Span(0) });
             }
             place::tell_rejections(draft, revision);
         }
@@ -117,27 +97,17 @@ pub(super) fn cannot_be_made(draft: &mut Draft) {
     let failed: Vec<PlannedNode> = draft
         .running()
         .filter(|n| Some(n.revision) == draft.good && draft.is_connected(n.host))
-        .filter(|n| {
-            draft
-                .status(n.id)
-                .is_some_and(|s| s.phase == NodePhase::Failed)
-        })
+        .filter(|n| draft.status(n.id).is_some_and(|s| s.phase == NodePhase::Failed))
         .cloned()
         .collect();
     for node in failed {
         let Some(status) = draft.status(node.id) else {
             continue;
         };
-        let detail = status
-            .detail
-            .clone()
-            .unwrap_or_else(|| "its host cannot make it".into());
+        let detail = status.detail.clone().unwrap_or_else(|| "its host cannot make it".into());
         let at = status.since.max(node.planned_at) + ELSEWHERE_AFTER_MS;
         let elsewhere = draft.family().state == StateKind::Replaceable;
-        if elsewhere
-            && draft.now() >= at
-            && place::could(draft, node.index, node.revision, Some(node.host))
-        {
+        if elsewhere && draft.now() >= at && place::could(draft, node.index, node.revision, Some(node.host)) {
             move_away(draft, &node, &detail);
             continue;
         }

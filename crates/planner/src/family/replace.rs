@@ -13,11 +13,7 @@ pub(super) fn outdated(draft: &mut Draft) {
     let mut serving = Vec::new();
     for node in draft.running().filter(|n| draft.is_connected(n.host)) {
         if is_outdated(draft, node) {
-            if draft.is_ready(node) {
-                serving.push(node.clone())
-            } else {
-                broken.push(node.clone())
-            }
+            if draft.is_ready(node) { serving.push(node.clone()) } else { broken.push(node.clone()) }
         }
     }
     if broken.is_empty() && serving.is_empty() {
@@ -44,10 +40,7 @@ pub(super) fn outdated(draft: &mut Draft) {
 }
 
 fn is_going_back(draft: &Draft) -> bool {
-    matches!(
-        draft.phase(),
-        Some(Phase::Reverting { .. } | Phase::Aborted)
-    )
+    matches!(draft.phase(), Some(Phase::Reverting { .. } | Phase::Aborted))
 }
 
 fn is_outdated(draft: &Draft, node: &PlannedNode) -> bool {
@@ -64,9 +57,7 @@ fn is_asked_for(draft: &Draft, node: &PlannedNode) -> bool {
 }
 
 fn is_drained(draft: &Draft, node: &PlannedNode) -> bool {
-    draft
-        .host(node.host)
-        .is_some_and(|h| h.host.draining || h.host.removing)
+    draft.host(node.host).is_some_and(|h| h.host.draining || h.host.removing)
 }
 
 /// A node that had crashed before this rollout began (a revision that is tried again): it would never come up.
@@ -93,24 +84,18 @@ fn budget(draft: &Draft) -> usize {
 }
 
 fn first_is_ready(draft: &Draft) -> bool {
-    draft
-        .running()
-        .any(|n| !is_outdated(draft, n) && draft.is_ready(n))
+    draft.running().any(|n| !is_outdated(draft, n) && draft.is_ready(n))
 }
 
 /// Wanted indexes whose node is on its way: replaced, or about to be.
 fn on_the_way(draft: &Draft) -> usize {
-    count_wanted(draft, |node| {
-        node.is_none_or(|n| !is_outdated(draft, n) && !draft.is_ready(n))
-    })
+    count_wanted(draft, |node| node.is_none_or(|n| !is_outdated(draft, n) && !draft.is_ready(n)))
 }
 
 /// Wanted indexes without a ready node. Those that no host can take and those on silent hosts are not the rollout's
 /// doing, and do not stop it.
 fn not_ready(draft: &Draft) -> usize {
-    count_wanted(draft, |node| {
-        node.is_none_or(|n| !draft.is_ready(n) && draft.is_connected(n.host))
-    })
+    count_wanted(draft, |node| node.is_none_or(|n| !draft.is_ready(n) && draft.is_connected(n.host)))
 }
 
 fn count_wanted(draft: &Draft, test: impl Fn(Option<&PlannedNode>) -> bool) -> usize {
@@ -169,9 +154,7 @@ fn permit(draft: &Draft, node: &PlannedNode) -> Result<(), Reason> {
         return Err(Reason::Paused);
     }
     match &draft.rollout {
-        Some(rollout) if rollout.phase == Phase::Rolling => {
-            wish::hold(draft, rollout).map_or(Ok(()), Err)
-        }
+        Some(rollout) if rollout.phase == Phase::Rolling => wish::hold(draft, rollout).map_or(Ok(()), Err),
         _ => Ok(()),
     }
 }

@@ -24,11 +24,7 @@ impl Room {
         for slot in slots.values() {
             room.enter(slot, input.revisions);
         }
-        for stray in input
-            .observed
-            .values()
-            .filter(|s| s.phase != NodePhase::Gone)
-        {
+        for stray in input.observed.values().filter(|s| s.phase != NodePhase::Gone) {
             *room.addresses.entry(stray.address).or_default() += 1;
         }
         room
@@ -65,15 +61,9 @@ impl Room {
 
     /// The lowest free address of a host's blocks.
     pub fn address(&self, view: &HostView) -> Option<Ipv4Addr> {
-        let free = |a: &Ipv4Addr| {
-            !view.taken.contains(a) && self.addresses.get(a).is_none_or(|count| *count == 0)
-        };
-        view.host
-            .blocks
-            .iter()
-            .copied()
-            .flat_map(Block::addresses)
-            .find(free)
+        let free =
+            |a: &Ipv4Addr| !view.taken.contains(a) && self.addresses.get(a).is_none_or(|count| *count == 0);
+        view.host.blocks.iter().copied().flat_map(Block::addresses).find(free)
     }
 }
 
@@ -99,9 +89,5 @@ pub(super) fn demand(revision: u64, revisions: &Revisions) -> Used {
         },
         |l| (l.cpu, l.memory),
     );
-    Used {
-        cpu: CpuMillis(cpu.0),
-        memory: ByteSize(memory.0),
-        nodes: 1,
-    }
+    Used { cpu: CpuMillis(cpu.0), memory: ByteSize(memory.0), nodes: 1 }
 }

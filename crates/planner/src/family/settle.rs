@@ -24,9 +24,7 @@ pub(super) fn settle(draft: &mut Draft) {
         Phase::Failed { .. } | Phase::Reverted { .. } if may_try_again(draft, &rollout) => {
             begin(draft, draft.good.filter(|good| *good != wanted));
         }
-        Phase::Failed { .. }
-            if restart_is_new(draft) && rollout.from.is_none_or(|from| from == wanted) =>
-        {
+        Phase::Failed { .. } if restart_is_new(draft) && rollout.from.is_none_or(|from| from == wanted) => {
             begin(draft, rollout.from);
         }
         _ => {}
@@ -54,10 +52,7 @@ fn begin(draft: &mut Draft, from: Option<u64>) {
 }
 
 fn tell_bad(draft: &mut Draft, revision: u64) {
-    let cause = draft
-        .revision(revision)
-        .and_then(|r| r.bad.clone())
-        .unwrap_or_default();
+    let cause = draft.revision(revision).and_then(|r| r.bad.clone()).unwrap_or_default();
     draft.reason(Reason::RevisionFailed { revision, cause });
 }
 
@@ -80,19 +75,9 @@ fn restart_is_new(draft: &Draft) -> bool {
 
 fn abort(draft: &mut Draft, rollout: &Rollout) {
     let back = rollout.from.is_some_and(|from| from != rollout.to);
-    let phase = if back {
-        Phase::Aborted
-    } else {
-        Phase::Failed {
-            cause: "aborted".into(),
-        }
-    };
+    let phase = if back { Phase::Aborted } else { Phase::Failed { cause: "aborted".into() } };
     let subject = &draft.family().path;
-    draft.event(
-        "rollout.aborted",
-        subject,
-        format!("revision {} was aborted", rollout.to),
-    );
+    draft.event("rollout.aborted", subject, format!("revision {} was aborted", rollout.to));
     turn(draft, phase);
 }
 

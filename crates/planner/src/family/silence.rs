@@ -37,11 +37,7 @@ impl Silence {
             .map(|h| h.liveness.last_seen)
             .collect();
         last_seen.sort_unstable();
-        Self {
-            last_seen,
-            hosts: hosts.len(),
-            now,
-        }
+        Self { last_seen, hosts: hosts.len(), now }
     }
 
     /// Judges a host that is not connected.
@@ -58,10 +54,7 @@ impl Silence {
         let to = self.last_seen.partition_point(|t| *t <= seen + AT_ONCE_MS);
         let away = to - from;
         if away >= MANY_MIN && away * MANY_SHARE >= self.hosts {
-            return Verdict::Many {
-                away,
-                of: self.hosts,
-            };
+            return Verdict::Many { away, of: self.hosts };
         }
         Verdict::Lost
     }

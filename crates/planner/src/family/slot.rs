@@ -44,9 +44,5 @@ pub(super) fn slots_of(target: Option<&Target>) -> BTreeMap<u32, Slot> {
 
 /// The nodes of slots, by index, those that go first.
 pub(super) fn nodes_of(slots: &BTreeMap<u32, Slot>) -> Vec<PlannedNode> {
-    slots
-        .values()
-        .flat_map(|s| s.going.iter().chain(&s.run))
-        .cloned()
-        .collect()
+    slots.values().flat_map(|s| s.going.iter().chain(&s.run)).cloned().collect()
 }

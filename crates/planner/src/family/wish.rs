@@ -25,9 +25,7 @@ pub(super) fn of_new(draft: &Draft, former: Option<u64>) -> u64 {
     let Some(rollout) = &draft.rollout else {
         return wanted;
     };
-    let back = rollout
-        .from
-        .filter(|from| draft.revision(*from).is_some() && !draft.is_bad(*from));
+    let back = rollout.from.filter(|from| draft.revision(*from).is_some() && !draft.is_bad(*from));
     match rollout.phase {
         Phase::Rolling if hold(draft, rollout).is_some() => former.or(back).unwrap_or(rollout.to),
         Phase::Rolling | Phase::Watching { .. } | Phase::Done => rollout.to,
