@@ -1,0 +1,124 @@
+//! Commands in a node.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use super::{ANSWER, Connection, NodeHandle};
+use crate::error::{Error, Result};
+use crate::protocol::{Exit, Reply, Request};
+use crate::spec::ExecSpec;
+
+/// A command that runs in a node. Dropping it before the end kills the command's session, unless
+/// it was started detached.
+pub struct ExecHandle {
+    node: NodeHandle,
+    connection: Connection,
+    /// Its pid inside the node.
+    pub pid: i32,
+    /// The master of its terminal, when one was asked for.
+    pub terminal: Option<OwnedFd>,
+}
+
+impl NodeHandle {
+    /// Starts a command with the given standard input, output and error; with
+    /// [`ExecSpec::pty`] none are sent and the terminal's master comes back.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the failing step, for example `exec foo: ENOENT`.
+    pub fn exec(&self, spec: &ExecSpec, stdio: [BorrowedFd; 3]) -> Result<ExecHandle> {
+        let mut connection = self.open()?;
+        let fds = if spec.pty.is_some() { &[][..] } else { &stdio[..] };
+        let request = Request::Exec { spec: spec.clone() };
+        connection.send(&request, fds).map_err(|cause| self.failed(cause))?;
+        match connection.receive().map_err(|cause| self.failed(cause))? {
+            Some(Reply::ExecStarted { pid }) => {
+                Ok(ExecHandle { node: self.clone(), terminal: connection.fds.pop(), connection, pid })
+            }
+            Some(Reply::Error { message }) => Err(self.refused(message)),
+            Some(other) => Err(self.refused(format!("unexpected answer {other:?}"))),
+            None => Err(self.gone()),
+        }
+    }
+
+    /// Runs a command to its end and takes its output (stdout, stderr), each up to 16 MiB.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::exec`].
+    pub fn output(&self, spec: &ExecSpec) -> Result<(Exit, Vec<u8>, Vec<u8>)> {
+        let failed = |cause| self.failed(cause);
+        let null = std::fs::File::open("/dev/null").map_err(failed)?;
+        let (out, out_writer) = io::pipe().map_err(failed)?;
+        let (err, err_writer) = io::pipe().map_err(failed)?;
+        let stdio = [null.as_fd(), out_writer.as_fd(), err_writer.as_fd()];
+        let mut handle = self.exec(spec, stdio)?;
+        drop((out_writer, err_writer));
+        let reader = std::thread::spawn(move || read_bounded(err));
+        let out = read_bounded(out).map_err(failed)?;
+        let err = reader.join().unwrap_or_else(|_| Ok(Vec::new())).map_err(failed)?;
+        let exit = handle.wait(None)?;
+        Ok((exit, out, err))
+    }
+}
+
+/// Bytes of output taken by [`NodeHandle::output`].
+const OUTPUT_BYTES_MAX: u64 = 16 << 20;
+
+fn read_bounded(pipe: io::PipeReader) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(pipe, OUTPUT_BYTES_MAX), &mut bytes)?;
+    Ok(bytes)
+}
+
+impl ExecHandle {
+    /// Waits for the end, at most so long (for ever when absent).
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], or [`Error::Control`] when the node ends first.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Exit> {
+        let set = self.connection.stream.set_read_timeout(timeout);
+        set.map_err(|cause| self.node.failed(cause))?;
+        loop {
+            match self.connection.receive() {
+                Ok(Some(Reply::ExecExited { exit })) => return Ok(exit),
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(self.node.gone()),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    let waited = timeout.unwrap_or(ANSWER).as_millis() as u64;
+                    return Err(Error::Timeout("the command", waited));
+                }
+                Err(cause) => return Err(self.node.failed(cause)),
+            }
+        }
+    }
+
+    /// Sends the command a signal; for a terminal, to its process group.
+    ///
+    /// # Errors
+    /// [`Error::Control`] when the node is gone.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let request = Request::ExecSignal { signal };
+        self.connection.send(&request, &[]).map_err(|cause| self.node.failed(cause))
+    }
+
+    /// Kills the command with everything in its session.
+    pub fn kill(self) {
+        // PID 1 kills the session when the connection ends.
+    }
+
+    /// Sets the size of the terminal.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] without a terminal.
+    pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        let Some(terminal) = &self.terminal else {
+            return Err(self.node.refused("the command has no terminal".to_owned()));
+        };
+        crate::pid1::set_size(terminal, rows, columns).map_err(|cause| self.node.failed(cause))
+    }
+
+    /// Becomes readable when the end of the command can be taken with [`ExecHandle::wait`].
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.stream.as_fd()
+    }
+}

@@ -1,0 +1,156 @@
+//! Who may talk to whom: the whole state as a value, written to one nftables table.
+//!
+//! The table only judges packets of the private space; the host's other traffic passes untouched.
+//! Changes go out as one atomic batch of `nft`, and only when the value changed.
+
+mod ruleset;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cidr::Cidr;
+use crate::error::{Error, Result};
+use ruleset::Ruleset;
+
+/// Everything that the firewall of a machine has to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FirewallState {
+    /// By name. Inside of an application everything is allowed; from elsewhere nothing is.
+    pub applications: BTreeMap<String, Application>,
+    /// Ports of nodes opened to others.
+    pub open: Vec<OpenPort>,
+    /// Ports of the machine itself, on its gateway address, that nodes may reach besides DNS.
+    pub host_ports: Vec<HostPort>,
+}
+
+/// The members of an application, on all hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Application {
+    /// Addresses of its nodes.
+    pub members: Vec<Ipv4Addr>,
+    /// Those of them that may reach the outside (masqueraded).
+    pub egress: Vec<Ipv4Addr>,
+}
+
+/// Transport protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A range of ports of one node, opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPort {
+    /// The node.
+    pub address: Ipv4Addr,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// First port.
+    pub first: u16,
+    /// Last port, included.
+    pub last: u16,
+    /// Who may come.
+    pub from: PortSource,
+}
+
+/// Who may come through an opened port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortSource {
+    /// Everybody, also from outside of the space.
+    Any,
+    /// A block of addresses.
+    Block(Cidr),
+    /// The members of another application.
+    Application(String),
+}
+
+/// A port of the machine itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostPort {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
+}
+
+/// The table of one installation.
+pub(crate) struct Firewall {
+    table: String,
+    base: String,
+    /// What the table holds; unknown for one that was found.
+    current: Option<Ruleset>,
+}
+
+impl Firewall {
+    /// Makes the table. One that is there stays in force until the first state is known, which
+    /// then replaces it in one transaction.
+    pub fn open(installation: &str, space: Cidr, gateway: Ipv4Addr) -> Result<Firewall> {
+        let table = format!("lace-{installation}");
+        let prefix = crate::network::prefix(installation);
+        let base = ruleset::base(&table, space, gateway, &prefix);
+        let found = exists(&table);
+        if !found {
+            nft(&base)?;
+        }
+        Ok(Firewall { table, base, current: (!found).then(Ruleset::default) })
+    }
+
+    /// Brings the table from the last state to this one.
+    pub fn apply(&mut self, state: &FirewallState) -> Result<()> {
+        let wanted = Ruleset::of(state);
+        let batch = match &self.current {
+            Some(current) => wanted.batch_from(current, &self.table),
+            None => {
+                let all = wanted.batch_from(&Ruleset::default(), &self.table);
+                format!("{}{all}", self.base)
+            }
+        };
+        if !batch.is_empty() {
+            nft(&batch)?;
+        }
+        self.current = Some(wanted);
+        Ok(())
+    }
+
+    /// Removes the table.
+    pub fn close(&mut self) -> Result<()> {
+        nft(&format!("table inet {0} {{}}\ndelete table inet {0}\n", self.table))
+    }
+}
+
+fn exists(table: &str) -> bool {
+    let mut command = Command::new("nft");
+    command.args(["-t", "list", "table", "inet", table]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn nft(batch: &str) -> Result<()> {
+    let failed = |e: std::io::Error| Error::Firewall(format!("cannot run: {e}"));
+    let mut child = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(batch.as_bytes()).map_err(failed)?;
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Error::Firewall(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}

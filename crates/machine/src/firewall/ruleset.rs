@@ -1,0 +1,225 @@
+//! The firewall state as nftables objects, and the difference of two of them.
+//!
+//! The base has constant rules over sets and one verdict map from a source address to the chain
+//! of its application, so the cost of a packet does not grow with the number of applications.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use super::{FirewallState, PortSource, Protocol};
+use crate::cidr::Cidr;
+
+/// The table with its constant rules. `links`: what the interfaces of nodes start with.
+pub fn base(table: &str, space: Cidr, gateway: Ipv4Addr, links: &str) -> String {
+    // First made, so that deleting never fails: the former table goes in the same transaction.
+    format!(
+        "table inet {table} {{}}
+delete table inet {table}
+table inet {table} {{
+  set egress {{ type ipv4_addr; }}
+  set open_any {{ type ipv4_addr . inet_proto . inet_service; flags interval; }}
+  set open_block {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }}
+  set host_ports {{ type inet_proto . inet_service; }}
+  map sources {{ type ipv4_addr : verdict; }}
+  chain forward {{
+    type filter hook forward priority filter; policy accept;
+    iifname \"{links}*\" meta nfproto ipv6 drop
+    iifname \"{links}*\" ip saddr != {space} drop
+    ip saddr != {space} ip daddr != {space} accept
+    ct state established,related accept
+    ip saddr vmap @sources
+    ip daddr . meta l4proto . th dport @open_any accept
+    ip daddr . meta l4proto . th dport . ip saddr @open_block accept
+    ip daddr {space} drop
+    ip saddr @egress accept
+    ip saddr {space} drop
+  }}
+  chain input {{
+    type filter hook input priority filter; policy accept;
+    iifname \"{links}*\" meta nfproto ipv6 drop
+    iifname != \"{links}*\" accept
+    ip saddr != {space} drop
+    ct state established,related accept
+    ip daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 accept
+    ip daddr {gateway} meta l4proto . th dport @host_ports accept
+    ip daddr {gateway} icmp type echo-request accept
+    drop
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr @egress ip daddr != {space} masquerade
+  }}
+}}
+"
+    )
+}
+
+/// What varies, as text of elements.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// Constant sets by name.
+    sets: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Applications by chain name.
+    applications: BTreeMap<String, Members>,
+}
+
+/// An application's own sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Members {
+    members: BTreeSet<String>,
+    /// Ports of others that are open to it.
+    reach: BTreeSet<String>,
+}
+
+const SETS: [&str; 4] = ["egress", "open_any", "open_block", "host_ports"];
+
+impl Ruleset {
+    /// The objects of a state.
+    pub fn of(state: &FirewallState) -> Self {
+        let mut ruleset = Ruleset::default();
+        for (name, application) in &state.applications {
+            let entry = ruleset.applications.entry(chain(name)).or_default();
+            entry.members.extend(application.members.iter().map(Ipv4Addr::to_string));
+            let egress = application.egress.iter().map(Ipv4Addr::to_string);
+            ruleset.sets.entry("egress").or_default().extend(egress);
+        }
+        for open in &state.open {
+            let ports = match open.first == open.last {
+                true => open.first.to_string(),
+                false => format!("{}-{}", open.first, open.last),
+            };
+            let element = format!("{} . {} . {ports}", open.address, word(open.protocol));
+            ruleset.open(element, &open.from);
+        }
+        let ports = state.host_ports.iter().map(|p| format!("{} . {}", word(p.protocol), p.port));
+        ruleset.sets.entry("host_ports").or_default().extend(ports);
+        ruleset
+    }
+
+    fn open(&mut self, element: String, from: &PortSource) {
+        match from {
+            PortSource::Any => {
+                self.sets.entry("open_any").or_default().insert(element);
+            }
+            PortSource::Block(block) => {
+                let set = self.sets.entry("open_block").or_default();
+                set.insert(format!("{element} . {block}"));
+            }
+            PortSource::Application(name) => {
+                let entry = self.applications.entry(chain(name)).or_default();
+                entry.reach.insert(element);
+            }
+        }
+    }
+
+    /// The batch that turns a table in the `from` state into this one; empty when equal.
+    pub fn batch_from(&self, from: &Ruleset, table: &str) -> String {
+        if self == from {
+            return String::new();
+        }
+        let mut batch = Batch { text: String::new(), table };
+        for name in SETS {
+            let none = BTreeSet::new();
+            let new = self.sets.get(name).unwrap_or(&none);
+            let old = from.sets.get(name).unwrap_or(&none);
+            batch.set(name, old, new);
+        }
+        self.application_changes(from, &mut batch);
+        batch.text
+    }
+
+    fn application_changes(&self, from: &Ruleset, batch: &mut Batch) {
+        for name in self.applications.keys().filter(|n| !from.applications.contains_key(*n)) {
+            batch.add_application(name);
+        }
+        let old = from.sources();
+        let new = self.sources();
+        let gone: Vec<&String> = old.iter().filter(|(k, v)| new.get(*k) != Some(*v)).map(|x| x.0).collect();
+        batch.elements("delete", "sources", gone.into_iter().map(String::as_str));
+        let come = new.iter().filter(|(k, v)| old.get(*k) != Some(*v));
+        let come: Vec<String> = come.map(|(k, v)| format!("{k} : jump {v}")).collect();
+        batch.elements("add", "sources", come.iter().map(String::as_str));
+        let none = Members::default();
+        for (name, members) in &self.applications {
+            let old = from.applications.get(name).unwrap_or(&none);
+            batch.set(&format!("{name}_members"), &old.members, &members.members);
+            batch.set(&format!("{name}_reach"), &old.reach, &members.reach);
+        }
+        for name in from.applications.keys().filter(|n| !self.applications.contains_key(*n)) {
+            batch.delete_application(name);
+        }
+    }
+
+    /// Which chain each member goes to.
+    fn sources(&self) -> BTreeMap<String, &str> {
+        let mut sources = BTreeMap::new();
+        for (name, application) in &self.applications {
+            for member in &application.members {
+                sources.insert(member.clone(), name.as_str());
+            }
+        }
+        sources
+    }
+}
+
+fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    }
+}
+
+/// The chain of an application: nftables names hold no dots and may not be words of its grammar.
+fn chain(application: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("_{:x}_", c as u32) };
+    let name: String = application.chars().map(plain).collect();
+    format!("app_{name}")
+}
+
+struct Batch<'a> {
+    text: String,
+    table: &'a str,
+}
+
+impl Batch<'_> {
+    fn sets_of(name: &str) -> [String; 2] {
+        [
+            format!("{name}_members {{ type ipv4_addr; }}"),
+            format!("{name}_reach {{ type ipv4_addr . inet_proto . inet_service; flags interval; }}"),
+        ]
+    }
+
+    fn set(&mut self, name: &str, old: &BTreeSet<String>, new: &BTreeSet<String>) {
+        self.elements("delete", name, old.difference(new).map(String::as_str));
+        self.elements("add", name, new.difference(old).map(String::as_str));
+    }
+
+    fn elements<'e>(&mut self, verb: &str, set: &str, elements: impl Iterator<Item = &'e str>) {
+        let elements: Vec<&str> = elements.collect();
+        if !elements.is_empty() {
+            let list = elements.join(", ");
+            let _ = writeln!(self.text, "{verb} element inet {} {set} {{ {list} }}", self.table);
+        }
+    }
+
+    fn add_application(&mut self, name: &str) {
+        let table = self.table;
+        for set in Batch::sets_of(name) {
+            let _ = writeln!(self.text, "add set inet {table} {set}");
+        }
+        let _ = writeln!(self.text, "add chain inet {table} {name}");
+        let _ = writeln!(self.text, "add rule inet {table} {name} ip daddr @{name}_members accept");
+        let ports = "ip daddr . meta l4proto . th dport";
+        let _ = writeln!(self.text, "add rule inet {table} {name} {ports} @{name}_reach accept");
+    }
+
+    fn delete_application(&mut self, name: &str) {
+        let table = self.table;
+        let _ = writeln!(self.text, "flush chain inet {table} {name}");
+        let _ = writeln!(self.text, "delete chain inet {table} {name}");
+        for set in ["members", "reach"] {
+            let _ = writeln!(self.text, "delete set inet {table} {name}_{set}");
+        }
+    }
+}

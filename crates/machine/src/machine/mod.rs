@@ -1,0 +1,176 @@
+//! One machine: what is prepared once, and the nodes on it.
+
+mod record;
+mod remove;
+mod start;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+pub use record::NodeState;
+pub use start::Started;
+
+use crate::cgroup::{Cgroups, Stats};
+use crate::cidr::Cidr;
+use crate::client::NodeHandle;
+use crate::error::{Error, Result};
+use crate::firewall::{Firewall, FirewallState};
+use crate::network;
+use crate::preflight::{self, Finding};
+use crate::spec::check_id;
+use crate::sys::step::Step;
+
+/// How a machine is set up.
+#[derive(Debug, Clone)]
+pub struct MachineConfig {
+    /// Everything about the nodes is kept here. Must be on a file system that overlayfs takes as
+    /// an upper (ext4, xfs, btrfs, tmpfs; not overlayfs, not NFS).
+    pub state_dir: PathBuf,
+    /// Names everything that is made on this host: `[a-z0-9-]`, 1 to 20 bytes.
+    pub installation: String,
+    /// The private space of the installation, over all hosts.
+    pub space: Cidr,
+    /// The blocks of this host. The first address of the first one is the gateway.
+    pub blocks: Vec<Cidr>,
+    /// The executable with the `pid1` role; this one when absent.
+    pub executable: Option<PathBuf>,
+    /// The first user id of the ranges given to nodes.
+    pub uid_base: u32,
+    /// Nodes at most, which bounds the user ids: `uid_base + nodes_max * 65536`.
+    pub nodes_max: u32,
+}
+
+impl MachineConfig {
+    /// The usual choices for what is not named.
+    pub fn new(state_dir: impl Into<PathBuf>, installation: &str, space: Cidr, block: Cidr) -> Self {
+        MachineConfig {
+            state_dir: state_dir.into(),
+            installation: installation.to_owned(),
+            space,
+            blocks: vec![block],
+            executable: None,
+            uid_base: 0x2000_0000,
+            nodes_max: 8192,
+        }
+    }
+}
+
+/// A machine that is open. Dropping it leaves the nodes running.
+pub struct Machine {
+    config: MachineConfig,
+    gateway: Ipv4Addr,
+    cgroups: Cgroups,
+    /// Slots of user ids in use, by node.
+    slots: Mutex<BTreeMap<String, u32>>,
+    firewall: Mutex<Firewall>,
+    _lock: File,
+}
+
+impl Machine {
+    /// Prepares the host (state directory, cgroups, gateway address, routes, firewall table) and
+    /// finds the nodes that are there. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process has the state directory open; [`Error::Step`] names
+    /// what the host refused.
+    pub fn open(config: MachineConfig) -> Result<Machine> {
+        check_id(&config.installation)?;
+        if config.installation.len() > 20 {
+            return Err(Error::invalid("installation", "longer than 20 bytes"));
+        }
+        let Some(block) = config.blocks.first() else {
+            return Err(Error::invalid("blocks", "at least one is needed"));
+        };
+        let gateway = block.first_host();
+        let lock = open_state(&config.state_dir)?;
+        preflight::raise();
+        let cgroups = Cgroups::open(&config.installation)?;
+        let interface = network::gateway_interface(&config.installation);
+        let space = (config.space.address(), config.space.length());
+        network::prepare(&interface, gateway, space)?;
+        let firewall = Firewall::open(&config.installation, config.space, gateway)?;
+        let machine = Machine {
+            gateway,
+            cgroups,
+            slots: Mutex::default(),
+            firewall: Mutex::new(firewall),
+            _lock: lock,
+            config,
+        };
+        machine.recall_slots();
+        Ok(machine)
+    }
+
+    /// What this host has, lacks, and how to change it.
+    pub fn preflight() -> Vec<Finding> {
+        preflight::inspect()
+    }
+
+    /// The address of the machine in the private space, where nodes find their name server.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.gateway
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &MachineConfig {
+        &self.config
+    }
+
+    /// Takes over a whole firewall state; `nft` runs only when it differs from the last one.
+    ///
+    /// # Errors
+    /// [`Error::Firewall`] with the words of `nft`; the former state stays.
+    pub fn firewall(&self, state: &FirewallState) -> Result<()> {
+        let mut firewall = self.firewall.lock().unwrap_or_else(|e| e.into_inner());
+        firewall.apply(state)
+    }
+
+    /// Counters of a node.
+    pub fn stats(&self, id: &str) -> Stats {
+        self.cgroups.stats(id)
+    }
+
+    /// Connects to PID 1 of a node.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] without such a node, [`Error::Control`] when it does not answer.
+    pub fn connect(&self, id: &str) -> Result<NodeHandle> {
+        check_id(id)?;
+        NodeHandle::connect(id, &self.node_dir(id))
+    }
+
+    /// The directory of a node's log files (see [`crate::LogReader`]).
+    pub fn log_dir(&self, id: &str) -> PathBuf {
+        self.node_dir(id).join("log")
+    }
+
+    fn nodes_dir(&self) -> PathBuf {
+        self.config.state_dir.join("nodes")
+    }
+
+    fn node_dir(&self, id: &str) -> PathBuf {
+        self.nodes_dir().join(id)
+    }
+}
+
+/// Makes the state directory and takes its lock.
+fn open_state(dir: &Path) -> Result<File> {
+    // Nodes' roots are below and are entered with an unmapped id: x for all, r for none.
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o711);
+    for dir in [dir.to_path_buf(), dir.join("nodes"), dir.join("skeleton")] {
+        builder.create(&dir).step(format!("make {}", dir.display()))?;
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o711))
+            .step(format!("mode of {}", dir.display()))?;
+    }
+    let path = dir.join("lock");
+    let lock = File::create(&path).step(format!("open {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => Err(Error::Busy(dir.to_path_buf())),
+    }
+}

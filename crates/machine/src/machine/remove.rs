@@ -1,0 +1,94 @@
+//! Removing nodes, also half-built ones, and everything of an installation. All of it may be
+//! repeated.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::Machine;
+use super::record::Record;
+use crate::error::{Error, Result};
+use crate::network;
+use crate::spec::check_id;
+use crate::sys::process::{pidfd_signal, wait_readable};
+use crate::sys::step::Step;
+
+/// How long the kernel may take to end a killed node.
+const END: Duration = Duration::from_secs(10);
+
+impl Machine {
+    /// Kills a node and removes every trace of it, except its volumes. None there is fine.
+    /// Ask it to shut down first when its process should have a say.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] or [`Error::Step`] name what is left; repeating is safe.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        check_id(id)?;
+        self.clear_runtime(id)?;
+        let dir = self.node_dir(id);
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).step(format!("remove {}", dir.display())).map_err(Into::into);
+            }
+            _ => {}
+        }
+        self.slots.lock().unwrap_or_else(|e| e.into_inner()).remove(id);
+        Ok(())
+    }
+
+    /// Ends what runs of a node: processes, cgroups, network. Its files stay.
+    pub(super) fn clear_runtime(&self, id: &str) -> Result<()> {
+        let dir = self.node_dir(id);
+        if let Some((_, pidfd)) = Record::read(&dir).and_then(|r| r.process(&dir)) {
+            // The kernel ends everything in the pid namespace with its PID 1.
+            let _ = pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+            if !wait_readable(pidfd.as_fd(), END).step("wait for the end of pid1")? {
+                return Err(Error::Timeout("the end of a killed node", END.as_millis() as u64));
+            }
+        }
+        self.cgroups.remove(id, END)?;
+        network::delete_link(&network::veth(&self.config.installation, id))?;
+        Ok(())
+    }
+
+    /// Removes every node of this installation that is not named, and stray interfaces.
+    /// Returns what was removed.
+    ///
+    /// # Errors
+    /// The first failure, after everything was tried.
+    pub fn sweep(&self, keep: &[String]) -> Result<Vec<String>> {
+        let keep: BTreeSet<&str> = keep.iter().map(String::as_str).collect();
+        let mut failed = None;
+        let mut removed = Vec::new();
+        for node in self.list().into_iter().filter(|n| !keep.contains(n.id.as_str())) {
+            match self.remove(&node.id) {
+                Ok(()) => removed.push(node.id),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let installation = &self.config.installation;
+        let kept: BTreeSet<String> = keep.iter().map(|id| network::veth(installation, id)).collect();
+        for link in network::links(&network::prefix(installation)) {
+            if !kept.contains(&link) {
+                network::delete_link(&link)?;
+            }
+        }
+        failed.map_or(Ok(removed), Err)
+    }
+
+    /// Removes all nodes and everything that [`Machine::open`] made on the host, except the state
+    /// directory itself, `ip_forward` and raised limits.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn close_all(self) -> Result<()> {
+        self.sweep(&[])?;
+        let installation = &self.config.installation;
+        let space = (self.config.space.address(), self.config.space.length());
+        self.firewall.lock().unwrap_or_else(|e| e.into_inner()).close()?;
+        network::dismantle(&network::gateway_interface(installation), space)?;
+        self.cgroups.close()?;
+        Ok(())
+    }
+}

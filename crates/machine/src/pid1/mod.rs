@@ -1,0 +1,39 @@
+//! PID 1 of a node: keeps one process running, executes commands beside it, reaps, logs.
+//!
+//! A single thread around poll(2), entered before any runtime starts. It outlives agents: it
+//! holds its control socket and log directory by descriptor, takes no order from inside the
+//! node, and can replace its own executable while the children live on.
+
+pub(crate) mod launch;
+mod log;
+mod oom;
+mod process;
+mod reexec;
+mod rights;
+mod seccomp;
+mod serve;
+mod session;
+mod supervisor;
+mod users;
+
+pub use log::CURRENT as LOG_CURRENT;
+pub(crate) use session::set_size;
+pub(crate) use supervisor::{Seat, Supervisor};
+pub(crate) use users::resolve as resolve_user;
+
+/// The entry of the role: the words after `pid1` on the command line. Never returns.
+///
+/// `boot` builds a node from the plan on standard input; `resume <fd>` goes on after a re-exec.
+pub fn main(args: &[String]) -> ! {
+    match args.first().map(String::as_str) {
+        Some("boot") => crate::boot::main(),
+        Some("resume") => reexec::resume(args.get(1).map_or("", String::as_str)),
+        _ => {
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                b"lace pid1 is started by the agent, not by hand\n",
+            );
+            std::process::exit(64)
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What an agent and PID 1 of a node say to each other: length-prefixed JSON frames on a unix
+//! stream socket.
+//!
+//! The protocol only grows: unknown fields are ignored, unknown requests are refused in words,
+//! and PID 1 greets with its version. A node may be years older than its agent.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{ExecSpec, ProcessSpec};
+
+/// The version that this build speaks.
+pub const VERSION: u32 = 1;
+/// Largest frame, bytes: an exec's environment fits, a mistake does not.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// A request of the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request {
+    /// How is the process?
+    Status,
+    /// Run a command; three descriptors travel along unless a pty is asked for.
+    Exec {
+        /// The command.
+        spec: ExecSpec,
+    },
+    /// A signal for the command that this connection started.
+    ExecSignal {
+        /// The signal.
+        signal: i32,
+    },
+    /// End the process and all it left behind; answered when done.
+    Stop {
+        /// Instead of the specified signal.
+        signal: Option<i32>,
+        /// Instead of the specified grace, ms.
+        grace_ms: Option<u64>,
+    },
+    /// Start the process, as a new one when a specification is given.
+    Start {
+        /// The new specification.
+        process: Option<Box<ProcessSpec>>,
+    },
+    /// Stop, then start.
+    Restart,
+    /// A signal for the process.
+    Signal {
+        /// The signal.
+        signal: i32,
+    },
+    /// Stop, then end the node.
+    Shutdown {
+        /// Instead of the specified grace, ms.
+        grace_ms: Option<u64>,
+    },
+    /// Push events on this connection from now on.
+    Subscribe,
+    /// Go on in the executable whose descriptor travels along, keeping all children.
+    Reexec,
+    /// Something newer than this build.
+    #[serde(other)]
+    Unknown,
+}
+
+/// An answer or an event of PID 1.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reply {
+    /// The first frame of every connection.
+    Hello {
+        /// Protocol version of PID 1.
+        version: u32,
+    },
+    /// The request is done.
+    Done,
+    /// The request failed.
+    Error {
+        /// Why.
+        message: String,
+    },
+    /// How the process is.
+    Status {
+        /// The status.
+        status: Box<Status>,
+    },
+    /// A command started; the pty's master travels along if one was asked for.
+    ExecStarted {
+        /// Its pid inside the node.
+        pid: i32,
+    },
+    /// The command ended.
+    ExecExited {
+        /// How.
+        exit: Exit,
+    },
+    /// Something happened to the process.
+    Event {
+        /// What.
+        event: Event,
+    },
+    /// Something newer than this build.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the process is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing to run, or stopped on request.
+    Stopped,
+    /// Its exec succeeded and it lives.
+    Running,
+    /// It ended and will be started again.
+    Backoff,
+    /// It was asked to end.
+    Stopping,
+    /// A job that ended.
+    Finished,
+    /// Something newer than this build.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The state of a node's process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Its pid inside the node.
+    #[serde(default)]
+    pub pid: Option<i32>,
+    /// When it was started, Unix ms.
+    #[serde(default)]
+    pub started_at_ms: Option<u64>,
+    /// Starts after the first one since the last request to start.
+    #[serde(default)]
+    pub restarts: u64,
+    /// When the next start is due, Unix ms, in backoff.
+    #[serde(default)]
+    pub next_start_at_ms: Option<u64>,
+    /// How it ended last.
+    #[serde(default)]
+    pub last_exit: Option<Exit>,
+    /// Commands running beside it.
+    #[serde(default)]
+    pub execs: u32,
+    /// Times that PID 1 replaced itself.
+    #[serde(default)]
+    pub reexecs: u32,
+    /// What could not be arranged as asked when the node was built, in words.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The exit code, when it exited.
+    #[serde(default)]
+    pub code: Option<i32>,
+    /// The signal, when it was killed.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// The kernel killed it for want of memory.
+    #[serde(default)]
+    pub oom: bool,
+    /// In words: `exit code 3`, `killed: memory limit 64 MiB`, `exec nginx: ENOENT`.
+    pub reason: String,
+    /// When, Unix ms.
+    #[serde(default)]
+    pub at_ms: u64,
+    /// The last lines of its output.
+    #[serde(default)]
+    pub lines: Vec<String>,
+}
+
+/// Something that happened to a node's process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Event {
+    /// Its exec succeeded.
+    Started {
+        /// Its pid inside the node.
+        pid: i32,
+    },
+    /// It ended.
+    Exited {
+        /// How.
+        exit: Exit,
+    },
+    /// It will be started again.
+    Backoff {
+        /// After so many ms.
+        delay_ms: u64,
+    },
+    /// It was stopped on request.
+    Stopped,
+    /// The node ends.
+    Shutdown,
+    /// Something newer than this build.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A frame: four bytes of length (little endian), then JSON.
+pub fn encode(message: &impl Serialize) -> Vec<u8> {
+    let mut frame = vec![0; 4];
+    // Our messages have string keys and no failing serializers: this cannot fail.
+    serde_json::to_writer(&mut frame, message).unwrap_or_default();
+    let bytes = (frame.len() - 4) as u32;
+    frame[..4].copy_from_slice(&bytes.to_le_bytes());
+    frame
+}
+
+/// Takes the first whole frame out of a buffer.
+///
+/// # Errors
+/// A frame that is too long is `InvalidData`: the connection cannot go on.
+pub fn take_frame(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    let Some(head) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let bytes = u32::from_le_bytes(*head) as usize;
+    if bytes > FRAME_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "frame too long"));
+    }
+    if buffer.len() < 4 + bytes {
+        return Ok(None);
+    }
+    let rest = buffer.split_off(4 + bytes);
+    let mut frame = std::mem::replace(buffer, rest);
+    frame.drain(..4);
+    Ok(Some(frame))
+}

@@ -1,0 +1,112 @@
+//! The few system calls that std does not offer, each with a safe face and an `io::Result`.
+//!
+//! Nothing here knows about nodes. All `unsafe` of the crate lives in this room and in
+//! `pid1::launch` (the code between fork and exec).
+
+pub mod clone;
+pub mod fdpass;
+pub mod mounts;
+pub mod process;
+pub mod step;
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Turns the `-1 and errno` convention into a result.
+pub fn check(value: libc::c_long) -> io::Result<libc::c_long> {
+    if value < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+/// A path as a C string; a path with a NUL byte is refused as `EINVAL`.
+pub fn cstring(path: impl AsRef<Path>) -> io::Result<CString> {
+    CString::new(path.as_ref().as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// Takes ownership of a descriptor number that a system call just returned.
+pub fn own(fd: libc::c_long) -> OwnedFd {
+    // SAFETY: callers pass the fresh result of a system call that creates a descriptor.
+    unsafe { OwnedFd::from_raw_fd(fd as RawFd) }
+}
+
+/// Takes ownership of a descriptor that was inherited under a known number.
+///
+/// # Safety
+/// The number must be open and owned by nobody else in this process.
+pub unsafe fn inherit(fd: RawFd) -> OwnedFd {
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// `openat(2)` with `O_CLOEXEC` added.
+pub fn open_at(dir: RawFd, path: impl AsRef<Path>, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    let path = cstring(path)?;
+    // SAFETY: the path outlives the call.
+    let fd = unsafe { libc::openat(dir, path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
+    check(fd.into()).map(own)
+}
+
+/// A pipe (read end, write end), both close-on-exec.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
+    Ok((own(fds[0].into()), own(fds[1].into())))
+}
+
+/// Sets or clears close-on-exec.
+pub fn set_cloexec(fd: BorrowedFd, on: bool) -> io::Result<()> {
+    let flag = if on { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: plain fcntl on an open descriptor.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flag) }.into()).map(drop)
+}
+
+/// Sets `O_NONBLOCK` on the open file description.
+pub fn set_nonblocking(fd: BorrowedFd) -> io::Result<()> {
+    // SAFETY: plain fcntl on an open descriptor.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into())?;
+    let flags = flags as i32 | libc::O_NONBLOCK;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }.into()).map(drop)
+}
+
+/// `read(2)` into a buffer.
+pub fn read(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is valid for its length.
+    let n = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    check(n as libc::c_long).map(|n| n as usize)
+}
+
+/// Writes the whole buffer, or fails.
+pub fn write_all(fd: BorrowedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the buffer is valid for its length.
+        let n = unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) };
+        match check(n as libc::c_long) {
+            Ok(n) => bytes = &bytes[n as usize..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Milliseconds of `CLOCK_BOOTTIME`: monotonic, counts suspended time.
+pub fn boottime_ms() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the struct is valid for writing.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn unix_ms() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+/// The effective user id of this process.
+pub fn euid() -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::geteuid() }
+}
