@@ -200,7 +200,7 @@ impl Look<'_> {
             if status.is_some_and(is_ready) {
                 continue;
             }
-            let crashed = statuX;
+            let crashed = status.is_some_and(crate::family::has_crashed);
             let late = self.now >= node.planned_at + deadline.ms();
             if crashed || late {
                 let exit = status.and_then(|s| s.exit.as_ref());

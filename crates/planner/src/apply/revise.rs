@@ -1,0 +1,201 @@
+//! What the nodes of a service shall run: the content of its next revision.
+
+use super::{LiveApplication, Work, merge};
+use lace_model::application::{FamilySpec, ServiceSpec};
+use lace_model::beam::Beam;
+use lace_model::release::{Release, ReleaseKind};
+use lace_model::revision::{Limits, RevisionSpec};
+use lace_model::{AppName, Code, Problem, ServiceName};
+use std::collections::BTreeMap;
+
+/// The name of the secret that holds the cookie of a service's cluster.
+pub fn cookie_name(service: &ServiceName) -> String {
+    format!("LACE_COOKIE_{}", service.as_str().replace('-', "_"))
+}
+
+/// A service while its revision is made.
+pub(super) struct Making<'a> {
+    pub app: &'a AppName,
+    pub name: &'a ServiceName,
+    pub live: &'a LiveApplication,
+    /// What the file says.
+    pub says: &'a ServiceSpec,
+    /// What the file and what was applied before it say together.
+    pub merged: &'a ServiceSpec,
+    /// What the wanted revision says.
+    pub base: Option<&'a RevisionSpec>,
+}
+
+/// A new revision's content, and the secrets that have to be made for it.
+pub(super) struct Made {
+    pub spec: RevisionSpec,
+    pub generate: Vec<String>,
+}
+
+impl Making<'_> {
+    /// The content; or every mistake at once.
+    pub fn make(&self) -> Result<Made, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let release = self.release(&mut problems);
+        let start = self.start(release, &mut problems);
+        let beam = self.beam(release);
+        let mut generate = Vec::new();
+        let secrets = self.secrets(beam.is_some(), &mut generate, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut spec = self.plain(start);
+        if let Some(release) = release {
+            spec.release = format!("{}@{}", release.name, release.version);
+            spec.tree = Some(release.tree);
+            spec.kind = release.kind;
+            spec.stop_command = self.merged.stop_command.clone().or_else(|| release.stop.clone());
+            spec.templates = self.merged.templates.clone().unwrap_or_else(|| release.templates.clone());
+        }
+        spec.beam = beam;
+        spec.secrets = secrets;
+        spec.limits = self.limits();
+        Ok(Made { spec, generate })
+    }
+
+    /// The fields that come straight from the file, from the live revision, or from a default.
+    fn plain(&self, start: Vec<String>) -> RevisionSpec {
+        let says = self.says;
+        let base = self.base;
+        macro_rules! kept {
+            ($field:ident) => {
+                says.$field.clone().or_else(|| base.map(|b| b.$field.clone())).unwrap_or_default()
+            };
+            (? $field:ident) => {
+                says.$field.clone().or_else(|| base.and_then(|b| b.$field.clone()))
+            };
+        }
+        RevisionSpec {
+            release: base.map(|b| b.release.clone()).unwrap_or_default(),
+            tree: base.and_then(|b| b.tree),
+            kind: base.map_or(ReleaseKind::Generic, |b| b.kind),
+            start,
+            stop_command: kept!(?stop_command),
+            env: kept!(env),
+            secrets: BTreeMap::new(),
+            files: kept!(files),
+            templates: kept!(templates),
+            limits: Limits::default(),
+            beam: None,
+            check: kept!(?check),
+            live: kept!(?live),
+            stop: kept!(stop),
+            restart: kept!(restart),
+            volumes: kept!(volumes),
+            firewall: kept!(firewall),
+            bootstrap: kept!(?bootstrap),
+            before: kept!(before),
+        }
+    }
+
+    /// The release that the file names (or that was applied, where nothing lives yet).
+    fn release(&self, problems: &mut Vec<Problem>) -> Option<&Release> {
+        let wanted = match self.base {
+            Some(_) => self.says.release.as_ref(),
+            None => self.merged.release.as_ref(),
+        }?;
+        let found = self.live.release(wanted);
+        if found.is_none() {
+            let version = wanted.version.as_ref().map(|v| format!("@{v}")).unwrap_or_default();
+            problems.push(
+                Problem::not_found(format!("release {}{version}", wanted.name))
+                    .hint(format!("upload it: `lace release upload {} PATH`", wanted.name)),
+            );
+        }
+        found
+    }
+
+    fn start(&self, release: Option<&Release>, problems: &mut Vec<Problem>) -> Vec<String> {
+        let said = self.says.start.clone();
+        let own = || self.merged.start.clone().or_else(|| release.map(|r| r.start.clone()));
+        let start = match (said, release, self.base) {
+            (Some(start), ..) => Some(start),
+            (None, None, Some(base)) => Some(base.start.clone()),
+            _ => own(),
+        };
+        let start = start.filter(|s| !s.is_empty());
+        if start.is_none() && problems.is_empty() {
+            problems.push(
+                Problem::new(Code::Usage, format!("service {}/{} has nothing to start", self.app, self.name))
+                    .hint("give it a release, or a `start` command"),
+            );
+        }
+        start.unwrap_or_default()
+    }
+
+    fn beam(&self, release: Option<&Release>) -> Option<Beam> {
+        let kind = release.map(|r| r.kind).or(self.base.map(|b| b.kind)).unwrap_or_default();
+        let kept = self.base.and_then(|b| b.beam.clone());
+        let own = matches!(kind, ReleaseKind::Relx | ReleaseKind::Mix).then(Beam::default);
+        self.says.beam.clone().or(kept).or_else(|| self.merged.beam.clone()).or(own)
+    }
+
+    fn secrets(
+        &self,
+        beam: bool,
+        generate: &mut Vec<String>,
+        problems: &mut Vec<Problem>,
+    ) -> BTreeMap<String, u64> {
+        let cookie = cookie_name(self.name);
+        let kept = self.base.map(|b| b.secrets.keys().filter(|n| **n != cookie).cloned().collect());
+        let names: Vec<String> = self.says.secrets.clone().or(kept).unwrap_or_default();
+        let mut secrets = BTreeMap::new();
+        for name in names {
+            match self.live.secrets.get(&name) {
+                Some(version) => drop(secrets.insert(name, *version)),
+                None => problems.push(
+                    Problem::not_found(format!("secret {name} in {}", self.app))
+                        .hint(format!("set it: `lace secret set {} {name}`", self.app)),
+                ),
+            }
+        }
+        if beam {
+            let version = self.live.secrets.get(&cookie).copied().unwrap_or_else(|| {
+                generate.push(cookie.clone());
+                1
+            });
+            secrets.insert(cookie, version);
+        }
+        secrets
+    }
+
+    /// One revision has one set of limits: where families of a service differ, the largest of each.
+    fn limits(&self) -> Limits {
+        let families = merge::families(self.name, self.merged);
+        let usual = self.base.map(|b| b.limits.clone()).unwrap_or_default();
+        macro_rules! limit {
+            ($field:ident) => {{
+                let is_said = self.base.is_none() || self.says.families.values().any(|f| f.$field.is_some());
+                let of = |f: &FamilySpec| f.$field;
+                let most = families.values().filter_map(of).max();
+                most.filter(|_| is_said).unwrap_or(usual.$field)
+            }};
+        }
+        Limits { cpu: limit!(cpu), memory: limit!(memory), disk: limit!(disk), pids: limit!(pids) }
+    }
+}
+
+/// Refuses a demand that no host could meet even if it were empty.
+pub(super) fn check_size(work: &mut Work, name: &ServiceName, limits: &Limits) {
+    let hosts = &work.facts.hosts;
+    if hosts.is_empty() || hosts.iter().any(|h| h.memory >= limits.memory && h.cpu >= limits.cpu) {
+        return;
+    }
+    let memory = hosts.iter().map(|h| h.memory).max().unwrap_or_default();
+    let cpu = hosts.iter().map(|h| h.cpu).max().unwrap_or_default();
+    work.problems.push(
+        Problem::new(
+            Code::CannotPlace,
+            format!(
+                "a node of {}/{name} wants {} of memory and {} cpu, more than any host has",
+                work.request.app, limits.memory, limits.cpu
+            ),
+        )
+        .hint(format!("the largest host has {memory} of memory and {cpu} cpu: ask for less, or add a host")),
+    );
+}

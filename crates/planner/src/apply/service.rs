@@ -1,0 +1,295 @@
+//! One service of a manifest: its revision, its families, its lines in the plan.
+
+use super::diff::{self, Difference};
+use super::revise::{Making, check_size};
+use super::{COUNT_MAX, LiveService, Work, merge, needs};
+use crate::edit::goal_of;
+use lace_model::application::{FamilySpec, ServiceSpec};
+use lace_model::change::{Action, Change};
+use lace_model::family::{Family, Service};
+use lace_model::revision::{Revision, RevisionSpec};
+use lace_model::{Code, Digest, FamilyName, FamilyPath, Problem, ServiceName, ServicePath};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Compares a service and notes what is to be written.
+pub(super) fn service(work: &mut Work, name: &ServiceName, says: &ServiceSpec) {
+    let live = work.live.services.get(name);
+    if live.is_some_and(|l| l.service.deleting) {
+        let problem =
+            Problem::new(Code::Conflict, format!("service {}/{name} is being deleted", work.request.app));
+        return work.problems.push(problem.hint("wait until it is gone, then apply again"));
+    }
+    let nothing = ServiceSpec::default();
+    let merged = merge::service(live.map_or(&nothing, |l| &l.service.spec), says);
+    let base = live.and_then(LiveService::wanted).map(|r| &r.spec);
+    let app = &work.request.app;
+    let making = Making { app, name, live: work.live, says, merged: &merged, base };
+    let made = match making.make() {
+        Ok(made) => made,
+        Err(problems) => return work.problems.extend(problems),
+    };
+    check_size(work, name, &made.spec.limits);
+    work.generate.extend(made.generate);
+    let plan = Compared { name, live, says, merged, spec: made.spec };
+    plan.write(work);
+}
+
+struct Compared<'a> {
+    name: &'a ServiceName,
+    live: Option<&'a LiveService>,
+    says: &'a ServiceSpec,
+    merged: ServiceSpec,
+    spec: RevisionSpec,
+}
+
+impl Compared<'_> {
+    fn write(&self, work: &mut Work) {
+        let path = ServicePath { app: work.request.app.clone(), service: self.name.clone() };
+        let number = self.revision(work, &path);
+        let families = self.families(work, number);
+        self.tell(work, &families, number);
+        for family in &families {
+            work.edit.goals.push(goal_of(family));
+            let before = self.live.and_then(|l| l.families.get(&family.path.family));
+            if before != Some(family) {
+                work.edit.families.push(family.clone());
+            }
+        }
+        let last = self.live.map_or(0, |l| l.service.revision_last).max(number);
+        let service = Service {
+            path,
+            revision: number,
+            revision_last: last,
+            spec: self.merged.clone(),
+            deleting: false,
+        };
+        if self.live.map(|l| &l.service) != Some(&service) {
+            work.edit.services.push(service);
+        }
+    }
+
+    /// The number of the wanted revision: a new one only where its content differs. One that failed is tried again.
+    fn revision(&self, work: &mut Work, path: &ServicePath) -> u64 {
+        let digest = Digest::of_value(&self.spec);
+        if let Some(wanted) = self.live.and_then(LiveService::wanted).filter(|r| r.digest == digest) {
+            if wanted.bad.is_some() {
+                work.edit.revisions.push(Revision { bad: None, ..wanted.clone() });
+            }
+            return wanted.number;
+        }
+        let number = self.live.map_or(0, |l| l.service.revision_last) + 1;
+        work.edit.revisions.push(Revision {
+            service: path.clone(),
+            number,
+            digest,
+            spec: self.spec.clone(),
+            created_at: work.facts.now,
+            created_by: work.facts.actor.clone(),
+            note: "apply".into(),
+            bad: None,
+        });
+        number
+    }
+
+    fn families(&self, work: &mut Work, revision: u64) -> Vec<Family> {
+        let mut names: BTreeMap<FamilyName, FamilySpec> = merge::families(self.name, &self.merged);
+        let live = self.live.map(|l| &l.families);
+        for name in live.into_iter().flatten().filter(|(_, f)| !f.deleting).map(|(name, _)| name) {
+            names.entry(name.clone()).or_default();
+        }
+        names.iter().map(|(name, spec)| self.family(work, name, spec, revision)).collect()
+    }
+
+    fn family(&self, work: &mut Work, name: &FamilyName, merged: &FamilySpec, revision: u64) -> Family {
+        let path = FamilyPath::new(work.request.app.clone(), self.name.clone(), name.clone());
+        let silent = FamilySpec::default();
+        let says = self.says.families.get(name).unwrap_or(&silent);
+        let live = self.live.and_then(|l| l.families.get(name));
+        let mut family = live.cloned().unwrap_or_else(|| fresh(path.clone(), &self.merged, merged));
+        if family.deleting {
+            let problem = Problem::new(Code::Conflict, format!("family {path} is being deleted"));
+            work.problems.push(problem.hint("wait until it is gone, then apply again"));
+        }
+        family.count = says.count.unwrap_or(family.count);
+        family.select = says.select.unwrap_or(family.select);
+        family.per_host = says.per_host.or(family.per_host);
+        family.rollout = self.says.rollout.clone().unwrap_or(family.rollout);
+        family.state = self.says.state.unwrap_or(family.state);
+        if live.is_none() || self.says.needs.is_some() {
+            family.needs = needs::families(work, self.merged.needs.as_deref().unwrap_or_default());
+        }
+        family.revision = revision;
+        family.aborted = None;
+        if family.count > COUNT_MAX {
+            let text = format!(
+                "{path}: {} nodes are more than the {COUNT_MAX} that a family may have",
+                family.count
+            );
+            work.problems.push(Problem::new(Code::Usage, text));
+        }
+        family
+    }
+
+    fn tell(&self, work: &mut Work, families: &[Family], number: u64) {
+        let Some(live) = self.live else {
+            let nodes: u32 = families.iter().filter(|f| f.running).map(|f| f.count).sum();
+            let what = if self.spec.release.is_empty() {
+                self.spec.start.join(" ")
+            } else {
+                self.spec.release.clone()
+            };
+            let effect = Some(format!("starts {}", nodes_of(nodes)));
+            return self.line(work, Action::Create, Difference::whole(Some(what)), effect);
+        };
+        self.tell_revision(work, live, families, number);
+        for family in families {
+            match live.families.get(&family.path.family) {
+                Some(before) => self.tell_family(work, before, family),
+                None => {
+                    let effect = family.running.then(|| format!("starts {}", nodes_of(family.count)));
+                    let field = format!("family.{}", family.path.family);
+                    let whole = Difference { field, ..Difference::whole(Some(family.count.to_string())) };
+                    self.line(work, Action::Create, whole, effect);
+                }
+            }
+        }
+        if self.says.tasks.is_some() && self.says.tasks != live.service.spec.tasks {
+            let names = |spec: &ServiceSpec| {
+                spec.tasks.as_ref().map(|t| t.keys().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            };
+            let difference = Difference {
+                field: "tasks".into(),
+                root: "tasks".into(),
+                from: names(&live.service.spec),
+                to: names(self.says),
+            };
+            self.line(work, Action::Update, difference, None);
+        }
+    }
+
+    fn tell_revision(&self, work: &mut Work, live: &LiveService, families: &[Family], number: u64) {
+        let Some(wanted) = live.wanted() else { return };
+        let nodes: u32 = families.iter().filter(|f| f.running).map(|f| f.count).sum();
+        let mut effect = Some(format!("rolls {}", nodes_of(nodes)));
+        for difference in diff::revisions(&wanted.spec, &self.spec) {
+            self.line(work, Action::Update, difference, effect.take());
+        }
+        let aborted = live.families.values().any(|f| f.aborted == Some(number));
+        if wanted.number == number && (wanted.bad.is_some() || aborted) {
+            let cause = wanted.bad.clone().unwrap_or_else(|| "aborted".into());
+            let from = Some(format!("{number} ({cause})"));
+            let difference = Difference {
+                field: "revision".into(),
+                root: "revision".into(),
+                from,
+                to: Some(number.to_string()),
+            };
+            self.line(work, Action::Update, difference, Some("is tried again".into()));
+        }
+        self.tell_drift(work, wanted, live);
+    }
+
+    /// Fields that were applied once, that the file does not mention now, and that a hand has changed since.
+    fn tell_drift(&self, work: &mut Work, wanted: &Revision, live: &LiveService) {
+        let app = &work.request.app;
+        let applied = &live.service.spec;
+        let base = Some(&wanted.spec);
+        let making = Making { app, name: self.name, live: work.live, says: applied, merged: applied, base };
+        let Ok(declared) = making.make() else { return };
+        let said: BTreeSet<String> =
+            diff::revisions(&wanted.spec, &self.spec).into_iter().map(|d| d.field).collect();
+        let newest = applied.release.as_ref().is_some_and(|r| r.version.is_none());
+        for drift in diff::revisions(&declared.spec, &wanted.spec) {
+            let is_newer_release = newest && matches!(drift.root.as_str(), "release" | "start");
+            let is_secret = drift.root == "secrets";
+            if !said.contains(&drift.field) && !is_newer_release && !is_secret && !self.states(&drift.root) {
+                self.line(work, Action::Drift, drift, None);
+            }
+        }
+    }
+
+    fn states(&self, root: &str) -> bool {
+        let families = || self.says.families.values();
+        match root {
+            "cpu" => families().any(|f| f.cpu.is_some()),
+            "memory" => families().any(|f| f.memory.is_some()),
+            "disk" => families().any(|f| f.disk.is_some()),
+            "pids" => families().any(|f| f.pids.is_some()),
+            field => serde_json::to_value(self.says).is_ok_and(|v| v.get(field).is_some()),
+        }
+    }
+
+    fn tell_family(&self, work: &mut Work, before: &Family, after: &Family) {
+        let name = &after.path.family;
+        if let Some(count) = diff::family_field(name, "count", &before.count, &after.count) {
+            let effect = match (after.running, after.count.cmp(&before.count)) {
+                (false, _) => None,
+                (_, std::cmp::Ordering::Less) => {
+                    Some(format!("stops {}", nodes_of(before.count - after.count)))
+                }
+                _ => Some(format!("starts {}", nodes_of(after.count - before.count))),
+            };
+            self.line(work, Action::Update, count, effect);
+        }
+        let others = [
+            diff::family_field(name, "select", &before.select, &after.select),
+            diff::family_field(name, "per_host", &before.per_host, &after.per_host),
+            diff::family_field(name, "rollout", &before.rollout, &after.rollout),
+            diff::family_field(name, "state", &before.state, &after.state),
+            diff::family_field(name, "needs", &before.needs, &after.needs),
+        ];
+        for difference in others.into_iter().flatten() {
+            self.line(work, Action::Update, difference, None);
+        }
+        let says = self.says.families.get(name).and_then(|f| f.count);
+        let applied = self.live.and_then(|l| l.service.spec.families.get(name)).and_then(|f| f.count);
+        if let (None, Some(applied)) = (says, applied)
+            && let Some(drift) = diff::family_field(name, "count", &applied, &before.count)
+        {
+            self.line(work, Action::Drift, drift, None);
+        }
+    }
+
+    fn line(&self, work: &mut Work, action: Action, what: Difference, effect: Option<String>) {
+        let service = Some(self.name.clone());
+        work.changes.push(Change {
+            service,
+            action,
+            field: what.field,
+            from: what.from,
+            to: what.to,
+            effect,
+        });
+    }
+}
+
+impl Difference {
+    fn whole(to: Option<String>) -> Self {
+        Self { field: String::new(), root: String::new(), from: None, to }
+    }
+}
+
+fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family {
+    Family {
+        path,
+        count: family.count.unwrap_or(1),
+        running: true,
+        revision: 0,
+        restart: 0,
+        replace: BTreeMap::new(),
+        rollout: service.rollout.clone().unwrap_or_default(),
+        paused: false,
+        aborted: None,
+        promoted: None,
+        select: family.select.unwrap_or_default(),
+        per_host: family.per_host,
+        state: service.state.unwrap_or_default(),
+        needs: BTreeSet::new(),
+        hosts: BTreeSet::new(),
+        deleting: false,
+    }
+}
+
+pub(super) fn nodes_of(count: u32) -> String {
+    if count == 1 { "1 node".into() } else { format!("{count} nodes") }
+}
