@@ -30,7 +30,8 @@ pub(crate) struct Scribe {
 impl Scribe {
     /// Commits all batches that can be, each whole or not at all; one answer for each, in their order.
     ///
-    /// Followers are told before the callers: who has its answer finds the feed at least as new.
+    /// Followers are told before the callers: who has its answer finds the feed at least as new. Where a group fails
+    /// as a whole each batch is tried alone, so that one which the disk has no room for stops nobody else.
     pub(crate) fn commit_group(&mut self, batches: &[Batch]) -> Vec<Result<Committed>> {
         let before = self.heads.clone();
         match self.try_group(batches) {
@@ -40,7 +41,10 @@ impl Scribe {
             }
             Err(error) => {
                 self.abandon(before);
-                batches.iter().map(|_| Err(error.clone())).collect()
+                match batches {
+                    [_] => vec![Err(error)],
+                    _ => batches.chunks(1).flat_map(|one| self.commit_group(one)).collect(),
+                }
             }
         }
     }
@@ -112,4 +116,54 @@ impl From<&Heads> for Bells {
 /// The answer for a writer that has gone.
 pub(crate) fn gone<T>(_: T) -> StoreError {
     StoreError::Closed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Expect, ManualClock, Options, open};
+    use lace_model::Object;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Note(String, String);
+
+    impl Object for Note {
+        const KIND: &'static str = "note";
+        fn key(&self) -> String {
+            self.0.clone()
+        }
+    }
+
+    fn put(key: &str, bytes: usize) -> Batch {
+        let mut batch = Batch::new(None);
+        batch.put(&Note(key.into(), "x".repeat(bytes)), Expect::Any);
+        batch
+    }
+
+    fn delete(key: &str) -> Batch {
+        let mut batch = Batch::new(None);
+        batch.delete::<Note>(key, Expect::Any);
+        batch
+    }
+
+    /// A database that may not grow any more: the batch that is too big for it fails, deleting frees room.
+    #[test]
+    fn the_end_of_the_disk_stops_one_batch_only() {
+        let clock = Arc::new(ManualClock::at(1));
+        let opened = open::in_memory(MasterKey::from_bytes([1; 32]), clock, Options::default());
+        let mut scribe = opened.expect("opened").scribe;
+        assert!(scribe.commit_group(&[put("old", 50_000)])[0].is_ok());
+        let pages: u32 = scribe.conn.query_row("PRAGMA page_count", [], |r| r.get(0)).expect("pages");
+        scribe.conn.pragma_update(None, "max_page_count", pages).expect("bounded");
+        let full = Err(StoreError::DiskFull { used_permille: 1000 });
+        let before = scribe.heads.clone();
+        assert_eq!(scribe.commit_group(&[put("big", 90_000)]), [full.clone()]);
+        assert_eq!(scribe.heads, before);
+        let answers = scribe.commit_group(&[put("big", 90_000), delete("old"), put("small", 9)]);
+        assert_eq!(answers[0], full);
+        assert!(answers[1].is_ok() && answers[2].is_ok(), "{answers:?}");
+        assert_eq!(scribe.heads.rev, before.rev + 2);
+        assert_eq!(Heads::load(&scribe.conn).expect("loaded"), scribe.heads);
+    }
 }

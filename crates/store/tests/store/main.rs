@@ -1,6 +1,10 @@
 //! The store's tests: one binary.
 
 mod conforms;
+mod crash;
+mod damage;
+mod model;
+mod restore;
 
 use lace_store::conformance::{Fixture, Note};
 use lace_store::{Clock, FixedGauge, Limits, ManualClock, MasterKey, Options, Store};
