@@ -3,3 +3,12 @@
 mod world;
 
 mod basics;
+mod commands;
+mod escapes;
+mod files;
+mod isolation;
+mod limits;
+mod many;
+mod network;
+mod process;
+mod survival;

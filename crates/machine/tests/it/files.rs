@@ -1,0 +1,84 @@
+//! Layers, volumes, copies.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use lace_machine::VolumeSpec;
+
+use crate::world::{run, says, world};
+
+#[test]
+fn volumes_outlive_nodes_and_their_id_ranges() {
+    let Some(world) = world() else { return };
+    let data = world.config.state_dir.join("data");
+    fs::create_dir(&data).unwrap();
+    let mut spec = world.spec(0, "exec sleep 1000");
+    let volume = |target: &str, read_only| VolumeSpec {
+        source: data.clone(),
+        target: target.into(),
+        read_only,
+    };
+    spec.volumes = vec![volume("/var/lib/data", false), volume("/srv/view", true)];
+    let node = world.start(&spec);
+    says(&node, "echo kept > /var/lib/data/f; install -o app -g app -m 600 /dev/null /var/lib/data/mine");
+    assert_ne!(run(&node, "echo x > /srv/view/f").0, 0);
+    says(&node, "echo lost > /srv/local");
+    world.machine().remove("node-0").unwrap();
+    // Seen from the host: the node's own ids, not those of its range.
+    assert_eq!(fs::metadata(data.join("f")).unwrap().uid(), 0);
+    assert_eq!(fs::metadata(data.join("mine")).unwrap().uid(), 1000);
+    // Another node, with another range.
+    world.start(&world.spec(1, "exec sleep 1000"));
+    let mut second = world.spec(2, "exec sleep 1000");
+    second.volumes = spec.volumes.clone();
+    let node = world.start(&second);
+    assert_eq!(says(&node, "cat /var/lib/data/f; stat -c %U /var/lib/data/f /var/lib/data/mine"), "kept\nroot\napp");
+    assert_ne!(run(&node, "cat /srv/local").0, 0);
+}
+
+#[test]
+fn layers_are_shared_and_copied_on_write() {
+    let Some(world) = world() else { return };
+    let layer = world.config.state_dir.join("layer");
+    fs::create_dir_all(layer.join("app")).unwrap();
+    fs::write(layer.join("app/version"), "1\n").unwrap();
+    let top = world.config.state_dir.join("top");
+    fs::create_dir_all(top.join("app")).unwrap();
+    fs::write(top.join("app/extra"), "top\n").unwrap();
+    let mut spec = world.spec(0, "exec sleep 1000");
+    spec.layers = vec![top, layer.clone()];
+    let first = world.start(&spec);
+    let mut other = world.spec(1, "exec sleep 1000");
+    other.layers = vec![layer.clone()];
+    let second = world.start(&other);
+    assert_eq!(says(&first, "cat /app/extra; stat -c %U /app/version"), "top\nroot");
+    says(&first, "echo 2 > /app/version; rm /app/extra");
+    assert_eq!(says(&first, "cat /app/version; ls /app"), "2\nversion");
+    assert_eq!(says(&second, "cat /app/version; ls /app"), "1\nversion");
+    assert_eq!(fs::read_to_string(layer.join("app/version")).unwrap(), "1\n");
+    // The files of a dead node are there again when it is started again.
+    first.shutdown(None).unwrap();
+    crate::world::until("it is dead", || world.machine().start(&spec).ok());
+    let first = world.machine().connect("node-0").unwrap();
+    assert_eq!(says(&first, "cat /app/version"), "2");
+}
+
+#[test]
+fn trees_are_copied_in_and_out() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    says(&node, "mkdir -p /srv/tree/sub; echo one > /srv/tree/a; ln -s /etc/passwd /srv/tree/sub/link");
+    let archive = world.config.state_dir.join("tree.tar");
+    let file = File::create(&archive).unwrap();
+    node.read_tree("/srv/tree", file.as_fd()).unwrap();
+    let file = File::open(&archive).unwrap();
+    node.write_tree("/opt/copy", file.as_fd(), true).unwrap();
+    assert_eq!(says(&node, "cat /opt/copy/tree/a; readlink /opt/copy/tree/sub/link"), "one\n/etc/passwd");
+    // A link to the host's root leads to the node's own.
+    says(&node, "ln -s / /srv/rootlink");
+    assert_ne!(run(&node, "ls /srv/rootlink/work").0, 0);
+    let file = File::create(&archive).unwrap();
+    let error = node.read_tree("/no/such", file.as_fd()).unwrap_err().to_string();
+    assert!(error.contains("copying failed"), "{error}");
+}

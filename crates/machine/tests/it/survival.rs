@@ -1,0 +1,76 @@
+//! Nodes outlive agents, and PID 1 outlives its own executable.
+
+use lace_machine::{Error, Event, LogReader, Machine, Phase};
+
+use crate::world::{DEADLINE, says, until, world};
+
+#[test]
+fn nodes_survive_their_agent_and_are_found_again() {
+    let Some(mut world) = world() else { return };
+    let node = world.start(&world.spec(0, "while :; do date +%s%N; sleep 0.05; done"));
+    let before = node.status().unwrap();
+    let states = world.machine().list();
+    assert!(matches!(Machine::open(world.config.clone()), Err(Error::Busy(_))));
+    drop(world.machine.take());
+    world.machine = Some(Machine::open(world.config.clone()).unwrap());
+    assert_eq!(world.machine().list(), states);
+    assert!(states[0].alive && states[0].veth && states[0].cgroup);
+    let node = world.machine().connect("node-0").unwrap();
+    assert_eq!(node.status().unwrap().pid, before.pid);
+    assert_eq!(node.status().unwrap().started_at_ms, before.started_at_ms);
+    assert!(matches!(world.machine().start(&world.spec(0, "true")), Err(Error::Exists(_))));
+    // Its range of ids is remembered: the next node gets another one.
+    world.start(&world.spec(1, "exec sleep 1000"));
+    let states = world.machine().list();
+    assert_ne!(states[0].uid_base, states[1].uid_base);
+    assert_eq!(world.machine().sweep(&["node-1".into()]).unwrap(), ["node-0"]);
+    assert_eq!(world.machine().list().len(), 1);
+}
+
+#[test]
+fn pid1_replaces_itself_and_keeps_everything() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done"));
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let stdio = [std::os::fd::AsFd::as_fd(&null); 3];
+    let spec = lace_machine::ExecSpec::new(["/bin/sh", "-c", "sleep 1.5; exit 9"]);
+    let mut command = node.exec(&spec, stdio).unwrap();
+    let mut events = node.subscribe().unwrap();
+    let before = node.status().unwrap();
+    let program = world.config.executable.clone().unwrap();
+    node.reexec(&program).unwrap();
+    node.reexec(&program).unwrap();
+    let after = node.status().unwrap();
+    assert_eq!((after.pid, after.started_at_ms), (before.pid, before.started_at_ms));
+    assert_eq!((after.phase, after.reexecs), (Phase::Running, 2));
+    // The command's connection, the subscription and the log go on.
+    assert_eq!(command.wait(Some(DEADLINE)).unwrap().code, Some(9));
+    node.signal(libc::SIGKILL).unwrap();
+    let event = events.next_within(Some(DEADLINE)).unwrap();
+    assert!(matches!(event, Some(Event::Exited { .. })), "{event:?}");
+    let reader = LogReader::new(world.machine().log_dir("node-0"));
+    let (lines, _) = reader.tail(100_000, None).unwrap();
+    let ended = lines.iter().position(|l| l.text == "killed by signal 9").unwrap();
+    for (number, line) in lines[..ended].iter().enumerate() {
+        assert_eq!(line.text, number.to_string(), "a line was lost or doubled");
+    }
+    until("it runs again", || (node.status().unwrap().phase == Phase::Running).then_some(()));
+    // What is no executable is refused, and nothing is lost.
+    let error = node.reexec("/etc/hostname".as_ref()).unwrap_err();
+    assert!(error.to_string().contains("re-exec"), "{error}");
+    assert_eq!(says(&node, "hostname"), "n0");
+    assert!(world.machine().list()[0].alive);
+}
+
+#[test]
+fn a_killed_pid1_takes_its_node_along_and_is_seen_dead() {
+    let Some(world) = world() else { return };
+    world.start(&world.spec(0, "exec sleep 1000"));
+    let pid = world.machine().list()[0].pid.unwrap();
+    // SAFETY: the pid is that of our own node.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    until("it is seen", || (!world.machine().list()[0].alive).then_some(()));
+    assert!(world.machine().connect("node-0").is_err());
+    world.start(&world.spec(0, "exec sleep 1000"));
+    assert!(world.machine().list()[0].alive);
+}
