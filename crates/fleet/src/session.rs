@@ -117,6 +117,11 @@ impl Fleet {
             .unwrap_or_default()
     }
 
+    /// Every host that was heard of since the controller started, or that something was published for.
+    pub fn all(&self) -> std::collections::BTreeMap<HostId, Liveness> {
+        self.hosts().iter().map(|(host, state)| (*host, state.liveness)).collect()
+    }
+
     /// What a node uses now.
     pub fn usage(&self, node: NodeId) -> Option<UsageNow> {
         self.hosts()

@@ -1,0 +1,61 @@
+//! Role `agent`: the hands on one host.
+
+use super::paths::State;
+use super::{Failure, asked_to_end, block_on};
+use clap::Parser;
+use lace_agent::AgentConfig;
+use lace_model::Name;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The role's words.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "lace agent")]
+pub struct AgentArgs {
+    /// Where the state lives
+    #[arg(long)]
+    pub state: Option<String>,
+    /// The controller's link
+    #[arg(long, default_value = "127.0.0.1:7441")]
+    pub controller: Vec<String>,
+    /// File with the authority's certificate
+    #[arg(long)]
+    pub ca: Option<PathBuf>,
+    /// File with the one-time join token
+    #[arg(long)]
+    pub token_file: Option<PathBuf>,
+    /// Name of this host
+    #[arg(long)]
+    pub name: Name,
+    /// Short name of the installation, for interfaces, cgroups and tables
+    #[arg(long)]
+    pub label: String,
+    /// The private space
+    #[arg(long, default_value = "10.192.0.0/10")]
+    pub space: String,
+}
+
+/// Runs the role.
+pub fn main(words: Vec<String>) -> ExitCode {
+    let args = AgentArgs::parse_from(std::iter::once("lace agent".into()).chain(words));
+    block_on(2, "agent", serve(args))
+}
+
+async fn serve(args: AgentArgs) -> Result<(), Failure> {
+    let state = State::new(args.state.as_deref());
+    let read = |path: &PathBuf| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let config = AgentConfig {
+        state_dir: state.agent(),
+        controllers: args.controller,
+        ca_pem: args.ca.as_ref().and_then(read),
+        join_token: args.token_file.as_ref().and_then(read),
+        name: args.name,
+        exe: std::env::current_exe()?,
+        installation_label: args.label,
+        capacity: None,
+        net_socket: state.net_socket(),
+        space: args.space,
+    };
+    Ok(lace_agent::run(config, asked_to_end()).await?)
+}

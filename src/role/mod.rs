@@ -1,0 +1,70 @@
+//! The roles, put together: which crate gets which narrow handle of which other.
+//!
+//! Only this room knows all crates. Nothing is decided here.
+
+pub mod agent;
+pub mod demo;
+pub mod doctor;
+pub mod down;
+mod hosts;
+pub mod net;
+mod paths;
+mod process;
+pub mod restore;
+pub mod server;
+mod story;
+mod supervise;
+mod support;
+mod tls;
+pub mod up;
+
+use std::process::ExitCode;
+
+/// What ends a role with an error.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs an async role on the number of threads that it needs.
+fn block_on<F: Future<Output = Result<(), Failure>>>(threads: usize, role: &str, future: F) -> ExitCode {
+    lace_wire::install_crypto();
+    log_to_stderr();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(future);
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(e) => Err(e.into()),
+    };
+    ended(role, outcome)
+}
+
+/// Says how a role ended.
+fn ended(role: &str, outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: lace {role}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LACE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).try_init();
+}
+
+/// Resolves when the role is asked to end (SIGTERM or SIGINT).
+async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

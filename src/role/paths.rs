@@ -1,0 +1,73 @@
+//! Where everything of one installation on this machine lies.
+
+use std::path::{Path, PathBuf};
+
+/// The state of an installation.
+#[derive(Clone, Debug)]
+pub struct State(PathBuf);
+
+impl State {
+    /// The named directory, or the usual one: `/var/lib/lace` for root, `~/.local/share/lace` for others.
+    pub fn new(dir: Option<&str>) -> Self {
+        let usual = || {
+            if rustix::process::geteuid().is_root() {
+                return PathBuf::from("/var/lib/lace");
+            }
+            let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+            home.join(".local/share/lace")
+        };
+        let dir = dir.map_or_else(usual, PathBuf::from);
+        Self(std::path::absolute(&dir).unwrap_or(dir))
+    }
+
+    /// The directory itself.
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+    /// The controller's.
+    pub fn server(&self) -> PathBuf {
+        self.0.join("server")
+    }
+    /// The authority's.
+    pub fn authority(&self) -> PathBuf {
+        self.0.join("authority")
+    }
+    /// The agent's.
+    pub fn agent(&self) -> PathBuf {
+        self.0.join("agent")
+    }
+    /// DNS and proxy.
+    pub fn net(&self) -> PathBuf {
+        self.0.join("net")
+    }
+    /// The socket of `lace net`.
+    pub fn net_socket(&self) -> PathBuf {
+        self.0.join("net/control.sock")
+    }
+    /// Process records and logs of the roles.
+    pub fn run(&self) -> PathBuf {
+        self.0.join("run")
+    }
+    /// The master key: beside the state, never in it, so that no backup of the state holds it.
+    pub fn master_key(&self) -> PathBuf {
+        let mut name = self.0.file_name().unwrap_or_default().to_owned();
+        name.push(".key");
+        self.0.with_file_name(name)
+    }
+    /// The first admin token, for this machine's root.
+    pub fn admin_token(&self) -> PathBuf {
+        self.0.join("admin.token")
+    }
+    /// The one-time token of the login link.
+    pub fn login_token(&self) -> PathBuf {
+        self.0.join("login.token")
+    }
+    /// The one-time join token of this machine's agent.
+    pub fn join_token(&self) -> PathBuf {
+        self.0.join("join.token")
+    }
+    /// How this installation was started.
+    pub fn settings(&self) -> PathBuf {
+        self.0.join("up.json")
+    }
+}

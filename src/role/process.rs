@@ -1,0 +1,76 @@
+//! Records of the roles' processes: found again by pid and start time, never by name.
+
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A process that was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its pid.
+    pub pid: i32,
+    /// Field 22 of /proc/PID/stat (clock ticks since boot): tells it from a later process with the same pid.
+    pub started: u64,
+}
+
+/// Reads when a process was started, if it is there and no zombie.
+fn started(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    (fields.next()? != "Z").then(|| fields.nth(18)?.parse().ok())?
+}
+
+impl Record {
+    /// The record of a running process.
+    pub fn of(pid: i32) -> Option<Self> {
+        started(pid).map(|started| Self { pid, started })
+    }
+
+    /// Does it still run?
+    pub fn is_alive(&self) -> bool {
+        started(self.pid) == Some(self.started)
+    }
+
+    /// Writes it as `NAME.json` into the run directory.
+    pub fn write(&self, run: &Path, name: &str) -> io::Result<()> {
+        fs::create_dir_all(run)?;
+        fs::write(file(run, name), serde_json::to_vec(self)?)
+    }
+
+    /// Reads it, if the process still runs.
+    pub fn read(run: &Path, name: &str) -> Option<Self> {
+        let record: Self = serde_json::from_slice(&fs::read(file(run, name)).ok()?).ok()?;
+        record.is_alive().then_some(record)
+    }
+
+    /// Asks it to end, and kills it after `grace`.
+    pub fn stop(&self, grace: Duration) {
+        let Some(pid) = rustix::process::Pid::from_raw(self.pid) else { return };
+        let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
+        if !self.is_alive() {
+            return;
+        }
+        let _ = rustix::process::pidfd_send_signal(&handle, rustix::process::Signal::TERM);
+        let until = Instant::now() + grace;
+        while self.is_alive() && Instant::now() < until {
+            wait_readable(&handle, Duration::from_millis(100));
+        }
+        if self.is_alive() {
+            let _ = rustix::process::pidfd_send_signal(&handle, rustix::process::Signal::KILL);
+            wait_readable(&handle, Duration::from_secs(5));
+        }
+    }
+}
+
+/// A pidfd becomes readable when its process ends.
+fn wait_readable(fd: &impl std::os::fd::AsFd, within: Duration) {
+    let mut fds = [rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)];
+    let timeout = rustix::event::Timespec { tv_sec: within.as_secs() as i64, tv_nsec: i64::from(within.subsec_nanos()) };
+    let _ = rustix::event::poll(&mut fds, Some(&timeout));
+}
+
+fn file(run: &Path, name: &str) -> PathBuf {
+    run.join(format!("{name}.json"))
+}

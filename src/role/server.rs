@@ -1,0 +1,205 @@
+//! Role `server`: the controller.
+
+use super::hosts::{FleetHosts, FleetView, heard};
+use super::paths::State;
+use super::support::ControllerSupport;
+use super::tls::TlsListener;
+use super::{Failure, asked_to_end, block_on};
+use axum::serve::ListenerExt;
+use clap::Parser;
+use lace_api::{ApiState, Config, NewToken, SystemIds, mint_token};
+use lace_engine::certificate::{Authority, Identity};
+use lace_fleet::Fleet;
+use lace_model::token::{Role, Token};
+use lace_store::{Batch, Clock, Expect, MasterKey, Store, StoreError, SystemClock};
+use lace_wire::link::serve::LinkServer;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tonic::transport::{Certificate, Identity as TonicIdentity, Server, ServerTlsConfig};
+
+/// A former controller of this state has this long to let go of it.
+const STATE_FREE_WITHIN: Duration = Duration::from_secs(10);
+/// Silent hosts are looked for at this interval.
+const SILENCE_EVERY: Duration = Duration::from_millis(500);
+
+/// The role's words.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "lace server")]
+pub struct ServerArgs {
+    /// Where the state lives
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Where the API listens; beyond loopback it speaks TLS only
+    #[arg(long, default_value = "127.0.0.1:7440")]
+    pub listen: SocketAddr,
+    /// Where agents dial
+    #[arg(long, default_value = "127.0.0.1:7441")]
+    pub link: SocketAddr,
+    /// The private space of the installation
+    #[arg(long, default_value = "10.192.0.0/10")]
+    pub space: String,
+}
+
+/// Runs the role.
+pub fn main(words: Vec<String>) -> ExitCode {
+    let args = ServerArgs::parse_from(std::iter::once("lace server".into()).chain(words));
+    block_on(2, "server", serve(args))
+}
+
+async fn serve(args: ServerArgs) -> Result<(), Failure> {
+    let state = State::new(args.state.as_deref());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let key = MasterKey::load_or_create(&state.master_key())?;
+    let store = open_store(&state, &key, &clock).await?;
+    let authority = Authority::load_or_create(&state.authority(), &store.installation().to_string())?;
+    let names = [lace_wire::link::CONTROLLER_NAME.to_owned(), "localhost".into()];
+    let identity = authority.controller(&names, &[args.listen.ip(), args.link.ip()])?;
+    first_tokens(&state, &store, clock.as_ref())?;
+    let ca = authority.ca().to_owned();
+    let support = ControllerSupport {
+        store: store.clone(),
+        authority: Arc::new(authority),
+        clock: clock.clone(),
+        space: args.space.clone(),
+    };
+    let (fleet, events) = Fleet::new(Arc::new(support));
+    let engine = tokio::spawn(lace_engine::run(
+        store.clone(),
+        clock.clone(),
+        Arc::new(FleetHosts(fleet.clone())),
+        pass_on(events),
+    ));
+    tokio::spawn(watch_silence(fleet.clone()));
+    let link = tokio::spawn(serve_link(args.link, fleet.clone(), ca, link_identity(&identity)));
+    let api = tokio::spawn(serve_api(args.clone(), api_state(&args, store, fleet, clock), identity));
+    tracing::info!(listen = %args.listen, link = %args.link, "controller serves");
+    tokio::select! {
+        () = asked_to_end() => Ok(()),
+        ended = engine => ended?.map_err(Into::into),
+        ended = link => ended?,
+        ended = api => ended?,
+    }
+}
+
+async fn open_store(state: &State, key: &MasterKey, clock: &Arc<dyn Clock>) -> Result<Store, Failure> {
+    let until = tokio::time::Instant::now() + STATE_FREE_WITHIN;
+    loop {
+        match Store::open(&state.server(), key.clone(), clock.clone()) {
+            Err(StoreError::InUse { .. }) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// What hosts say, in the engine's words, in order.
+fn pass_on(mut events: mpsc::UnboundedReceiver<lace_fleet::FleetEvent>) -> mpsc::UnboundedReceiver<lace_engine::Heard> {
+    let (to, said) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if to.send(heard(event)).is_err() {
+                return;
+            }
+        }
+    });
+    said
+}
+
+async fn watch_silence(fleet: Fleet) {
+    loop {
+        tokio::time::sleep(SILENCE_EVERY).await;
+        fleet.check_silence();
+    }
+}
+
+fn link_identity(identity: &Identity) -> TonicIdentity {
+    TonicIdentity::from_pem(&identity.certificate, &identity.key)
+}
+
+async fn serve_link(listen: SocketAddr, fleet: Fleet, ca: String, identity: TonicIdentity) -> Result<(), Failure> {
+    let tls = ServerTlsConfig::new()
+        .identity(identity)
+        .client_ca_root(Certificate::from_pem(ca))
+        .client_auth_optional(true);
+    let server = Server::builder()
+        .tls_config(tls)?
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_service(LinkServer::new(Arc::new(fleet.link())));
+    Ok(server.serve(listen).await?)
+}
+
+fn api_state(args: &ServerArgs, store: Store, fleet: Fleet, clock: Arc<dyn Clock>) -> ApiState {
+    let loopback = args.listen.ip().is_loopback();
+    let scheme = if loopback { "http" } else { "https" };
+    let seed = lace_model::Digest::of(store.installation().0.as_bytes()).0;
+    ApiState {
+        store,
+        liveness: Arc::new(FleetView { fleet: fleet.clone(), clock: clock.clone() }),
+        streams: Arc::new(fleet),
+        clock,
+        ids: Arc::new(SystemIds),
+        config: Arc::new(Config {
+            loopback_http: loopback,
+            public_url: format!("{scheme}://{}", args.listen),
+            version: env!("CARGO_PKG_VERSION").into(),
+            agent_address: args.link.to_string(),
+            seed,
+        }),
+    }
+}
+
+async fn serve_api(args: ServerArgs, state: ApiState, identity: Identity) -> Result<(), Failure> {
+    let tcp = TcpListener::bind(args.listen).await.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
+    let router = lace_api::router(state);
+    if args.listen.ip().is_loopback() {
+        let tcp = tcp.tap_io(|stream| drop(stream.set_nodelay(true)));
+        axum::serve(tcp, router).await?;
+    } else {
+        axum::serve(TlsListener::new(tcp, &identity)?, router).await?;
+    }
+    Ok(())
+}
+
+/// The admin token of this machine's root, made once; and a fresh one-time login token at each start.
+fn first_tokens(state: &State, store: &Store, clock: &dyn Clock) -> Result<(), Failure> {
+    let now = clock.now_ms();
+    let known = |path: &Path| {
+        let text = fs::read_to_string(path).ok()?;
+        let id = lace_api::token_id(text.trim())?;
+        store.get::<Token>(&id.to_string()).ok().flatten()
+    };
+    let mut batch = Batch::new(None);
+    if known(&state.admin_token()).is_none() {
+        let (token, text) = mint_token(&SystemIds, now, NewToken::new("root of this machine", Role::Admin))?;
+        write_private(&state.admin_token(), &text)?;
+        batch.put(&token, Expect::Absent);
+    }
+    if let Some(former) = known(&state.login_token()) {
+        batch.delete::<Token>(&former.value.id.to_string(), Expect::Any);
+    }
+    let (login, text) = mint_token(&SystemIds, now, NewToken::new("login link", Role::Admin).login(now))?;
+    write_private(&state.login_token(), &text)?;
+    batch.put(&login, Expect::Absent);
+    store.commit(batch)?;
+    Ok(())
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(part, path)
+}

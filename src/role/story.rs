@@ -1,0 +1,105 @@
+//! How `lace demo` tells its story: what is typed, what it says, how long it took.
+
+use super::Failure;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The story's voice, and the environment of the commands that it types.
+pub struct Story {
+    exe: PathBuf,
+    env: BTreeMap<String, String>,
+    began: Instant,
+    /// Steps with their times, for the table at the end.
+    times: Vec<(String, Duration)>,
+}
+
+/// How a typed command ended.
+pub struct Typed {
+    /// What it said on stdout.
+    pub out: String,
+    /// Its exit status.
+    pub status: i32,
+}
+
+impl Story {
+    /// A story whose commands speak to the controller at `url` with `token`.
+    pub fn new(env: BTreeMap<String, String>) -> Result<Self, Failure> {
+        Ok(Self { exe: std::env::current_exe()?, env, began: Instant::now(), times: Vec::new() })
+    }
+
+    /// A heading.
+    pub fn chapter(&self, title: &str) {
+        println!("\n[{:>5.1} s] {title}", self.began.elapsed().as_secs_f64());
+    }
+
+    /// A remark.
+    pub fn say(&self, text: &str) {
+        println!("          {text}");
+    }
+
+    /// Remembers how long a step took.
+    pub fn took(&mut self, step: &str, time: Duration) {
+        self.say(&format!("-> {step}: {:.2} s", time.as_secs_f64()));
+        self.times.push((step.to_owned(), time));
+    }
+
+    /// Types a command, shows it and what it says, and remembers its time under `step`.
+    pub fn step(&mut self, step: &str, words: &[&str], expected: i32) -> Result<Typed, Failure> {
+        let began = Instant::now();
+        let typed = self.type_in(words, expected)?;
+        self.took(step, began.elapsed());
+        Ok(typed)
+    }
+
+    /// Types a command and shows it and what it says.
+    pub fn type_in(&self, words: &[&str], expected: i32) -> Result<Typed, Failure> {
+        println!("          $ lace {}", words.join(" "));
+        let typed = self.quietly(words)?;
+        for line in typed.out.lines() {
+            self.say(line);
+        }
+        if typed.status != expected {
+            let said = format!("`lace {}` ended with {}, expected {expected}", words.join(" "), typed.status);
+            return Err(said.into());
+        }
+        Ok(typed)
+    }
+
+    /// Types a command and shows nothing; its complaints go to stderr.
+    pub fn quietly(&self, words: &[&str]) -> Result<Typed, Failure> {
+        let output = Command::new(&self.exe)
+            .args(words)
+            .envs(&self.env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .output()?;
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(Typed { out, status: output.status.code().unwrap_or(-1) })
+    }
+
+    /// Types a command again and again until what it says is as wanted.
+    pub fn until(&self, words: &[&str], within: Duration, wanted: impl Fn(&Typed) -> bool) -> Result<Typed, Failure> {
+        let until = Instant::now() + within;
+        loop {
+            let typed = self.quietly(words)?;
+            if wanted(&typed) {
+                return Ok(typed);
+            }
+            if Instant::now() > until {
+                return Err(format!("`lace {}` did not come to say what was awaited: {}", words.join(" "), typed.out).into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The table of times.
+    pub fn table(&self) {
+        println!("\n{:<58} {:>8}", "step", "seconds");
+        for (step, time) in &self.times {
+            println!("{step:<58} {:>8.2}", time.as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The roles of this machine as processes: started, recorded, started again when they end.
+//!
+//! Each has a process group of its own, so that Ctrl-C reaches the supervisor only. When the supervisor is killed they
+//! go on; the next `lace up` finds them by their records.
+
+use super::Failure;
+use super::process::Record;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A role's log above this size is put aside at the next start (one former log is kept).
+const LOG_BYTES_MAX: u64 = 10 << 20;
+/// A role that ran for this long starts again at once.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// Waiting time between starts of a role that ends at once.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A role has this long to end by itself.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// One role to keep running.
+#[derive(Clone, Debug)]
+pub struct RoleProcess {
+    /// `server`, `agent`, `net`.
+    pub name: &'static str,
+    /// Its words after `lace NAME`.
+    pub words: Vec<String>,
+    /// Where records and logs go.
+    pub run: PathBuf,
+}
+
+impl RoleProcess {
+    /// Ends what an earlier supervisor left running.
+    pub fn end_former(&self) {
+        if let Some(record) = Record::read(&self.run, self.name) {
+            record.stop(GRACE);
+        }
+    }
+
+    /// Its log.
+    pub fn log(&self) -> PathBuf {
+        self.run.join(format!("{}.log", self.name))
+    }
+
+    fn spawn(&self) -> Result<tokio::process::Child, Failure> {
+        fs::create_dir_all(&self.run)?;
+        let log = open_log(&self.log())?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(self.name).args(&self.words).process_group(0);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = tokio::process::Command::from(command).kill_on_drop(false).spawn()?;
+        if let Some(record) = child.id().and_then(|pid| Record::of(pid as i32)) {
+            record.write(&self.run, self.name)?;
+        }
+        Ok(child)
+    }
+
+    /// Keeps it running until `end` says so, then stops it.
+    pub async fn keep(self, mut end: watch::Receiver<bool>) -> Result<(), Failure> {
+        let mut backoff = Duration::ZERO;
+        loop {
+            let began = Instant::now();
+            let mut child = self.spawn()?;
+            tokio::select! {
+                status = child.wait() => {
+                    let status = status?;
+                    eprintln!("lace {} ended ({status}); started again. Its log: {}", self.name, self.log().display());
+                }
+                _ = end.wait_for(|end| *end) => {
+                    let this = self.clone();
+                    tokio::task::spawn_blocking(move || this.end_former()).await?;
+                    let _ = child.wait().await;
+                    return Ok(());
+                }
+            }
+            backoff = if began.elapsed() > STEADY_AFTER { Duration::ZERO } else { next_backoff(backoff) };
+            tokio::select! {
+                () = tokio::time::sleep(backoff) => {}
+                _ = end.wait_for(|end| *end) => return Ok(()),
+            }
+        }
+    }
+}
+
+fn next_backoff(former: Duration) -> Duration {
+    (former * 2).clamp(Duration::from_millis(50), BACKOFF_MAX)
+}
+
+fn open_log(path: &Path) -> std::io::Result<File> {
+    if fs::metadata(path).is_ok_and(|m| m.len() > LOG_BYTES_MAX) {
+        fs::rename(path, path.with_extension("log.1"))?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}

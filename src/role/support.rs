@@ -1,0 +1,159 @@
+//! What fleet needs of the rest of the controller: joining, blobs, secrets.
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use lace_engine::certificate::Authority;
+use lace_fleet::Support;
+use lace_model::event::NewEvent;
+use lace_model::host::{Block, Host};
+use lace_model::token::Token;
+use lace_model::{Code, Digest, HostId, Millis, Name, Object, Problem};
+use lace_store::{Batch, Clock, Expect, Store};
+use lace_wire::link::frame::{JoinReply, JoinRequest};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Blocks that a host gets when it joins: room for 2,024 nodes.
+const BLOCKS_PER_HOST: usize = 8;
+
+/// The controller, as fleet sees it.
+#[derive(Clone)]
+pub struct ControllerSupport {
+    /// What is kept.
+    pub store: Store,
+    /// Signs hosts.
+    pub authority: Arc<Authority>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The private space, CIDR.
+    pub space: String,
+}
+
+impl Support for ControllerSupport {
+    fn join(&self, request: JoinRequest) -> BoxFuture<'static, Result<JoinReply, Problem>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let joined = tokio::task::spawn_blocking(move || this.join_now(request)).await;
+            joined.unwrap_or_else(|e| Err(Problem::new(Code::Error, e.to_string())))
+        })
+    }
+
+    fn blob(&self, digest: Digest) -> BoxFuture<'static, Result<Bytes, Problem>> {
+        let store = self.store.clone();
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || store.blobs().get(&digest)).await;
+            let found = read.map_err(|e| Problem::new(Code::Error, e.to_string()))??;
+            found.map(Bytes::from).ok_or_else(|| Problem::not_found(format!("blob {digest}")))
+        })
+    }
+
+    fn secret(&self, app: &str, name: &str, version: u64) -> Result<Bytes, Problem> {
+        let app = Name::new(app).map_err(|e| Problem::new(Code::Usage, e.to_string()))?;
+        let found = self.store.secret_get(&app, name, Some(version))?;
+        let (value, _) = found.ok_or_else(|| Problem::not_found(format!("secret {app}/{name}@{version}")))?;
+        Ok(Bytes::copy_from_slice(value.expose()))
+    }
+
+    fn epoch(&self) -> u64 {
+        self.store.epoch()
+    }
+
+    fn adopting(&self) -> bool {
+        self.store.meta().is_ok_and(|meta| meta.adopt)
+    }
+
+    fn blocks(&self, host: HostId) -> Result<Vec<Block>, Problem> {
+        let row = self.store.get::<Host>(&host.to_string())?;
+        row.map(|r| r.value.blocks).ok_or_else(|| {
+            Problem::new(Code::NotAllowed, "this host was removed").hint("join again with a new join token")
+        })
+    }
+
+    fn now(&self) -> Millis {
+        self.clock.now_ms()
+    }
+}
+
+impl ControllerSupport {
+    fn join_now(&self, request: JoinRequest) -> Result<JoinReply, Problem> {
+        let refused = || {
+            Problem::new(Code::NotAllowed, "the join token is not valid (any more)")
+                .hint("make a new one: lace token create NAME --join")
+        };
+        let id = lace_api::token_id(&request.token).ok_or_else(refused)?;
+        let token = self.store.get::<Token>(&id.to_string())?.ok_or_else(refused)?;
+        let over = token.value.expires_at.is_some_and(|end| end <= self.clock.now_ms());
+        if !token.value.join || over || !lace_api::is_text_of(&token.value, &request.token) {
+            return Err(refused());
+        }
+        let host = self.new_host(&request)?;
+        let name = lace_wire::link::host_certificate_name(host.id);
+        let certificate = self
+            .authority
+            .host(&request.csr, &name)
+            .map_err(|e| Problem::new(Code::Usage, format!("the certificate request is not usable: {e}")))?;
+        let mut batch = Batch::new(Some(token.value.name.clone()));
+        batch.delete::<Token>(&id.to_string(), Expect::Rev(token.rev));
+        batch.put(&host, Expect::Absent);
+        batch.event(NewEvent::new("host.joined", format!("host/{}", host.name), "the host joined"));
+        batch.audit("host.join", &format!("host/{}", host.name), "done");
+        self.store.commit(batch)?;
+        Ok(JoinReply {
+            host: host.id,
+            installation: self.store.installation(),
+            certificate,
+            ca: self.authority.ca().to_owned(),
+            space: self.space.clone(),
+            blocks: host.blocks,
+        })
+    }
+
+    fn new_host(&self, request: &JoinRequest) -> Result<Host, Problem> {
+        let hosts: Vec<Host> = self.store.list::<Host>("")?.into_iter().map(|row| row.value).collect();
+        let names: BTreeSet<_> = hosts.iter().map(|h| h.name.to_string()).collect();
+        let tries = std::iter::once(request.name.to_string()).chain((2..).map(|n| format!("{}-{n}", request.name)));
+        let name = tries.take(1_000).find(|n| !names.contains(n)).and_then(|n| Name::new(n).ok());
+        let taken: BTreeSet<Block> = hosts.iter().flat_map(|h| h.blocks.iter().copied()).collect();
+        let blocks = free_blocks(&self.space, &taken)
+            .ok_or_else(|| Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space)))?;
+        let host = Host {
+            id: HostId(uuid::Uuid::now_v7()),
+            name: name.ok_or_else(|| Problem::new(Code::Conflict, "there are too many hosts of that name"))?,
+            capacity: request.facts.capacity.clone(),
+            attributes: request.facts.attributes.clone(),
+            blocks,
+            draining: false,
+            agent_version: request.facts.agent_version.clone(),
+            joined_at: self.clock.now_ms(),
+            removing: false,
+        };
+        debug_assert!(!host.key().is_empty());
+        Ok(host)
+    }
+}
+
+/// The lowest free /24 blocks of a space.
+fn free_blocks(space: &str, taken: &BTreeSet<Block>) -> Option<Vec<Block>> {
+    let (base, length) = space.split_once('/')?;
+    let (base, length): (Ipv4Addr, u32) = (base.parse().ok()?, length.parse().ok()?);
+    let count = 1u32.checked_shl(24u32.checked_sub(length)?)?;
+    let block = |n: u32| Block { base: Ipv4Addr::from((u32::from(base) & !0xff) + (n << 8)) };
+    let free: Vec<_> = (0..count).map(block).filter(|b| !taken.contains(b)).take(BLOCKS_PER_HOST).collect();
+    (!free.is_empty()).then_some(free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_get_blocks_that_nobody_has() {
+        let first = free_blocks("10.192.0.0/10", &BTreeSet::new()).expect("room");
+        assert_eq!((first.len(), first[0].base), (8, Ipv4Addr::new(10, 192, 0, 0)));
+        let second = free_blocks("10.192.0.0/10", &first.into_iter().collect()).expect("room");
+        assert_eq!(second[0].base, Ipv4Addr::new(10, 192, 8, 0));
+        let all: BTreeSet<_> = free_blocks("10.9.9.0/24", &BTreeSet::new()).expect("room").into_iter().collect();
+        assert_eq!((all.len(), free_blocks("10.9.9.0/24", &all)), (1, None));
+    }
+}
