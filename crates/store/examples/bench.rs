@@ -1,6 +1,7 @@
 //! Prints what the store does on this disk: `cargo run --release -p lace-store --example bench [DIR]`.
 //!
-//! The first line is the disk alone (append 4 KiB, fdatasync): what one commit cannot beat, and many at once should.
+//! The first line is the disk alone (append 4 KiB, fdatasync): what one commit cannot beat, and many at once
+//! should.
 
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 

@@ -1,7 +1,7 @@
 //! The audit log: who did what, chained so that a change of any row shows.
 //!
-//! The hash of a row is SHA-256 (FIPS 180-4) over the hash before it and its fields, each with its length; see
-//! [`AuditRow::digest`]. The newest hash is also in the counters, so that a cut-off end shows too.
+//! The hash of a row is SHA-256 (FIPS 180-4) over the hash before it and its fields, each with its length;
+//! see [`AuditRow::digest`]. The newest hash is also in the counters, so that a cut-off end shows too.
 
 use crate::heads::{Heads, int, number};
 use crate::{Blobs, Result, limits, segment};
@@ -39,9 +39,9 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
-    /// What the hash must be: SHA-256 over `lace-audit-v1`, the hash before, number and time as 8 bytes (big-endian),
-    /// one byte 1 and the actor or one byte 0, then action, subject and outcome; a text is its length as 8 bytes
-    /// and its UTF-8.
+    /// What the hash must be: SHA-256 over `lace-audit-v1`, the hash before, number and time as 8 bytes
+    /// (big-endian), one byte 1 and the actor or one byte 0, then action, subject and outcome; a text is its
+    /// length as 8 bytes and its UTF-8.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"lace-audit-v1");

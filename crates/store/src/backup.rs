@@ -1,7 +1,8 @@
 //! Backups: a directory with `lace.db` and `blobs/`, without the master key; and the way back.
 //!
-//! A backup into the same directory again copies only blobs that are new, and its database changes at once at the
-//! end: a backup that is cut short leaves the one before as it was. Blobs that were collected since then stay in it.
+//! A backup into the same directory again copies only blobs that are new, and its database changes at once at
+//! the end: a backup that is cut short leaves the one before as it was. Blobs that were collected since then
+//! stay in it.
 
 use crate::open::{self, DATABASE};
 use crate::{Batch, Blobs, Clock, MasterKey, Result, StatvfsGauge, Store, StoreError, meta, schema};
@@ -40,9 +41,9 @@ impl Store {
 
     /// Makes a state in `dir` from a backup, opens it in a new epoch, and sets adopt mode.
     ///
-    /// The epoch is the larger of the backup's epoch + 1 and the clock's milliseconds: a backup that is restored
-    /// twice, or one that is older than an earlier restore, never meets an epoch that hosts have seen, as long as the
-    /// clock does not run backwards between restores.
+    /// The epoch is the larger of the backup's epoch + 1 and the clock's milliseconds: a backup that is
+    /// restored twice, or one that is older than an earlier restore, never meets an epoch that hosts have
+    /// seen, as long as the clock does not run backwards between restores.
     ///
     /// # Errors
     /// [`StoreError::Exists`] where `dir` has a state, [`StoreError::WrongKey`], [`StoreError::Damaged`]. What fails

@@ -68,8 +68,8 @@ pub(crate) enum Step {
 
 /// A list of writes that happen together.
 ///
-/// Steps are done in the order in which they were added, and each sees those before it: the second put of a row in one
-/// batch expects the revision `Any`, or nothing will do.
+/// Steps are done in the order in which they were added, and each sees those before it: the second put of a
+/// row in one batch expects the revision `Any`, or nothing will do.
 pub struct Batch {
     pub(crate) actor: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -96,7 +96,8 @@ impl Batch {
         self.steps.is_empty() && self.fault.is_none()
     }
 
-    /// Writes an object. Where the row has the same content already, nothing happens and no revision is taken.
+    /// Writes an object. Where the row has the same content already, nothing happens and no revision is
+    /// taken.
     pub fn put<T: Object>(&mut self, value: &T, expect: Expect) {
         let key = value.key();
         match serde_json::to_string(value) {
@@ -113,7 +114,8 @@ impl Batch {
         self.push(0, Step::Delete { kind: T::KIND, key: key.into(), expect });
     }
 
-    /// Writes nothing, but the batch is refused unless the row is as expected: for what a decision was read from.
+    /// Writes nothing, but the batch is refused unless the row is as expected: for what a decision was read
+    /// from.
     pub fn require(&mut self, kind: &str, key: &str, expect: Expect) {
         self.push(0, Step::Require { kind: kind.into(), key: key.into(), expect });
     }

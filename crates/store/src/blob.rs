@@ -1,8 +1,9 @@
 //! Content by digest: chunks of files, trees, sealed audit segments.
 //!
-//! On disk a blob is the file `ab/<digest>` (`ab`: its first two digits). It appears whole or not at all, and never
-//! changes. Its time of modification is when it was last wanted: put, or asked for. Garbage collection spares what is
-//! younger than a grace age, so that a blob which is uploaded before the release that names it stays.
+//! On disk a blob is the file `ab/<digest>` (`ab`: its first two digits). It appears whole or not at all, and
+//! never changes. Its time of modification is when it was last wanted: put, or asked for. Garbage collection
+//! spares what is younger than a grace age, so that a blob which is uploaded before the release that names it
+//! stays.
 
 use crate::limits::{BLOB_BYTES_MAX, BLOBS_ASKED_MAX};
 use crate::{Clock, DiskGauge, Result, StoreError, disk, open};
@@ -61,8 +62,8 @@ impl Blobs {
         Self { home: Home::Memory(Mutex::default()), pinned: Mutex::default(), gauge, clock }
     }
 
-    /// Keeps a blob and answers its digest; on the disk when it answers. Doing it twice does nothing new, and mends a
-    /// damaged one.
+    /// Keeps a blob and answers its digest; on the disk when it answers. Doing it twice does nothing new, and
+    /// mends a damaged one.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] over [`BLOB_BYTES_MAX`], [`StoreError::DiskFull`] at 90 %.

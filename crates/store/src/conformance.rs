@@ -1,4 +1,5 @@
-//! What every store must do, whatever lies under it: functions over an open store, run by each backend's tests.
+//! What every store must do, whatever lies under it: functions over an open store, run by each backend's
+//! tests.
 //!
 //! A new backend (PostgreSQL) writes one [`Make`] and walks [`CASES`]; a failed case panics with what it saw.
 

@@ -1,4 +1,5 @@
-//! What Lace keeps: objects with revisions, the feed of their changes, events, the audit log, sealed secrets, blobs.
+//! What Lace keeps: objects with revisions, the feed of their changes, events, the audit log, sealed secrets,
+//! blobs.
 //!
 //! This is the only room that knows SQL. It keeps the ids that it is given, owns the transaction, and decides
 //! nothing. Heartbeats, metrics and logs never come in here.

@@ -12,18 +12,20 @@ pub const BATCH_STEPS_MAX: usize = 10_000;
 /// Most bytes of one batch: what a small controller can hold a few times over.
 pub const BATCH_BYTES_MAX: usize = 32 << 20;
 
-/// Most batches in one transaction: beyond this the sync is a small share of the work, and the first waits too long.
+/// Most batches in one transaction: beyond this the sync is a small share of the work, and the first waits
+/// too long.
 pub const GROUP_BATCHES_MAX: usize = 256;
 
-/// Most batches that wait through [`crate::Store::commit_async`]; more wait outside, without a place in the queue.
-/// Callers of the blocking form are bounded by their threads.
+/// Most batches that wait through [`crate::Store::commit_async`]; more wait outside, without a place in the
+/// queue. Callers of the blocking form are bounded by their threads.
 pub const QUEUE_BATCHES_MAX: usize = 1024;
 
 /// Read connections at a time; more readers wait. Each may hold 2 MB of pages (SQLite's default cache).
 pub const READERS_MAX: usize = 8;
 
-/// Rows of the change feed that are kept. A follower that is further behind lists again, which costs less than
-/// replaying as many changes. With keys of at most 512 bytes they take at most about 55 MB, usually 6 MB.
+/// Rows of the change feed that are kept. A follower that is further behind lists again, which costs less
+/// than replaying as many changes. With keys of at most 512 bytes they take at most about 55 MB, usually 6
+/// MB.
 pub const CHANGES_ROWS_MAX: u64 = 100_000;
 
 /// Events that are kept: some weeks of a busy installation.
@@ -35,7 +37,8 @@ pub const EVENTS_BYTES_MAX: u64 = 64 << 20;
 /// Longest message of an event or audit row, in bytes; a longer one is cut. It is one sentence for people.
 pub const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// Compaction waits until so many rows are over the bound, so that it is one delete of a range in many commits.
+/// Compaction waits until so many rows are over the bound, so that it is one delete of a range in many
+/// commits.
 pub const COMPACT_STEP_ROWS: u64 = 1000;
 
 /// Most rows that one call of a feed answers: about 10 ms of reading. Callers ask again from the last row.
@@ -47,7 +50,8 @@ pub const SECRET_VERSIONS_MAX: u64 = 64;
 /// Audit rows in the database; beyond it the oldest are moved, as one sealed segment, to a blob.
 pub const AUDIT_ROWS_MAX: u64 = 100_000;
 
-/// Largest blob, in bytes: the JSON of a tree with 200,000 entries has about 50 MB; chunks of files have 1 MiB.
+/// Largest blob, in bytes: the JSON of a tree with 200,000 entries has about 50 MB; chunks of files have 1
+/// MiB.
 pub const BLOB_BYTES_MAX: usize = 64 << 20;
 
 /// Most digests in one question "which of these are missing".

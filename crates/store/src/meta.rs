@@ -90,8 +90,8 @@ pub(crate) fn check_key(conn: &Connection, key: &MasterKey) -> Result<()> {
 
 /// Opens a new epoch, in adopt mode.
 ///
-/// The number is above the one in the state, and not below the time in milliseconds: a second restore of the same
-/// old backup takes a later one, although the backup knows nothing of the first.
+/// The number is above the one in the state, and not below the time in milliseconds: a second restore of the
+/// same old backup takes a later one, although the backup knows nothing of the first.
 pub(crate) fn open_epoch(conn: &Connection, now: Millis) -> Result<u64> {
     let epoch = (load(conn)?.epoch + 1).max(now);
     write(conn, EPOCH, &epoch.to_string())?;

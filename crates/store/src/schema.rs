@@ -3,7 +3,8 @@
 use crate::{Result, StoreError};
 use rusqlite::Connection;
 
-/// Each step brings the database from its index to the next schema number. A step that was released never changes.
+/// Each step brings the database from its index to the next schema number. A step that was released never
+/// changes.
 const STEPS: &[&str] = &[FIRST];
 
 /// The schema number of this version.

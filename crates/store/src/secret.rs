@@ -49,8 +49,8 @@ fn cipher(key: &MasterKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.bytes().into())
 }
 
-/// What a sealed value is bound to. No part of it can run into another: names of applications have no slash, and the
-/// version comes last.
+/// What a sealed value is bound to. No part of it can run into another: names of applications have no slash,
+/// and the version comes last.
 fn about(app: &AppName, name: &str, version: u64) -> Vec<u8> {
     format!("lace-secret-v1/{app}/{name}/{version}").into_bytes()
 }
@@ -162,8 +162,8 @@ pub(crate) fn list(conn: &Connection, app: Option<&AppName>) -> Result<Vec<Secre
 
 /// Removes a secret, or all of an application; answers the changes.
 ///
-/// The last number of a removed secret is kept, so that an old revision never finds another value under a version that
-/// it names; it goes with the application.
+/// The last number of a removed secret is kept, so that an old revision never finds another value under a
+/// version that it names; it goes with the application.
 pub(crate) fn remove(
     conn: &Connection,
     heads: &mut Heads,

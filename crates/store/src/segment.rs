@@ -1,7 +1,7 @@
 //! Old rows of the audit log, moved to blobs one sealed segment at a time.
 //!
-//! A segment is the JSON of its rows, one a line. Its digest is in the database, and its last hash is what the next
-//! row continues: nothing in it can be changed, and none can be left out, without being seen.
+//! A segment is the JSON of its rows, one a line. Its digest is in the database, and its last hash is what
+//! the next row continues: nothing in it can be changed, and none can be left out, without being seen.
 
 use crate::audit::{self, AuditRow, Walk};
 use crate::heads::{Heads, int, number};
@@ -71,8 +71,8 @@ pub(crate) fn list(conn: &Connection) -> Result<Vec<AuditSegment>> {
 
 /// Moves the oldest rows to a blob where there are more than the bound by a whole step.
 ///
-/// The blob is on the disk before the rows are gone. Where the transaction fails afterwards it is a stray one, which
-/// the next try finds again under the same digest.
+/// The blob is on the disk before the rows are gone. Where the transaction fails afterwards it is a stray
+/// one, which the next try finds again under the same digest.
 pub(crate) fn seal(conn: &Connection, heads: &mut Heads, limits: &Limits, blobs: &Blobs) -> Result<()> {
     let rows = heads.audit - heads.audit_floor;
     if rows < limits.audit_rows + limits.compact_step {

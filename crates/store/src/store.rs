@@ -19,8 +19,8 @@ use tokio::sync::watch;
 
 /// The state of one controller. Cheap to clone; the last clone closes it.
 ///
-/// Calls block for as long as the disk takes: reads some ten microseconds for one row, commits one sync. From async
-/// code use [`Store::commit_async`] and [`Store::snapshot_async`] for what may take longer.
+/// Calls block for as long as the disk takes: reads some ten microseconds for one row, commits one sync. From
+/// async code use [`Store::commit_async`] and [`Store::snapshot_async`] for what may take longer.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -44,7 +44,8 @@ enum Backing {
 }
 
 impl Store {
-    /// Opens the state in `dir`, and makes it where there is none: `lace.db` (WAL, synchronous FULL) and `blobs/`.
+    /// Opens the state in `dir`, and makes it where there is none: `lace.db` (WAL, synchronous FULL) and
+    /// `blobs/`.
     ///
     /// # Errors
     /// [`crate::StoreError::InUse`] where another process has it open, [`crate::StoreError::WrongKey`],
@@ -133,7 +134,8 @@ impl Store {
         }
     }
 
-    /// [`Store::commit`] for async code. Once polled the batch may be written, also where the future is dropped.
+    /// [`Store::commit`] for async code. Once polled the batch may be written, also where the future is
+    /// dropped.
     pub async fn commit_async(&self, batch: Batch) -> Result<Committed> {
         self.admit(&batch)?;
         match &self.inner.backing {
@@ -165,8 +167,8 @@ impl Store {
         self.inner.bells.rev.subscribe()
     }
 
-    /// Events after a number, oldest first, at most `limit` (and [`crate::limits::PAGE_ROWS_MAX`]). Where older ones
-    /// are no longer kept the answer begins with the first that is.
+    /// Events after a number, oldest first, at most `limit` (and [`crate::limits::PAGE_ROWS_MAX`]). Where
+    /// older ones are no longer kept the answer begins with the first that is.
     pub fn events(&self, after_seq: u64, limit: usize) -> Result<Vec<Event>> {
         self.read(|conn| event::after(conn, after_seq, limit))
     }
@@ -176,7 +178,8 @@ impl Store {
         self.read(|conn| event::tail(conn, n))
     }
 
-    /// Events after a number about a subject and what lies under it: `shop` covers `shop/game/2`, not `shopping`.
+    /// Events after a number about a subject and what lies under it: `shop` covers `shop/game/2`, not
+    /// `shopping`.
     pub fn events_under(&self, subject: &str, after_seq: u64, limit: usize) -> Result<Vec<Event>> {
         self.read(|conn| event::after_under(conn, subject, after_seq, limit))
     }
@@ -273,6 +276,13 @@ impl Store {
             Backing::Disk { readers, .. } => readers.with(f),
             Backing::Memory(scribe) => f(&scribe.lock().unwrap_or_else(PoisonError::into_inner).conn),
         }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rev = *self.inner.bells.rev.borrow();
+        f.debug_struct("Store").field("epoch", &self.epoch()).field("rev", &rev).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Ranges of texts: what starts with a prefix, in the byte order that the database compares in.
 
-/// The first text after everything that starts with `prefix`; none where nothing comes after (an empty prefix).
+/// The first text after everything that starts with `prefix`; none where nothing comes after (an empty
+/// prefix).
 pub(crate) fn prefix_end(prefix: &str) -> Option<String> {
     let mut head = prefix.to_owned();
     while let Some(last) = head.pop() {

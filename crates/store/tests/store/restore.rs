@@ -43,7 +43,8 @@ fn what_was_backed_up_comes_back_in_a_new_epoch() {
     assert_eq!(open(&again).epoch(), START + 5, "the epoch stays");
 }
 
-/// One old backup, restored again and again, also from a restored state: no epoch comes twice, each is larger.
+/// One old backup, restored again and again, also from a restored state: no epoch comes twice, each is
+/// larger.
 #[test]
 fn no_epoch_comes_twice() {
     let dir = tempfile::tempdir().expect("a directory");
