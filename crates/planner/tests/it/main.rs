@@ -1,0 +1,10 @@
+//! The planner's tests: rules one by one, and a small simulated world in which they meet.
+
+mod apply;
+mod documents;
+mod goals;
+mod make;
+mod place;
+mod roll;
+mod world;
+mod world_properties;
