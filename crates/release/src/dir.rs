@@ -1,0 +1,95 @@
+//! Reads a directory into a tree.
+
+use crate::Packed;
+use crate::chunk::{Chunks, Cutter};
+use crate::error::{ReleaseError, Result};
+use crate::tree::{Builder, Limits, clean};
+use lace_model::Digest;
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Directories that are not part of a release, wherever they are.
+const SKIPPED: [&str; 1] = [".git"];
+
+/// Reads a directory. Its files stay where they are: their chunks are read again when they are asked for.
+///
+/// Left out: `.git`, owners, times, special bits of directories.
+///
+/// # Errors
+/// [`ReleaseError::Unsafe`] for devices, fifos, sockets, setuid or setgid files, links that leave the directory and names
+/// that are not UTF-8; [`ReleaseError::TooLarge`]; [`ReleaseError::Io`].
+pub fn read_dir(path: &Path, limits: &Limits) -> Result<Packed> {
+    let mut reading =
+        Reading { builder: Builder::new(*limits), chunks: Chunks::in_files(), cutter: Cutter::new() };
+    let mut waiting = vec![path.to_owned()];
+    while let Some(dir) = waiting.pop() {
+        for entry in std::fs::read_dir(&dir).map_err(ReleaseError::io("read", &dir))? {
+            let entry = entry.map_err(ReleaseError::io("read", &dir))?;
+            if SKIPPED.iter().any(|name| entry.file_name() == *name) {
+                continue;
+            }
+            if reading.entry(path, entry.path())? {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    Ok(Packed { tree: reading.builder.finish()?, chunks: reading.chunks })
+}
+
+struct Reading {
+    builder: Builder,
+    chunks: Chunks,
+    cutter: Cutter,
+}
+
+impl Reading {
+    /// Takes one entry in; is it a directory to go into?
+    fn entry(&mut self, root: &Path, full: PathBuf) -> Result<bool> {
+        let inner = full.strip_prefix(root).unwrap_or(&full).as_os_str().as_bytes();
+        let Some(path) = clean(inner)? else { return Ok(false) };
+        let meta = std::fs::symlink_metadata(&full).map_err(ReleaseError::io("read", &full))?;
+        let kind = meta.file_type();
+        if kind.is_dir() {
+            self.builder.dir(path)?;
+            return Ok(true);
+        }
+        if kind.is_symlink() {
+            let target = std::fs::read_link(&full).map_err(ReleaseError::io("read", &full))?;
+            self.builder.symlink(path, target.as_os_str().as_bytes())?;
+        } else if kind.is_file() {
+            self.file(path, full)?;
+        } else {
+            let what = match () {
+                () if kind.is_fifo() => "a fifo",
+                () if kind.is_socket() => "a socket",
+                () => "a device",
+            };
+            return Err(ReleaseError::refused(&path, format!("it is {what}")));
+        }
+        Ok(false)
+    }
+
+    fn file(&mut self, path: String, full: PathBuf) -> Result<()> {
+        // Nothing that became a link or a fifo meanwhile is followed or waited for.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(&full);
+        let file: File = file.map_err(ReleaseError::io("open", &full))?;
+        let mode = file.metadata().map_err(ReleaseError::io("read", &full))?.mode();
+        if mode & 0o6000 != 0 {
+            return Err(ReleaseError::refused(&path, "it has the setuid or setgid bit"));
+        }
+        self.chunks.next_file(full.clone());
+        let mut digests: Vec<Digest> = Vec::new();
+        let (builder, chunks) = (&mut self.builder, &mut self.chunks);
+        let read_error = |error| ReleaseError::io("read", &full)(error);
+        let size = self.cutter.cut(file, read_error, |offset, bytes| {
+            builder.grow(bytes.len() as u64)?;
+            digests.push(chunks.put(offset, bytes)?);
+            Ok(())
+        })?;
+        self.builder.file(path, size, mode & 0o111 != 0, digests)
+    }
+}
