@@ -48,56 +48,24 @@ fn service_table(name: &ServiceName, service: &ServiceSpec) -> Table {
     });
     put(&mut table, "release", release);
     put(&mut table, "command", service.start.as_deref().map(words));
-    put(
-        &mut table,
-        "templates",
-        service.templates.as_deref().map(words),
-    );
+    put(&mut table, "templates", service.templates.as_deref().map(words));
     families(&mut table, name, service);
-    put(
-        &mut table,
-        "env",
-        service
-            .env
-            .as_ref()
-            .map(|env| inline(env.iter().map(|(k, v)| (k.as_str(), v)))),
-    );
+    put(&mut table, "env", service.env.as_ref().map(|env| inline(env.iter().map(|(k, v)| (k.as_str(), v)))));
     put(&mut table, "secrets", service.secrets.as_deref().map(words));
     put(
         &mut table,
         "files",
-        service
-            .files
-            .as_ref()
-            .map(|all| inline(all.iter().map(|(k, v)| (k.as_str(), file(v))))),
+        service.files.as_ref().map(|all| inline(all.iter().map(|(k, v)| (k.as_str(), file(v))))),
     );
     put(&mut table, "needs", service.needs.as_deref().map(shown));
-    put(
-        &mut table,
-        "firewall",
-        service.firewall.as_deref().map(shown),
-    );
-    put(
-        &mut table,
-        "volumes",
-        service
-            .volumes
-            .as_ref()
-            .map(|all| all.iter().map(volume).collect::<Array>()),
-    );
+    put(&mut table, "firewall", service.firewall.as_deref().map(shown));
+    put(&mut table, "volumes", service.volumes.as_ref().map(|all| all.iter().map(volume).collect::<Array>()));
     put(&mut table, "beam", service.beam.as_ref().map(beam));
-    put(
-        &mut table,
-        "bootstrap",
-        service.bootstrap.as_deref().map(words),
-    );
+    put(&mut table, "bootstrap", service.bootstrap.as_deref().map(words));
     put(
         &mut table,
         "before",
-        service
-            .before
-            .as_ref()
-            .map(|all| all.iter().map(|w| words(w)).collect::<Array>()),
+        service.before.as_ref().map(|all| all.iter().map(|w| words(w)).collect::<Array>()),
     );
     put(&mut table, "check", service.check.as_ref().map(check));
     put(&mut table, "live", service.live.as_ref().map(check));
@@ -118,9 +86,7 @@ fn service_table(name: &ServiceName, service: &ServiceSpec) -> Table {
     put(
         &mut table,
         "restart",
-        service
-            .restart
-            .map(|b| inline([("backoff", format!("{}..{}", b.min, b.max))])),
+        service.restart.map(|b| inline([("backoff", format!("{}..{}", b.min, b.max))])),
     );
     put(&mut table, "state", service.state.map(|state| word(&state)));
     if let Some(tasks) = &service.tasks {
@@ -146,11 +112,7 @@ fn families(table: &mut Table, service: &Name, spec: &ServiceSpec) {
 
 fn sizing(table: &mut Table, family: &FamilySpec) {
     put(table, "count", family.count.map(whole));
-    put(
-        table,
-        "cpu",
-        family.cpu.map(|cpu| f64::from(cpu.0) / 1000.0),
-    );
+    put(table, "cpu", family.cpu.map(|cpu| f64::from(cpu.0) / 1000.0));
     put(table, "memory", family.memory.map(text));
     put(table, "disk", family.disk.map(text));
     put(table, "pids", family.pids.map(whole));
@@ -159,10 +121,7 @@ fn sizing(table: &mut Table, family: &FamilySpec) {
 }
 
 fn inline<'a, V: Into<Value>>(pairs: impl IntoIterator<Item = (&'a str, V)>) -> InlineTable {
-    pairs
-        .into_iter()
-        .map(|(key, value)| (key, value.into()))
-        .collect()
+    pairs.into_iter().map(|(key, value)| (key, value.into())).collect()
 }
 
 fn words(list: &[String]) -> Array {
@@ -201,17 +160,9 @@ fn file(file: &FileSpec) -> Value {
 }
 
 fn volume(volume: &VolumeSpec) -> InlineTable {
-    let mut table = inline([
-        ("name", text(&volume.name)),
-        ("size", text(volume.size)),
-        ("at", text(&volume.at)),
-    ]);
-    table.extend(
-        volume
-            .backup
-            .as_deref()
-            .map(|backup| ("backup", Value::from(backup))),
-    );
+    let mut table =
+        inline([("name", text(&volume.name)), ("size", text(volume.size)), ("at", text(&volume.at))]);
+    table.extend(volume.backup.as_deref().map(|backup| ("backup", Value::from(backup))));
     table.extend(volume.keep.map(|keep| ("keep", whole(keep))));
     table
 }
@@ -225,48 +176,16 @@ fn beam(beam: &Beam) -> InlineTable {
             table.insert(key, value);
         }
     };
-    say(
-        "name",
-        beam.name.is_some(),
-        text(beam.name.as_deref().unwrap_or_default()),
-    );
+    say("name", beam.name.is_some(), text(beam.name.as_deref().unwrap_or_default()));
     say("names", beam.names != BeamNames::Dns, word(&beam.names));
-    say(
-        "failover",
-        beam.failover.is_some(),
-        text(beam.failover.as_deref().unwrap_or_default()),
-    );
-    say(
-        "backups",
-        beam.backups != usual.backups,
-        whole(beam.backups),
-    );
-    say(
-        "takeover",
-        beam.takeover != usual.takeover,
-        beam.takeover.into(),
-    );
-    say(
-        "failover_timeout",
-        beam.failover_timeout != usual.failover_timeout,
-        text(beam.failover_timeout),
-    );
-    say(
-        "net_ticktime",
-        beam.net_ticktime != usual.net_ticktime,
-        whole(beam.net_ticktime),
-    );
-    say(
-        "sync_timeout",
-        beam.sync_timeout != usual.sync_timeout,
-        text(beam.sync_timeout),
-    );
+    say("failover", beam.failover.is_some(), text(beam.failover.as_deref().unwrap_or_default()));
+    say("backups", beam.backups != usual.backups, whole(beam.backups));
+    say("takeover", beam.takeover != usual.takeover, beam.takeover.into());
+    say("failover_timeout", beam.failover_timeout != usual.failover_timeout, text(beam.failover_timeout));
+    say("net_ticktime", beam.net_ticktime != usual.net_ticktime, whole(beam.net_ticktime));
+    say("sync_timeout", beam.sync_timeout != usual.sync_timeout, text(beam.sync_timeout));
     say("join", beam.join != usual.join, beam.join.into());
-    say(
-        "applications",
-        !beam.applications.is_empty(),
-        words(&beam.applications).into(),
-    );
+    say("applications", !beam.applications.is_empty(), words(&beam.applications).into());
     say("replace_loopback", beam.replace_loopback, true.into());
     table
 }
@@ -289,17 +208,9 @@ fn check(check: &Check) -> InlineTable {
 fn stop(service: &ServiceSpec) -> Option<InlineTable> {
     let mut table = InlineTable::new();
     if let Some(stop) = &service.stop {
-        table.extend([
-            ("signal", Value::from(stop.signal.as_str())),
-            ("timeout", text(stop.timeout)),
-        ]);
+        table.extend([("signal", Value::from(stop.signal.as_str())), ("timeout", text(stop.timeout))]);
     }
-    table.extend(
-        service
-            .stop_command
-            .as_deref()
-            .map(|command| ("command", words(command))),
-    );
+    table.extend(service.stop_command.as_deref().map(|command| ("command", words(command))));
     (!table.is_empty()).then_some(table)
 }
 
@@ -310,11 +221,7 @@ fn task_tables(tasks: &std::collections::BTreeMap<Name, TaskSpec>) -> Table {
         let mut table = Table::new();
         put(&mut table, "command", Some(words(&task.command)));
         put(&mut table, "schedule", Some(task.schedule.as_str()));
-        put(
-            &mut table,
-            "overlap",
-            (task.overlap != Overlap::Skip).then(|| word(&task.overlap)),
-        );
+        put(&mut table, "overlap", (task.overlap != Overlap::Skip).then(|| word(&task.overlap)));
         put(&mut table, "timezone", task.timezone.as_deref());
         all.insert(name.as_str(), Item::Table(table));
     }

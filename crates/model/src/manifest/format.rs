@@ -59,16 +59,9 @@ pub(crate) enum Format {
 impl Format {
     /// Is the text of this form? If not: what is wanted.
     pub(crate) fn check(self, text: &str) -> Result<(), String> {
-        let bytes_max = if self == Format::Content {
-            super::MANIFEST_BYTES_MAX
-        } else {
-            TEXT_BYTES_MAX
-        };
+        let bytes_max = if self == Format::Content { super::MANIFEST_BYTES_MAX } else { TEXT_BYTES_MAX };
         if text.len() > bytes_max {
-            return Err(format!(
-                "the text has {} bytes; at most {bytes_max} are allowed",
-                text.len()
-            ));
+            return Err(format!("the text has {} bytes; at most {bytes_max} are allowed", text.len()));
         }
         if text.contains('\0') {
             return Err("the text has a NUL sign in it".into());
@@ -94,11 +87,7 @@ impl Format {
             Format::Bootstrap => bootstrap(text).is_some(),
             Format::Zone => is_zone(text),
         };
-        if good {
-            Ok(())
-        } else {
-            Err(format!("{text:?} is not {}", self.what()))
-        }
+        if good { Ok(()) } else { Err(format!("{text:?} is not {}", self.what())) }
     }
 
     /// What the form is, for people and for the schema's descriptions.
@@ -120,9 +109,7 @@ impl Format {
             Format::TcpDoor => "a port such as :8080",
             Format::Release => "a release: write NAME or NAME@VERSION",
             Format::Version => "a version: letters, digits and . _ + - ~, at most 64",
-            Format::Atom => {
-                "a name that Erlang takes: letters, digits, _ and -, a small letter first"
-            }
+            Format::Atom => "a name that Erlang takes: letters, digits, _ and -, a small letter first",
             Format::Bootstrap => "a way to join: write join-first or cmd:COMMAND",
             Format::Zone => "a time zone such as Europe/Stockholm",
         }
@@ -145,9 +132,7 @@ impl Format {
 }
 
 fn parsed<T: FromStr<Err: ToString>>(text: &str) -> Result<(), String> {
-    text.parse::<T>()
-        .map(drop)
-        .map_err(|error| error.to_string())
+    text.parse::<T>().map(drop).map_err(|error| error.to_string())
 }
 
 fn cron(text: &str) -> Result<(), String> {
@@ -161,18 +146,11 @@ fn cron(text: &str) -> Result<(), String> {
 }
 
 fn of_signs(text: &str, first: fn(char) -> bool, rest: fn(char) -> bool, chars_max: usize) -> bool {
-    text.chars().next().is_some_and(first)
-        && text.chars().skip(1).all(rest)
-        && text.len() <= chars_max
+    text.chars().next().is_some_and(first) && text.chars().skip(1).all(rest) && text.len() <= chars_max
 }
 
 fn is_variable(text: &str) -> bool {
-    of_signs(
-        text,
-        |c| c.is_ascii_alphabetic() || c == '_',
-        |c| c.is_ascii_alphanumeric() || c == '_',
-        255,
-    )
+    of_signs(text, |c| c.is_ascii_alphabetic() || c == '_', |c| c.is_ascii_alphanumeric() || c == '_', 255)
 }
 
 fn is_version(text: &str) -> bool {
@@ -181,55 +159,34 @@ fn is_version(text: &str) -> bool {
 }
 
 fn is_atom(text: &str) -> bool {
-    of_signs(
-        text,
-        |c| c.is_ascii_lowercase(),
-        |c| c.is_ascii_alphanumeric() || c == '_' || c == '-',
-        64,
-    )
+    of_signs(text, |c| c.is_ascii_lowercase(), |c| c.is_ascii_alphanumeric() || c == '_' || c == '-', 64)
 }
 
 fn is_zone(text: &str) -> bool {
-    of_signs(
-        text,
-        |c| c.is_ascii_alphabetic(),
-        |c| c.is_ascii_alphanumeric() || "/_+-".contains(c),
-        64,
-    )
+    of_signs(text, |c| c.is_ascii_alphabetic(), |c| c.is_ascii_alphanumeric() || "/_+-".contains(c), 64)
 }
 
 /// An absolute path that names something below the root, without empty, `.` and `..` parts.
 pub(crate) fn is_absolute(text: &str) -> bool {
     let good = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() <= 255;
-    text.len() <= PATH_BYTES_MAX
-        && text
-            .strip_prefix('/')
-            .is_some_and(|rest| rest.split('/').all(good))
+    text.len() <= PATH_BYTES_MAX && text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(good))
 }
 
 /// Permission bits in octal, at most 0777.
 pub(crate) fn mode(text: &str) -> Option<u32> {
-    u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8)
-        .ok()
-        .filter(|bits| *bits <= 0o777)
+    u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok().filter(|bits| *bits <= 0o777)
 }
 
 /// `:8080`.
 pub(crate) fn tcp_door(text: &str) -> Option<u16> {
-    text.strip_prefix(':')?
-        .parse()
-        .ok()
-        .filter(|port| *port > 0)
+    text.strip_prefix(':')?.parse().ok().filter(|port| *port > 0)
 }
 
 /// `:8080/up`; without a path, `/`.
 pub(crate) fn http_door(text: &str) -> Option<(u16, String)> {
     let (port, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let clean = path.chars().all(|c| c.is_ascii_graphic());
-    clean.then_some((
-        tcp_door(port)?,
-        if path.is_empty() { "/" } else { path }.to_owned(),
-    ))
+    clean.then_some((tcp_door(port)?, if path.is_empty() { "/" } else { path }.to_owned()))
 }
 
 /// `1s..60s`, or one length for both.
@@ -242,10 +199,9 @@ pub(crate) fn span_range(text: &str) -> Option<(Span, Span)> {
 /// `NAME` or `NAME@VERSION`.
 pub(crate) fn release(text: &str) -> Option<(Name, Option<String>)> {
     match text.split_once('@') {
-        Some((name, version)) => Some((
-            Name::new(name).ok()?,
-            is_version(version).then(|| Some(version.into()))?,
-        )),
+        Some((name, version)) => {
+            Some((Name::new(name).ok()?, is_version(version).then(|| Some(version.into()))?))
+        }
         None => Some((Name::new(text).ok()?, None)),
     }
 }
@@ -262,10 +218,6 @@ pub(crate) fn bootstrap(text: &str) -> Option<Joining> {
     if text == "join-first" {
         return Some(Joining::First);
     }
-    let words: Vec<String> = text
-        .strip_prefix("cmd:")?
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect();
+    let words: Vec<String> = text.strip_prefix("cmd:")?.split_whitespace().map(str::to_owned).collect();
     (!words.is_empty()).then_some(Joining::Command(words))
 }

@@ -7,20 +7,11 @@ use super::tree::{Fields, Key, Node, Value};
 /// Reads JSON. The grammar and the depth (128) are checked by `serde_json` first, so the walk below may trust the text.
 pub(crate) fn read(text: &str, lines: &Lines<'_>, mistakes: &mut Mistakes) -> Option<Node> {
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        let place = Place {
-            line: error.line() as u32,
-            column: error.column() as u32,
-        };
+        let place = Place { line: error.line() as u32, column: error.column() as u32 };
         mistakes.add(place, "", format!("not JSON: {error}"));
         return None;
     }
-    Walk {
-        text,
-        at: 0,
-        lines,
-        mistakes,
-    }
-    .node()
+    Walk { text, at: 0, lines, mistakes }.node()
 }
 
 struct Walk<'a, 'm> {
@@ -100,10 +91,8 @@ impl Walk<'_, '_> {
     fn word(&mut self) -> &str {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
-        self.at += rest
-            .iter()
-            .position(|b| b",]}".contains(b) || b.is_ascii_whitespace())
-            .unwrap_or(rest.len());
+        self.at +=
+            rest.iter().position(|b| b",]}".contains(b) || b.is_ascii_whitespace()).unwrap_or(rest.len());
         &self.text[start..self.at]
     }
 }

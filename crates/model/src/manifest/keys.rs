@@ -10,15 +10,7 @@ use super::shape::{Form, Known, Shape};
 const COUNT_MAX: i64 = 100_000;
 
 const fn key(name: &'static str, shape: Shape, example: &'static str, help: &'static str) -> Known {
-    Known {
-        name,
-        shape,
-        help,
-        example,
-        default: "",
-        required: false,
-        later: false,
-    }
+    Known { name, shape, help, example, default: "", required: false, later: false }
 }
 
 impl Known {
@@ -37,12 +29,7 @@ impl Known {
 }
 
 const fn form(name: &'static str, keys: &'static [Known]) -> Form {
-    Form {
-        name,
-        keys,
-        one_of: &[],
-        layered: false,
-    }
+    Form { name, keys, one_of: &[], layered: false }
 }
 
 const TEXT: Shape = Shape::Text(Format::Any);
@@ -55,13 +42,7 @@ const LOCAL: Shape = Shape::Text(Format::LocalPath);
 pub(crate) static ROOT: Shape = Shape::Table(&Form {
     name: "manifest",
     keys: &[
-        key(
-            "application",
-            Shape::Table(&APPLICATION),
-            r#"{ name = "shop" }"#,
-            "the application",
-        )
-        .required(),
+        key("application", Shape::Table(&APPLICATION), r#"{ name = "shop" }"#, "the application").required(),
         key(
             "vars",
             Shape::Map(Format::Variable, &Shape::Table(&VARIABLE)),
@@ -89,13 +70,7 @@ static APPLICATION: Form = form(
     "application",
     &[
         key("name", NAME, r#""shop""#, "its name").required(),
-        key(
-            "budget",
-            Shape::Table(&BUDGET),
-            "{ monthly = 40.0 }",
-            "what it may cost",
-        )
-        .later(),
+        key("budget", Shape::Table(&BUDGET), "{ monthly = 40.0 }", "what it may cost").later(),
     ],
 );
 
@@ -116,12 +91,7 @@ static BUDGET: Form = form(
 static VARIABLE: Form = form(
     "variable",
     &[
-        key(
-            "default",
-            Shape::Scalar,
-            "1",
-            "its value where neither stage nor --var says one",
-        ),
+        key("default", Shape::Scalar, "1", "its value where neither stage nor --var says one"),
         key("help", TEXT, r#""size of the cluster""#, "what it is for"),
     ],
 );
@@ -175,21 +145,11 @@ static SCALE: Form = form(
     &[
         key("min", Shape::Whole(0, COUNT_MAX), "1", "never fewer nodes").required(),
         key("max", Shape::Whole(1, COUNT_MAX), "10", "never more nodes").required(),
-        key(
-            "target",
-            TEXT,
-            r#""response_time_ms < 300""#,
-            "what shall hold",
-        ),
+        key("target", TEXT, r#""response_time_ms < 300""#, "what shall hold"),
     ],
 );
 
-static FAMILY: Form = Form {
-    name: "family",
-    keys: sizing![],
-    one_of: &[],
-    layered: true,
-};
+static FAMILY: Form = Form { name: "family", keys: sizing![], one_of: &[], layered: true };
 
 /// Keys of [`FAMILY`] that a service without `family` tables may have itself.
 pub(crate) fn sizing_keys() -> impl Iterator<Item = &'static str> {
@@ -235,12 +195,7 @@ pub(crate) static SERVICE: Form = Form {
             r#"{ "/etc/game.conf" = "./game.conf.j2" }"#,
             "files that are written into each node; contents are templates",
         ),
-        key(
-            "needs",
-            Shape::List(&NAME),
-            "[]",
-            "services that must be healthy first"
-        ),
+        key("needs", Shape::List(&NAME), "[]", "services that must be healthy first"),
         key(
             "firewall",
             Shape::List(&Shape::Text(Format::Opening)),
@@ -253,12 +208,7 @@ pub(crate) static SERVICE: Form = Form {
             r#"[{ name = "data", size = "1GiB", at = "/data" }]"#,
             "storage that outlives a node, one per node index",
         ),
-        key(
-            "beam",
-            Shape::Table(&BEAM),
-            "{ net_ticktime = 8 }",
-            "what an Erlang or Elixir cluster wants"
-        ),
+        key("beam", Shape::Table(&BEAM), "{ net_ticktime = 8 }", "what an Erlang or Elixir cluster wants"),
         key(
             "bootstrap",
             Shape::Either(&[Shape::Text(Format::Bootstrap), Shape::Words]),
@@ -271,36 +221,11 @@ pub(crate) static SERVICE: Form = Form {
             r#"[["bin/game", "migrate"]]"#,
             "jobs before each rollout; a failure stops it"
         ),
-        key(
-            "check",
-            Shape::Table(&CHECK),
-            r#"{ http = ":8080/up" }"#,
-            "is a node ready?"
-        ),
-        key(
-            "live",
-            Shape::Table(&CHECK),
-            r#"{ tcp = ":8080" }"#,
-            "is a node alive? If not it is restarted"
-        ),
-        key(
-            "stop",
-            Shape::Table(&STOP),
-            r#"{ signal = "TERM" }"#,
-            "how a node stops"
-        ),
-        key(
-            "rollout",
-            Shape::Table(&ROLLOUT),
-            r#"{ max_unavailable = 1 }"#,
-            "how a new revision comes"
-        ),
-        key(
-            "restart",
-            Shape::Table(&RESTART),
-            r#"{ backoff = "1s..60s" }"#,
-            "restarts of a crashed process"
-        ),
+        key("check", Shape::Table(&CHECK), r#"{ http = ":8080/up" }"#, "is a node ready?"),
+        key("live", Shape::Table(&CHECK), r#"{ tcp = ":8080" }"#, "is a node alive? If not it is restarted"),
+        key("stop", Shape::Table(&STOP), r#"{ signal = "TERM" }"#, "how a node stops"),
+        key("rollout", Shape::Table(&ROLLOUT), r#"{ max_unavailable = 1 }"#, "how a new revision comes"),
+        key("restart", Shape::Table(&RESTART), r#"{ backoff = "1s..60s" }"#, "restarts of a crashed process"),
         key(
             "state",
             Shape::OneOf(&["replaceable", "single-writer", "pinned"]),
@@ -321,13 +246,7 @@ pub(crate) static SERVICE: Form = Form {
             "families by name"
         )
         .or("one, named after the service"),
-        key(
-            "package",
-            NAME,
-            r#""mysql""#,
-            "the package that says how this kind of service runs"
-        )
-        .later(),
+        key("package", NAME, r#""mysql""#, "the package that says how this kind of service runs").later(),
         key(
             "settings",
             Shape::Map(Format::Any, &Shape::Scalar),
@@ -358,89 +277,32 @@ static RELEASE: Form = form(
     "release",
     &[
         key("name", NAME, r#""game""#, "its name").or("the name of the service"),
-        key(
-            "version",
-            Shape::Text(Format::Version),
-            r#""1.2.0""#,
-            "its version",
-        )
-        .or("as the release says; without a path, the newest"),
-        key(
-            "path",
-            LOCAL,
-            r#"".""#,
-            "a directory or an archive, from the manifest's place",
-        ),
+        key("version", Shape::Text(Format::Version), r#""1.2.0""#, "its version")
+            .or("as the release says; without a path, the newest"),
+        key("path", LOCAL, r#"".""#, "a directory or an archive, from the manifest's place"),
         key(
             "build",
             Shape::List(&Shape::Words),
             r#"[["mix", "release"]]"#,
             "commands that make it, run in the path",
         ),
-        key(
-            "output",
-            LOCAL,
-            r#""_build/prod/rel/game""#,
-            "where they put it, from the path",
-        ),
-        key(
-            "kind",
-            Shape::OneOf(&["relx", "mix", "generic"]),
-            r#""relx""#,
-            "what sort it is",
-        )
-        .or("recognised"),
-        key(
-            "start",
-            Shape::Words,
-            r#"["bin/game", "start"]"#,
-            "what runs it in the foreground",
-        )
-        .or("by kind, or the Procfile"),
-        key(
-            "stop",
-            Shape::Words,
-            r#"["bin/game", "stop"]"#,
-            "what stops it, before the signal",
-        ),
-        key(
-            "templates",
-            Shape::List(&LOCAL),
-            r#"["etc/vm.args"]"#,
-            "files of it that are templates",
-        ),
+        key("output", LOCAL, r#""_build/prod/rel/game""#, "where they put it, from the path"),
+        key("kind", Shape::OneOf(&["relx", "mix", "generic"]), r#""relx""#, "what sort it is")
+            .or("recognised"),
+        key("start", Shape::Words, r#"["bin/game", "start"]"#, "what runs it in the foreground")
+            .or("by kind, or the Procfile"),
+        key("stop", Shape::Words, r#"["bin/game", "stop"]"#, "what stops it, before the signal"),
+        key("templates", Shape::List(&LOCAL), r#"["etc/vm.args"]"#, "files of it that are templates"),
     ],
 );
 
 static FILE: Form = Form {
     name: "file",
     keys: &[
-        key(
-            "from",
-            LOCAL,
-            r#""./game.conf.j2""#,
-            "where its content is read, from the manifest's place",
-        ),
-        key(
-            "content",
-            Shape::Text(Format::Content),
-            r#""port = 8080""#,
-            "its content",
-        ),
-        key(
-            "mode",
-            Shape::Text(Format::Mode),
-            r#""0600""#,
-            "permission bits",
-        )
-        .or("0644"),
-        key(
-            "verbatim",
-            Shape::Flag,
-            "true",
-            "written as it is, without rendering",
-        )
-        .or("false"),
+        key("from", LOCAL, r#""./game.conf.j2""#, "where its content is read, from the manifest's place"),
+        key("content", Shape::Text(Format::Content), r#""port = 8080""#, "its content"),
+        key("mode", Shape::Text(Format::Mode), r#""0600""#, "permission bits").or("0644"),
+        key("verbatim", Shape::Flag, "true", "written as it is, without rendering").or("false"),
     ],
     one_of: &["from", "content"],
     layered: false,
@@ -451,96 +313,26 @@ static VOLUME: Form = form(
     &[
         key("name", NAME, r#""data""#, "its name").required(),
         key("size", SIZE, r#""10GiB""#, "its size").required(),
-        key(
-            "at",
-            Shape::Text(Format::Path),
-            r#""/var/lib/game""#,
-            "where it is in the node",
-        )
-        .required(),
-        key(
-            "backup",
-            Shape::Text(Format::Cron),
-            r#""0 2 * * *""#,
-            "when it is backed up",
-        )
-        .or("never"),
-        key(
-            "keep",
-            Shape::Whole(1, 10_000),
-            "7",
-            "how many backups are kept",
-        )
-        .or("all"),
+        key("at", Shape::Text(Format::Path), r#""/var/lib/game""#, "where it is in the node").required(),
+        key("backup", Shape::Text(Format::Cron), r#""0 2 * * *""#, "when it is backed up").or("never"),
+        key("keep", Shape::Whole(1, 10_000), "7", "how many backups are kept").or("all"),
     ],
 );
 
 static BEAM: Form = form(
     "beam",
     &[
-        key(
-            "name",
-            Shape::Text(Format::Atom),
-            r#""game""#,
-            "the part of node names before the @",
-        )
-        .or("the service's name"),
-        key(
-            "names",
-            Shape::OneOf(&["dns", "address"]),
-            r#""dns""#,
-            "the part behind the @",
-        )
-        .or("dns"),
-        key(
-            "failover",
-            Shape::Text(Format::Atom),
-            r#""game""#,
-            "the distributed application",
-        )
-        .or("none"),
-        key(
-            "backups",
-            Shape::Whole(0, 100),
-            "2",
-            "how many nodes may take it over",
-        )
-        .or("1"),
-        key(
-            "takeover",
-            Shape::Flag,
-            "true",
-            "the first node takes it again when it is back",
-        )
-        .or("true"),
-        key(
-            "failover_timeout",
-            SPAN,
-            r#""2s""#,
-            "from a node's death to the start elsewhere",
-        )
-        .or("2s"),
-        key(
-            "net_ticktime",
-            Shape::Whole(1, 3600),
-            "8",
-            "seconds after which a silent node counts as gone",
-        )
-        .or("8"),
-        key(
-            "sync_timeout",
-            SPAN,
-            r#""5s""#,
-            "how long nodes wait for one another at start",
-        )
-        .or("5s"),
-        key(
-            "join",
-            Shape::Flag,
-            "true",
-            "nodes connect to the first one",
-        )
-        .or("true"),
+        key("name", Shape::Text(Format::Atom), r#""game""#, "the part of node names before the @")
+            .or("the service's name"),
+        key("names", Shape::OneOf(&["dns", "address"]), r#""dns""#, "the part behind the @").or("dns"),
+        key("failover", Shape::Text(Format::Atom), r#""game""#, "the distributed application").or("none"),
+        key("backups", Shape::Whole(0, 100), "2", "how many nodes may take it over").or("1"),
+        key("takeover", Shape::Flag, "true", "the first node takes it again when it is back").or("true"),
+        key("failover_timeout", SPAN, r#""2s""#, "from a node's death to the start elsewhere").or("2s"),
+        key("net_ticktime", Shape::Whole(1, 3600), "8", "seconds after which a silent node counts as gone")
+            .or("8"),
+        key("sync_timeout", SPAN, r#""5s""#, "how long nodes wait for one another at start").or("5s"),
+        key("join", Shape::Flag, "true", "nodes connect to the first one").or("true"),
         key(
             "applications",
             Shape::List(&Shape::Text(Format::Atom)),
@@ -560,67 +352,27 @@ static BEAM: Form = form(
 static CHECK: Form = Form {
     name: "check",
     keys: &[
-        key(
-            "http",
-            Shape::Text(Format::HttpDoor),
-            r#"":8080/up""#,
-            "GET answers 200 to 399",
-        ),
-        key(
-            "tcp",
-            Shape::Text(Format::TcpDoor),
-            r#"":8080""#,
-            "a connection opens",
-        ),
-        key(
-            "exec",
-            Shape::Words,
-            r#"["bin/x", "ping"]"#,
-            "a command in the node exits 0",
-        ),
+        key("http", Shape::Text(Format::HttpDoor), r#"":8080/up""#, "GET answers 200 to 399"),
+        key("tcp", Shape::Text(Format::TcpDoor), r#"":8080""#, "a connection opens"),
+        key("exec", Shape::Words, r#"["bin/x", "ping"]"#, "a command in the node exits 0"),
         key("interval", SPAN, r#""2s""#, "between two probes").or("2s"),
         key("timeout", SPAN, r#""1s""#, "for one probe").or("1s"),
-        key(
-            "failures",
-            Shape::Whole(1, 1000),
-            "3",
-            "so many in a row count",
-        )
-        .or("3"),
-        key(
-            "grace",
-            SPAN,
-            r#""20s""#,
-            "after a start, failures do not count",
-        )
-        .or("20s"),
+        key("failures", Shape::Whole(1, 1000), "3", "so many in a row count").or("3"),
+        key("grace", SPAN, r#""20s""#, "after a start, failures do not count").or("20s"),
     ],
     one_of: &["http", "tcp", "exec"],
     layered: false,
 };
 
 /// Signals that may stop a node.
-const SIGNALS: &[&str] = &[
-    "TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH", "KILL", "PWR",
-];
+const SIGNALS: &[&str] = &["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "WINCH", "KILL", "PWR"];
 
 static STOP: Form = form(
     "stop",
     &[
         key("signal", Shape::OneOf(SIGNALS), r#""TERM""#, "the signal").or("TERM"),
-        key(
-            "timeout",
-            SPAN,
-            r#""30s""#,
-            "after that everything in the node is killed",
-        )
-        .or("30s"),
-        key(
-            "command",
-            Shape::Words,
-            r#"["bin/x", "stop"]"#,
-            "a command before the signal",
-        ),
+        key("timeout", SPAN, r#""30s""#, "after that everything in the node is killed").or("30s"),
+        key("command", Shape::Words, r#"["bin/x", "stop"]"#, "a command before the signal"),
     ],
 );
 
@@ -634,46 +386,18 @@ static ROLLOUT: Form = form(
             "how",
         )
         .or("rolling"),
-        key(
-            "max_unavailable",
-            Shape::Whole(1, COUNT_MAX),
-            "1",
-            "so many nodes may be away at a time",
-        )
-        .or("1"),
-        key(
-            "healthy_for",
-            SPAN,
-            r#""5s""#,
-            "all ready for so long: done",
-        )
-        .or("5s"),
-        key(
-            "deadline",
-            SPAN,
-            r#""120s""#,
-            "a node that is not ready by then fails the revision",
-        )
-        .or("2m"),
-        key(
-            "revert",
-            Shape::Flag,
-            "true",
-            "a failed revision goes back by itself",
-        )
-        .or("true"),
+        key("max_unavailable", Shape::Whole(1, COUNT_MAX), "1", "so many nodes may be away at a time")
+            .or("1"),
+        key("healthy_for", SPAN, r#""5s""#, "all ready for so long: done").or("5s"),
+        key("deadline", SPAN, r#""120s""#, "a node that is not ready by then fails the revision").or("2m"),
+        key("revert", Shape::Flag, "true", "a failed revision goes back by itself").or("true"),
     ],
 );
 
 static RESTART: Form = form(
     "restart",
-    &[key(
-        "backoff",
-        Shape::Text(Format::SpanRange),
-        r#""1s..60s""#,
-        "shortest and longest wait",
-    )
-    .or("500ms..1m")],
+    &[key("backoff", Shape::Text(Format::SpanRange), r#""1s..60s""#, "shortest and longest wait")
+        .or("500ms..1m")],
 );
 
 static TASK: Form = form(
@@ -694,13 +418,8 @@ static TASK: Form = form(
             "when the former run still goes on",
         )
         .or("skip"),
-        key(
-            "timezone",
-            Shape::Text(Format::Zone),
-            r#""Europe/Stockholm""#,
-            "time zone of the schedule",
-        )
-        .or("UTC"),
+        key("timezone", Shape::Text(Format::Zone), r#""Europe/Stockholm""#, "time zone of the schedule")
+            .or("UTC"),
     ],
 );
 
@@ -710,12 +429,6 @@ static ROUTE: Form = form(
         key("host", TEXT, r#""shop.example.com""#, "host name").or("SERVICE.APPLICATION.localhost"),
         key("path", TEXT, r#""/""#, "the beginning of the path").or("/"),
         key("port", Shape::Whole(1, 65535), "8080", "port of the nodes").required(),
-        key(
-            "tls",
-            TEXT,
-            r#""auto""#,
-            "off, auto, or a certificate's file",
-        )
-        .or("auto"),
+        key("tls", TEXT, r#""auto""#, "off, auto, or a certificate's file").or("auto"),
     ],
 );

@@ -8,9 +8,7 @@ use std::fmt;
 pub const MISTAKES_MAX: usize = 100;
 
 /// Where something stands in the text. Both count from 1; 0 means that the place is not known.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Line.
     pub line: u32,
@@ -35,19 +33,13 @@ pub struct Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.place.line > 0 {
-            write!(
-                f,
-                "line {}, column {}: ",
-                self.place.line, self.place.column
-            )?;
+            write!(f, "line {}, column {}: ", self.place.line, self.place.column)?;
         }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
         f.write_str(&self.message)?;
-        self.hint
-            .as_ref()
-            .map_or(Ok(()), |hint| write!(f, " ({hint})"))
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
 
@@ -82,12 +74,7 @@ impl Mistakes {
     }
 
     fn push(&mut self, place: Place, key: &str, message: String, hint: Option<String>) {
-        self.0.push(Mistake {
-            place,
-            key: key.into(),
-            message,
-            hint,
-        });
+        self.0.push(Mistake { place, key: key.into(), message, hint });
     }
 
     /// In the order of the file, without repetitions.
@@ -101,15 +88,8 @@ impl Mistakes {
 }
 
 fn likeness(word: &str, known: &str) -> f64 {
-    let part = known.len() > 2
-        && word
-            .to_ascii_lowercase()
-            .contains(&known.to_ascii_lowercase());
-    if part {
-        0.9
-    } else {
-        strsim::jaro_winkler(word, known)
-    }
+    let part = known.len() > 2 && word.to_ascii_lowercase().contains(&known.to_ascii_lowercase());
+    if part { 0.9 } else { strsim::jaro_winkler(word, known) }
 }
 
 /// `did you mean "x"?` where one of the known words is near (Jaro-Winkler, 0.8), else the list of the known.

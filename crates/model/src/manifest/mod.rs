@@ -130,9 +130,7 @@ impl std::fmt::Display for Later {
         if let Some(service) = &self.service {
             write!(f, " of service {service}")?;
         }
-        self.family
-            .as_ref()
-            .map_or(Ok(()), |family| write!(f, ", family {family}"))
+        self.family.as_ref().map_or(Ok(()), |family| write!(f, ", family {family}"))
     }
 }
 
@@ -143,19 +141,14 @@ impl std::fmt::Display for Later {
 /// mistakes.
 pub fn parse(text: &str, options: &Options) -> Result<Manifest, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
-    let manifest =
-        text::read(text, &mut mistakes).and_then(|tree| understand(tree, options, &mut mistakes));
+    let manifest = text::read(text, &mut mistakes).and_then(|tree| understand(tree, options, &mut mistakes));
     match (manifest, mistakes.into_sorted()) {
         (Some(manifest), none) if none.is_empty() => Ok(manifest),
         (_, mistakes) => Err(mistakes),
     }
 }
 
-fn understand(
-    mut tree: tree::Node,
-    options: &Options,
-    mistakes: &mut Mistakes,
-) -> Option<Manifest> {
+fn understand(mut tree: tree::Node, options: &Options, mistakes: &mut Mistakes) -> Option<Manifest> {
     let vars = vars::values(&tree, options, mistakes);
     vars::choose_stage(&mut tree, options.stage.as_deref(), mistakes);
     vars::fill(&mut tree, &vars, mistakes);
@@ -167,10 +160,7 @@ fn understand(
         files: Vec::new(),
         budget: service::budget(&tree),
         later: service::later(&tree),
-        vars: vars
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect(),
+        vars: vars.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
     };
     for (key, node) in tree.each("service") {
         let Ok(name) = Name::new(key.name.clone()) else {
@@ -218,27 +208,13 @@ impl Manifest {
             value
         });
         if let Some(name) = unknown.filter(|_| !file.verbatim) {
-            return Err(wrong(format!(
-                "{} uses the variable {name:?}, which has no value",
-                file.from
-            )));
+            return Err(wrong(format!("{} uses the variable {name:?}, which has no value", file.from)));
         }
-        let content = if file.verbatim {
-            content.to_owned()
-        } else {
-            filled
-        };
-        let spec = FileSpec {
-            content,
-            mode: file.mode,
-            verbatim: file.verbatim,
-        };
+        let content = if file.verbatim { content.to_owned() } else { filled };
+        let spec = FileSpec { content, mode: file.mode, verbatim: file.verbatim };
         let service: Option<&mut ServiceSpec> = self.spec.services.get_mut(&file.service);
         if let Some(service) = service {
-            service
-                .files
-                .get_or_insert_default()
-                .insert(file.at.clone(), spec);
+            service.files.get_or_insert_default().insert(file.at.clone(), spec);
         }
         Ok(())
     }

@@ -32,9 +32,7 @@ fn of(shape: &Shape, defs: &mut Map<String, Value>) -> Value {
         Shape::Amount(format) => {
             json!({ "anyOf": [{ "type": "number", "minimum": 0 }, text(*format)] })
         }
-        Shape::Whole(min, max) => {
-            or_variable(json!({ "type": "integer", "minimum": min, "maximum": max }))
-        }
+        Shape::Whole(min, max) => or_variable(json!({ "type": "integer", "minimum": min, "maximum": max })),
         Shape::Number => or_variable(json!({ "type": "number", "minimum": 0 })),
         Shape::Flag => or_variable(json!({ "type": "boolean" })),
         Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
@@ -52,17 +50,14 @@ fn of(shape: &Shape, defs: &mut Map<String, Value>) -> Value {
 }
 
 fn name(format: Format) -> Value {
-    format.pattern().map_or(
-        json!({ "type": "string" }),
-        |pattern| json!({ "pattern": pattern }),
-    )
+    format.pattern().map_or(json!({ "type": "string" }), |pattern| json!({ "pattern": pattern }))
 }
 
 fn text(format: Format) -> Value {
     match format.pattern() {
-        Some(pattern) => or_variable(
-            json!({ "type": "string", "pattern": pattern, "description": format.what() }),
-        ),
+        Some(pattern) => {
+            or_variable(json!({ "type": "string", "pattern": pattern, "description": format.what() }))
+        }
         None => json!({ "type": "string", "description": format.what() }),
     }
 }
@@ -83,12 +78,8 @@ fn table(form: &Form, defs: &mut Map<String, Value>) -> Value {
         schema["description"] = json!(help(known));
         properties.insert(known.name.into(), schema);
     }
-    let required: Vec<&str> = form
-        .keys
-        .iter()
-        .filter(|known| known.required)
-        .map(|known| known.name)
-        .collect();
+    let required: Vec<&str> =
+        form.keys.iter().filter(|known| known.required).map(|known| known.name).collect();
     let mut schema = json!({
         "type": "object",
         "properties": properties,
@@ -96,22 +87,14 @@ fn table(form: &Form, defs: &mut Map<String, Value>) -> Value {
         "additionalProperties": false,
     });
     if !form.one_of.is_empty() {
-        schema["oneOf"] = form
-            .one_of
-            .iter()
-            .map(|key| json!({ "required": [key] }))
-            .collect();
+        schema["oneOf"] = form.one_of.iter().map(|key| json!({ "required": [key] })).collect();
     }
     defs.insert(form.name.into(), schema);
     reference
 }
 
 fn help(known: &Known) -> String {
-    let later = if known.later {
-        " (not yet supported)"
-    } else {
-        ""
-    };
+    let later = if known.later { " (not yet supported)" } else { "" };
     match known.default {
         "" => format!("{}{later}", known.help),
         default => format!("{}; default: {default}{later}", known.help),
@@ -124,13 +107,7 @@ fn describe(shape: &Shape, out: &mut String, seen: &mut Vec<&'static str>) {
             seen.push(form.name);
             let _ = writeln!(out, "## {}\n", form.name);
             for known in form.keys {
-                let _ = writeln!(
-                    out,
-                    "- `{} = {}`: {}",
-                    known.name,
-                    known.example,
-                    help(known)
-                );
+                let _ = writeln!(out, "- `{} = {}`: {}", known.name, known.example, help(known));
             }
             out.push('\n');
             for known in form.keys {

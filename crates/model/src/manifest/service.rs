@@ -18,33 +18,20 @@ pub(super) fn budget(tree: &Node) -> Option<Budget> {
     let node = tree.get("application")?.get("budget")?;
     let monthly = node.get("monthly")?.number()?;
     let at_limit = node.text_of("at_limit").unwrap_or_else(|| "refuse".into());
-    Some(Budget {
-        monthly_micro: (monthly * 1e6).round() as u64,
-        at_limit,
-    })
+    Some(Budget { monthly_micro: (monthly * 1e6).round() as u64, at_limit })
 }
 
 /// The keys of features that are not there yet.
 pub(super) fn later(tree: &Node) -> Vec<Later> {
     let mut all = Vec::new();
     if let Some(budget) = tree.get("application").and_then(|app| app.get("budget")) {
-        all.push(Later {
-            service: None,
-            family: None,
-            key: "budget".into(),
-            line: budget.place.line,
-        });
+        all.push(Later { service: None, family: None, key: "budget".into(), line: budget.place.line });
     }
     for (service, node) in tree.each("service") {
         let name = Name::new(service.name.clone()).ok();
         later_of(node, name.as_ref(), None, &mut all);
         for (family, node) in node.each("family") {
-            later_of(
-                node,
-                name.as_ref(),
-                Name::new(family.name.clone()).ok().as_ref(),
-                &mut all,
-            );
+            later_of(node, name.as_ref(), Name::new(family.name.clone()).ok().as_ref(), &mut all);
         }
     }
     all.sort_by_key(|later| later.line);
@@ -53,18 +40,9 @@ pub(super) fn later(tree: &Node) -> Vec<Later> {
 
 fn later_of(node: &Node, service: Option<&Name>, family: Option<&Name>, all: &mut Vec<Later>) {
     for (key, _) in node.fields().into_iter().flatten() {
-        if keys::SERVICE
-            .keys
-            .iter()
-            .any(|known| known.later && known.name == key.name)
-        {
+        if keys::SERVICE.keys.iter().any(|known| known.later && known.name == key.name) {
             let (service, family) = (service.cloned(), family.cloned());
-            all.push(Later {
-                service,
-                family,
-                key: key.name.clone(),
-                line: key.place.line,
-            });
+            all.push(Later { service, family, key: key.name.clone(), line: key.place.line });
         }
     }
 }
@@ -114,9 +92,7 @@ fn plain(node: &Node) -> ServiceSpec {
 }
 
 fn scalars(node: &Node, key: &str) -> BTreeMap<String, String> {
-    node.each(key)
-        .filter_map(|(key, value)| Some((key.name.clone(), value.scalar()?)))
-        .collect()
+    node.each(key).filter_map(|(key, value)| Some((key.name.clone(), value.scalar()?))).collect()
 }
 
 fn listed<T>(node: &Node, key: &str, item: impl Fn(&Node) -> Option<T>) -> Option<Vec<T>> {
@@ -128,32 +104,18 @@ fn families(service: &Name, node: &Node, mistakes: &mut Mistakes) -> BTreeMap<Na
         // A package brings families of its own.
         let sized = keys::sizing_keys().any(|key| node.get(key).is_some());
         let alone = sized || node.get("package").is_none();
-        return alone
-            .then(|| (service.clone(), family(node)))
-            .into_iter()
-            .collect();
+        return alone.then(|| (service.clone(), family(node))).into_iter().collect();
     };
     for (key, _) in node.fields().into_iter().flatten() {
         if keys::sizing_keys().any(|sizing| sizing == key.name) {
             let path = format!("service.{service}.{}", key.name);
             let hint = format!("write it under [service.{service}.family.NAME]");
-            mistakes.hint(
-                key.place,
-                &path,
-                "the service has families, so this belongs to one of them",
-                hint,
-            );
+            mistakes.hint(key.place, &path, "the service has families, so this belongs to one of them", hint);
         }
     }
-    let named = |(key, node): &(super::tree::Key, Node)| {
-        Some((Name::new(key.name.clone()).ok()?, family(node)))
-    };
-    tables
-        .fields()
-        .into_iter()
-        .flatten()
-        .filter_map(named)
-        .collect()
+    let named =
+        |(key, node): &(super::tree::Key, Node)| Some((Name::new(key.name.clone()).ok()?, family(node)));
+    tables.fields().into_iter().flatten().filter_map(named).collect()
 }
 
 fn family(node: &Node) -> FamilySpec {
@@ -171,30 +133,19 @@ fn family(node: &Node) -> FamilySpec {
 fn inline_files(files: &Node) -> BTreeMap<String, FileSpec> {
     let inline = |node: &Node| {
         let content = node.text_of("content")?;
-        Some(FileSpec {
-            content,
-            mode: mode(node),
-            verbatim: node.flag_of("verbatim").unwrap_or(false),
-        })
+        Some(FileSpec { content, mode: mode(node), verbatim: node.flag_of("verbatim").unwrap_or(false) })
     };
     let fields = files.fields().into_iter().flatten();
-    fields
-        .filter_map(|(key, node)| Some((key.name.clone(), inline(node)?)))
-        .collect()
+    fields.filter_map(|(key, node)| Some((key.name.clone(), inline(node)?))).collect()
 }
 
 fn mode(node: &Node) -> u32 {
-    node.text_of("mode")
-        .and_then(|text| format::mode(&text))
-        .unwrap_or(0o644)
+    node.text_of("mode").and_then(|text| format::mode(&text)).unwrap_or(0o644)
 }
 
 fn file_refs(service: &Name, files: &Node) -> Vec<FileRef> {
     let one = |(key, node): &(super::tree::Key, Node)| {
-        let from = node
-            .text()
-            .map(str::to_owned)
-            .or_else(|| node.text_of("from"))?;
+        let from = node.text().map(str::to_owned).or_else(|| node.text_of("from"))?;
         Some(FileRef {
             service: service.clone(),
             at: key.name.clone(),
@@ -204,12 +155,7 @@ fn file_refs(service: &Name, files: &Node) -> Vec<FileRef> {
             place: node.place,
         })
     };
-    files
-        .fields()
-        .into_iter()
-        .flatten()
-        .filter_map(one)
-        .collect()
+    files.fields().into_iter().flatten().filter_map(one).collect()
 }
 
 /// A release by name goes into the spec, one by path becomes a source.
@@ -243,12 +189,7 @@ fn release(
     }
     let Some(name) = name else {
         if table.get("name").is_none() && table.get("path").is_none() {
-            mistakes.hint(
-                table.place,
-                &path,
-                "it has neither a name nor a path",
-                r#"write { path = "." }"#,
-            );
+            mistakes.hint(table.place, &path, "it has neither a name nor a path", r#"write { path = "." }"#);
         }
         return None;
     };
@@ -259,23 +200,14 @@ fn release(
         }
     }
     spec.release = Some(ReleaseRef { name, version });
-    let twice = [
-        ("start", "command", &mut spec.start),
-        ("stop", "stop.command", &mut spec.stop_command),
-    ];
-    let lists = twice
-        .into_iter()
-        .chain([("templates", "templates", &mut spec.templates)]);
+    let twice = [("start", "command", &mut spec.start), ("stop", "stop.command", &mut spec.stop_command)];
+    let lists = twice.into_iter().chain([("templates", "templates", &mut spec.templates)]);
     for (key, other, field) in lists {
         let Some(words) = table.words_of(key) else {
             continue;
         };
         if field.is_some() {
-            mistakes.add(
-                table.place,
-                &format!("{path}.{key}"),
-                format!("said twice: `{other}` says it too"),
-            );
+            mistakes.add(table.place, &format!("{path}.{key}"), format!("said twice: `{other}` says it too"));
         }
         *field = Some(words);
     }
@@ -311,23 +243,17 @@ fn beam(node: &Node) -> Beam {
         failover: node.text_of("failover"),
         backups: node.u32_of("backups").unwrap_or(usual.backups),
         takeover: node.flag_of("takeover").unwrap_or(usual.takeover),
-        failover_timeout: node
-            .parsed_of("failover_timeout")
-            .unwrap_or(usual.failover_timeout),
+        failover_timeout: node.parsed_of("failover_timeout").unwrap_or(usual.failover_timeout),
         net_ticktime: node.u32_of("net_ticktime").unwrap_or(usual.net_ticktime),
         sync_timeout: node.parsed_of("sync_timeout").unwrap_or(usual.sync_timeout),
         join: node.flag_of("join").unwrap_or(usual.join),
         applications: node.words_of("applications").unwrap_or_default(),
-        replace_loopback: node
-            .flag_of("replace_loopback")
-            .unwrap_or(usual.replace_loopback),
+        replace_loopback: node.flag_of("replace_loopback").unwrap_or(usual.replace_loopback),
     }
 }
 
 fn check(node: &Node) -> Option<Check> {
-    let http = node
-        .text_of("http")
-        .and_then(|door| format::http_door(&door));
+    let http = node.text_of("http").and_then(|door| format::http_door(&door));
     let tcp = node.text_of("tcp").and_then(|door| format::tcp_door(&door));
     let probe = http
         .map(|(port, path)| Probe::Http { port, path })
@@ -345,9 +271,8 @@ fn check(node: &Node) -> Option<Check> {
 
 /// `stop` with a command alone says nothing about signal and timeout.
 fn stop(node: &Node) -> Option<StopSpec> {
-    let alone = node.get("command").is_some()
-        && node.get("signal").is_none()
-        && node.get("timeout").is_none();
+    let alone =
+        node.get("command").is_some() && node.get("signal").is_none() && node.get("timeout").is_none();
     let usual = StopSpec::default();
     (!alone).then(|| StopSpec {
         signal: node.text_of("signal").unwrap_or(usual.signal),
@@ -366,9 +291,7 @@ fn rollout(node: &Node) -> RolloutPolicy {
     let usual = RolloutPolicy::default();
     RolloutPolicy {
         strategy: node.word_of("strategy").unwrap_or_default(),
-        max_unavailable: node
-            .u32_of("max_unavailable")
-            .unwrap_or(usual.max_unavailable),
+        max_unavailable: node.u32_of("max_unavailable").unwrap_or(usual.max_unavailable),
         healthy_for: node.parsed_of("healthy_for").unwrap_or(usual.healthy_for),
         deadline: node.parsed_of("deadline").unwrap_or(usual.deadline),
         revert: node.flag_of("revert").unwrap_or(usual.revert),
@@ -385,7 +308,5 @@ fn tasks(node: &Node) -> BTreeMap<Name, TaskSpec> {
         })
     };
     let named = node.each("task");
-    named
-        .filter_map(|(key, node)| Some((Name::new(key.name.clone()).ok()?, task(node)?)))
-        .collect()
+    named.filter_map(|(key, node)| Some((Name::new(key.name.clone()).ok()?, task(node)?))).collect()
 }

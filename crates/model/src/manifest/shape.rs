@@ -76,11 +76,7 @@ impl Shape {
             Shape::Words => "a list of words".into(),
             Shape::List(_) => "a list".into(),
             Shape::Map(..) | Shape::Table(_) => "a table".into(),
-            Shape::Either(shapes) => shapes
-                .iter()
-                .map(Shape::wanted)
-                .collect::<Vec<_>>()
-                .join(" or "),
+            Shape::Either(shapes) => shapes.iter().map(Shape::wanted).collect::<Vec<_>>().join(" or "),
         }
     }
 
@@ -91,10 +87,7 @@ impl Shape {
             (Shape::Whole(..) | Shape::Number | Shape::Flag, Value::Filled(_)) => true,
             (Shape::Text(_) | Shape::OneOf(_), v) => matches!(v, Value::Text(_) | Value::Filled(_)),
             (Shape::Amount(_), v) => {
-                matches!(
-                    v,
-                    Value::Text(_) | Value::Filled(_) | Value::Whole(_) | Value::Number(_)
-                )
+                matches!(v, Value::Text(_) | Value::Filled(_) | Value::Whole(_) | Value::Number(_))
             }
             (Shape::Whole(..), v) => matches!(v, Value::Whole(_)),
             (Shape::Number, v) => matches!(v, Value::Whole(_) | Value::Number(_)),
@@ -127,11 +120,7 @@ pub(crate) fn check(node: &Node, shape: &Shape, path: &str, mistakes: &mut Mista
             mistakes.add(node.place, path, "a number from 0 on is wanted");
         }
         Shape::Flag if node.flag().is_none() => {
-            mistakes.add(
-                node.place,
-                path,
-                format!("true or false is wanted, {:?} found", node.scalar()),
-            );
+            mistakes.add(node.place, path, format!("true or false is wanted, {:?} found", node.scalar()));
         }
         Shape::Words => check_words(node, path, mistakes),
         Shape::List(item) => check_list(node, item, path, mistakes),
@@ -157,11 +146,7 @@ pub(crate) fn check(node: &Node, shape: &Shape, path: &str, mistakes: &mut Mista
 
 /// `service.game` and `count` make `service.game.count`.
 pub(crate) fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 fn check_text(node: &Node, format: Format, path: &str, mistakes: &mut Mistakes) {
@@ -175,30 +160,17 @@ fn check_word(node: &Node, words: &[&'static str], path: &str, mistakes: &mut Mi
     let Some(text) = node.text() else { return };
     if !words.contains(&text) {
         let message = format!("{text:?} is not known here");
-        mistakes.hint(
-            node.place,
-            path,
-            message,
-            nearest(text, words.iter().copied()),
-        );
+        mistakes.hint(node.place, path, message, nearest(text, words.iter().copied()));
     }
 }
 
 fn check_whole(node: &Node, min: i64, max: i64, path: &str, mistakes: &mut Mistakes) {
     match node.whole() {
         Some(n) if (min..=max).contains(&n) => {}
-        Some(n) => mistakes.add(
-            node.place,
-            path,
-            format!("{n} is not between {min} and {max}"),
-        ),
+        Some(n) => mistakes.add(node.place, path, format!("{n} is not between {min} and {max}")),
         None => {
             let text = node.scalar().unwrap_or_default();
-            mistakes.add(
-                node.place,
-                path,
-                format!("a whole number is wanted, {text:?} found"),
-            );
+            mistakes.add(node.place, path, format!("a whole number is wanted, {text:?} found"));
         }
     }
 }
@@ -237,35 +209,18 @@ fn check_table(place: Place, fields: &Fields, form: &Form, path: &str, mistakes:
             Some(known) => check(child, &known.shape, &join(path, &key.name), mistakes),
             None => {
                 let hint = nearest(&key.name, form.keys.iter().map(|known| known.name));
-                mistakes.hint(
-                    key.place,
-                    &join(path, &key.name),
-                    "the key is not known",
-                    hint,
-                );
+                mistakes.hint(key.place, &join(path, &key.name), "the key is not known", hint);
             }
         }
     }
     let has = |name: &str| fields.iter().any(|(key, _)| key.name == name);
-    for known in form
-        .keys
-        .iter()
-        .filter(|known| known.required && !has(known.name))
-    {
+    for known in form.keys.iter().filter(|known| known.required && !has(known.name)) {
         let example = format!("write {} = {}", known.name, known.example);
-        mistakes.hint(
-            place,
-            &join(path, known.name),
-            "the key is missing",
-            example,
-        );
+        mistakes.hint(place, &join(path, known.name), "the key is missing", example);
     }
     let said = form.one_of.iter().filter(|name| has(name)).count();
     if !form.one_of.is_empty() && said != 1 {
-        let message = format!(
-            "exactly one of {} is wanted, {said} found",
-            form.one_of.join(", ")
-        );
+        let message = format!("exactly one of {} is wanted, {said} found", form.one_of.join(", "));
         mistakes.add(place, path, message);
     }
 }

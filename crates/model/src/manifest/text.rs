@@ -14,34 +14,22 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        let starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(i, _)| i + 1))
-            .collect();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
         Self { text, starts }
     }
 
     pub(crate) fn place(&self, offset: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts[line - 1];
-        let column = self
-            .text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count())
-            + 1;
-        Place {
-            line: line as u32,
-            column: column as u32,
-        }
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        Place { line: line as u32, column: column as u32 }
     }
 }
 
 /// Reads a manifest: JSON where the first sign is a brace, else TOML.
 pub(crate) fn read(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     if text.len() > MANIFEST_BYTES_MAX {
-        let message = format!(
-            "the file has {} bytes; at most {MANIFEST_BYTES_MAX} are read",
-            text.len()
-        );
+        let message = format!("the file has {} bytes; at most {MANIFEST_BYTES_MAX} are read", text.len());
         mistakes.hint(
             Place::default(),
             "",
@@ -56,23 +44,14 @@ pub(crate) fn read(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let place = error
-            .span()
-            .map_or_else(Place::default, |span| lines.place(span.start));
-        mistakes.add(
-            place,
-            "",
-            format!("not TOML: {}", error.message().replace('\n', ", ")),
-        );
+        let place = error.span().map_or_else(Place::default, |span| lines.place(span.start));
+        mistakes.add(place, "", format!("not TOML: {}", error.message().replace('\n', ", ")));
     }
     errors.is_empty().then(|| table_node(&table, &lines))
 }
 
 fn table_node(table: &Spanned<DeTable<'_>>, lines: &Lines<'_>) -> Node {
-    Node {
-        place: lines.place(table.span().start),
-        value: Value::Table(fields(table.get_ref(), lines)),
-    }
+    Node { place: lines.place(table.span().start), value: Value::Table(fields(table.get_ref(), lines)) }
 }
 
 fn fields(table: &DeTable<'_>, lines: &Lines<'_>) -> Fields {
@@ -80,10 +59,7 @@ fn fields(table: &DeTable<'_>, lines: &Lines<'_>) -> Fields {
         name: k.get_ref().to_string(),
         place: lines.place(k.span().start),
     };
-    table
-        .iter()
-        .map(|(k, v)| (key(k), node(v, lines)))
-        .collect()
+    table.iter().map(|(k, v)| (key(k), node(v, lines))).collect()
 }
 
 fn node(spanned: &Spanned<DeValue<'_>>, lines: &Lines<'_>) -> Node {
@@ -99,8 +75,5 @@ fn node(spanned: &Spanned<DeValue<'_>>, lines: &Lines<'_>) -> Node {
         DeValue::Array(items) => Value::List(items.iter().map(|item| node(item, lines)).collect()),
         DeValue::Table(table) => Value::Table(fields(table, lines)),
     };
-    Node {
-        place: lines.place(spanned.span().start),
-        value,
-    }
+    Node { place: lines.place(spanned.span().start), value }
 }

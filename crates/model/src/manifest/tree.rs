@@ -98,27 +98,16 @@ impl Node {
     }
 
     pub(crate) fn list(&self) -> Option<&[Node]> {
-        if let Value::List(items) = &self.value {
-            Some(items)
-        } else {
-            None
-        }
+        if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 
     pub(crate) fn fields(&self) -> Option<&Fields> {
-        if let Value::Table(fields) = &self.value {
-            Some(fields)
-        } else {
-            None
-        }
+        if let Value::Table(fields) = &self.value { Some(fields) } else { None }
     }
 
     /// The value under a key, where this is a table that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        self.fields()?
-            .iter()
-            .find(|(k, _)| k.name == key)
-            .map(|(_, node)| node)
+        self.fields()?.iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
     }
 
     /// Keys and values under a key that holds a table.
@@ -155,9 +144,6 @@ impl Node {
     }
 
     pub(crate) fn words(&self) -> Option<Vec<String>> {
-        self.list()?
-            .iter()
-            .map(|word| word.text().map(str::to_owned))
-            .collect()
+        self.list()?.iter().map(|word| word.text().map(str::to_owned)).collect()
     }
 }

@@ -31,13 +31,7 @@ pub(crate) fn values(tree: &Node, options: &Options, mistakes: &mut Mistakes) ->
         if vars.contains_key(name) {
             vars.insert(name.clone(), Some(value.clone()));
         } else {
-            undeclared(
-                Place::default(),
-                &format!("--var {name}"),
-                name,
-                &vars,
-                mistakes,
-            );
+            undeclared(Place::default(), &format!("--var {name}"), name, &vars, mistakes);
         }
     }
     vars
@@ -54,42 +48,22 @@ fn undeclared(place: Place, path: &str, name: &str, vars: &Vars, mistakes: &mut 
 /// Puts the chosen stage's services over the others.
 pub(crate) fn choose_stage(tree: &mut Node, stage: Option<&str>, mistakes: &mut Mistakes) {
     for (key, node) in tree.each("stage") {
-        for (service, _) in node
-            .each("service")
-            .filter(|(k, _)| tree.each("service").all(|(s, _)| s.name != k.name))
+        for (service, _) in
+            node.each("service").filter(|(k, _)| tree.each("service").all(|(s, _)| s.name != k.name))
         {
             let path = format!("stage.{}.service.{}", key.name, service.name);
-            let hint = nearest(
-                &service.name,
-                tree.each("service").map(|(s, _)| s.name.as_str()),
-            );
-            mistakes.hint(
-                service.place,
-                &path,
-                "there is no such service outside the stage",
-                hint,
-            );
+            let hint = nearest(&service.name, tree.each("service").map(|(s, _)| s.name.as_str()));
+            mistakes.hint(service.place, &path, "there is no such service outside the stage", hint);
         }
     }
     let Some(stage) = stage else { return };
-    let over = tree
-        .each("stage")
-        .find(|(key, _)| key.name == stage)
-        .map(|(_, node)| node.clone());
+    let over = tree.each("stage").find(|(key, _)| key.name == stage).map(|(_, node)| node.clone());
     let Some(over) = over else {
         let hint = nearest(stage, tree.each("stage").map(|(key, _)| key.name.as_str()));
-        return mistakes.hint(
-            Place::default(),
-            "--stage",
-            format!("there is no stage {stage:?}"),
-            hint,
-        );
+        return mistakes.hint(Place::default(), "--stage", format!("there is no stage {stage:?}"), hint);
     };
     if let (Value::Table(base), Value::Table(over)) = (&mut tree.value, over.value) {
-        let services = over
-            .into_iter()
-            .filter(|(key, _)| key.name == "service")
-            .collect();
+        let services = over.into_iter().filter(|(key, _)| key.name == "service").collect();
         if let Shape::Table(root) = &keys::ROOT {
             lay_over(base, services, root);
         }
@@ -98,11 +72,7 @@ pub(crate) fn choose_stage(tree: &mut Node, stage: Option<&str>, mistakes: &mut 
 
 fn lay_over(base: &mut Fields, over: Fields, form: &Form) {
     for (key, node) in over {
-        let shape = form
-            .keys
-            .iter()
-            .find(|known| known.name == key.name)
-            .map(|known| &known.shape);
+        let shape = form.keys.iter().find(|known| known.name == key.name).map(|known| &known.shape);
         match base.iter_mut().find(|(k, _)| k.name == key.name) {
             Some((_, below)) => merge(below, node, shape),
             None => base.push((key, node)),
@@ -124,12 +94,7 @@ fn merge(below: &mut Node, over: Node, shape: Option<&Shape>) {
         (Value::Table(base), Value::Table(over), Some(Shape::Table(form))) if form.layered => {
             lay_over(base, over, form);
         }
-        (_, value, _) => {
-            *below = Node {
-                place: over.place,
-                value,
-            }
-        }
+        (_, value, _) => *below = Node { place: over.place, value },
     }
 }
 
@@ -141,12 +106,7 @@ pub(crate) fn fill(tree: &mut Node, vars: &Vars, mistakes: &mut Mistakes) {
     };
     for (key, node) in fields.iter_mut().filter(|(key, _)| key.name != "vars") {
         let strict = key.name != "stage";
-        Fill {
-            vars,
-            strict,
-            mistakes,
-        }
-        .node(node, &key.name);
+        Fill { vars, strict, mistakes }.node(node, &key.name);
     }
 }
 
@@ -188,12 +148,7 @@ impl Fill<'_> {
                 undeclared(place, path, name, self.vars, self.mistakes);
             } else if self.strict && value == Some(&None) {
                 let hint = format!("give it one: --var {name}=..., in a stage, or as its default");
-                self.mistakes.hint(
-                    place,
-                    path,
-                    format!("the variable {name:?} has no value"),
-                    hint,
-                );
+                self.mistakes.hint(place, path, format!("the variable {name:?} has no value"), hint);
             }
             let value = value.cloned().flatten();
             whole &= value.is_some() && self.strict;
@@ -231,8 +186,5 @@ pub(crate) fn substitute(text: &str, mut value: impl FnMut(&str) -> Option<Strin
 }
 
 fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }

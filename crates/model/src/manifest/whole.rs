@@ -6,10 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks services against one another.
 pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
-    let services: BTreeMap<&str, &Node> = tree
-        .each("service")
-        .map(|(k, n)| (k.name.as_str(), n))
-        .collect();
+    let services: BTreeMap<&str, &Node> = tree.each("service").map(|(k, n)| (k.name.as_str(), n)).collect();
     for (name, node) in &services {
         volumes(name, node, mistakes);
         for need in needs(node) {
@@ -29,10 +26,7 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
 }
 
 fn needs(service: &Node) -> &[Node] {
-    service
-        .get("needs")
-        .and_then(Node::list)
-        .unwrap_or_default()
+    service.get("needs").and_then(Node::list).unwrap_or_default()
 }
 
 fn volumes(service: &str, node: &Node, mistakes: &mut Mistakes) {
@@ -72,13 +66,8 @@ fn cycles(services: &BTreeMap<&str, &Node>, mistakes: &mut Mistakes) {
         return;
     };
     let circle = circle(first, &left);
-    let place = services[circle[0]]
-        .get("needs")
-        .map_or(services[circle[0]].place, |needs| needs.place);
-    let message = format!(
-        "the services need one another in a circle: {}",
-        circle.join(" -> ")
-    );
+    let place = services[circle[0]].get("needs").map_or(services[circle[0]].place, |needs| needs.place);
+    let message = format!("the services need one another in a circle: {}", circle.join(" -> "));
     mistakes.add(place, &format!("service.{}.needs", circle[0]), message);
 }
 

@@ -32,79 +32,40 @@ fn service(body: &str) -> ServiceSpec {
 }
 
 fn options(stage: Option<&str>, vars: &[(&str, &str)]) -> Options {
-    let vars = vars
-        .iter()
-        .map(|(k, v)| (k.to_string(), v.to_string()))
-        .collect();
-    Options {
-        stage: stage.map(str::to_owned),
-        vars,
-    }
+    let vars = vars.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    Options { stage: stage.map(str::to_owned), vars }
 }
 
 #[test]
 fn the_promised_manifest_is_understood() {
     let all = good(PROMISED);
     assert_eq!(all.app, name("shop"));
-    assert_eq!(
-        all.budget.as_ref().map(|b| b.monthly_micro),
-        Some(40_000_000)
-    );
+    assert_eq!(all.budget.as_ref().map(|b| b.monthly_micro), Some(40_000_000));
     let game = &all.spec.services[&name("game")];
     let family = &game.families[&name("game")];
     assert_eq!((family.count, family.cpu), (Some(1), Some(CpuMillis(500))));
-    assert_eq!(
-        (family.memory, family.select),
-        (Some(ByteSize::mib(256)), Some(Select::First))
-    );
-    assert_eq!(
-        game.env.as_ref().expect("env")["DATABASE_URL"],
-        "{{links.db.url}}"
-    );
-    assert_eq!(
-        game.firewall.as_ref().expect("firewall")[0].to_string(),
-        "tcp:9100 from any"
-    );
+    assert_eq!((family.memory, family.select), (Some(ByteSize::mib(256)), Some(Select::First)));
+    assert_eq!(game.env.as_ref().expect("env")["DATABASE_URL"], "{{links.db.url}}");
+    assert_eq!(game.firewall.as_ref().expect("firewall")[0].to_string(), "tcp:9100 from any");
     assert_eq!(game.beam.as_ref().expect("beam").backups, 2);
     let check = game.check.as_ref().expect("check");
-    assert_eq!(
-        check.probe,
-        Probe::Http {
-            port: 8080,
-            path: "/up".into()
-        }
-    );
-    assert_eq!(
-        game.live.as_ref().expect("live").probe,
-        Probe::Tcp { port: 8080 }
-    );
+    assert_eq!(check.probe, Probe::Http { port: 8080, path: "/up".into() });
+    assert_eq!(game.live.as_ref().expect("live").probe, Probe::Tcp { port: 8080 });
     assert_eq!(game.restart.expect("restart").max, Span::secs(60));
     assert_eq!(game.state, Some(StateKind::Replaceable));
     assert_eq!(
-        game.tasks.as_ref().expect("tasks")[&name("sweep")]
-            .timezone
-            .as_deref(),
+        game.tasks.as_ref().expect("tasks")[&name("sweep")].timezone.as_deref(),
         Some("Europe/Stockholm")
     );
     let source = &all.sources[&name("game")];
-    assert_eq!(
-        (source.path.as_str(), source.output.as_deref()),
-        (".", Some("_build/prod/rel/game"))
-    );
+    assert_eq!((source.path.as_str(), source.output.as_deref()), (".", Some("_build/prod/rel/game")));
     assert_eq!(source.build, [["mix", "release"]]);
-    assert_eq!(
-        all.spec.services[&name("web")].needs,
-        Some(vec![name("db")])
-    );
+    assert_eq!(all.spec.services[&name("web")].needs, Some(vec![name("db")]));
 }
 
 #[test]
 fn what_is_not_built_yet_is_named_with_its_line() {
-    let later: Vec<String> = good(PROMISED)
-        .later
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let later: Vec<String> = good(PROMISED).later.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(later.join("\n"), @r"
     line 3: not yet supported: budget
     line 11: not yet supported: package of service db
@@ -122,14 +83,8 @@ fn what_is_not_built_yet_is_named_with_its_line() {
 #[test]
 fn our_own_examples_are_understood() {
     let ball = good(include_str!("../../../../examples/ball/lace.toml"));
-    assert_eq!(
-        ball.spec.services[&name("ball")].families[&name("ball")].count,
-        Some(3)
-    );
-    assert_eq!(
-        ball.sources[&name("ball")].build,
-        [["./build.sh", "1.0.0", "_build/ball"]]
-    );
+    assert_eq!(ball.spec.services[&name("ball")].families[&name("ball")].count, Some(3));
+    assert_eq!(ball.sources[&name("ball")].build, [["./build.sh", "1.0.0", "_build/ball"]]);
     assert!(ball.later.is_empty());
     let hello = good(include_str!("../../../../examples/hello/lace.toml"));
     assert_eq!(hello.sources[&name("hello")].path, ".");
@@ -142,10 +97,7 @@ fn variable_beats_stage_beats_default() {
     };
     assert_eq!(count(&options(None, &[])), Some(1));
     assert_eq!(count(&options(Some("production"), &[])), Some(3));
-    assert_eq!(
-        count(&options(Some("production"), &[("nodes", "7")])),
-        Some(7)
-    );
+    assert_eq!(count(&options(Some("production"), &[("nodes", "7")])), Some(7));
 }
 
 #[test]
@@ -166,30 +118,14 @@ fn a_stage_lays_keys_over_services() {
         env = { B = "3", C = "4" }
         check = { tcp = ":81" }
     "#;
-    let game = &good_with(text, &options(Some("production"), &[]))
-        .spec
-        .services[&name("game")];
+    let game = &good_with(text, &options(Some("production"), &[])).spec.services[&name("game")];
     let family = &game.families[&name("game")];
-    assert_eq!(
-        (family.count, family.memory),
-        (Some(5), Some(ByteSize::mib(64)))
-    );
-    let env: Vec<_> = game
-        .env
-        .iter()
-        .flatten()
-        .map(|(k, v)| format!("{k}{v}"))
-        .collect();
+    assert_eq!((family.count, family.memory), (Some(5), Some(ByteSize::mib(64))));
+    let env: Vec<_> = game.env.iter().flatten().map(|(k, v)| format!("{k}{v}")).collect();
     assert_eq!(env, ["A1", "B3", "C4"]);
-    assert_eq!(
-        game.check.as_ref().expect("check").probe,
-        Probe::Tcp { port: 81 }
-    );
+    assert_eq!(game.check.as_ref().expect("check").probe, Probe::Tcp { port: 81 });
     assert!(game.tasks.is_some());
-    assert_eq!(
-        good(text).spec.services[&name("game")].families[&name("game")].count,
-        Some(1)
-    );
+    assert_eq!(good(text).spec.services[&name("game")].families[&name("game")].count, Some(1));
 }
 
 #[test]
@@ -209,44 +145,19 @@ fn variables_go_everywhere_and_other_expressions_stay() {
     let all = good(text);
     assert_eq!(all.app, name("shop"));
     let x = &all.spec.services[&name("x")];
-    assert_eq!(
-        x.start.as_ref().expect("start")[1..],
-        ["--shop", "{{self}}", "{{first}}", "{{ index"]
-    );
+    assert_eq!(x.start.as_ref().expect("start")[1..], ["--shop", "{{self}}", "{{first}}", "{{ index"]);
     assert_eq!(x.families[&name("x")].cpu, Some(CpuMillis(250)));
     assert!(x.rollout.as_ref().expect("rollout").revert);
 }
 
 #[test]
 fn releases_in_each_form() {
-    let by_name = |text: &str| {
-        service(&format!("release = {text}"))
-            .release
-            .expect("a release")
-    };
-    assert_eq!(
-        by_name(r#""game""#),
-        ReleaseRef {
-            name: name("game"),
-            version: None
-        }
-    );
-    assert_eq!(
-        by_name(r#""game@1.2.0-rc.1""#).version.as_deref(),
-        Some("1.2.0-rc.1")
-    );
-    assert_eq!(
-        by_name(r#"{ name = "game", version = "2" }"#)
-            .version
-            .as_deref(),
-        Some("2")
-    );
-    let spec =
-        service(r#"release = { name = "game", start = ["a"], stop = ["b"], templates = ["c"] }"#);
-    assert_eq!(
-        (spec.start, spec.stop_command),
-        (Some(vec!["a".into()]), Some(vec!["b".into()]))
-    );
+    let by_name = |text: &str| service(&format!("release = {text}")).release.expect("a release");
+    assert_eq!(by_name(r#""game""#), ReleaseRef { name: name("game"), version: None });
+    assert_eq!(by_name(r#""game@1.2.0-rc.1""#).version.as_deref(), Some("1.2.0-rc.1"));
+    assert_eq!(by_name(r#"{ name = "game", version = "2" }"#).version.as_deref(), Some("2"));
+    let spec = service(r#"release = { name = "game", start = ["a"], stop = ["b"], templates = ["c"] }"#);
+    assert_eq!((spec.start, spec.stop_command), (Some(vec!["a".into()]), Some(vec!["b".into()])));
     assert_eq!(spec.templates, Some(vec!["c".into()]));
     let mut all = good(
         r#"
@@ -257,37 +168,17 @@ fn releases_in_each_form() {
     "#,
     );
     let source = &all.sources[&name("x")];
-    assert_eq!(
-        (source.kind, source.version.as_deref()),
-        (Some(ReleaseKind::Relx), Some("3"))
-    );
+    assert_eq!((source.kind, source.version.as_deref()), (Some(ReleaseKind::Relx), Some("3")));
     assert_eq!(all.spec.services[&name("x")].release, None);
-    all.set_release(
-        &name("x"),
-        ReleaseRef {
-            name: name("x"),
-            version: Some("3".into()),
-        },
-    );
+    all.set_release(&name("x"), ReleaseRef { name: name("x"), version: Some("3".into()) });
     assert!(all.spec.services[&name("x")].release.is_some());
 }
 
 #[test]
 fn joining_in_each_form() {
-    assert!(
-        service(r#"bootstrap = "join-first""#)
-            .beam
-            .expect("beam")
-            .join
-    );
-    assert_eq!(
-        service(r#"bootstrap = "cmd:bin/b x""#).bootstrap,
-        Some(vec!["bin/b".into(), "x".into()])
-    );
-    assert_eq!(
-        service(r#"bootstrap = ["bin/b"]"#).bootstrap,
-        Some(vec!["bin/b".into()])
-    );
+    assert!(service(r#"bootstrap = "join-first""#).beam.expect("beam").join);
+    assert_eq!(service(r#"bootstrap = "cmd:bin/b x""#).bootstrap, Some(vec!["bin/b".into(), "x".into()]));
+    assert_eq!(service(r#"bootstrap = ["bin/b"]"#).bootstrap, Some(vec!["bin/b".into()]));
     assert!(!service("beam = { join = false }").beam.expect("beam").join);
 }
 
@@ -307,20 +198,14 @@ fn files_are_listed_and_filled_in() {
     );
     let refs = all.files.clone();
     assert_eq!(
-        refs.iter()
-            .map(|f| (f.from.as_str(), f.mode))
-            .collect::<Vec<_>>(),
+        refs.iter().map(|f| (f.from.as_str(), f.mode)).collect::<Vec<_>>(),
         [("./a.j2", 0o644), ("b", 0o600)]
     );
-    all.set_file(&refs[0], "{{vars.port}} {{self}}")
-        .expect("the variable is there");
+    all.set_file(&refs[0], "{{vars.port}} {{self}}").expect("the variable is there");
     all.set_file(&refs[1], "{{vars.none}}").expect("verbatim");
-    let wrong = all
-        .set_file(&refs[0], "{{vars.none}}")
-        .expect_err("there is no such variable");
+    let wrong = all.set_file(&refs[0], "{{vars.none}}").expect_err("there is no such variable");
     assert_eq!(wrong.place.line, 7);
-    all.set_file(&refs[0], &"x".repeat(manifest::FILE_BYTES_MAX + 1))
-        .expect_err("too large");
+    all.set_file(&refs[0], &"x".repeat(manifest::FILE_BYTES_MAX + 1)).expect_err("too large");
     let files = all.spec.services[&name("x")].files.clone().expect("files");
     let contents: Vec<_> = files.values().map(|f| f.content.as_str()).collect();
     assert_eq!(contents, ["80 {{self}}", "{{vars.none}}", "port 80"]);
@@ -331,10 +216,7 @@ fn json_of_the_same_shape_means_the_same() {
     let toml: toml::Value = toml::from_str(PROMISED).expect("TOML");
     let json = serde_json::to_string_pretty(&toml).expect("JSON");
     let (a, b) = (good(PROMISED), good(&json));
-    assert_eq!(
-        (&a.spec, &a.sources, &a.budget),
-        (&b.spec, &b.sources, &b.budget)
-    );
+    assert_eq!((&a.spec, &a.sources, &a.budget), (&b.spec, &b.sources, &b.budget));
     assert_eq!(a.later.len(), b.later.len());
 }
 
@@ -342,13 +224,7 @@ fn json_of_the_same_shape_means_the_same() {
 fn a_live_manifest_may_leave_everything_out() {
     let spec = service("");
     assert_eq!(spec.families.keys().collect::<Vec<_>>(), [&name("x")]);
-    assert_eq!(
-        spec,
-        ServiceSpec {
-            families: spec.families.clone(),
-            ..ServiceSpec::default()
-        }
-    );
+    assert_eq!(spec, ServiceSpec { families: spec.families.clone(), ..ServiceSpec::default() });
     assert_eq!(service("stop = { command = [\"x\"] }").stop, None);
 }
 
@@ -376,10 +252,7 @@ fn every_example_is_good() {
         if let Some(name) = line.strip_prefix("## ") {
             section = name.to_owned();
         }
-        let example = line
-            .strip_prefix("- `")
-            .and_then(|rest| rest.split_once("`: "))
-            .map(|(e, _)| e);
+        let example = line.strip_prefix("- `").and_then(|rest| rest.split_once("`: ")).map(|(e, _)| e);
         let Some(body) = example.and_then(|e| wrapped(&section, e)) else {
             continue;
         };
@@ -396,11 +269,7 @@ fn wrapped(section: &str, example: &str) -> Option<String> {
         "release" if !example.starts_with("path") => {
             format!("[service.x.release]\npath = \".\"\n{example}")
         }
-        "check"
-            if ["http", "tcp", "exec"]
-                .iter()
-                .any(|key| example.starts_with(key)) =>
-        {
+        "check" if ["http", "tcp", "exec"].iter().any(|key| example.starts_with(key)) => {
             format!("[service.x.check]\n{example}")
         }
         "check" => format!("[service.x.check]\ntcp = \":1\"\n{example}"),
@@ -408,28 +277,15 @@ fn wrapped(section: &str, example: &str) -> Option<String> {
             format!("[service.x.{section}]\n{example}")
         }
         "task" => {
-            let rest = [
-                ("command", "command = [\"x\"]"),
-                ("schedule", "schedule = \"0 0 * * *\""),
-            ];
-            let rest: Vec<_> = rest
-                .iter()
-                .filter(|(k, _)| !example.starts_with(k))
-                .map(|(_, l)| *l)
-                .collect();
+            let rest = [("command", "command = [\"x\"]"), ("schedule", "schedule = \"0 0 * * *\"")];
+            let rest: Vec<_> =
+                rest.iter().filter(|(k, _)| !example.starts_with(k)).map(|(_, l)| *l).collect();
             format!("[service.x.task.t]\n{example}\n{}", rest.join("\n"))
         }
         "volume" => {
-            let rest = [
-                ("name", "name = \"v\""),
-                ("size", "size = 1"),
-                ("at", "at = \"/v\""),
-            ];
-            let rest: Vec<_> = rest
-                .iter()
-                .filter(|(k, _)| !example.starts_with(k))
-                .map(|(_, l)| *l)
-                .collect();
+            let rest = [("name", "name = \"v\""), ("size", "size = 1"), ("at", "at = \"/v\"")];
+            let rest: Vec<_> =
+                rest.iter().filter(|(k, _)| !example.starts_with(k)).map(|(_, l)| *l).collect();
             format!("[[service.x.volumes]]\n{example}\n{}", rest.join("\n"))
         }
         _ => return None,

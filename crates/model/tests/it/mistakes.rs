@@ -16,10 +16,7 @@ fn mistakes_with(text: &str, options: &Options) -> String {
 fn refused(body: &str, words: &str) {
     let text = format!("[application]\nname = \"a\"\n[service.x]\n{body}\n");
     let said = mistakes(&text);
-    assert!(
-        said.contains(words),
-        "{body}\n  said: {said}  wanted: {words}"
-    );
+    assert!(said.contains(words), "{body}\n  said: {said}  wanted: {words}");
     assert_eq!(said.lines().count(), 1, "{body}\n  said: {said}");
 }
 
@@ -51,42 +48,24 @@ command = []
 #[test]
 fn each_mistake_says_what_is_wanted() {
     let cases = [
-        (
-            "count = \"3\"",
-            "count: a whole number is wanted, text found",
-        ),
+        ("count = \"3\"", "count: a whole number is wanted, text found"),
         ("count = -1", "-1 is not between 0 and 100000"),
         ("count = 1.5", "a whole number is wanted, a number found"),
-        (
-            "count = 99999999999999999999",
-            "a number that is too large found",
-        ),
+        ("count = 99999999999999999999", "a number that is too large found"),
         ("count = 2026-01-01", "a date found"),
         ("cpu = 0", "share of processors"),
-        (
-            "cpu = true",
-            "text or a number is wanted, true or false found",
-        ),
+        ("cpu = true", "text or a number is wanted, true or false found"),
         ("memory = \"1 QiB\"", "is not a size"),
         ("select = \"cheap\"", "did you mean \"cheapest\"?"),
-        (
-            "state = \"x\"",
-            "known here: replaceable, single-writer, pinned",
-        ),
+        ("state = \"x\"", "known here: replaceable, single-writer, pinned"),
         ("command = \"bin/x start\"", "write [\"bin/x\", \"start\"]"),
         ("command = [\"\"]", "the command has no first word"),
-        (
-            "command = [1]",
-            "command: text is wanted, a whole number found",
-        ),
+        ("command = [1]", "command: text is wanted, a whole number found"),
         ("release = \"Game\"", "write NAME or NAME@VERSION"),
         ("release = \"game@../x\"", "write NAME or NAME@VERSION"),
         ("release = 3", "text or a table is wanted"),
         ("release = {}", "it has neither a name nor a path"),
-        (
-            "release = { name = \"g\", build = [[\"x\"]] }",
-            "this belongs to a release with a path",
-        ),
+        ("release = { name = \"g\", build = [[\"x\"]] }", "this belongs to a release with a path"),
         (
             "command = [\"x\"]\nrelease = { name = \"g\", start = [\"y\"] }",
             "said twice: `command` says it too",
@@ -100,82 +79,37 @@ fn each_mistake_says_what_is_wanted() {
             "files = { \"/x\" = { from = \"a\", content = \"b\" } }",
             "exactly one of from, content is wanted, 2 found",
         ),
-        (
-            "files = { \"/x\" = { content = \"b\", mode = \"4755\" } }",
-            "permission bits such as 0600",
-        ),
+        ("files = { \"/x\" = { content = \"b\", mode = \"4755\" } }", "permission bits such as 0600"),
         ("needs = [\"y\"]", "there is no service \"y\""),
         ("needs = [\"x\"]", "in a circle: x -> x"),
         ("firewall = [\"tcp:99999\"]", "is not an opening"),
         ("firewall = [\"icmp\"]", "is not an opening"),
-        (
-            "volumes = [{ name = \"v\", size = \"1GiB\" }]",
-            "at: the key is missing",
-        ),
-        (
-            "volumes = [{ name = \"v\", size = \"1GiB\", at = \"v\" }]",
-            "an absolute path",
-        ),
+        ("volumes = [{ name = \"v\", size = \"1GiB\" }]", "at: the key is missing"),
+        ("volumes = [{ name = \"v\", size = \"1GiB\", at = \"v\" }]", "an absolute path"),
         (
             "volumes = [{ name = \"v\", size = 1, at = \"/a\" }, { name = \"v\", size = 1, at = \"/b\" }]",
             "two volumes have the name \"v\"",
         ),
-        (
-            "beam = { net_tickime = 8 }",
-            "did you mean \"net_ticktime\"?",
-        ),
+        ("beam = { net_tickime = 8 }", "did you mean \"net_ticktime\"?"),
         ("beam = { failover = \"Game\" }", "a name that Erlang takes"),
         ("bootstrap = \"join\"", "write join-first or cmd:COMMAND"),
         ("before = [\"x\"]", "before[0]: a list of words is wanted"),
-        (
-            "check = { interval = \"2s\" }",
-            "exactly one of http, tcp, exec is wanted, 0 found",
-        ),
+        ("check = { interval = \"2s\" }", "exactly one of http, tcp, exec is wanted, 0 found"),
         ("check = { tcp = \":0\" }", "a port such as :8080"),
-        (
-            "check = { tcp = \":80\", http = \":80/\" }",
-            "exactly one of http, tcp, exec is wanted, 2 found",
-        ),
+        ("check = { tcp = \":80\", http = \":80/\" }", "exactly one of http, tcp, exec is wanted, 2 found"),
         ("check = \":8080\"", "a table is wanted, text found"),
         ("live = { exec = [] }", "the command has no first word"),
         ("stop = { signal = \"SIGTERM\" }", "did you mean \"TERM\"?"),
-        (
-            "rollout = { max_unavailable = 0 }",
-            "0 is not between 1 and",
-        ),
-        (
-            "rollout = { revert = \"yes\" }",
-            "true or false is wanted, text found",
-        ),
-        (
-            "restart = { backoff = \"60s..1s\" }",
-            "a range of waiting times",
-        ),
-        (
-            "task.t = { command = [\"x\"] }",
-            "schedule: the key is missing",
-        ),
-        (
-            "task.t = { command = [\"x\"], schedule = \"61 * * * *\" }",
-            "is not a schedule of five fields",
-        ),
-        (
-            "task.t = { command = [\"x\"], schedule = \"* * * * * *\" }",
-            "is not a schedule of five fields",
-        ),
-        (
-            "count = 1\nfamily.y.count = 2",
-            "write it under [service.x.family.NAME]",
-        ),
+        ("rollout = { max_unavailable = 0 }", "0 is not between 1 and"),
+        ("rollout = { revert = \"yes\" }", "true or false is wanted, text found"),
+        ("restart = { backoff = \"60s..1s\" }", "a range of waiting times"),
+        ("task.t = { command = [\"x\"] }", "schedule: the key is missing"),
+        ("task.t = { command = [\"x\"], schedule = \"61 * * * *\" }", "is not a schedule of five fields"),
+        ("task.t = { command = [\"x\"], schedule = \"* * * * * *\" }", "is not a schedule of five fields"),
+        ("count = 1\nfamily.y.count = 2", "write it under [service.x.family.NAME]"),
         ("family.Y.count = 2", "is not a name"),
-        (
-            "count = \"{{vars.n}}\"",
-            "there is no variable \"n\" (declare it: [vars] n = { default = ... })",
-        ),
-        (
-            "routes = [{ host = \"a\" }]",
-            "routes[0].port: the key is missing",
-        ),
+        ("count = \"{{vars.n}}\"", "there is no variable \"n\" (declare it: [vars] n = { default = ... })"),
+        ("routes = [{ host = \"a\" }]", "routes[0].port: the key is missing"),
         ("scale = { min = 1 }", "max: the key is missing"),
     ];
     for (body, words) in cases {
@@ -187,41 +121,17 @@ fn each_mistake_says_what_is_wanted() {
 fn files_that_are_no_manifest() {
     let check = |text: &str, words: &str| {
         let said = mistakes(text);
-        assert!(
-            said.contains(words),
-            "{text}\n  said: {said}  wanted: {words}"
-        );
+        assert!(said.contains(words), "{text}\n  said: {said}  wanted: {words}");
     };
     check("", "application: the key is missing");
-    check(
-        "[application]\n",
-        "application.name: the key is missing (write name = \"shop\")",
-    );
+    check("[application]\n", "application.name: the key is missing (write name = \"shop\")");
     check("[application\nname = 1", "line 1, column 13: not TOML");
-    check(
-        "[application]\nname = \"a\"\nname = \"b\"",
-        "line 3, column 1: not TOML: duplicate key",
-    );
-    check(
-        "{\"application\": {\"name\": \"a\", \"name\": \"b\"}}",
-        "the key is there twice",
-    );
-    check(
-        "{\"application\":\n {\"name\": }}",
-        "line 2, column 11: not JSON",
-    );
-    check(
-        "{\"application\":\n {\"name\": 3}}",
-        "line 2, column 11: application.name: text is wanted",
-    );
-    check(
-        "servic = 1\n[application]\nname = \"a\"",
-        "did you mean \"service\"?",
-    );
-    check(
-        &"#".repeat(manifest::MANIFEST_BYTES_MAX + 1),
-        "at most 1048576 are read",
-    );
+    check("[application]\nname = \"a\"\nname = \"b\"", "line 3, column 1: not TOML: duplicate key");
+    check("{\"application\": {\"name\": \"a\", \"name\": \"b\"}}", "the key is there twice");
+    check("{\"application\":\n {\"name\": }}", "line 2, column 11: not JSON");
+    check("{\"application\":\n {\"name\": 3}}", "line 2, column 11: application.name: text is wanted");
+    check("servic = 1\n[application]\nname = \"a\"", "did you mean \"service\"?");
+    check(&"#".repeat(manifest::MANIFEST_BYTES_MAX + 1), "at most 1048576 are read");
 }
 
 #[test]
@@ -239,10 +149,7 @@ count = 3
 count = "{{vars.nodes}}"
 memory = "{{vars.memory}}"
 "#;
-    let options = Options {
-        stage: Some("prod".into()),
-        vars: [("node".into(), "1".into())].into(),
-    };
+    let options = Options { stage: Some("prod".into()), vars: [("node".into(), "1".into())].into() };
     insta::assert_snapshot!(mistakes_with(text, &options), @r#"
     --stage: there is no stage "prod" (did you mean "production"?)
     --var node: there is no variable "node" (did you mean "nodes"?)
@@ -251,10 +158,7 @@ memory = "{{vars.memory}}"
     line 11, column 9: service.game.count: the variable "nodes" has no value (give it one: --var nodes=..., in a stage, or as its default)
     line 12, column 10: service.game.memory: there is no variable "memory" (known here: nodes)
     "#);
-    let many = Options {
-        stage: None,
-        vars: [("nodes".into(), "many".into())].into(),
-    };
+    let many = Options { stage: None, vars: [("nodes".into(), "many".into())].into() };
     assert!(mistakes_with(text, &many).contains("count: a whole number is wanted, \"many\" found"));
 }
 
@@ -275,7 +179,8 @@ needs = ["b"]
 
 #[test]
 fn a_stage_that_is_not_chosen_is_checked_too() {
-    let text = "[application]\nname = \"a\"\n[service.x]\n[stage.p.service.x]\ncount = \"three\"\nmemroy = 1\n";
+    let text =
+        "[application]\nname = \"a\"\n[service.x]\n[stage.p.service.x]\ncount = \"three\"\nmemroy = 1\n";
     assert_eq!(mistakes(text).lines().count(), 2);
 }
 

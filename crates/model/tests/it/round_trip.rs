@@ -27,10 +27,7 @@ fn span() -> impl Strategy<Value = Span> {
 }
 
 fn size() -> impl Strategy<Value = ByteSize> {
-    prop_oneof![
-        (0..9_000_000_000_000_000_000u64).prop_map(ByteSize),
-        (0..4096u64).prop_map(ByteSize::mib)
-    ]
+    prop_oneof![(0..9_000_000_000_000_000_000u64).prop_map(ByteSize), (0..4096u64).prop_map(ByteSize::mib)]
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -42,32 +39,18 @@ fn variable() -> impl Strategy<Value = String> {
 }
 
 fn family() -> impl Strategy<Value = FamilySpec> {
-    let select = prop_oneof![
-        Just(Select::Cheapest),
-        Just(Select::RoundRobin),
-        Just(Select::First)
-    ];
+    let select = prop_oneof![Just(Select::Cheapest), Just(Select::RoundRobin), Just(Select::First)];
     let cpu = (1..4_096_000u32).prop_map(CpuMillis);
-    (
-        of(0..100_000u32),
-        of(cpu),
-        of(size()),
-        of(size()),
-        of(1..4_000_000u32),
-        of(select),
-        of(1..1000u32),
-    )
-        .prop_map(
-            |(count, cpu, memory, disk, pids, select, per_host)| FamilySpec {
-                count,
-                cpu,
-                memory,
-                disk,
-                pids,
-                select,
-                per_host,
-            },
-        )
+    (of(0..100_000u32), of(cpu), of(size()), of(size()), of(1..4_000_000u32), of(select), of(1..1000u32))
+        .prop_map(|(count, cpu, memory, disk, pids, select, per_host)| FamilySpec {
+            count,
+            cpu,
+            memory,
+            disk,
+            pids,
+            select,
+            per_host,
+        })
 }
 
 fn check() -> impl Strategy<Value = Check> {
@@ -76,23 +59,15 @@ fn check() -> impl Strategy<Value = Check> {
         (1..u16::MAX).prop_map(|port| Probe::Tcp { port }),
         words().prop_map(|argv| Probe::Exec { argv }),
     ];
-    (probe, span(), span(), 1..1000u32, span()).prop_map(
-        |(probe, interval, timeout, failures, grace)| Check {
-            probe,
-            interval,
-            timeout,
-            failures,
-            grace,
-        },
-    )
+    (probe, span(), span(), 1..1000u32, span()).prop_map(|(probe, interval, timeout, failures, grace)| {
+        Check { probe, interval, timeout, failures, grace }
+    })
 }
 
 fn opening() -> impl Strategy<Value = Opening> {
     let from = prop_oneof![
         Just(OpenTo::Any),
-        name()
-            .prop_filter("a word of its own", |n| n.as_str() != "any")
-            .prop_map(OpenTo::App),
+        name().prop_filter("a word of its own", |n| n.as_str() != "any").prop_map(OpenTo::App),
         (any::<[u8; 4]>(), 0..=32u8)
             .prop_map(|([a, b, c, d], bits)| OpenTo::Net(format!("{a}.{b}.{c}.{d}/{bits}"))),
     ];
@@ -117,41 +92,26 @@ fn beam() -> impl Strategy<Value = Beam> {
     let atom = || of("[a-z][a-zA-Z0-9_]{0,6}");
     let names = prop_oneof![Just(BeamNames::Dns), Just(BeamNames::Address)];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    let applications =
-        btree_map("[a-z]{1,6}", Just(()), 0..3).prop_map(|m| m.into_keys().collect());
-    (
-        atom(),
-        names,
-        atom(),
-        0..=100u32,
-        1..=3600u32,
-        (span(), span()),
-        flags,
-        applications,
+    let applications = btree_map("[a-z]{1,6}", Just(()), 0..3).prop_map(|m| m.into_keys().collect());
+    (atom(), names, atom(), 0..=100u32, 1..=3600u32, (span(), span()), flags, applications).prop_map(
+        |(name, names, failover, backups, net_ticktime, spans, flags, applications)| Beam {
+            name,
+            names,
+            failover,
+            backups,
+            net_ticktime,
+            failover_timeout: spans.0,
+            sync_timeout: spans.1,
+            takeover: flags.0,
+            join: flags.1,
+            replace_loopback: flags.2,
+            applications,
+        },
     )
-        .prop_map(
-            |(name, names, failover, backups, net_ticktime, spans, flags, applications)| Beam {
-                name,
-                names,
-                failover,
-                backups,
-                net_ticktime,
-                failover_timeout: spans.0,
-                sync_timeout: spans.1,
-                takeover: flags.0,
-                join: flags.1,
-                replace_loopback: flags.2,
-                applications,
-            },
-        )
 }
 
 fn rollout() -> impl Strategy<Value = RolloutPolicy> {
-    let how = prop_oneof![
-        Just(How::Rolling),
-        Just(How::BlueGreen),
-        Just(How::AllAtOnce)
-    ];
+    let how = prop_oneof![Just(How::Rolling), Just(How::BlueGreen), Just(How::AllAtOnce)];
     (how, 1..1000u32, span(), span(), any::<bool>()).prop_map(
         |(strategy, max_unavailable, healthy_for, deadline, revert)| RolloutPolicy {
             strategy,
@@ -165,42 +125,25 @@ fn rollout() -> impl Strategy<Value = RolloutPolicy> {
 
 fn volume((i, name, size, backup, keep): (usize, Name, ByteSize, bool, Option<u32>)) -> VolumeSpec {
     let name = Name::new(format!("v{i}{name}")).expect("a name");
-    VolumeSpec {
-        name,
-        size,
-        at: format!("/v/{i}"),
-        backup: backup.then(|| "0 2 * * *".into()),
-        keep,
-    }
+    VolumeSpec { name, size, at: format!("/v/{i}"), backup: backup.then(|| "0 2 * * *".into()), keep }
 }
 
 fn volumes() -> impl Strategy<Value = Vec<VolumeSpec>> {
     vec((name(), size(), any::<bool>(), of(1..100u32)), 0..3).prop_map(|all| {
-        all.into_iter()
-            .enumerate()
-            .map(|(i, (n, s, b, k))| volume((i, n, s, b, k)))
-            .collect()
+        all.into_iter().enumerate().map(|(i, (n, s, b, k))| volume((i, n, s, b, k))).collect()
     })
 }
 
 fn task() -> impl Strategy<Value = TaskSpec> {
-    let overlap = prop_oneof![
-        Just(Overlap::Skip),
-        Just(Overlap::Allow),
-        Just(Overlap::Queue)
-    ];
-    (
-        words(),
-        0..60u32,
-        overlap,
-        of(Just("Europe/Stockholm".to_owned())),
-    )
-        .prop_map(|(command, minute, overlap, timezone)| TaskSpec {
+    let overlap = prop_oneof![Just(Overlap::Skip), Just(Overlap::Allow), Just(Overlap::Queue)];
+    (words(), 0..60u32, overlap, of(Just("Europe/Stockholm".to_owned()))).prop_map(
+        |(command, minute, overlap, timezone)| TaskSpec {
             command,
             schedule: format!("{minute} 3 * * *"),
             overlap,
             timezone,
-        })
+        },
+    )
 }
 
 prop_compose! {

@@ -1,9 +1,7 @@
 //! Texts that people write: what parses prints again, what is refused is refused without a panic.
 
 use lace_model::revision::Opening;
-use lace_model::{
-    ByteSize, CpuMillis, Digest, FamilyPath, Name, NodePath, ServicePath, Span, TargetPath,
-};
+use lace_model::{ByteSize, CpuMillis, Digest, FamilyPath, Name, NodePath, ServicePath, Span, TargetPath};
 use proptest::prelude::*;
 
 fn name() -> impl Strategy<Value = String> {
@@ -75,28 +73,12 @@ fn a_node_needs_an_index_from_one() {
     assert!("shop/game/0".parse::<NodePath>().is_err());
     assert!("shop/2".parse::<NodePath>().is_err());
     assert!("shop/game".parse::<NodePath>().is_err());
-    assert_eq!(
-        "shop/game/2"
-            .parse::<NodePath>()
-            .expect("a node")
-            .to_string(),
-        "shop/game/game/2"
-    );
+    assert_eq!("shop/game/2".parse::<NodePath>().expect("a node").to_string(), "shop/game/game/2");
 }
 
 #[test]
 fn what_is_not_a_size() {
-    for text in [
-        "",
-        "B",
-        "-1",
-        "nan",
-        "inf",
-        "1e30",
-        "9999999999TiB",
-        "1 000",
-        "1GiB extra",
-    ] {
+    for text in ["", "B", "-1", "nan", "inf", "1e30", "9999999999TiB", "1 000", "1GiB extra"] {
         assert!(text.parse::<ByteSize>().is_err(), "{text}");
     }
     assert_eq!("1.5GB".parse(), Ok(ByteSize(1_500_000_000)));
