@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::sys::step::{Step, StepError};
 
@@ -93,6 +94,8 @@ pub fn live_paths() -> Vec<PathBuf> {
 /// The skeleton of this host as it is now; made when there is none yet. Older ones stay for the
 /// nodes that use them.
 pub fn ensure(parent: &Path) -> Result<PathBuf, StepError> {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _building = BUILDING.lock().unwrap_or_else(|e| e.into_inner());
     let dir = parent.join(format!("{:016x}", stamp()));
     if dir.is_dir() {
         return Ok(dir);
@@ -100,10 +103,7 @@ pub fn ensure(parent: &Path) -> Result<PathBuf, StepError> {
     let fresh = parent.join(format!(".new-{}", std::process::id()));
     let _ = fs::remove_dir_all(&fresh);
     build(&fresh).step("make skeleton")?;
-    match fs::rename(&fresh, &dir) {
-        Err(_) if dir.is_dir() => fs::remove_dir_all(&fresh).step("drop second skeleton")?,
-        other => other.step("install skeleton")?,
-    }
+    fs::rename(&fresh, &dir).step("install skeleton")?;
     Ok(dir)
 }
 

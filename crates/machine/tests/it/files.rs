@@ -14,11 +14,8 @@ fn volumes_outlive_nodes_and_their_id_ranges() {
     let data = world.config.state_dir.join("data");
     fs::create_dir(&data).unwrap();
     let mut spec = world.spec(0, "exec sleep 1000");
-    let volume = |target: &str, read_only| VolumeSpec {
-        source: data.clone(),
-        target: target.into(),
-        read_only,
-    };
+    let volume =
+        |target: &str, read_only| VolumeSpec { source: data.clone(), target: target.into(), read_only };
     spec.volumes = vec![volume("/var/lib/data", false), volume("/srv/view", true)];
     let node = world.start(&spec);
     says(&node, "echo kept > /var/lib/data/f; install -o app -g app -m 600 /dev/null /var/lib/data/mine");
@@ -33,7 +30,10 @@ fn volumes_outlive_nodes_and_their_id_ranges() {
     let mut second = world.spec(2, "exec sleep 1000");
     second.volumes = spec.volumes.clone();
     let node = world.start(&second);
-    assert_eq!(says(&node, "cat /var/lib/data/f; stat -c %U /var/lib/data/f /var/lib/data/mine"), "kept\nroot\napp");
+    assert_eq!(
+        says(&node, "cat /var/lib/data/f; stat -c %U /var/lib/data/f /var/lib/data/mine"),
+        "kept\nroot\napp"
+    );
     assert_ne!(run(&node, "cat /srv/local").0, 0);
 }
 

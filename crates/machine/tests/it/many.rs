@@ -67,7 +67,8 @@ fn fifty_nodes_start_at_once_and_leave_nothing() {
     assert!(left.is_empty(), "{left:?}");
     let space = world.config.space.to_string();
     assert!(!words("ip", &["route"]).iter().any(|r| r.contains(&space)));
-    let prefix = own.iter().map(|l| l[..7].to_owned()).max_by_key(|p| own.iter().filter(|l| l.starts_with(p)).count());
+    let prefix =
+        own.iter().map(|l| l[..7].to_owned()).max_by_key(|p| own.iter().filter(|l| l.starts_with(p)).count());
     let prefix = prefix.unwrap();
     assert!(!words("ls", &["/sys/class/net"]).iter().any(|l| l.starts_with(&prefix)));
     for pid in pids {

@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 
-use lace_machine::{
-    Application, FirewallState, HostPort, NodeHandle, OpenPort, PortSource, Protocol,
-};
+use lace_machine::{Application, FirewallState, HostPort, NodeHandle, OpenPort, PortSource, Protocol};
 
 use crate::world::{World, run, says, until, world};
 
 const SERVE: &str = "exec python3 -m http.server 80 --directory /etc";
 
 fn reaches(node: &NodeHandle, to: Ipv4Addr, port: u16) -> bool {
-    let script = format!(
-        "python3 -c \"import socket; socket.create_connection(('{to}', {port}), 0.4)\" 2>/dev/null"
-    );
+    let script =
+        format!("python3 -c \"import socket; socket.create_connection(('{to}', {port}), 0.4)\" 2>/dev/null");
     run(node, &script).0 == 0
 }
 
@@ -25,10 +22,7 @@ fn serving(world: &World, n: u32) -> NodeHandle {
 }
 
 fn application(members: &[Ipv4Addr]) -> Application {
-    Application {
-        members: members.to_vec(),
-        egress: Vec::new(),
-    }
+    Application { members: members.to_vec(), egress: Vec::new() }
 }
 
 #[test]
@@ -52,13 +46,7 @@ fn applications_are_kept_apart() {
         PortSource::Block(format!("{a}/32").parse().unwrap()),
         PortSource::Any,
     ] {
-        let open = OpenPort {
-            address: c,
-            protocol: Protocol::Tcp,
-            first: 79,
-            last: 81,
-            from,
-        };
+        let open = OpenPort { address: c, protocol: Protocol::Tcp, first: 79, last: 81, from };
         state.open = vec![open];
         world.machine().firewall(&state).unwrap();
         assert!(reaches(&nodes[0], c, 80), "{:?}", state.open);
@@ -85,10 +73,7 @@ fn the_machine_itself_is_closed_except_for_what_is_named() {
     assert!(reaches(&node, gateway, 53), "DNS on the gateway");
     assert!(!reaches(&node, gateway, port), "another port of the host");
     let mut state = FirewallState::default();
-    state.host_ports.push(HostPort {
-        protocol: Protocol::Tcp,
-        port,
-    });
+    state.host_ports.push(HostPort { protocol: Protocol::Tcp, port });
     world.machine().firewall(&state).unwrap();
     assert!(reaches(&node, gateway, port), "a named port");
     drop(dns);
@@ -117,13 +102,24 @@ fn only_egress_leaves_and_nobody_borrows_an_address() {
     let Some(world) = world() else { return };
     let node = world.start(&world.spec(0, "exec sleep 1000"));
     let absent = world.address(99);
-    let (_, text) = run(&node, &format!("python3 -c \"import socket; socket.create_connection(('{absent}', 80), 0.4)\" 2>&1 | tail -1"));
-    assert!(text.contains("timed out") || text.contains("No route") || text.contains("unreachable"), "{text}");
+    let (_, text) = run(
+        &node,
+        &format!(
+            "python3 -c \"import socket; socket.create_connection(('{absent}', 80), 0.4)\" 2>&1 | tail -1"
+        ),
+    );
+    assert!(
+        text.contains("timed out") || text.contains("No route") || text.contains("unreachable"),
+        "{text}"
+    );
     let a = world.address(0);
     let mut state = FirewallState::default();
     state.applications.insert("shop".into(), Application { members: vec![a], egress: vec![a] });
     world.machine().firewall(&state).unwrap();
-    let rules = std::process::Command::new("nft").args(["list", "table", "inet", &format!("lace-{}", world.config.installation)]).output().unwrap();
+    let rules = std::process::Command::new("nft")
+        .args(["list", "table", "inet", &format!("lace-{}", world.config.installation)])
+        .output()
+        .unwrap();
     let rules = String::from_utf8_lossy(&rules.stdout).into_owned();
     assert!(rules.contains("masquerade"), "{rules}");
     assert_eq!(rules.matches(&a.to_string()).count(), 3, "{rules}");

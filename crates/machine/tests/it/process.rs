@@ -72,7 +72,10 @@ fn logs_are_bounded_and_can_be_followed_over_rotations() {
     let total: u64 = sizes.sum();
     assert!(total <= 200_000 && total > 100_000, "{total}");
     // A very long line is cut, a binary one survives.
-    node.start(Some(&shell("head -c 20000 /dev/zero | tr '\\0' x; echo; printf '\\377\\n'; exec sleep 1000"))).unwrap();
+    node.start(Some(&shell(
+        "head -c 20000 /dev/zero | tr '\\0' x; echo; printf '\\377\\n'; exec sleep 1000",
+    )))
+    .unwrap();
     let lines = until("the new lines", || {
         let (lines, _) = reader.after(last, 100).unwrap();
         let long: usize = lines.iter().filter(|l| l.text.starts_with('x')).map(|l| l.text.len()).sum();
@@ -84,7 +87,8 @@ fn logs_are_bounded_and_can_be_followed_over_rotations() {
 #[test]
 fn a_deaf_process_is_killed_after_its_grace_with_all_it_started() {
     let Some(world) = world() else { return };
-    let node = world.start(&world.spec(0, "trap '' TERM; (setsid sleep 1000 &); while :; do sleep 0.1; done"));
+    let node =
+        world.start(&world.spec(0, "trap '' TERM; (setsid sleep 1000 &); while :; do sleep 0.1; done"));
     until("it sleeps", || says(&node, "ps -e | grep -c sleep").parse::<u32>().ok().filter(|n| *n >= 1));
     let begun = Instant::now();
     node.stop(None, Some(Duration::from_millis(300))).unwrap();
@@ -96,7 +100,8 @@ fn a_deaf_process_is_killed_after_its_grace_with_all_it_started() {
 #[test]
 fn a_process_runs_as_the_user_asked_for() {
     let Some(world) = world() else { return };
-    let mut spec = world.spec(0, "id -un; pwd; echo $HOME $GREETING; grep CapEff /proc/self/status; exec sleep 1000");
+    let mut spec =
+        world.spec(0, "id -un; pwd; echo $HOME $GREETING; grep CapEff /proc/self/status; exec sleep 1000");
     let process = spec.process.as_mut().unwrap();
     process.user = Some("app".into());
     process.cwd = Some("/srv".into());
