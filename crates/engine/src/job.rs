@@ -5,7 +5,7 @@ use crate::world::World;
 use lace_model::event::NewEvent;
 use lace_model::job::{Job, JobOrigin, JobState};
 use lace_model::revision::Revision;
-use lace_model::{HostId, JobId, Object};
+use lace_model::{HostId, JobId};
 use lace_store::{Batch, Expect};
 use std::net::Ipv4Addr;
 
@@ -46,7 +46,7 @@ impl World {
             ended_at: None,
             cancel: false,
         };
-        batch.put(&job, Expect::Absent);
+        self.put(&job, batch);
         self.jobs.insert(id, job);
         self.jobs_dirty = true;
     }
@@ -73,7 +73,7 @@ impl World {
                 }
                 job.detail = detail;
             }
-            batch.put(&job, self.expect::<Job>(&job.key()));
+            self.put(&job, batch);
             self.jobs.insert(job.id, job);
         }
         self.drop_old_jobs(batch);

@@ -1,9 +1,9 @@
 //! Operations: which of them have ended.
 
 use crate::world::World;
+use lace_model::NodeId;
 use lace_model::event::NewEvent;
 use lace_model::operation::{Operation, OperationState};
-use lace_model::{NodeId, Object};
 use lace_planner::{GoalProgress, goal_state};
 use lace_store::Batch;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl World {
                 let message = format!("{}: {}", operation.verb, operation.message);
                 batch.event(NewEvent::new(kind, &operation.subject, message).by(operation.actor.clone()));
             }
-            batch.put(&operation, self.expect::<Operation>(&operation.key()));
+            self.put(&operation, batch);
         }
     }
 }

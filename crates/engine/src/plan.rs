@@ -5,7 +5,7 @@ use lace_model::job::{JobOrigin, JobState};
 use lace_model::node::NodePhase;
 use lace_model::revision::{Limits, Revision};
 use lace_model::target::Target;
-use lace_model::{ByteSize, CpuMillis, FamilyPath, HostId, JobId, Object, ServicePath};
+use lace_model::{ByteSize, CpuMillis, FamilyPath, HostId, JobId, ServicePath};
 use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
 use lace_store::{Batch, Expect};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -180,7 +180,7 @@ impl World {
         {
             family.replace.retain(|index, _| !outcome.clear_replace.contains(index));
             let family = family.clone();
-            batch.put(&family, self.expect::<lace_model::family::Family>(&family.key()));
+            self.put(&family, batch);
         }
         if let Some((number, cause)) = outcome.bad {
             self.mark_bad(&path.service_path(), number, cause, batch);
@@ -219,7 +219,7 @@ impl World {
             let limits = self.limits_of(&service, node.revision);
             taken.entry(node.host).or_default().add(&limits, Some(node.address));
         }
-        batch.put(&target, self.expect::<Target>(&target.key()));
+        self.put(&target, batch);
         self.topics_dirty.insert(path.app.clone());
         self.targets.insert(path.clone(), target);
     }

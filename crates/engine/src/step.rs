@@ -74,6 +74,7 @@ impl Engine {
         self.world.now = now;
         self.world.liveness = liveness;
         let mut batch = Batch::new(None);
+        self.world.begin();
         for heard in heard {
             self.world.hear(heard, &mut batch);
         }

@@ -11,7 +11,7 @@ use lace_model::target::Target;
 use lace_model::{
     AppName, Digest, FamilyPath, Generation, HostId, JobId, Millis, NodeId, Object, OperationId, ServicePath,
 };
-use lace_store::{ChangeRow, Expect, Rev, Store, StoreError};
+use lace_store::{Batch, ChangeRow, Expect, Rev, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Changes read from the feed at once.
@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub told_to: HashMap<EntryId, HostId>,
     pub topics: BTreeMap<AppName, (Digest, Generation, HashSet<HostId>)>,
     revs: HashMap<(String, String), Rev>,
+    /// Rows that the batch of this step holds already: a second put of one expects anything.
+    written: HashSet<(&'static str, String)>,
     seen: Rev,
 }
 
@@ -126,8 +128,21 @@ impl World {
         }
     }
 
+    /// A new step begins with a new batch.
+    pub fn begin(&mut self) {
+        self.written.clear();
+    }
+
+    /// Puts an object, expecting the row that was read.
+    pub fn put<T: Object>(&mut self, value: &T, batch: &mut Batch) {
+        let key = value.key();
+        let expect = self.expect::<T>(&key);
+        let first = self.written.insert((T::KIND, key));
+        batch.put(value, if first { expect } else { Expect::Any });
+    }
+
     /// The revision that an object was read at, as an expectation.
-    pub fn expect<T: Object>(&self, key: &str) -> Expect {
+    fn expect<T: Object>(&self, key: &str) -> Expect {
         self.revs.get(&(T::KIND.to_owned(), key.to_owned())).map_or(Expect::Absent, |rev| Expect::Rev(*rev))
     }
 

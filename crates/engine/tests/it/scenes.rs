@@ -1,0 +1,126 @@
+//! Scenes: what is wanted, what happens, what must be so afterwards.
+
+use crate::hosts::{Scene, path};
+use lace_engine::{Engine, Heard};
+use lace_model::family::{Application, Family, Service};
+use lace_model::job::{Job, JobState};
+use lace_model::node::NodePhase;
+use lace_model::revision::Revision;
+use lace_model::rollout::Phase;
+use lace_store::Clock;
+
+#[test]
+fn a_family_starts_and_everybody_knows_its_members() {
+    let mut scene = Scene::new(2);
+    scene.serve("shop/web/web", 3, vec![]);
+    scene.settle();
+    assert_eq!(scene.running(), [(1, 1), (2, 1), (3, 1)]);
+    for host in scene.hosts.values() {
+        let topic = host.topics.get(&path("shop/web/web").app).expect("both hosts carry it");
+        assert_eq!(topic.members.iter().filter(|m| m.up && m.ready).count(), 3);
+    }
+}
+
+#[test]
+fn scaling_down_leaves_no_entry_behind() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 5, vec![]);
+    scene.settle();
+    scene.change::<Family>("shop/web/web", |f| f.count = 2);
+    scene.settle();
+    assert_eq!(scene.running(), [(1, 1), (2, 1)]);
+    let host = scene.hosts.values().next().expect("a host");
+    assert_eq!((host.entries.len(), host.nodes.len()), (2, 2));
+    assert_eq!(scene.store.list::<lace_model::node::NodeStatus>("").expect("rows").len(), 2);
+}
+
+#[test]
+fn a_good_revision_rolls_and_a_bad_one_reverts_with_its_cause() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 3, vec![]);
+    scene.settle();
+    scene.release("shop/web/web", 2);
+    scene.settle();
+    assert_eq!(scene.running(), [(1, 2), (2, 2), (3, 2)]);
+    assert_eq!(scene.target("shop/web/web").good, Some(2));
+    scene.crashing.insert(3);
+    scene.release("shop/web/web", 3);
+    scene.settle();
+    assert_eq!(scene.running(), [(1, 2), (2, 2), (3, 2)]);
+    let rollout = scene.target("shop/web/web").rollout.expect("a rollout");
+    assert!(
+        matches!(&rollout.phase, Phase::Reverted { cause } if cause.contains("exit status 1")),
+        "{rollout:?}"
+    );
+    assert_eq!(rollout.last_lines, ["no scoreboard"]);
+    let bad = scene.store.get::<Revision>("shop/web#0000000003").expect("readable").expect("there");
+    assert!(bad.value.bad.is_some());
+}
+
+#[test]
+fn jobs_before_a_rollout_gate_it() {
+    let mut scene = Scene::new(1);
+    scene.failing_jobs.insert("migrate badly".into());
+    scene.serve("shop/a/a", 1, vec![vec!["migrate".into()]]);
+    scene.serve("shop/b/b", 1, vec![vec!["migrate".into(), "badly".into()]]);
+    scene.settle();
+    let states: Vec<_> =
+        scene.store.list::<Job>("").expect("jobs").into_iter().map(|r| r.value.state).collect();
+    assert!(states.contains(&JobState::Done) && states.contains(&JobState::Failed), "{states:?}");
+    assert_eq!(scene.running().len(), 1, "only the family whose job ended well");
+    assert!(scene.hosts.values().all(|h| h.entries.len() == 1), "ended jobs leave the document");
+}
+
+#[test]
+fn what_is_deleted_leaves_no_row() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 2, vec![]);
+    scene.settle();
+    scene.change::<Application>("shop", |a| a.deleting = true);
+    scene.change::<Service>("shop/web", |s| s.deleting = true);
+    scene.change::<Family>("shop/web/web", |f| f.deleting = true);
+    scene.settle();
+    assert!(scene.running().is_empty());
+    assert!(scene.store.get::<Application>("shop").expect("readable").is_none());
+    assert!(scene.store.list::<Revision>("").expect("readable").is_empty());
+    assert!(scene.hosts.values().all(|h| h.entries.is_empty()));
+}
+
+#[test]
+fn nodes_of_a_silent_host_come_up_elsewhere_and_the_old_ones_go_when_it_returns() {
+    let mut scene = Scene::new(2);
+    scene.serve("shop/web/web", 4, vec![]);
+    scene.settle();
+    let silent = *scene.hosts.keys().next().expect("a host");
+    scene.hosts.get_mut(&silent).expect("there").connected = false;
+    scene.turn(vec![Heard::Lost { host: silent }]);
+    scene.clock.advance(10_000);
+    for _ in 0..5 {
+        let heard = scene.obey();
+        scene.turn(heard);
+        scene.clock.advance(2_000);
+    }
+    let other = scene.hosts.iter().find(|(id, _)| **id != silent).expect("another").1;
+    assert_eq!(other.nodes.values().filter(|n| n.phase == NodePhase::Running).count(), 4);
+    scene.hosts.get_mut(&silent).expect("there").connected = true;
+    let nodes = scene.hosts[&silent].nodes.values().cloned().collect();
+    let held = scene.hosts[&silent].entries.values().map(|e| (e.id, e.generation)).collect();
+    let host = silent;
+    let capacity = scene.store.list::<lace_model::host::Host>("").expect("hosts")[0].value.capacity.clone();
+    let attributes = Default::default();
+    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version: "t".into(), held, nodes }]);
+    scene.settle();
+    assert_eq!(scene.running(), [(1, 1), (2, 1), (3, 1), (4, 1)], "no double after the return");
+}
+
+#[test]
+fn a_restarted_controller_picks_up_where_it_was() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 3, vec![]);
+    scene.settle();
+    let before = scene.target("shop/web/web");
+    scene.engine = Engine::load(&scene.store, scene.clock.now_ms()).expect("loaded");
+    scene.settle();
+    assert_eq!(scene.target("shop/web/web").nodes, before.nodes);
+    assert_eq!(scene.running().len(), 3);
+}
