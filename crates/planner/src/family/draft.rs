@@ -40,6 +40,8 @@ pub(super) struct Draft<'a> {
     /// Missing indexes that no host can take now.
     pub unplaceable: BTreeSet<u32>,
     pub clear_replace: Vec<u32>,
+    /// Nodes planned by this decision: a part of their ids, so that no two are alike.
+    planned: u32,
     silence: Option<Silence>,
     reasons: Vec<Reason>,
     wake_at: Option<Millis>,
@@ -61,6 +63,7 @@ impl<'a> Draft<'a> {
             events: Vec::new(),
             unplaceable: BTreeSet::new(),
             clear_replace: Vec::new(),
+            planned: 0,
             silence: None,
             reasons: Vec::new(),
             wake_at: None,
@@ -123,8 +126,11 @@ impl<'a> Draft<'a> {
         self.status(node.id).is_some_and(|s| s.ready && s.phase == NodePhase::Running)
             && self.is_connected(node.host)
     }
-    /// Known as bad, before this decision or by it.
+    /// Known as bad, before this decision or by it. What this family has had in good health since is not.
     pub fn is_bad(&self, revision: u64) -> bool {
+        if self.good == Some(revision) {
+            return false;
+        }
         self.revision(revision).is_some_and(|r| r.bad.is_some())
             || self.bad.as_ref().is_some_and(|(number, _)| *number == revision)
     }
@@ -162,7 +168,8 @@ impl<'a> Draft<'a> {
 
     /// A new node at an index.
     pub fn put(&mut self, index: u32, revision: u64, host: HostId, address: Ipv4Addr) {
-        let purpose = format!("{}/{}/{}", self.path(index), self.generation, self.now());
+        let purpose = format!("{}/{}/{}/{}", self.path(index), self.generation, self.now(), self.planned);
+        self.planned += 1;
         let node = PlannedNode {
             id: NodeId::derive(&self.input.seed, &purpose),
             index,

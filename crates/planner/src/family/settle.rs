@@ -4,8 +4,20 @@ use super::draft::Draft;
 use lace_model::Reason;
 use lace_model::rollout::{Phase, Rollout};
 
-/// Brings the rollout's record in line with what is wanted.
+/// Brings the rollout's record in line with what is wanted, before any node follows it: a rollout that is aborted in
+/// the moment in which it begins touches nothing.
 pub(super) fn settle(draft: &mut Draft) {
+    const STEPS_MAX: usize = 3;
+    for _ in 0..STEPS_MAX {
+        let before = draft.rollout.clone();
+        step(draft);
+        if draft.rollout == before {
+            break;
+        }
+    }
+}
+
+fn step(draft: &mut Draft) {
     let wanted = draft.family().revision;
     let Some(rollout) = draft.rollout.clone() else {
         return begin(draft, draft.good);
@@ -14,7 +26,8 @@ pub(super) fn settle(draft: &mut Draft) {
         if draft.is_bad(wanted) && draft.good.is_some() {
             return tell_bad(draft, wanted);
         }
-        return begin(draft, draft.good.filter(|good| *good != wanted));
+        // Back to the good revision is a restart of it: should it fail now, that does not make it a bad one.
+        return begin(draft, draft.good);
     }
     match &rollout.phase {
         Phase::Rolling | Phase::Watching { .. } if draft.family().aborted == Some(wanted) => {
