@@ -170,7 +170,7 @@ fn etc(root: &Path) -> io::Result<()> {
             Some(prefix) => name.starts_with(prefix),
             None => name == **pattern,
         };
-        if ETC.iter().any(|p| wanted(&p)) {
+        if ETC.iter().any(wanted) {
             copy(&entry.path(), &root.join("etc").join(&name), 0)?;
         }
     }

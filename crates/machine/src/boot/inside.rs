@@ -13,7 +13,7 @@ use crate::pid1::resolve_user;
 use crate::spec::{FileSpec, NodeSpec};
 use crate::sys::mounts::{self, NODEV, NOEXEC, NOSUID, RDONLY};
 use crate::sys::step::{Step, StepError};
-use crate::sys::{check, cstring};
+use crate::sys::{self, check, cstring};
 
 /// Device files that a program may expect.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -41,19 +41,19 @@ pub(super) fn build_root(plan: &Plan, handover: &Handover, place: &Path) -> Resu
     // Before the old root goes: the kernel gives /proc and /sys only to who sees them whole.
     let quiet = NOSUID | NODEV | NOEXEC;
     let proc = mounts::new_mount("proc", &[], quiet).step("mount /proc")?;
-    let sys = mounts::new_mount("sysfs", &[], quiet | RDONLY).step("mount /sys")?;
+    let sysfs = mounts::new_mount("sysfs", &[], quiet | RDONLY).step("mount /sys")?;
     let clone = |name: &&str| mounts::clone_tree(format!("/dev/{name}"), false);
     let devices: Vec<OwnedFd> =
         DEVICES.iter().map(clone).collect::<Result<_, _>>().step("take device files")?;
     attach(handover.root, &place.to_string_lossy()).map_err(|e| at("mount root", e))?;
-    std::env::set_current_dir(place).step("enter root")?;
+    sys::change_directory(place).step("enter root")?;
     mounts::pivot_here().step("pivot_root")?;
     set_names(&plan.spec)?;
     for dir in ["/proc", "/sys", "/dev", "/run", "/tmp", "/etc", "/var", "/root"] {
         fs::create_dir_all(dir).step(format!("make {dir}"))?;
     }
     mount_at(&proc, "/proc")?;
-    mount_at(&sys, "/sys")?;
+    mount_at(&sysfs, "/sys")?;
     let size = memory_fs_bytes(&plan.spec);
     devices_dir(&devices, size)?;
     tmpfs("/run", "0755", size, NOSUID | NODEV)?;
@@ -66,7 +66,7 @@ pub(super) fn build_root(plan: &Plan, handover: &Handover, place: &Path) -> Resu
         fs::create_dir_all(target).step(format!("make {}", bind.target))?;
         attach(bind.tree, &bind.target)?;
     }
-    mask(&devices[0])
+    mask()
 }
 
 fn at(step: &str, error: StepError) -> StepError {
@@ -116,8 +116,7 @@ fn devices_dir(devices: &[OwnedFd], size: u64) -> Result<(), StepError> {
     links.iter().try_for_each(|(to, at)| symlink(to, at).step(format!("link {at}")))
 }
 
-fn mask(null: &OwnedFd) -> Result<(), StepError> {
-    let _ = null;
+fn mask() -> Result<(), StepError> {
     for file in HIDDEN_FILES.iter().filter(|f| Path::new(f).exists()) {
         let tree = mounts::clone_tree("/dev/null", false).step("mask")?;
         mount_at(&tree, file)?;

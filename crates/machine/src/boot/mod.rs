@@ -73,7 +73,7 @@ fn read_plan() -> Result<Plan, StepError> {
 fn boot(plan: &Plan) -> Result<(), StepError> {
     // SAFETY: no memory is passed; failing only means that we lead a session already.
     unsafe { libc::setsid() };
-    std::env::set_current_dir(&plan.node_dir).step("enter node directory")?;
+    sys::change_directory(&plan.node_dir).step("enter node directory")?;
     unshare(libc::CLONE_NEWNS).step("unshare mount namespace")?;
     mounts::make_private().step("make mounts private")?;
     let open = open_all(plan)?;

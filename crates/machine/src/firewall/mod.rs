@@ -3,6 +3,7 @@
 //! The table only judges packets of the private space; the host's other traffic passes untouched.
 //! Changes go out as one atomic batch of `nft`, and only when the value changed.
 
+mod ports;
 mod ruleset;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use super::{FirewallState, PortSource, Protocol};
+use super::ports::{self, Door, From};
+use super::{FirewallState, Protocol};
 use crate::cidr::Cidr;
 
 /// The table with its constant rules. `links`: what the interfaces of nodes start with.
@@ -84,29 +85,31 @@ impl Ruleset {
             let egress = application.egress.iter().map(Ipv4Addr::to_string);
             ruleset.sets.entry("egress").or_default().extend(egress);
         }
-        for open in &state.open {
-            let ports = match open.first == open.last {
-                true => open.first.to_string(),
-                false => format!("{}-{}", open.first, open.last),
-            };
-            let element = format!("{} . {} . {ports}", open.address, word(open.protocol));
-            ruleset.open(element, &open.from);
+        for (door, ports) in ports::merge(&state.open) {
+            for (first, last) in ports {
+                ruleset.open(&door, first, last);
+            }
         }
         let ports = state.host_ports.iter().map(|p| format!("{} . {}", word(p.protocol), p.port));
         ruleset.sets.entry("host_ports").or_default().extend(ports);
         ruleset
     }
 
-    fn open(&mut self, element: String, from: &PortSource) {
-        match from {
-            PortSource::Any => {
+    fn open(&mut self, door: &Door, first: u16, last: u16) {
+        let ports = match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        let element = format!("{} . {} . {ports}", door.address, word(door.protocol));
+        match &door.from {
+            From::Any => {
                 self.sets.entry("open_any").or_default().insert(element);
             }
-            PortSource::Block(block) => {
+            From::Block(block) => {
                 let set = self.sets.entry("open_block").or_default();
                 set.insert(format!("{element} . {block}"));
             }
-            PortSource::Application(name) => {
+            From::Application(name) => {
                 let entry = self.applications.entry(chain(name)).or_default();
                 entry.reach.insert(element);
             }

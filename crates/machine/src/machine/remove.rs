@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::Machine;
@@ -39,10 +39,7 @@ impl Machine {
 
     /// Ends what runs of a node: processes, cgroups, network. Its files stay.
     pub(super) fn clear_runtime(&self, id: &str) -> Result<()> {
-        let dir = self.node_dir(id);
-        if let Some((_, pidfd)) = Record::read(&dir).and_then(|r| r.process(&dir)) {
-            // The kernel ends everything in the pid namespace with its PID 1.
-            let _ = pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+        if let Some(pidfd) = self.kill(id) {
             if !wait_readable(pidfd.as_fd(), END).step("wait for the end of pid1")? {
                 return Err(Error::Timeout("the end of a killed node", END.as_millis() as u64));
             }
@@ -52,6 +49,15 @@ impl Machine {
         Ok(())
     }
 
+    /// Kills PID 1 of a node, and with it everything in its pid namespace. Its pidfd comes back
+    /// when it was alive.
+    fn kill(&self, id: &str) -> Option<OwnedFd> {
+        let dir = self.node_dir(id);
+        let (_, pidfd) = Record::read(&dir)?.process(&dir)?;
+        let _ = pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
+        Some(pidfd)
+    }
+
     /// Removes every node of this installation that is not named, and stray interfaces.
     /// Returns what was removed.
     ///
@@ -59,9 +65,15 @@ impl Machine {
     /// The first failure, after everything was tried.
     pub fn sweep(&self, keep: &[String]) -> Result<Vec<String>> {
         let keep: BTreeSet<&str> = keep.iter().map(String::as_str).collect();
+        let mut doomed = self.list();
+        doomed.retain(|node| !keep.contains(node.id.as_str()));
+        // All at once first: the kernel takes namespaces down in batches, and waits once for each.
+        for node in &doomed {
+            self.kill(&node.id);
+        }
         let mut failed = None;
         let mut removed = Vec::new();
-        for node in self.list().into_iter().filter(|n| !keep.contains(n.id.as_str())) {
+        for node in doomed {
             match self.remove(&node.id) {
                 Ok(()) => removed.push(node.id),
                 Err(error) => failed = failed.or(Some(error)),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::record::{Record, boot_id};
-use crate::boot::{Line, Plan};
+use crate::boot::{Line, PID_FILE, Plan};
 use crate::error::{Error, Result};
 use crate::network;
 use crate::skeleton;
@@ -106,6 +106,8 @@ impl Machine {
             Isolation::Plain => 0,
         };
         make_dirs(&node_dir, uid_base)?;
+        // A pid file of an earlier life must not be taken for this one's.
+        let _ = fs::remove_file(node_dir.join(PID_FILE));
         record.write(&node_dir)?;
         let host = spec.image == Image::Host;
         let skeleton = match host {

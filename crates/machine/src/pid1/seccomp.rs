@@ -136,7 +136,7 @@ fn rules() -> Result<Rules, seccompiler::BackendError> {
     let families = families.map(|family| equal(0, family as u64));
     rules.insert(libc::SYS_socket, families.into_iter().collect::<Result<_, _>>()?);
     // Typing into someone else's terminal.
-    let ioctls = [libc::TIOCSTI as u64, TIOCLINUX].map(|request| equal(1, request));
+    let ioctls = [libc::TIOCSTI, TIOCLINUX].map(|request| equal(1, request));
     rules.insert(libc::SYS_ioctl, ioctls.into_iter().collect::<Result<_, _>>()?);
     Ok(rules)
 }

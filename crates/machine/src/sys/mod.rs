@@ -47,6 +47,13 @@ pub fn open_at(dir: RawFd, path: impl AsRef<Path>, flags: i32, mode: u32) -> io:
     check(fd.into()).map(own)
 }
 
+/// chdir(2), for processes that have one thread: the directory belongs to the whole process.
+pub fn change_directory(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = cstring(path)?;
+    // SAFETY: the path outlives the call.
+    check(unsafe { libc::chdir(path.as_ptr()) }.into()).map(drop)
+}
+
 /// A pipe (read end, write end), both close-on-exec.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [0; 2];

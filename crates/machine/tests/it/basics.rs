@@ -29,6 +29,24 @@ fn a_node_starts_executes_and_stops() {
 }
 
 #[test]
+fn a_node_without_a_process_waits_for_one() {
+    let Some(world) = world() else { return };
+    let mut spec = world.spec(0, "");
+    spec.process = None;
+    let node = world.start(&spec);
+    assert_eq!(node.status().unwrap().phase, Phase::Stopped);
+    assert_eq!(says(&node, "hostname"), "n0");
+    assert!(node.start(None).is_err());
+    node.start(Some(&shell("exec sleep 1000"))).unwrap();
+    assert_eq!(node.status().unwrap().phase, Phase::Running);
+    let mut bad = world.spec(1, "true");
+    bad.address = world.machine().gateway();
+    assert!(matches!(world.machine().start(&bad), Err(Error::Invalid { field: "address", .. })));
+    bad.id = "../up".into();
+    assert!(matches!(world.machine().start(&bad), Err(Error::Invalid { field: "id", .. })));
+}
+
+#[test]
 fn a_failing_exec_is_a_clear_error_and_leaves_nothing() {
     let Some(world) = world() else { return };
     let mut spec = world.spec(0, "");

@@ -125,3 +125,34 @@ fn only_egress_leaves_and_nobody_borrows_an_address() {
     assert_eq!(rules.matches(&a.to_string()).count(), 3, "{rules}");
     assert_eq!(says(&node, "cat /proc/net/route | wc -l"), "2");
 }
+
+#[test]
+fn overlapping_ports_are_no_obstacle() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    let open = |first, last, from| OpenPort {
+        address: world.address(0),
+        protocol: Protocol::Tcp,
+        first,
+        last,
+        from,
+    };
+    let block = |text: &str| PortSource::Block(text.parse().unwrap());
+    let mut state = FirewallState::default();
+    state.open = vec![
+        open(80, 90, PortSource::Any),
+        open(85, 95, PortSource::Any),
+        open(80, 90, block("10.0.0.0/8")),
+        open(70, 100, block("10.1.0.0/16")),
+        open(1, 65_535, PortSource::Application("shop".into())),
+        open(5, 6, PortSource::Application("shop".into())),
+    ];
+    world.machine().firewall(&state).unwrap();
+    state.open[1].last = 99;
+    state.open.swap_remove(2);
+    world.machine().firewall(&state).unwrap();
+    // A refused state leaves the former one in force and is not remembered.
+    world.machine().firewall(&FirewallState::default()).unwrap();
+    world.machine().firewall(&state).unwrap();
+    assert_eq!(says(&node, "hostname"), "n0");
+}
