@@ -21,7 +21,7 @@ pub use dir::read_dir;
 pub use error::{ReleaseError, Result};
 pub use host::{HostFacts, preflight};
 pub use materialise::{materialise, sweep};
-pub use project::{Project, ProjectKind, detect_project};
+pub use project::{Project, ProjectKind, detect_project, name_from};
 pub use recognise::{Recognised, recognise};
 pub use tree::{Limits, verify};
 

@@ -29,6 +29,13 @@ pub struct Recognised {
     pub templates: Vec<String>,
 }
 
+impl Recognised {
+    /// The version to store: the release's own, or `0.0.0-` and the beginning of the tree's digest.
+    pub fn version_of(&self, tree: &Tree) -> String {
+        self.version.clone().unwrap_or_else(|| format!("0.0.0-{}", tree.digest().short()))
+    }
+}
+
 /// Looks at a tree. Reads few files of it, each up to a limit.
 ///
 /// # Errors
@@ -105,7 +112,7 @@ impl Look<'_> {
         Ok(Recognised {
             kind,
             name,
-            version: Some(version.to_owned()).filter(|version| !version.is_empty()),
+            version: first_word(version),
             start: script.map(|script| vec![script, verb.to_owned()]).unwrap_or_default(),
             needs,
             ..Recognised::default()

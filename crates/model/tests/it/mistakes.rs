@@ -134,6 +134,21 @@ fn files_that_are_no_manifest() {
     check(&"#".repeat(manifest::MANIFEST_BYTES_MAX + 1), "at most 1048576 are read");
 }
 
+/// Depth is bounded everywhere: the walks are recursive.
+#[test]
+fn depth_is_bounded() {
+    let deep = |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let cases = [deep("[", "]", 100_000), deep("{a=", "}", 100_000), deep("[{a=", "}]", 100_000)];
+    for case in cases {
+        mistakes(&format!("a = {case}"));
+    }
+    mistakes(&format!("{}a = 1", "a.".repeat(200_000)));
+    mistakes(&format!("[{}a]\nb = 1", "a.".repeat(200_000)));
+    mistakes(&format!("[[{}a]]\nb = 1", "a.".repeat(200_000)));
+    mistakes(&deep("{\"a\":", "}", 100_000));
+    mistakes(&format!("{{\"a\":{}}}", deep("[", "]", 100_000)));
+}
+
 #[test]
 fn variables_and_stages_that_are_not_there() {
     let text = r#"

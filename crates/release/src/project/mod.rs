@@ -5,6 +5,9 @@
 mod names;
 mod text;
 
+pub use names::name_from;
+
+use lace_model::Name;
 use std::path::Path;
 
 /// Files are read for names up to this, in bytes.
@@ -35,7 +38,7 @@ pub struct Project {
     /// What the directory holds.
     pub kind: ProjectKind,
     /// Name for application and service.
-    pub name: String,
+    pub name: Name,
     /// The proposed `lace.toml`, with comments. It parses.
     pub manifest: String,
     /// What else was seen that a person may want to know, a line each.
@@ -69,9 +72,14 @@ pub fn detect_project(dir: &Path) -> Project {
         (ProjectKind::Unknown, None)
     };
     let release = said.unwrap_or_else(|| names::of_dir(dir));
-    let name = names::as_name(&release);
+    let name = names::name_from(&release);
     let foreign = FOREIGN.iter().filter(|(file, _)| has(file));
     let notes =
         foreign.map(|(file, tool)| format!("{file} is of {tool}: `lace import {file}` carries it over"));
-    Project { kind, manifest: text::manifest(dir, kind, &name, &release), name, notes: notes.collect() }
+    Project {
+        kind,
+        manifest: text::manifest(dir, kind, name.as_str(), &release),
+        name,
+        notes: notes.collect(),
+    }
 }

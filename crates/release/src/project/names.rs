@@ -1,6 +1,7 @@
 //! Finds the names that a project gives itself.
 
 use super::FILE_BYTES_MAX;
+use lace_model::Name;
 use lace_model::name::NAME_CHARS_MAX;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -67,11 +68,14 @@ pub(super) fn of_dir(dir: &Path) -> String {
     full.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The nearest name by the rules of names: `My_Game` becomes `my-game`.
-pub(super) fn as_name(text: &str) -> String {
+/// The nearest name by the rules of names: `My_Game` becomes `my-game`, and what has no letter becomes `app`.
+///
+/// # Panics
+/// Never: the text is made to fit.
+pub fn name_from(text: &str) -> Name {
     let sign = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String =
         text.chars().map(sign).skip_while(|c| !c.is_ascii_lowercase()).take(NAME_CHARS_MAX).collect();
     let name = name.trim_end_matches('-');
-    if name.is_empty() { "app".into() } else { name.to_owned() }
+    Name::new(if name.is_empty() { "app" } else { name }).expect("letters, digits and dashes, a letter first")
 }

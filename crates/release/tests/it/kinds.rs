@@ -84,6 +84,7 @@ fn procfile() {
 fn anything_else_needs_a_start() {
     let found = look(|root| put(root, "README", "x", false));
     assert_eq!(found, Recognised::default());
+    assert!(found.version_of(&lace_model::release::Tree::default()).starts_with("0.0.0-"));
 }
 
 /// This very test is a program with needs.

@@ -1,6 +1,7 @@
 //! What the release room promises: archives, trees, chunks, kinds, hosts.
 
 mod formats;
+mod fuzz;
 mod hostile;
 mod hosts;
 mod kinds;

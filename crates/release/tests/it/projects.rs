@@ -3,7 +3,7 @@
 use crate::put;
 use lace_model::Name;
 use lace_model::manifest::{self, Manifest, Options};
-use lace_release::{Project, ProjectKind, detect_project};
+use lace_release::{Project, ProjectKind, detect_project, name_from};
 use std::path::Path;
 
 fn propose(make: impl FnOnce(&Path)) -> (Project, Manifest) {
@@ -14,14 +14,13 @@ fn propose(make: impl FnOnce(&Path)) -> (Project, Manifest) {
     let project = detect_project(&root);
     let manifest = manifest::parse(&project.manifest, &Options::default());
     let manifest = manifest.unwrap_or_else(|m| panic!("{m:?}\n{}", project.manifest));
-    assert_eq!(manifest.app.as_str(), project.name);
+    assert_eq!(manifest.app, project.name);
     assert!(manifest.later.is_empty());
     (project, manifest)
 }
 
 fn output(project: &Project, manifest: &Manifest) -> String {
-    let name = Name::new(project.name.clone()).expect("a name");
-    manifest.sources[&name].output.clone().unwrap_or_default()
+    manifest.sources[&project.name].output.clone().unwrap_or_default()
 }
 
 #[test]
@@ -35,7 +34,7 @@ fn rebar() {
         put(root, "rebar.config", "{erl_opts, []}.", false);
         put(root, "src/ball.app.src", "", false);
     });
-    assert_eq!(project.name, "ball");
+    assert_eq!(project.name.as_str(), "ball");
 }
 
 #[test]
@@ -68,4 +67,14 @@ fn others() {
 fn files_of_other_tools_are_named() {
     let (project, _) = propose(|root| put(root, "fly.toml", "", false));
     assert_eq!(project.notes, ["fly.toml is of Fly.io: `lace import fly.toml` carries it over"]);
+}
+
+#[test]
+fn any_text_becomes_a_name() {
+    let check = |text: &str, name: &str| assert_eq!(name_from(text).as_str(), name);
+    check("My_Game", "my-game");
+    check("9lives", "lives");
+    check("-- ", "app");
+    check("Ünï", "n");
+    check(&"x-".repeat(40), &format!("{}x", "x-".repeat(19)));
 }
