@@ -1,0 +1,52 @@
+//! How the agent tells this process what is true: frames of JSON over a unix stream socket.
+//!
+//! A frame is its length (four bytes, big end first) and that many bytes of JSON. The caller sends a
+//! [`Request`], and gets one [`Answer`] before the next. Requests may be repeated.
+
+mod client;
+mod frame;
+mod server;
+
+pub use client::{ClientError, NetClient, Put};
+pub(crate) use server::Control;
+
+use lace_model::document::Topic;
+use lace_model::{AppName, Generation};
+use serde::{Deserialize, Serialize};
+
+/// Longest frame: a topic of 10,000 members takes about half of it.
+pub const FRAME_BYTES_MAX: usize = 4 << 20;
+
+/// What a caller may say.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// The names of an application: `{"topic": {...}}`.
+    Topic(Topic),
+    /// This host carries the application no longer: `{"gone": "shop"}`.
+    Gone(AppName),
+    /// Which topics are held? `{"hello": {}}`.
+    Hello {},
+}
+
+/// What it hears.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The topic holds, and is on disk.
+    Taken(Generation),
+    /// An older topic than the one that holds.
+    Older {
+        /// What holds.
+        held: Generation,
+    },
+    /// The application is forgotten.
+    Forgotten {},
+    /// What holds.
+    Held(Vec<(AppName, Generation)>),
+    /// Not done, and why.
+    Refused {
+        /// Why.
+        cause: String,
+    },
+}

@@ -1,0 +1,99 @@
+//! The listening side of the control socket.
+
+use super::{Answer, Request, frame};
+use crate::names::{TopicError, Topics};
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+/// The agent needs one; a few more are for an agent that takes over and for people who look.
+const CALLERS_MAX: usize = 16;
+
+pub(crate) struct Control {
+    listener: UnixListener,
+    topics: Arc<Topics>,
+}
+
+impl Control {
+    /// Listens. The caller holds the lock of the state directory, so a socket that is there is a dead one.
+    pub fn bind(path: &Path, topics: Arc<Topics>) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(Self { listener, topics })
+    }
+
+    pub async fn run(self) {
+        let mut callers = JoinSet::new();
+        loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "control socket does not accept");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            while callers.try_join_next().is_some() {}
+            if callers.len() < CALLERS_MAX && is_trusted(&stream) {
+                callers.spawn(attend(stream, Arc::clone(&self.topics)));
+            }
+        }
+    }
+}
+
+/// Root, or who we are ourselves (unix(7), `SO_PEERCRED`). The file's mode says the same; this cannot be changed.
+fn is_trusted(stream: &UnixStream) -> bool {
+    let uid = match stream.peer_cred() {
+        Ok(peer) => peer.uid(),
+        Err(error) => {
+            tracing::warn!(%error, "control caller without credentials");
+            return false;
+        }
+    };
+    let trusted = uid == 0 || uid == rustix::process::geteuid().as_raw();
+    if !trusted {
+        tracing::warn!(uid, "control caller turned away");
+    }
+    trusted
+}
+
+async fn attend(mut stream: UnixStream, topics: Arc<Topics>) {
+    loop {
+        let frame = match frame::read(&mut stream).await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return,
+            Err(error) => return tracing::warn!(%error, "control caller broke off"),
+        };
+        let answer = match frame::parse(&frame) {
+            Ok(request) => obey(&topics, request).await,
+            Err(error) => Answer::Refused { cause: format!("not a request: {error}") },
+        };
+        if let Err(error) = frame::write(&mut stream, &answer).await {
+            return tracing::warn!(%error, "control caller does not listen");
+        }
+    }
+}
+
+async fn obey(topics: &Topics, request: Request) -> Answer {
+    match request {
+        Request::Topic(topic) => match topics.put(topic).await {
+            Ok(generation) => Answer::Taken(generation),
+            Err(TopicError::Older { held, .. }) => Answer::Older { held },
+            Err(error) => Answer::Refused { cause: error.to_string() },
+        },
+        Request::Gone(app) => {
+            topics.gone(app).await;
+            Answer::Forgotten {}
+        }
+        Request::Hello {} => Answer::Held(topics.held()),
+    }
+}
