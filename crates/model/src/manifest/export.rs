@@ -6,6 +6,7 @@ use crate::application::{ApplicationSpec, FamilySpec, Overlap, ServiceSpec, Task
 use crate::beam::{Beam, BeamNames};
 use crate::check::{Check, Probe};
 use crate::revision::{FileSpec, VolumeSpec};
+use crate::rollout::RolloutPolicy;
 use crate::{AppName, Name, ServiceName};
 use serde::Serialize;
 use std::fmt::Display;
@@ -42,57 +43,59 @@ fn put(table: &mut Table, key: &str, value: Option<impl Into<Value>>) {
 
 fn service_table(name: &ServiceName, service: &ServiceSpec) -> Table {
     let mut table = Table::new();
-    let release = service.release.as_ref().map(|r| match &r.version {
-        Some(version) => format!("{}@{version}", r.name),
-        None => r.name.to_string(),
-    });
-    put(&mut table, "release", release);
-    put(&mut table, "command", service.start.as_deref().map(words));
-    put(&mut table, "templates", service.templates.as_deref().map(words));
+    what_runs(&mut table, service);
     families(&mut table, name, service);
-    put(&mut table, "env", service.env.as_ref().map(|env| inline(env.iter().map(|(k, v)| (k.as_str(), v)))));
-    put(&mut table, "secrets", service.secrets.as_deref().map(words));
-    put(
-        &mut table,
-        "files",
-        service.files.as_ref().map(|all| inline(all.iter().map(|(k, v)| (k.as_str(), file(v))))),
-    );
-    put(&mut table, "needs", service.needs.as_deref().map(shown));
-    put(&mut table, "firewall", service.firewall.as_deref().map(shown));
-    put(&mut table, "volumes", service.volumes.as_ref().map(|all| all.iter().map(volume).collect::<Array>()));
-    put(&mut table, "beam", service.beam.as_ref().map(beam));
-    put(&mut table, "bootstrap", service.bootstrap.as_deref().map(words));
-    put(
-        &mut table,
-        "before",
-        service.before.as_ref().map(|all| all.iter().map(|w| words(w)).collect::<Array>()),
-    );
-    put(&mut table, "check", service.check.as_ref().map(check));
-    put(&mut table, "live", service.live.as_ref().map(check));
-    put(&mut table, "stop", stop(service));
-    put(
-        &mut table,
-        "rollout",
-        service.rollout.as_ref().map(|rollout| {
-            inline([
-                ("strategy", word(&rollout.strategy)),
-                ("max_unavailable", whole(rollout.max_unavailable)),
-                ("healthy_for", text(rollout.healthy_for)),
-                ("deadline", text(rollout.deadline)),
-                ("revert", rollout.revert.into()),
-            ])
-        }),
-    );
-    put(
-        &mut table,
-        "restart",
-        service.restart.map(|b| inline([("backoff", format!("{}..{}", b.min, b.max))])),
-    );
-    put(&mut table, "state", service.state.map(|state| word(&state)));
+    surroundings(&mut table, service);
+    conduct(&mut table, service);
     if let Some(tasks) = &service.tasks {
         table.insert("task", Item::Table(task_tables(tasks)));
     }
     table
+}
+
+fn what_runs(table: &mut Table, service: &ServiceSpec) {
+    let release = service.release.as_ref().map(|r| match &r.version {
+        Some(version) => format!("{}@{version}", r.name),
+        None => r.name.to_string(),
+    });
+    put(table, "release", release);
+    put(table, "command", service.start.as_deref().map(words));
+    put(table, "templates", service.templates.as_deref().map(words));
+}
+
+/// What each node finds around it.
+fn surroundings(table: &mut Table, service: &ServiceSpec) {
+    put(table, "env", service.env.as_ref().map(|env| inline(env.iter().map(|(k, v)| (k.as_str(), v)))));
+    put(table, "secrets", service.secrets.as_deref().map(words));
+    let files = service.files.as_ref();
+    put(table, "files", files.map(|all| inline(all.iter().map(|(path, f)| (path.as_str(), file(f))))));
+    put(table, "needs", service.needs.as_deref().map(shown));
+    put(table, "firewall", service.firewall.as_deref().map(shown));
+    put(table, "volumes", service.volumes.as_ref().map(|all| all.iter().map(volume).collect::<Array>()));
+}
+
+/// How nodes come, live and go.
+fn conduct(table: &mut Table, service: &ServiceSpec) {
+    put(table, "beam", service.beam.as_ref().map(beam));
+    put(table, "bootstrap", service.bootstrap.as_deref().map(words));
+    let before = service.before.as_ref();
+    put(table, "before", before.map(|all| all.iter().map(|command| words(command)).collect::<Array>()));
+    put(table, "check", service.check.as_ref().map(check));
+    put(table, "live", service.live.as_ref().map(check));
+    put(table, "stop", stop(service));
+    put(table, "rollout", service.rollout.as_ref().map(rollout));
+    put(table, "restart", service.restart.map(|b| inline([("backoff", format!("{}..{}", b.min, b.max))])));
+    put(table, "state", service.state.map(|state| word(&state)));
+}
+
+fn rollout(rollout: &RolloutPolicy) -> InlineTable {
+    inline([
+        ("strategy", word(&rollout.strategy)),
+        ("max_unavailable", whole(rollout.max_unavailable)),
+        ("healthy_for", text(rollout.healthy_for)),
+        ("deadline", text(rollout.deadline)),
+        ("revert", rollout.revert.into()),
+    ])
 }
 
 fn families(table: &mut Table, service: &Name, spec: &ServiceSpec) {

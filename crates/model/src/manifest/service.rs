@@ -165,53 +165,60 @@ fn release(
     spec: &mut ServiceSpec,
     mistakes: &mut Mistakes,
 ) -> Option<ReleaseSource> {
-    let table = node.get("release")?;
-    if let Some((name, version)) = table.text().and_then(format::release) {
+    let said = node.get("release")?;
+    if let Some((name, version)) = said.text().and_then(format::release) {
         spec.release = Some(ReleaseRef { name, version });
         return None;
     }
-    table.fields()?;
+    said.fields()?;
     let path = format!("service.{service}.release");
-    let name: Option<Name> = table.parsed_of("name");
-    let version = table.text_of("version");
-    if let Some(from) = table.text_of("path") {
-        return Some(ReleaseSource {
-            path: from,
-            build: listed(table, "build", Node::words).unwrap_or_default(),
-            output: table.text_of("output"),
-            name,
-            version,
-            kind: table.word_of("kind"),
-            start: table.words_of("start"),
-            stop: table.words_of("stop"),
-            templates: table.words_of("templates").unwrap_or_default(),
-        });
+    if said.get("path").is_some() {
+        return source(said);
     }
-    let Some(name) = name else {
-        if table.get("name").is_none() && table.get("path").is_none() {
-            mistakes.hint(table.place, &path, "it has neither a name nor a path", r#"write { path = "." }"#);
+    match said.parsed_of("name") {
+        Some(name) => release_by_name(name, said, &path, spec, mistakes),
+        None if said.get("name").is_none() => {
+            mistakes.hint(said.place, &path, "it has neither a name nor a path", r#"write { path = "." }"#);
         }
-        return None;
-    };
+        None => {}
+    }
+    None
+}
+
+fn source(said: &Node) -> Option<ReleaseSource> {
+    Some(ReleaseSource {
+        path: said.text_of("path")?,
+        build: listed(said, "build", Node::words).unwrap_or_default(),
+        output: said.text_of("output"),
+        name: said.parsed_of("name"),
+        version: said.text_of("version"),
+        kind: said.word_of("kind"),
+        start: said.words_of("start"),
+        stop: said.words_of("stop"),
+        templates: said.words_of("templates").unwrap_or_default(),
+    })
+}
+
+/// `start`, `stop` and `templates` beside a name are the service's own, over those of the release.
+fn release_by_name(name: Name, said: &Node, path: &str, spec: &mut ServiceSpec, mistakes: &mut Mistakes) {
+    spec.release = Some(ReleaseRef { name, version: said.text_of("version") });
     for key in ["build", "output", "kind"] {
-        if let Some(said) = table.get(key) {
-            let message = "this belongs to a release with a path";
-            mistakes.add(said.place, &format!("{path}.{key}"), message);
+        if let Some(said) = said.get(key) {
+            mistakes.add(said.place, &format!("{path}.{key}"), "this belongs to a release with a path");
         }
     }
-    spec.release = Some(ReleaseRef { name, version });
-    let twice = [("start", "command", &mut spec.start), ("stop", "stop.command", &mut spec.stop_command)];
-    let lists = twice.into_iter().chain([("templates", "templates", &mut spec.templates)]);
-    for (key, other, field) in lists {
-        let Some(words) = table.words_of(key) else {
-            continue;
-        };
+    let own = [
+        ("start", "command", &mut spec.start),
+        ("stop", "stop.command", &mut spec.stop_command),
+        ("templates", "templates", &mut spec.templates),
+    ];
+    for (key, other, field) in own {
+        let Some(words) = said.words_of(key) else { continue };
         if field.is_some() {
-            mistakes.add(table.place, &format!("{path}.{key}"), format!("said twice: `{other}` says it too"));
+            mistakes.add(said.place, &format!("{path}.{key}"), format!("said twice: `{other}` says it too"));
         }
         *field = Some(words);
     }
-    None
 }
 
 fn join(node: &Node, spec: &mut ServiceSpec) {

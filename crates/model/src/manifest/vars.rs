@@ -5,7 +5,7 @@ use super::mistake::{Mistakes, Place, nearest};
 use super::shape::{Shape, join};
 use super::tree::{Fields, Node, Value};
 use super::{keys, shape::Form};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the variables are worth. A declared one without a value is `None`.
 pub(crate) type Vars = BTreeMap<String, Option<String>>;
@@ -47,15 +47,7 @@ fn undeclared(place: Place, path: &str, name: &str, vars: &Vars, mistakes: &mut 
 
 /// Puts the chosen stage's services over the others.
 pub(crate) fn choose_stage(tree: &mut Node, stage: Option<&str>, mistakes: &mut Mistakes) {
-    for (key, node) in tree.each("stage") {
-        for (service, _) in
-            node.each("service").filter(|(k, _)| tree.each("service").all(|(s, _)| s.name != k.name))
-        {
-            let path = format!("stage.{}.service.{}", key.name, service.name);
-            let hint = nearest(&service.name, tree.each("service").map(|(s, _)| s.name.as_str()));
-            mistakes.hint(service.place, &path, "there is no such service outside the stage", hint);
-        }
-    }
+    services_of_stages(tree, mistakes);
     let Some(stage) = stage else { return };
     let over = tree.each("stage").find(|(key, _)| key.name == stage).map(|(_, node)| node.clone());
     let Some(over) = over else {
@@ -66,6 +58,18 @@ pub(crate) fn choose_stage(tree: &mut Node, stage: Option<&str>, mistakes: &mut 
         let services = over.into_iter().filter(|(key, _)| key.name == "service").collect();
         if let Shape::Table(root) = &keys::ROOT {
             lay_over(base, services, root);
+        }
+    }
+}
+
+/// A stage may change services, not make them: a new name there is a slip more often than a wish.
+fn services_of_stages(tree: &Node, mistakes: &mut Mistakes) {
+    let services: BTreeSet<&str> = tree.each("service").map(|(key, _)| key.name.as_str()).collect();
+    for (key, node) in tree.each("stage") {
+        for (service, _) in node.each("service").filter(|(k, _)| !services.contains(k.name.as_str())) {
+            let path = format!("stage.{}.service.{}", key.name, service.name);
+            let hint = nearest(&service.name, services.iter().copied());
+            mistakes.hint(service.place, &path, "there is no such service outside the stage", hint);
         }
     }
 }
