@@ -69,7 +69,7 @@ pub fn wire_host(veth: &str, pid: i32, node: Ipv4Addr, gateway: Ipv4Addr) -> Res
         metric: None,
         kind: RouteKind::Unicast,
     });
-    let words = ["neighbour of node", "route to node"];
+    let words = ["neighbour of node", "route to node (is its address in use?)"];
     socket.send(&way).map_err(|e| refused(&words, e))?;
     // No IPv6 yet: an address of the link's own would be a way around the firewall.
     let file = format!("/proc/sys/net/ipv6/conf/{veth}/disable_ipv6");

@@ -21,8 +21,8 @@ const HANDOVER: Duration = Duration::from_secs(30);
 const REPORT: RawFd = 900;
 
 /// Entered right after the clone. Never returns, drops nothing of the helper's.
-pub(super) fn main(plan: &Plan, open: Open, handover: OwnedFd) -> ! {
-    let supervisor = match build(plan, open, &handover) {
+pub(super) fn main(plan: Plan, open: Open, handover: OwnedFd) -> ! {
+    let supervisor = match build(&plan, open, &handover) {
         Ok(supervisor) => supervisor,
         Err(error) => {
             report(1, &Line::Failed { error: error.clone() });
@@ -31,6 +31,8 @@ pub(super) fn main(plan: &Plan, open: Open, handover: OwnedFd) -> ! {
             unsafe { libc::_exit(1) }
         }
     };
+    // Contents of secret files and the like do not stay in memory.
+    drop(plan);
     // SAFETY: the report was moved there by `settle` and nobody else owns it.
     drop(unsafe { sys::inherit(REPORT) });
     supervisor.run()

@@ -55,7 +55,7 @@ struct Bind {
 
 /// The helper: reads the plan from standard input, reports on standard output.
 pub(crate) fn main() -> ! {
-    let outcome = read_plan().and_then(|plan| boot(&plan));
+    let outcome = read_plan().and_then(boot);
     if let Err(error) = outcome {
         plan::report(1, &Line::Failed { error });
         std::process::exit(1);
@@ -70,13 +70,13 @@ fn read_plan() -> Result<Plan, StepError> {
     serde_json::from_slice(&text).map_err(|e| StepError::plain(format!("plan: {e}")))
 }
 
-fn boot(plan: &Plan) -> Result<(), StepError> {
+fn boot(plan: Plan) -> Result<(), StepError> {
     // SAFETY: no memory is passed; failing only means that we lead a session already.
     unsafe { libc::setsid() };
     sys::change_directory(&plan.node_dir).step("enter node directory")?;
     unshare(libc::CLONE_NEWNS).step("unshare mount namespace")?;
     mounts::make_private().step("make mounts private")?;
-    let open = open_all(plan)?;
+    let open = open_all(&plan)?;
     let (reader, writer) = sys::pipe().step("pipe")?;
     let namespaces = libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
@@ -94,7 +94,7 @@ fn boot(plan: &Plan) -> Result<(), StepError> {
     match cloned.step("clone3")? {
         Cloned::Child => child::main(plan, open, reader),
         Cloned::Parent(pid, pidfd) => {
-            let outcome = midwife(plan, pid, &writer);
+            let outcome = midwife(&plan, pid, &writer);
             if outcome.is_err() {
                 let _ = pidfd_signal(pidfd.as_fd(), libc::SIGKILL);
             }

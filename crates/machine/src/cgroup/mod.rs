@@ -166,23 +166,30 @@ fn limit(controller: Controller, place: &Place, dir: &Path, value: Option<u64>) 
     };
     let Some(value) = value else { return Ok(()) };
     match (controller, place) {
-        (Controller::Cpu, Place::Unified(_)) => {
-            write("cpu.max", format!("{} {PERIOD_US}", value * PERIOD_US / 1000))
-        }
+        (Controller::Cpu, Place::Unified(_)) => write("cpu.max", format!("{} {PERIOD_US}", quota_us(value))),
         (Controller::Cpu, Place::Split(_)) => {
             write("cpu.cfs_period_us", PERIOD_US.to_string())?;
-            write("cpu.cfs_quota_us", (value * PERIOD_US / 1000).max(1000).to_string())
+            write("cpu.cfs_quota_us", quota_us(value).to_string())
         }
         (Controller::Memory, Place::Unified(_)) => {
             write("memory.max", value.to_string())?;
             write_if_there("memory.swap.max", "0".to_owned())
         }
         (Controller::Memory, Place::Split(_)) => {
-            write("memory.limit_in_bytes", value.to_string())?;
+            // The limit with swap may never be the lower one: raised first, lowered last.
+            if write("memory.limit_in_bytes", value.to_string()).is_err() {
+                write_if_there("memory.memsw.limit_in_bytes", value.to_string())?;
+                write("memory.limit_in_bytes", value.to_string())?;
+            }
             write_if_there("memory.memsw.limit_in_bytes", value.to_string())
         }
         (Controller::Pids, _) => write("pids.max", value.to_string()),
     }
+}
+
+/// CPU time per period; the kernel takes no less than a millisecond.
+fn quota_us(millis: u64) -> u64 {
+    (millis * PERIOD_US / 1000).max(1000)
 }
 
 /// Kills what is in a directory (and below) and removes it; again until the deadline.

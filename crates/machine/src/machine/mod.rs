@@ -4,7 +4,7 @@ mod record;
 mod remove;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::firewall::{Firewall, FirewallState};
 use crate::network;
 use crate::preflight::{self, Finding};
-use crate::spec::check_id;
+use crate::spec::{Limits, check_id};
 use crate::sys::step::Step;
 
 /// How a machine is set up.
@@ -66,6 +66,8 @@ pub struct Machine {
     cgroups: Cgroups,
     /// Slots of user ids in use, by node.
     slots: Mutex<BTreeMap<String, u32>>,
+    /// Nodes whose start is under way.
+    starting: Mutex<BTreeSet<String>>,
     firewall: Mutex<Firewall>,
     _lock: File,
 }
@@ -97,6 +99,7 @@ impl Machine {
             gateway,
             cgroups,
             slots: Mutex::default(),
+            starting: Mutex::default(),
             firewall: Mutex::new(firewall),
             _lock: lock,
             config,
@@ -127,6 +130,20 @@ impl Machine {
     pub fn firewall(&self, state: &FirewallState) -> Result<()> {
         let mut firewall = self.firewall.lock().unwrap_or_else(|e| e.into_inner());
         firewall.apply(state)
+    }
+
+    /// Changes limits of a node while it runs; an absent one stays as it was. Its PID 1 goes on
+    /// naming the memory limit that it was started with.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] without such a node; [`Error::Step`] when the kernel refuses, for
+    /// example a memory limit below what is in use. Notes name controllers that are absent.
+    pub fn set_limits(&self, id: &str, limits: &Limits) -> Result<Vec<String>> {
+        check_id(id)?;
+        if !self.cgroups.has(id) {
+            return Err(Error::Unknown(id.to_owned()));
+        }
+        Ok(self.cgroups.create(id, limits)?.notes)
     }
 
     /// Counters of a node.

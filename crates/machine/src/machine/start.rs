@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,11 @@ use crate::error::{Error, Result};
 use crate::network;
 use crate::skeleton;
 use crate::spec::{Image, Isolation, NodeSpec};
+use crate::sys::process::wait_readable;
 use crate::sys::step::{Step, StepError};
+
+/// How long a node may take to be built, on a host under heavy load.
+const REPORT: Duration = Duration::from_secs(60);
 
 /// A node that runs.
 #[derive(Debug, Clone)]
@@ -23,6 +28,29 @@ pub struct Started {
     pub notes: Vec<String>,
     /// From the call to exec succeeded.
     pub took: Duration,
+}
+
+/// Keeps a second start of the same node out.
+struct Starting<'a> {
+    machine: &'a Machine,
+    id: &'a str,
+}
+
+impl<'a> Starting<'a> {
+    fn enter(machine: &'a Machine, id: &'a str) -> Result<Self> {
+        let mut starting = machine.starting.lock().unwrap_or_else(|e| e.into_inner());
+        match starting.insert(id.to_owned()) {
+            true => Ok(Starting { machine, id }),
+            false => Err(Error::Exists(id.to_owned())),
+        }
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let mut starting = self.machine.starting.lock().unwrap_or_else(|e| e.into_inner());
+        starting.remove(self.id);
+    }
 }
 
 impl Machine {
@@ -41,6 +69,7 @@ impl Machine {
         if spec.address == self.gateway {
             return Err(Error::invalid("address", "is the machine's gateway address"));
         }
+        let _starting = Starting::enter(self, &spec.id)?;
         let known = self.clear_for_start(&spec.id)?;
         let slot = self.take_slot(&spec.id)?;
         match self.build(spec, slot) {
@@ -153,6 +182,10 @@ fn send_plan(helper: &mut Child, plan: &Plan) -> Result<(), StepError> {
 
 fn read_report(helper: &mut Child) -> Result<Vec<String>, StepError> {
     let pipe = helper.stdout.take().ok_or_else(|| StepError::plain("no pipe"))?;
+    if !wait_readable(pipe.as_fd(), REPORT).step("wait for report")? {
+        let _ = helper.kill();
+        return Err(StepError::plain("the helper took longer than 60 s"));
+    }
     for line in BufReader::new(pipe).lines() {
         let line = line.step("read report")?;
         match serde_json::from_str(&line) {

@@ -124,9 +124,13 @@ impl Batch {
         });
     }
 
-    /// Adds or replaces a route in the main table.
+    /// Adds a route to the main table; an unreachable one may be there already.
     pub fn add_route(&mut self, route: &Route) {
-        self.message(libc::RTM_NEWROUTE, CREATE | REPLACE, |b| b.route(route));
+        let flags = match route.kind {
+            RouteKind::Unicast => CREATE | EXCL,
+            RouteKind::Unreachable => CREATE | REPLACE,
+        };
+        self.message(libc::RTM_NEWROUTE, flags, |b| b.route(route));
     }
 
     /// Deletes a route from the main table.

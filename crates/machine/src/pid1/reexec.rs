@@ -61,6 +61,8 @@ struct ClientEstate {
     subscribed: bool,
     waiting: bool,
     session: Option<i32>,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
 }
 
 /// Becomes the executable behind `program`; returns only the reason why that failed.
@@ -135,6 +137,8 @@ fn client_estate(client: &Client) -> ClientEstate {
         subscribed: client.subscribed,
         waiting: client.waiting,
         session: client.session,
+        inbox: client.inbox.clone(),
+        outbox: client.outbox.clone(),
     }
 }
 
@@ -217,7 +221,14 @@ fn take_over(memory: RawFd) -> Result<Supervisor, StepError> {
     supervisor.restarts = estate.restarts;
     supervisor.next_start = estate.next_start;
     supervisor.last_exit = estate.last_exit;
-    supervisor.clients = estate.clients.into_iter().map(|c| client(&c, take(c.socket))).collect();
+    supervisor.clients = estate
+        .clients
+        .into_iter()
+        .map(|c| {
+            let socket = take(c.socket);
+            client(c, socket)
+        })
+        .collect();
     supervisor.sessions = estate.sessions;
     supervisor.reexecs = estate.reexecs;
     set_all(&inherited(&supervisor), true);
@@ -235,10 +246,12 @@ fn stream(fd: OwnedFd, mark: char) -> Stream {
     Stream { fd, lines }
 }
 
-fn client(estate: &ClientEstate, socket: OwnedFd) -> Client {
+fn client(mut estate: ClientEstate, socket: OwnedFd) -> Client {
     let mut client = Client::new(estate.id, socket);
     client.subscribed = estate.subscribed;
     client.waiting = estate.waiting;
     client.session = estate.session;
+    client.inbox = std::mem::take(&mut estate.inbox);
+    client.outbox = std::mem::take(&mut estate.outbox);
     client
 }

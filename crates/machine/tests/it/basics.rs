@@ -42,6 +42,10 @@ fn a_node_without_a_process_waits_for_one() {
     let mut bad = world.spec(1, "true");
     bad.address = world.machine().gateway();
     assert!(matches!(world.machine().start(&bad), Err(Error::Invalid { field: "address", .. })));
+    bad.address = spec.address;
+    let error = world.machine().start(&bad).unwrap_err().to_string();
+    assert!(error.contains("is its address in use?): EEXIST"), "{error}");
+    assert_eq!(says(&node, "hostname"), "n0");
     bad.id = "../up".into();
     assert!(matches!(world.machine().start(&bad), Err(Error::Invalid { field: "id", .. })));
 }

@@ -78,6 +78,22 @@ fn a_busy_loop_is_throttled() {
 }
 
 #[test]
+fn limits_change_while_a_node_runs() {
+    let Some(world) = world() else { return };
+    let mut spec = world.spec(0, "exec sleep 1000");
+    spec.limits.memory_bytes = Some(64 << 20);
+    let node = world.start(&spec);
+    for mebibytes in [256u64, 96] {
+        let limits = Limits { memory_bytes: Some(mebibytes << 20), pids: Some(20), ..Limits::default() };
+        world.machine().set_limits("node-0", &limits).unwrap();
+        let stats = world.machine().stats("node-0");
+        assert_eq!((stats.memory_bytes_max, stats.pids_max), (Some(mebibytes << 20), Some(20)));
+    }
+    assert_eq!(says(&node, "hostname"), "n0");
+    assert!(world.machine().set_limits("node-9", &Limits::default()).is_err());
+}
+
+#[test]
 fn a_program_that_reads_its_limits_sees_its_own() {
     let Some(world) = world() else { return };
     let mut spec = world.spec(0, "exec sleep 1000");
