@@ -1,1 +1,50 @@
-//! api
+//! The door: the only way in for command line, dashboard and hooks. HTTP, events, streams, tokens.
+//!
+//! A handler parses what is asked, reads the store, lets the planner decide, and commits: objects, operation, events
+//! and audit row in one batch, which holds only if what was read is still so. Nothing here decides about nodes, talks
+//! to hosts, or knows who does: the store, a view of who is alive and the power to open streams are handed in with
+//! [`ApiState`]. What each door needs of whoever comes in stands in one table, see [`door`].
+
+mod app;
+mod apply;
+mod ask;
+mod audit;
+mod blob;
+mod caller;
+mod deed;
+pub mod door;
+mod event;
+mod history;
+mod host;
+mod id;
+mod job;
+pub mod limit;
+mod live;
+mod metrics;
+mod node;
+mod operation;
+mod page;
+mod reads;
+mod refusal;
+mod release;
+mod room;
+mod scene;
+mod secret;
+mod server;
+mod session;
+mod state;
+mod status;
+mod stream;
+mod token;
+mod verb;
+mod wait;
+mod why;
+mod world;
+
+pub use door::router;
+pub use id::{CountedIds, IdSource, SystemIds};
+pub use live::{FixedLiveness, LivenessView, UsageSample};
+pub use refusal::{Answer, PROBLEM_TYPE, Refusal};
+pub use session::{CSRF_HEADER, SESSION_COOKIE};
+pub use state::{ApiState, Config};
+pub use token::{NewToken, is_text_of, mint_token, token_id};

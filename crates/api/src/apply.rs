@@ -1,0 +1,102 @@
+//! Plans and applies: one diff, shown or done. What changes is the planner's decision; this room reads and commits.
+
+use crate::ask::{At, Doc};
+use crate::caller::Caller;
+use crate::deed::Deed;
+use crate::reads::{self, Depth, Reads};
+use crate::refusal::{Answer, Refusal};
+use crate::state::ApiState;
+use axum::Json;
+use axum::extract::State;
+use lace_model::application::{ApplicationSpec, ApplyRequest};
+use lace_model::change::Plan;
+use lace_model::host::{Capacity, Host};
+use lace_model::{AppName, Name};
+use lace_planner::{ApplyFacts, ApplyOutcome, LiveApplication, apply};
+use lace_store::{SecretValue, View};
+use lace_wire::api::Accepted;
+use std::collections::BTreeSet;
+
+/// `POST /v1/apps/{app}/plan`.
+pub(crate) async fn plan(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(app): At<AppName>,
+    Doc(request): Doc<ApplyRequest>,
+) -> Answer<Json<Plan>> {
+    Ok(Json(decide(&state, &caller, &app, request).await?.outcome.plan))
+}
+
+/// `POST /v1/apps/{app}/apply`.
+pub(crate) async fn make(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(app): At<AppName>,
+    Doc(request): Doc<ApplyRequest>,
+) -> Answer<Json<Accepted>> {
+    // What only deletes must work on a full disk, too.
+    let shrinks = request.prune && request.spec.services.is_empty();
+    let Decision { outcome, reads } = decide(&state, &caller, &app, request).await?;
+    let deed = if shrinks { Deed::light("apply", &app) } else { Deed::new("apply", &app) };
+    let mut batch = deed.batch(&caller);
+    for name in &outcome.generate_secrets {
+        let value = crate::secret::generate(&state)?;
+        batch.secret_put(&app, name, SecretValue::new(value), true);
+    }
+    // Not tried again: the plan that the person may have seen no longer holds.
+    Ok(Json(deed.done(&state, &caller, outcome.edit, &reads, batch).await?))
+}
+
+/// `GET /v1/apps/{app}/export`.
+pub(crate) async fn export(
+    State(state): State<ApiState>,
+    At(app): At<AppName>,
+) -> Answer<Json<ApplicationSpec>> {
+    let name = app.clone();
+    let live = state
+        .store
+        .snapshot_async(move |view| reads::live(view, &name, Depth::Wanted, &mut Reads::default()))
+        .await?;
+    if live.app.is_none() {
+        return Err(Refusal::not_found(format_args!("application {app}")));
+    }
+    let services = live.services.into_iter().map(|(name, live)| (name, live.service.spec)).collect();
+    Ok(Json(ApplicationSpec { services }))
+}
+
+struct Decision {
+    outcome: ApplyOutcome,
+    reads: Reads,
+}
+
+async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: ApplyRequest) -> Answer<Decision> {
+    if request.app != *app {
+        return Err(Refusal::usage(format!("the body speaks of {}, the path of {app}", request.app)));
+    }
+    let names: BTreeSet<Name> =
+        request.spec.services.values().filter_map(|s| Some(s.release.as_ref()?.name.clone())).collect();
+    let read_of = app.clone();
+    let (mut live, reads, hosts) = state
+        .store
+        .snapshot_async(move |view| {
+            let mut reads = Reads::default();
+            let mut live = reads::live(view, &read_of, Depth::Wanted, &mut reads)?;
+            live.releases = reads::releases(view, &names)?;
+            Ok((live, reads, capacities(view)?))
+        })
+        .await?;
+    add_secrets(state, app, &mut live)?;
+    let facts = ApplyFacts { now: state.now(), actor: caller.name.clone(), seed: state.seed(), hosts };
+    Ok(Decision { outcome: apply(&live, &request, &facts)?, reads })
+}
+
+fn capacities(view: &View<'_>) -> lace_store::Result<Vec<Capacity>> {
+    Ok(view.list::<Host>("")?.into_iter().map(|row| row.value.capacity).collect())
+}
+
+/// Adds the newest versions of the application's secrets.
+pub(crate) fn add_secrets(state: &ApiState, app: &AppName, live: &mut LiveApplication) -> Answer<()> {
+    let secrets = state.store.secret_list(Some(app))?;
+    live.secrets = secrets.into_iter().map(|s| (s.name, s.version)).collect();
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! The table.
+
+use super::Body::{Chunk, Json, Secret, Tree};
+use super::Patience::{Open, Waits};
+use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
+use super::Scope::{Path, Row, Shared, Target, Whole};
+use super::{Door, Reply};
+use crate::{
+    app, apply, audit, blob, event, history, host, job, metrics, node, operation, page, release, secret,
+    server, session, status, stream, token, verb, why,
+};
+
+type Query = &'static [(&'static str, &'static str)];
+
+const TARGET: Query = &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node")];
+const APP: Query = &[("app", "the application")];
+const WAIT: Query = &[("wait_ms", "wait for it, at most so long (and 60,000)")];
+const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
+const FORCE: Query = &[("force", "also where it carries nodes")];
+const DELETE: Query = &[("force", "end even if hosts do not answer"), ("delete_data", "volumes too")];
+const REQUEST: Query = &[("request", "JSON of a StreamOpen")];
+const LOGIN: Query = &[("token", "the one-time token")];
+const AUDIT: Query = &[("after", "rows after this number"), ("limit", "at most so many (and 1,000)")];
+const EVENTS: Query = &[
+    ("since", "events after this number"),
+    ("follow", "go on, as server-sent events"),
+    ("subject", "`shop` covers `shop/game/2`"),
+    ("limit", "at most so many of a list (and 1,000)"),
+];
+
+fn get<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+    Door::new("GET", path, handler)
+}
+fn post<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+    Door::new("POST", path, handler)
+}
+fn put<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+    Door::new("PUT", path, handler)
+}
+fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+    Door::new("DELETE", path, handler)
+}
+
+/// All doors.
+pub fn table() -> Vec<Door> {
+    [anyone(), applications(), looks(), releases(), work(), house()].into_iter().flatten().collect()
+}
+
+fn anyone() -> Vec<Door> {
+    vec![
+        get("/", page::home).open().answers(Text("text/html")).says("A page for people."),
+        get("/healthz", page::healthz).open().answers(Text("text/plain")).says("Does the controller answer?"),
+        get("/v1/openapi.json", page::openapi)
+            .open()
+            .answers(Text("application/json"))
+            .says("This description."),
+        get("/login", session::login_link)
+            .open()
+            .asks(LOGIN)
+            .answers(Elsewhere)
+            .says("The one-time link: its token becomes a session cookie."),
+        post("/v1/login", session::login)
+            .open()
+            .takes(Json("LoginRequest"))
+            .answers(Reply::Json("TokenMade"))
+            .says("Trades a one-time login token for a session token."),
+    ]
+}
+
+fn applications() -> Vec<Door> {
+    vec![
+        get("/v1/apps", app::list).viewer(Target).answers(List("AppSummary")).says("Applications."),
+        post("/v1/apps/{app}", app::create)
+            .deployer(Path)
+            .answers(Reply::Json("Application"))
+            .says("Makes an empty application."),
+        delete("/v1/apps/{app}", app::delete)
+            .deployer(Path)
+            .asks(DELETE)
+            .answers(Reply::Json("Accepted"))
+            .says("Deletes an application."),
+        post("/v1/apps/{app}/plan", apply::plan)
+            .viewer(Path)
+            .untraced()
+            .takes(Json("ApplyRequest"))
+            .answers(Reply::Json("Plan"))
+            .says("What an apply would change."),
+        post("/v1/apps/{app}/apply", apply::make)
+            .deployer(Path)
+            .takes(Json("ApplyRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Makes an application as a manifest says."),
+        get("/v1/apps/{app}/export", apply::export)
+            .viewer(Path)
+            .answers(Reply::Json("ApplicationSpec"))
+            .says("A manifest that makes it again."),
+        get("/v1/apps/{app}/secrets", secret::list)
+            .viewer(Path)
+            .answers(List("SecretInfo"))
+            .says("Names and versions of secrets."),
+        put("/v1/apps/{app}/secrets/{name}", secret::put)
+            .deployer(Path)
+            .takes(Secret)
+            .answers(Reply::Json("Accepted"))
+            .says("Gives a secret a new value; services that use it roll."),
+        delete("/v1/apps/{app}/secrets/{name}", secret::delete)
+            .deployer(Path)
+            .answers(Reply::Json("Accepted"))
+            .says("Removes a secret that no service uses."),
+        post("/v1/verbs", verb::act)
+            .deployer(Target)
+            .takes(Json("VerbRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Scale, start, stop, restart, delete, replace, rollback, rollout, activate."),
+    ]
+}
+
+fn looks() -> Vec<Door> {
+    vec![
+        get("/v1/status", status::show)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(Reply::Json("Status"))
+            .says("How everything is."),
+        get("/v1/history", history::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("HistoryLine"))
+            .says("The revisions of a service, the newest first."),
+        get("/v1/why", why::explain_target)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(Reply::Json("Explanation"))
+            .says("Why something is as it is."),
+        get("/v1/nodes", node::list).viewer(Target).asks(TARGET).answers(List("NodeView")).says("Nodes."),
+        get("/v1/usage", node::usage)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("UsageView"))
+            .says("What nodes use."),
+        get("/v1/events", event::list_or_follow)
+            .viewer(Target)
+            .asks(EVENTS)
+            .answers(List("Event"))
+            .patience(Open)
+            .says("Events, as a list or a feed."),
+    ]
+}
+
+fn releases() -> Vec<Door> {
+    vec![
+        get("/v1/releases", release::list).viewer(Shared).answers(List("Release")).says("Releases."),
+        post("/v1/releases", release::create)
+            .deployer(Shared)
+            .takes(Tree("ReleaseUpload"))
+            .answers(Reply::Json("Release"))
+            .says("Makes a release of chunks that were put before."),
+        get("/v1/releases/{release}", release::show)
+            .viewer(Shared)
+            .answers(Reply::Json("Release"))
+            .says("One release, as NAME@VERSION."),
+        delete("/v1/releases/{release}", release::delete)
+            .deployer(Whole)
+            .answers(Nothing)
+            .says("Deletes a release that nothing uses."),
+        post("/v1/blobs/missing", blob::missing)
+            .deployer(Shared)
+            .untraced()
+            .takes(Tree("Digests"))
+            .answers(List("Digest"))
+            .says("Which of these chunks are not here."),
+        put("/v1/blobs/{digest}", blob::put)
+            .deployer(Shared)
+            .untraced()
+            .takes(Chunk)
+            .answers(Nothing)
+            .says("Puts a chunk under its digest."),
+        get("/v1/blobs/{digest}", blob::get).deployer(Shared).answers(Bytes).says("A chunk or a tree."),
+    ]
+}
+
+fn work() -> Vec<Door> {
+    vec![
+        get("/v1/operations", operation::list)
+            .viewer(Target)
+            .asks(SUBJECT)
+            .answers(List("Operation"))
+            .says("Operations, the newest first."),
+        get("/v1/operations/{id}", operation::show)
+            .viewer(Row)
+            .asks(WAIT)
+            .answers(Reply::Json("Operation"))
+            .patience(Waits)
+            .says("One operation; with `wait_ms`, when it changes or has ended."),
+        post("/v1/operations/{id}/cancel", operation::cancel)
+            .deployer(Row)
+            .answers(Reply::Json("Operation"))
+            .says("No longer watches an operation; what it began goes on."),
+        get("/v1/jobs", job::list)
+            .viewer(Target)
+            .asks(APP)
+            .answers(List("Job"))
+            .says("Jobs, the newest first."),
+        post("/v1/jobs", job::create)
+            .deployer(Target)
+            .takes(Json("JobRequest"))
+            .answers(Reply::Json("Job"))
+            .says("Runs a command to its end."),
+        get("/v1/jobs/{id}", job::show)
+            .viewer(Row)
+            .asks(WAIT)
+            .answers(Reply::Json("Job"))
+            .patience(Waits)
+            .says("One job; with `wait_ms`, when it has ended."),
+        post("/v1/jobs/{id}/cancel", job::cancel)
+            .deployer(Row)
+            .answers(Reply::Json("Job"))
+            .says("Ends a job."),
+        // Logs are for viewers; the handler wants a deployer for everything else.
+        get("/v1/stream", stream::open)
+            .viewer(Target)
+            .asks(REQUEST)
+            .answers(Socket)
+            .patience(Open)
+            .says("A stream to a node or job: exec, logs, copy, forward (WebSocket)."),
+    ]
+}
+
+fn house() -> Vec<Door> {
+    vec![
+        get("/v1/hosts", host::list).viewer(Whole).answers(List("HostView")).says("Hosts."),
+        post("/v1/hosts/{name}/drain", host::drain)
+            .admin()
+            .answers(Reply::Json("Accepted"))
+            .says("Moves everything away from a host."),
+        post("/v1/hosts/{name}/undrain", host::undrain)
+            .admin()
+            .answers(Reply::Json("Accepted"))
+            .says("Lets a host take nodes again."),
+        delete("/v1/hosts/{name}", host::remove)
+            .admin()
+            .asks(FORCE)
+            .answers(Reply::Json("Accepted"))
+            .says("Removes a host."),
+        get("/v1/tokens", token::list)
+            .admin()
+            .answers(List("TokenInfo"))
+            .says("Tokens, without their texts."),
+        post("/v1/tokens", token::create)
+            .admin()
+            .takes(Json("TokenRequest"))
+            .answers(Reply::Json("TokenMade"))
+            .says("Makes a token; its text is shown this once."),
+        delete("/v1/tokens/{id}", token::delete).admin().answers(Nothing).says("Ends a token."),
+        get("/v1/audit", audit::list).admin().asks(AUDIT).answers(List("AuditLine")).says("The audit log."),
+        get("/v1/audit/verify", audit::verify)
+            .admin()
+            .answers(Reply::Json("AuditVerdict"))
+            .says("Is the audit log as it was written?"),
+        get("/v1/server", server::info)
+            .viewer(Whole)
+            .answers(Reply::Json("ServerInfo"))
+            .says("About the controller."),
+        post("/v1/server/backup", server::backup)
+            .admin()
+            .answers(Bytes)
+            .patience(Open)
+            .says("A backup of the controller's state, as a tar archive."),
+        post("/v1/server/adopted", server::adopted).admin().answers(Nothing).says("Ends adopt mode."),
+        get("/metrics", metrics::show)
+            .viewer(Whole)
+            .answers(Text("text/plain"))
+            .says("Numbers for Prometheus."),
+    ]
+}

@@ -1,0 +1,110 @@
+//! Hosts: listed, drained, removed.
+
+use crate::ask::{Ask, At};
+use crate::caller::Caller;
+use crate::deed::{Deed, again};
+use crate::refusal::{Answer, Refusal};
+use crate::room::Room;
+use crate::state::ApiState;
+use axum::Json;
+use axum::extract::State;
+use lace_model::event::NewEvent;
+use lace_model::host::Host;
+use lace_model::target::Target;
+use lace_model::{Code, Name};
+use lace_store::{Expect, Row};
+use lace_wire::api::{Accepted, HostView};
+use serde::Deserialize;
+
+/// `?force`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForceAsk {
+    /// Although it carries nodes.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// `GET /v1/hosts`.
+pub(crate) async fn list(State(state): State<ApiState>) -> Answer<Json<Vec<HostView>>> {
+    let read = |view: &lace_store::View<'_>| Ok((view.list::<Host>("")?, Room::read(view)?));
+    let (mut rows, room) = state.store.snapshot_async(read).await?;
+    rows.sort_by(|a, b| a.value.name.cmp(&b.value.name));
+    let view = |host: Host| {
+        let used = room.used(host.id);
+        HostView {
+            liveness: state.liveness.liveness(host.id),
+            nodes: used.nodes,
+            cpu_used: used.cpu.0,
+            memory_used: used.memory.0,
+            host,
+        }
+    };
+    Ok(Json(rows.into_iter().map(|row| view(row.value)).collect()))
+}
+
+/// `POST /v1/hosts/{name}/drain`.
+pub(crate) async fn drain(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(name): At<Name>,
+) -> Answer<Json<Accepted>> {
+    let told = "no new nodes; those that are here move away";
+    again(|| change(&state, &caller, &name, ("drain", told), |host| host.draining = true)).await
+}
+
+/// `POST /v1/hosts/{name}/undrain`.
+pub(crate) async fn undrain(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(name): At<Name>,
+) -> Answer<Json<Accepted>> {
+    let told = "it takes nodes again";
+    again(|| change(&state, &caller, &name, ("undrain", told), |host| host.draining = false)).await
+}
+
+/// `DELETE /v1/hosts/{name}`.
+pub(crate) async fn remove(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(name): At<Name>,
+    Ask(ask): Ask<ForceAsk>,
+) -> Answer<Json<Accepted>> {
+    let host = by_name(&state, &name)?.value;
+    let carries = state.store.list::<Target>("")?;
+    let carries = carries.iter().flat_map(|t| &t.value.nodes).filter(|n| n.host == host.id).count();
+    if carries > 0 && !ask.force {
+        return Err(Refusal::new(Code::Conflict, format!("host {name} carries {carries} nodes"))
+            .hint(format!("move them first: lace host drain {name}; or remove it with --force")));
+    }
+    let told = if carries > 0 { "being removed; its nodes are replaced elsewhere" } else { "being removed" };
+    again(|| {
+        change(&state, &caller, &name, ("remove", told), |host| {
+            (host.draining, host.removing) = (true, true);
+        })
+    })
+    .await
+}
+
+fn by_name(state: &ApiState, name: &Name) -> Answer<Row<Host>> {
+    let found = state.store.list::<Host>("")?.into_iter().find(|row| row.value.name == *name);
+    found.ok_or_else(|| Refusal::not_found(format_args!("host {name}")).hint("lace host list"))
+}
+
+async fn change(
+    state: &ApiState,
+    caller: &Caller,
+    name: &Name,
+    (verb, told): (&str, &str),
+    set: impl Fn(&mut Host),
+) -> Answer<Json<Accepted>> {
+    let Row { value: mut host, rev } = by_name(state, name)?;
+    set(&mut host);
+    let subject = format!("host/{name}");
+    let deed = Deed::light(verb, &subject);
+    let mut batch = deed.batch(caller);
+    batch.put(&host, Expect::Rev(rev));
+    batch.event(NewEvent::new(format!("host.{verb}"), &subject, told));
+    deed.only(state, batch).await?;
+    Ok(Json(Accepted { operation: None, message: format!("host {name}: {told}") }))
+}

@@ -1,0 +1,196 @@
+//! One-off jobs: asked for, looked at, waited for, cancelled. Hosts for them are found by the engine.
+
+use crate::ask::{AppAsk, Ask, At, Doc, WaitAsk};
+use crate::caller::Caller;
+use crate::deed::{Deed, again};
+use crate::reads::{self, Depth, Reads};
+use crate::refusal::{Answer, Refusal};
+use crate::state::ApiState;
+use crate::wait;
+use axum::Json;
+use axum::extract::State;
+use lace_model::event::NewEvent;
+use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::release::ReleaseKind;
+use lace_model::revision::{Backoff, Limits, RevisionSpec, StopSpec};
+use lace_model::{Code, JobId, ServicePath, TargetPath};
+use lace_planner::LiveApplication;
+use lace_store::{Expect, Row};
+use lace_wire::api::JobRequest;
+use std::collections::BTreeMap;
+
+/// Jobs of one answer, the newest.
+const LISTED_MAX: usize = 500;
+
+/// `POST /v1/jobs`.
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Doc(request): Doc<JobRequest>,
+) -> Answer<Json<Job>> {
+    caller.touches(&request.target.app)?;
+    if request.command.is_empty() {
+        return Err(Refusal::usage("the job has no command").hint("lace run TARGET -- CMD"));
+    }
+    let app = request.target.app.clone();
+    let read =
+        move |view: &lace_store::View<'_>| reads::live(view, &app, Depth::Wanted, &mut Reads::default());
+    let live = state.store.snapshot_async(read).await?;
+    let (service, spec) = runs(&live, &request)?;
+    let job = Job {
+        id: JobId(state.ids.id()),
+        app: request.target.app,
+        service,
+        spec,
+        origin: JobOrigin::Person,
+        state: JobState::Queued,
+        host: None,
+        address: None,
+        exit: None,
+        detail: None,
+        last_lines: Vec::new(),
+        actor: caller.name.clone(),
+        created_at: state.now(),
+        started_at: None,
+        ended_at: None,
+        cancel: false,
+    };
+    let subject = format!("{}/job/{}", job.app, job.id);
+    let deed = Deed::new("run", &subject);
+    let mut batch = deed.batch(&caller);
+    batch.put(&job, Expect::Absent);
+    batch.event(NewEvent::new("job.queued", &subject, format!("`{}`", job.spec.start.join(" "))));
+    deed.only(&state, batch).await?;
+    Ok(Json(job))
+}
+
+/// The service whose release, environment and secrets the job has, and what it runs.
+fn runs(live: &LiveApplication, request: &JobRequest) -> Answer<(Option<ServicePath>, RevisionSpec)> {
+    let target = &request.target;
+    match &live.app {
+        None => {
+            return Err(Refusal::not_found(format_args!("application {}", target.app)).hint("lace app list"));
+        }
+        Some(app) if app.deleting => {
+            return Err(Refusal::new(Code::Conflict, format!("application {} is being deleted", target.app)));
+        }
+        Some(_) => {}
+    }
+    let Some(path) = target.service_path() else {
+        return Ok((None, job_spec(bare_spec(), request)));
+    };
+    let wanted = live.services.get(&path.service).and_then(|s| s.wanted());
+    let wanted = wanted.ok_or_else(|| missing(target))?;
+    Ok((Some(path), job_spec(wanted.spec.clone(), request)))
+}
+
+fn missing(target: &TargetPath) -> Refusal {
+    Refusal::not_found(format_args!("service {target}")).hint(format!("lace status {}", target.app))
+}
+
+fn bare_spec() -> RevisionSpec {
+    RevisionSpec {
+        release: String::new(),
+        tree: None,
+        kind: ReleaseKind::Generic,
+        start: Vec::new(),
+        stop_command: None,
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        files: BTreeMap::new(),
+        templates: Vec::new(),
+        limits: Limits::default(),
+        beam: None,
+        check: None,
+        live: None,
+        stop: StopSpec::default(),
+        restart: Backoff::default(),
+        volumes: Vec::new(),
+        firewall: Vec::new(),
+        bootstrap: None,
+        before: Vec::new(),
+    }
+}
+
+/// The service's spec with the job's own words; what only a serving node wants is taken out.
+fn job_spec(base: RevisionSpec, request: &JobRequest) -> RevisionSpec {
+    let mut env = base.env;
+    env.extend(request.env.clone());
+    RevisionSpec {
+        start: request.command.clone(),
+        env,
+        limits: request.limits.clone().unwrap_or(base.limits),
+        stop_command: None,
+        check: None,
+        live: None,
+        volumes: Vec::new(),
+        firewall: Vec::new(),
+        bootstrap: None,
+        before: Vec::new(),
+        ..base
+    }
+}
+
+/// `GET /v1/jobs`: the newest first.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<AppAsk>,
+) -> Answer<Json<Vec<Job>>> {
+    if let Some(app) = &ask.app {
+        caller.touches(app)?;
+    }
+    let rows = state.store.snapshot_async(|view| view.list::<Job>("")).await?;
+    let asked = |job: &Job| caller.sees(&job.app) && ask.app.as_ref().is_none_or(|app| *app == job.app);
+    let mut found: Vec<_> = rows.into_iter().map(|row| row.value).filter(|job| asked(job)).collect();
+    found.sort_by_key(|job| std::cmp::Reverse((job.created_at, job.id)));
+    found.truncate(LISTED_MAX);
+    Ok(Json(found))
+}
+
+/// `GET /v1/jobs/{id}`: answers when it has ended, after `wait_ms` at the latest.
+pub(crate) async fn show(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(id): At<JobId>,
+    Ask(ask): Ask<WaitAsk>,
+) -> Answer<Json<Job>> {
+    let over = |row: &Row<Job>| is_over(&row.value);
+    Ok(Json(wait::until(&state, ask, || found(&state, &caller, id), over).await?.value))
+}
+
+fn is_over(job: &Job) -> bool {
+    !matches!(job.state, JobState::Queued | JobState::Running)
+}
+
+/// `POST /v1/jobs/{id}/cancel`.
+pub(crate) async fn cancel(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(id): At<JobId>,
+) -> Answer<Json<Job>> {
+    again(|| cancel_once(&state, &caller, id)).await
+}
+
+async fn cancel_once(state: &ApiState, caller: &Caller, id: JobId) -> Answer<Json<Job>> {
+    let Row { value: mut job, rev } = found(state, caller, id)?;
+    if is_over(&job) {
+        return Err(Refusal::new(Code::Conflict, format!("job {id} has ended already"))
+            .hint(format!("lace job show {id}")));
+    }
+    job.cancel = true;
+    let subject = format!("{}/job/{id}", job.app);
+    let deed = Deed::light("cancel", &subject);
+    let mut batch = deed.batch(caller);
+    batch.put(&job, Expect::Rev(rev));
+    batch.event(NewEvent::new("job.cancelling", &subject, "a person wants it to end"));
+    deed.only(state, batch).await?;
+    Ok(Json(job))
+}
+
+pub(crate) fn found(state: &ApiState, caller: &Caller, id: JobId) -> Answer<Row<Job>> {
+    let row = state.store.get::<Job>(&id.to_string())?;
+    let row = row.ok_or_else(|| Refusal::not_found(format_args!("job {id}")).hint("lace job list"))?;
+    caller.touches(&row.value.app)?;
+    Ok(row)
+}

@@ -1,0 +1,58 @@
+//! What the door knows of the moment: who is connected, what nodes use. Fleet knows it; the composition hands it in.
+
+use lace_model::host::Liveness;
+use lace_model::{HostId, NodeId};
+use lace_wire::link::frame::NodeUsage;
+use std::collections::BTreeMap;
+
+/// What a node used at its host's last beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageSample {
+    /// The numbers as the host sent them.
+    pub usage: NodeUsage,
+    /// How old they are, in milliseconds.
+    pub age_ms: u64,
+    /// Processor use between the last two beats, in thousandths of a processor.
+    pub cpu_millis: u32,
+}
+
+/// The view of fleet that the door needs. Every answer is local and immediate.
+pub trait LivenessView: Send + Sync {
+    /// What is known of a host; the default value where nothing is.
+    fn liveness(&self, host: HostId) -> Liveness;
+    /// The last numbers of a node, if there are any.
+    fn usage(&self, node: NodeId) -> Option<UsageSample>;
+    /// Every host that was heard of since the controller started.
+    fn all(&self) -> BTreeMap<HostId, Liveness>;
+    /// Nodes that hosts hold and the controller does not know (adopt mode shows them).
+    fn unknown(&self) -> Vec<(HostId, NodeId)>;
+}
+
+/// A view that says what it was told: for tests and the simulated world.
+#[derive(Clone, Debug, Default)]
+pub struct FixedLiveness {
+    /// Hosts.
+    pub hosts: BTreeMap<HostId, Liveness>,
+    /// Nodes.
+    pub nodes: BTreeMap<NodeId, UsageSample>,
+    /// Nodes that nobody knows.
+    pub unknown: Vec<(HostId, NodeId)>,
+}
+
+impl LivenessView for FixedLiveness {
+    fn liveness(&self, host: HostId) -> Liveness {
+        self.hosts.get(&host).copied().unwrap_or_default()
+    }
+
+    fn usage(&self, node: NodeId) -> Option<UsageSample> {
+        self.nodes.get(&node).copied()
+    }
+
+    fn all(&self) -> BTreeMap<HostId, Liveness> {
+        self.hosts.clone()
+    }
+
+    fn unknown(&self) -> Vec<(HostId, NodeId)> {
+        self.unknown.clone()
+    }
+}

@@ -1,0 +1,67 @@
+//! Numbers for Prometheus (text exposition format 0.0.4), made from store and liveness at each request.
+
+use crate::refusal::Answer;
+use crate::state::ApiState;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use lace_model::family::{Application, Family};
+use lace_model::host::Host;
+use lace_model::job::{Job, JobState};
+use lace_model::node::NodeStatus;
+use lace_model::operation::{Operation, OperationState};
+use lace_store::View;
+use std::fmt::Write;
+
+/// The media type of the text format.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
+
+/// `GET /metrics`.
+pub(crate) async fn show(State(state): State<ApiState>) -> Answer<Response> {
+    let mut gauges = state.store.snapshot_async(stored).await?;
+    let hosts = state.liveness.all();
+    let connected = hosts.values().filter(|l| l.connected).count();
+    let fullest = hosts.values().map(|l| l.disk_used_permille).max().unwrap_or(0);
+    gauges.push(("lace_hosts_connected", "Hosts with a session now.", connected as u64));
+    gauges.push(("lace_hosts_disk_used_permille_max", "The fullest host's disk.", u64::from(fullest)));
+    gauges.push(("lace_store_revision", "Revision of the state.", state.store.watch().borrow().0));
+    gauges.push(("lace_events_total", "Number of the newest event.", *state.store.watch_events().borrow()));
+    Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], text(&gauges)).into_response())
+}
+
+type Gauge = (&'static str, &'static str, u64);
+
+fn stored(view: &View<'_>) -> lace_store::Result<Vec<Gauge>> {
+    let families = view.list::<Family>("")?;
+    let wanted = families.iter().map(|f| if f.value.running { u64::from(f.value.count) } else { 0 }).sum();
+    let nodes = view.list::<NodeStatus>("")?;
+    let (up, ready) = nodes.iter().fold((0, 0), |(up, ready), row| {
+        (up + u64::from(row.value.is_up()), ready + u64::from(row.value.ready))
+    });
+    let jobs = view.list::<Job>("")?;
+    let jobs_in = |state| jobs.iter().filter(|j| j.value.state == state).count() as u64;
+    let operations = view.list::<Operation>("")?;
+    let running = operations.iter().filter(|o| o.value.state == OperationState::Running).count() as u64;
+    Ok(vec![
+        ("lace_apps", "Applications.", view.list::<Application>("")?.len() as u64),
+        ("lace_families", "Families.", families.len() as u64),
+        ("lace_nodes_wanted", "Nodes that shall run.", wanted),
+        ("lace_nodes_up", "Nodes whose process runs.", up),
+        ("lace_nodes_ready", "Nodes that are ready.", ready),
+        ("lace_hosts", "Hosts, connected or not.", view.list::<Host>("")?.len() as u64),
+        ("lace_jobs_queued", "Jobs that wait for room.", jobs_in(JobState::Queued)),
+        ("lace_jobs_running", "Jobs on hosts.", jobs_in(JobState::Running)),
+        ("lace_operations_running", "Operations under way.", running),
+        ("lace_epoch", "The epoch.", view.meta()?.epoch),
+    ])
+}
+
+fn text(gauges: &[Gauge]) -> String {
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    text
+}

@@ -1,0 +1,58 @@
+//! Nodes: where they are, how they are, what they use.
+
+use crate::ask::{Ask, TargetAsk};
+use crate::caller::Caller;
+use crate::refusal::Answer;
+use crate::state::ApiState;
+use crate::world::World;
+use axum::Json;
+use axum::extract::State;
+use lace_model::revision::Limits;
+use lace_model::target::Want;
+use lace_model::{NodePath, ServicePath, TargetPath};
+use lace_wire::api::{NodeView, UsageView};
+use std::collections::BTreeMap;
+
+/// `GET /v1/nodes`.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<TargetAsk>,
+) -> Answer<Json<Vec<NodeView>>> {
+    let world = World::load(&state, ask.target.as_ref(), &caller).await?;
+    let all = world.families.keys().flat_map(|path| world.views(&state, path));
+    Ok(Json(all.filter(|view| is_asked(ask.target.as_ref(), &view.status.path)).collect()))
+}
+
+fn is_asked(target: Option<&TargetPath>, path: &NodePath) -> bool {
+    target.is_none_or(|t| t.covers_node(path))
+}
+
+/// `GET /v1/usage`: nodes that were heard of, with their age.
+pub(crate) async fn usage(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<TargetAsk>,
+) -> Answer<Json<Vec<UsageView>>> {
+    let world = World::load(&state, ask.target.as_ref(), &caller).await?;
+    let limits: BTreeMap<&ServicePath, &Limits> =
+        world.revisions.iter().map(|(path, r)| (path, &r.spec.limits)).collect();
+    let mut views = Vec::new();
+    for (path, node) in
+        world.planned().filter(|(p, n)| n.want == Want::Run && is_asked(ask.target.as_ref(), p))
+    {
+        let Some(sample) = state.liveness.usage(node.id) else { continue };
+        views.push(UsageView {
+            node: node.id,
+            host: world.host_name(node.host),
+            cpu_millis: sample.cpu_millis,
+            memory: sample.usage.memory,
+            pids: sample.usage.pids,
+            restarts: world.observed.get(&node.id).map_or(0, |s| s.restarts),
+            limits: limits.get(&path.family.service_path()).map(|l| (*l).clone()).unwrap_or_default(),
+            age_ms: sample.age_ms,
+            path,
+        });
+    }
+    Ok(Json(views))
+}

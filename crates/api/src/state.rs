@@ -1,0 +1,53 @@
+//! What the door is handed: the store, and narrow views of everything else.
+
+use crate::id::IdSource;
+use crate::live::LivenessView;
+use lace_model::{Digest, Millis};
+use lace_store::{Clock, Store};
+use lace_wire::stream::StreamOpener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the door says of the controller, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// It listens on loopback only, without TLS: session cookies go without `Secure` there.
+    pub loopback_http: bool,
+    /// Where people reach it: `http://127.0.0.1:7440`.
+    pub public_url: String,
+    /// Version of the binary.
+    pub version: String,
+    /// Where agents dial.
+    pub agent_address: String,
+    /// Where backups are put together before they are sent.
+    pub scratch: PathBuf,
+}
+
+/// Everything that handlers may use. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// What is kept.
+    pub store: Store,
+    /// What fleet knows of the moment.
+    pub liveness: Arc<dyn LivenessView>,
+    /// The power to open streams to nodes.
+    pub streams: Arc<dyn StreamOpener>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and secrets.
+    pub ids: Arc<dyn IdSource>,
+    /// About the controller.
+    pub config: Arc<Config>,
+}
+
+impl ApiState {
+    /// Now.
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now_ms()
+    }
+
+    /// The installation's planning seed, as the engine has it.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        Digest::of(self.store.installation().0.as_bytes()).0
+    }
+}
