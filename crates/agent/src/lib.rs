@@ -1,1 +1,50 @@
-//! agent
+//! The hands on one host (role `agent`): does what the host's document says, and says what is there.
+//!
+//! The controller states what shall be; this room makes it so and reports. It decides nothing about placement or
+//! numbers. It goes on without a controller: entries, topics and sealed secrets are kept on disk, so that after a
+//! restart, or a reboot of the host, the nodes run again by themselves. The nodes are no children of the agent: they
+//! live on while it is away.
+
+mod clock;
+mod config;
+mod context;
+mod facts;
+mod hands;
+mod held;
+mod identity;
+
+mod node;
+mod outbox;
+mod roster;
+mod secret;
+mod session;
+mod tree;
+mod wall;
+
+pub use config::{AgentConfig, AgentError};
+
+use std::future::Future;
+use std::sync::Arc;
+
+/// Runs the agent of this host until `shutdown` completes. The nodes stay.
+///
+/// # Errors
+/// The state directory cannot be used, the host cannot run nodes, or the controller refuses the join.
+pub async fn run(config: AgentConfig, shutdown: impl Future) -> Result<(), AgentError> {
+    tokio::select! {
+        ended = work(Arc::new(config)) => ended,
+        _ = shutdown => Ok(()),
+    }
+}
+
+async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
+    let capacity = config.capacity.clone().unwrap_or_else(facts::capacity);
+    let facts = facts::gather(capacity);
+    let identity = identity::obtain(&config, &facts).await?;
+    let hands = hands::Hands::open(&config, &identity).await?;
+    let roster = Arc::new(roster::Roster::new(hands.clone()));
+    roster.recall();
+    let _wall = hands.wall.clone().keep(hands.clone());
+    let _disk = held::keep_synced(hands.held.clone());
+    session::keep(&config, &identity, facts, hands, roster).await
+}

@@ -1,0 +1,195 @@
+//! What commands, environment and templates may say about the node and its family.
+
+mod place;
+
+use lace_model::NodePath;
+use lace_model::beam::BeamNames;
+use lace_model::document::{NodeEntry, Peer, Topic};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use place::{Place, Places};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// Largest rendered text, in bytes: a loop in a template ends here, not in the host's memory.
+const RENDERED_BYTES_MAX: usize = 4 << 20;
+/// Steps of one template at most.
+const FUEL: u64 = 2_000_000;
+
+/// The document that templates see.
+pub struct Context {
+    me: Peer,
+    peers: Vec<Peer>,
+    /// Alive part of a BEAM node's name; `name@` stands before each host.
+    beam: Option<(String, BeamNames)>,
+    env: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// The context of a node: its family is what the topic says, itself included whatever the topic says.
+    pub fn of(entry: &NodeEntry, topic: Option<&Topic>, secrets: BTreeMap<String, String>) -> Self {
+        let me = peer(&entry.path, entry.address);
+        let mut by_index: BTreeMap<u32, Peer> =
+            entry.members.iter().map(|peer| (peer.index, peer.clone())).collect();
+        let members = topic.into_iter().flat_map(|topic| &topic.members);
+        for member in members.filter(|m| m.path.family == entry.path.family) {
+            by_index.insert(member.path.index, peer(&member.path, member.address));
+        }
+        by_index.insert(me.index, me.clone());
+        let beam = entry.spec.beam.as_ref().map(|beam| {
+            let name = beam.name.clone().unwrap_or_else(|| entry.path.family.service.to_string());
+            (name, beam.names)
+        });
+        Self { me, peers: by_index.into_values().collect(), beam, env: BTreeMap::new(), secrets }
+    }
+
+    /// The family, by index, the node itself included.
+    pub fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    /// Adds environment that later templates may use.
+    pub fn with_env(mut self, env: BTreeMap<String, String>) -> Self {
+        self.env = env;
+        self
+    }
+
+    fn place(&self, peer: &Peer) -> Place {
+        let node = self.beam.as_ref().map(|(name, names)| match names {
+            BeamNames::Dns => format!("{name}@{}", peer.name),
+            BeamNames::Address => format!("{name}@{}", peer.address),
+        });
+        Place { index: peer.index, name: peer.name.clone(), address: peer.address.to_string(), node }
+    }
+
+    fn value(&self) -> Value {
+        let all: Vec<_> = self.peers.iter().map(|peer| self.place(peer)).collect();
+        let first = all.first().cloned().map(Value::from_object);
+        minijinja::context! {
+            self => Value::from_object(self.place(&self.me)),
+            index => self.me.index,
+            first => first,
+            all => Value::from_object(Places(all)),
+            members => self.peers.iter().map(|peer| Value::from_object(self.place(peer))).collect::<Vec<_>>(),
+            env => &self.env,
+            secrets => &self.secrets,
+        }
+    }
+
+    /// Renders one text. Words that are not known are errors, and the message names `what`.
+    pub fn render(&self, what: &str, template: &str) -> Result<String, String> {
+        if !template.contains("{{") && !template.contains("{%") && !template.contains("{#") {
+            return Ok(template.to_owned());
+        }
+        let mut engine = Environment::new();
+        engine.set_undefined_behavior(UndefinedBehavior::Strict);
+        engine.set_fuel(Some(FUEL));
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            engine.set_syntax(syntax);
+        }
+        let text =
+            engine.render_str(template, self.value()).map_err(|e| format!("{what}: {}", deepest(&e)))?;
+        if text.len() > RENDERED_BYTES_MAX {
+            return Err(format!("{what}: becomes longer than {RENDERED_BYTES_MAX} bytes"));
+        }
+        Ok(text)
+    }
+
+    /// The same as JSON, for the node's own programs (`/run/lace/context.json`).
+    pub fn json(&self) -> Vec<u8> {
+        let place = |peer: &Peer| {
+            let place = self.place(peer);
+            json!({ "index": place.index, "name": place.name, "fqdn": place.name, "address": place.address, "node": place.node })
+        };
+        let members: Vec<_> = self.peers.iter().map(place).collect();
+        let document = json!({ "self": place(&self.me), "index": self.me.index, "first": members.first(),
+            "all": members, "members": members, "env": self.env, "secrets": self.secrets });
+        serde_json::to_vec_pretty(&document).unwrap_or_default()
+    }
+}
+
+fn peer(path: &NodePath, address: Ipv4Addr) -> Peer {
+    Peer { index: path.index, name: path.fqdn(), address }
+}
+
+fn deepest(error: &minijinja::Error) -> String {
+    let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}{line}", error.kind()),
+        None => format!("{}{line}", error.kind()),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use lace_model::document::Member;
+    use lace_model::target::Want;
+    use lace_model::{Generation, NodeId};
+
+    /// A node entry of a family, for tests.
+    pub fn entry(index: u32, spec: lace_model::revision::RevisionSpec) -> NodeEntry {
+        NodeEntry {
+            id: NodeId::derive(&[0; 32], &index.to_string()),
+            path: format!("shop/game/game/{index}").parse().unwrap(),
+            address: Ipv4Addr::new(10, 228, 0, 1 + index as u8),
+            revision: 1,
+            spec,
+            want: Want::Run,
+            members: Vec::new(),
+        }
+    }
+
+    /// A topic with so many members.
+    pub fn topic(count: u32) -> Topic {
+        let member = |index: u32| Member {
+            node: NodeId::derive(&[0; 32], &index.to_string()),
+            path: format!("shop/game/game/{index}").parse().unwrap(),
+            address: Ipv4Addr::new(10, 228, 0, 1 + index as u8),
+            up: true,
+            ready: true,
+            openings: Vec::new(),
+        };
+        Topic {
+            app: "shop".parse().unwrap(),
+            generation: Generation::default(),
+            members: (1..=count).map(member).collect(),
+            ports: BTreeMap::new(),
+        }
+    }
+
+    /// A spec that says nothing.
+    pub fn spec() -> lace_model::revision::RevisionSpec {
+        serde_json::from_value(json!({ "release": "", "tree": null, "kind": "generic", "start": ["true"] }))
+            .unwrap()
+    }
+
+    #[test]
+    fn texts_know_the_node_its_family_and_its_secrets() {
+        let secrets = BTreeMap::from([("KEY".to_owned(), "hidden".to_owned())]);
+        let context = Context::of(&entry(2, spec()), Some(&topic(3)), secrets);
+        let table = [
+            ("plain", "plain"),
+            ("{{self}}", "10.228.0.3"),
+            ("{{ self.name }}:{{ index }}", "game-2.game.shop.lace.internal:2"),
+            ("{{first}}", "10.228.0.2"),
+            ("{{all}}", "10.228.0.2 10.228.0.3 10.228.0.4"),
+            ("{% for m in all %}{{ m.index }},{% endfor %}", "1,2,3,"),
+            ("{{ all | length }} {{ members[2].address }}", "3 10.228.0.4"),
+            ("{{ secrets.KEY }}\n", "hidden\n"),
+        ];
+        for (template, expected) in table {
+            assert_eq!(context.render("test", template).as_deref(), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_is_an_error_that_names_the_place() {
+        let context = Context::of(&entry(1, spec()), None, BTreeMap::new());
+        let error = context.render("env URL", "{{ links.db.url }}").unwrap_err();
+        assert!(error.starts_with("env URL: undefined value"), "{error}");
+        assert_eq!(context.render("x", "{{all}}").unwrap(), "10.228.0.2");
+    }
+}

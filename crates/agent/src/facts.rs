@@ -1,0 +1,45 @@
+//! What this host is and can carry.
+
+use lace_model::host::Capacity;
+use lace_model::{ByteSize, CpuMillis};
+use lace_wire::link::frame::HostFacts;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Processors count so many times: most nodes idle most of the time, and each has its own limit.
+const CPU_OVERCOMMIT: u32 = 4;
+/// Nodes at most, unless the configuration says otherwise.
+const SLOTS: u32 = 2_000;
+
+/// The measured capacity.
+pub fn capacity() -> Capacity {
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    Capacity {
+        cpu: CpuMillis(processors * 1000 * CPU_OVERCOMMIT),
+        memory: ByteSize(memory_total() / 10 * 9),
+        slots: SLOTS,
+    }
+}
+
+fn memory_total() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// The facts for join and session.
+pub fn gather(capacity: Capacity) -> HostFacts {
+    let mut attributes = BTreeMap::from([("arch".to_owned(), std::env::consts::ARCH.to_owned())]);
+    if let Ok(kernel) = std::fs::read_to_string("/proc/sys/kernel/osrelease") {
+        attributes.insert("kernel".to_owned(), kernel.trim().to_owned());
+    }
+    HostFacts { capacity, attributes, agent_version: env!("CARGO_PKG_VERSION").to_owned() }
+}
+
+/// Used share of the file system below `path`: thousandths of used/(used + available), as df counts.
+pub fn disk_used_permille(path: &Path) -> u32 {
+    let Ok(disk) = rustix::fs::statvfs(path) else { return 0 };
+    let used = disk.f_blocks.saturating_sub(disk.f_bfree);
+    let all = used + disk.f_bavail;
+    if all == 0 { 0 } else { (used * 1000 / all) as u32 }
+}

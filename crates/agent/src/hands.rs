@@ -1,0 +1,116 @@
+//! What the actors of nodes and jobs may use: the machine, the held state, the way to the controller.
+
+use crate::config::{AgentConfig, AgentError};
+use crate::held::Held;
+use crate::identity::Identity;
+use crate::node::address::Addresses;
+use crate::outbox::Outbox;
+use crate::tree::Trees;
+use crate::wall::Wall;
+use lace_machine::{Cidr, Machine, MachineConfig};
+use lace_model::document::Topic;
+use lace_model::host::Block;
+use lace_model::{AppName, HostId};
+use lace_wire::link::dial::Link;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+/// All topics, cheap to hand around.
+pub type Topics = Arc<BTreeMap<AppName, Arc<Topic>>>;
+/// The link of the session that is open now.
+pub type LinkNow = watch::Receiver<Option<Link>>;
+
+/// A task that ends with its owner.
+pub struct Kept(pub tokio::task::JoinHandle<()>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The tools of one agent.
+pub struct Hands {
+    /// Who we are.
+    pub host: HostId,
+    /// The machine.
+    pub machine: Arc<Machine>,
+    /// What is held.
+    pub held: Arc<Held>,
+    /// What the controller has to hear.
+    pub outbox: Outbox,
+    /// Releases laid out.
+    pub trees: Trees,
+    /// The firewall.
+    pub wall: Arc<Wall>,
+    /// Who has which address.
+    pub addresses: Addresses,
+    /// Topics, for whoever waits for one.
+    pub topics: watch::Sender<Topics>,
+    /// The open link, if any.
+    pub link: watch::Sender<Option<Link>>,
+    /// Starts and removals at once: they are mostly kernel work.
+    pub starts: Semaphore,
+    /// Blocks at the join.
+    blocks: Vec<Block>,
+}
+
+impl Hands {
+    /// Opens the machine and what was held before.
+    pub async fn open(config: &AgentConfig, identity: &Identity) -> Result<Arc<Self>, AgentError> {
+        let held = Arc::new(Held::open(&config.state_dir)?);
+        held.drop_unused_secrets();
+        let machine = open_machine(config, identity).await?;
+        let (link, link_now) = watch::channel(None);
+        let topics = held.read(|state| {
+            let shared = state.topics.iter().map(|(app, topic)| (app.clone(), Arc::new(topic.clone())));
+            Topics::new(shared.collect())
+        });
+        let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let hands = Self {
+            host: identity.host,
+            trees: Trees::open(&config.state_dir, link_now)?,
+            addresses: Addresses::of(&machine.list()),
+            machine: Arc::new(machine),
+            held,
+            outbox: Outbox::default(),
+            wall: Arc::default(),
+            topics: watch::Sender::new(topics),
+            link,
+            starts: Semaphore::new(processors * 2 + 2),
+            blocks: identity.blocks.clone(),
+        };
+        hands.wall.nudge();
+        Ok(Arc::new(hands))
+    }
+
+    /// The topic of an application.
+    pub fn topic(&self, app: &AppName) -> Option<Arc<Topic>> {
+        self.topics.borrow().get(app).cloned()
+    }
+
+    /// Is the address one of this host's?
+    pub fn owns(&self, address: Ipv4Addr) -> bool {
+        let within = |block: &Block| u32::from(block.base) >> 8 == u32::from(address) >> 8;
+        self.held.read(|state| state.blocks.iter().any(within)) || self.blocks.iter().any(within)
+    }
+}
+
+async fn open_machine(config: &AgentConfig, identity: &Identity) -> Result<Machine, AgentError> {
+    let space = if identity.space.is_empty() { &config.space } else { &identity.space };
+    let space: Cidr = space.parse()?;
+    let block = identity.blocks.first().ok_or_else(|| AgentError::Answer("no block of addresses".into()))?;
+    let mut machine = MachineConfig::new(
+        config.state_dir.join("machine"),
+        &config.installation_label,
+        space,
+        Cidr::new(block.base, 24)?,
+    );
+    // Blocks come later too; whether an address is ours is asked of the held ones, see `owns`.
+    machine.blocks.push(space);
+    machine.executable = Some(config.exe.clone());
+    let opened = tokio::task::spawn_blocking(move || Machine::open(machine)).await;
+    Ok(opened.map_err(|_| AgentError::Stopped("opening the machine"))??)
+}

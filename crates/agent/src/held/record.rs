@@ -1,0 +1,179 @@
+//! The records of the journal, and the state that they add up to.
+
+use bytes::Bytes;
+use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
+use lace_model::host::Block;
+use lace_model::{AppName, Generation, Millis, TaskId};
+use lace_wire::link::frame::JobReport;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// One line of the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// An entry, new or newer.
+    Entry(Box<Entry>),
+    /// An entry that is gone.
+    Gone(EntryId),
+    /// A topic, new or newer.
+    Topic(Topic),
+    /// A topic that is gone.
+    TopicGone(AppName),
+    /// A sealed secret.
+    Secret(String, Bytes),
+    /// A secret that is gone.
+    SecretGone(String),
+    /// The highest epoch seen.
+    Epoch(u64),
+    /// The host's blocks.
+    Blocks(Vec<Block>),
+    /// A job or task began: not to be begun again.
+    Begun(EntryId, Millis),
+    /// A job ended.
+    JobEnded(JobReport),
+    /// A task ended.
+    TaskEnded(TaskId, TaskOutcome),
+}
+
+/// What is held.
+#[derive(Default)]
+pub struct State {
+    /// Entries.
+    pub entries: HashMap<EntryId, Entry>,
+    /// Topics.
+    pub topics: BTreeMap<AppName, Topic>,
+    /// Sealed secrets.
+    pub secrets: BTreeMap<String, Bytes>,
+    /// Highest epoch seen.
+    pub epoch: u64,
+    /// Blocks, once a session said them.
+    pub blocks: Vec<Block>,
+    /// Jobs and tasks that began.
+    pub begun: HashMap<EntryId, Millis>,
+    /// Jobs that ended, until their entries go.
+    pub jobs: HashMap<lace_model::JobId, JobReport>,
+    /// Tasks that ended, until their entries go.
+    pub tasks: BTreeMap<TaskId, TaskOutcome>,
+}
+
+impl State {
+    /// Takes one record in.
+    pub fn take(&mut self, record: Record) {
+        match record {
+            Record::Entry(entry) => {
+                self.entries.insert(entry.id, *entry);
+            }
+            Record::Gone(id) => self.forget(id),
+            Record::Topic(topic) => {
+                self.topics.insert(topic.app.clone(), topic);
+            }
+            Record::TopicGone(app) => {
+                self.topics.remove(&app);
+            }
+            Record::Secret(key, value) => {
+                self.secrets.insert(key, value);
+            }
+            Record::SecretGone(key) => {
+                self.secrets.remove(&key);
+            }
+            Record::Epoch(epoch) => self.epoch = self.epoch.max(epoch),
+            Record::Blocks(blocks) => self.blocks = blocks,
+            Record::Begun(id, at) => {
+                self.begun.insert(id, at);
+            }
+            Record::JobEnded(report) => {
+                self.jobs.insert(report.job, report);
+            }
+            Record::TaskEnded(id, outcome) => {
+                self.tasks.insert(id, outcome);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: EntryId) {
+        self.entries.remove(&id);
+        self.begun.remove(&id);
+        match id {
+            EntryId::Job(job) => drop(self.jobs.remove(&job)),
+            EntryId::Task(task) => drop(self.tasks.remove(&task)),
+            EntryId::Node(_) => {}
+        }
+    }
+
+    /// The records that make this state anew.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records = vec![Record::Epoch(self.epoch), Record::Blocks(self.blocks.clone())];
+        records.extend(self.secrets.iter().map(|(key, value)| Record::Secret(key.clone(), value.clone())));
+        records.extend(self.entries.values().cloned().map(|entry| Record::Entry(Box::new(entry))));
+        records.extend(self.topics.values().cloned().map(Record::Topic));
+        records.extend(self.begun.iter().map(|(id, at)| Record::Begun(*id, *at)));
+        records.extend(self.jobs.values().cloned().map(Record::JobEnded));
+        records.extend(self.tasks.iter().map(|(id, outcome)| Record::TaskEnded(*id, outcome.clone())));
+        records
+    }
+
+    /// Entries with their generations, for the hello.
+    pub fn generations(&self) -> Vec<(EntryId, Generation)> {
+        self.entries.values().map(|entry| (entry.id, entry.generation)).collect()
+    }
+
+    /// Secrets that no entry names.
+    pub fn unused_secrets(&self) -> Vec<String> {
+        let used: BTreeSet<String> = self.entries.values().flat_map(secret_keys).collect();
+        self.secrets.keys().filter(|key| !used.contains(*key)).cloned().collect()
+    }
+}
+
+fn secret_keys(entry: &Entry) -> Vec<String> {
+    let (app, secrets) = match &entry.body {
+        EntryBody::Node(node) => (&node.path.family.app, &node.spec.secrets),
+        EntryBody::Job(job) => (&job.app, &job.spec.secrets),
+        EntryBody::Task(_) => return Vec::new(),
+    };
+    secrets.iter().map(|(name, version)| format!("{app}/{name}@{version}")).collect()
+}
+
+/// What to do with a statement, given the generation held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is new.
+    Take,
+    /// It is held already.
+    Known,
+    /// Something newer is held.
+    Older(Generation),
+}
+
+/// The newer generation wins; the same one says nothing new.
+pub fn judge(held: Option<Generation>, offered: Generation) -> Verdict {
+    match held {
+        None => Verdict::Take,
+        Some(held) if offered > held => Verdict::Take,
+        Some(held) if offered == held => Verdict::Known,
+        Some(held) => Verdict::Older(held),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn generation(epoch: u64, number: u64) -> Generation {
+        Generation { epoch, number }
+    }
+
+    #[test]
+    fn the_newer_generation_wins_and_the_epoch_counts_first() {
+        let table = [
+            (None, generation(1, 1), Verdict::Take),
+            (Some(generation(1, 1)), generation(1, 2), Verdict::Take),
+            (Some(generation(1, 9)), generation(2, 1), Verdict::Take),
+            (Some(generation(1, 2)), generation(1, 2), Verdict::Known),
+            (Some(generation(1, 2)), generation(1, 1), Verdict::Older(generation(1, 2))),
+            (Some(generation(2, 1)), generation(1, 9), Verdict::Older(generation(2, 1))),
+        ];
+        for (held, offered, expected) in table {
+            assert_eq!(judge(held, offered), expected, "held {held:?}, offered {offered}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! One actor per node: prepares, starts, watches, checks and removes it, and keeps its status.
+
+pub mod address;
+mod care;
+mod events;
+mod leave;
+mod probe;
+mod spec;
+mod start;
+mod status;
+mod watching;
+
+use crate::clock::Backoff;
+use crate::hands::Hands;
+use lace_model::document::{NodeEntry, TaskOutcome, Verb};
+use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::target::Want;
+use lace_model::{Generation, NodeId};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Between tries of a node that cannot be made.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Orders that may wait for one node.
+const ORDERS_WAITING: usize = 64;
+
+/// The newest statement about a node.
+#[derive(Clone)]
+pub struct Wish {
+    /// What it says.
+    pub entry: Arc<NodeEntry>,
+    /// Which it is.
+    pub generation: Generation,
+    /// The document names the node no more.
+    pub dropped: bool,
+}
+
+impl Wish {
+    fn gone(&self) -> bool {
+        self.dropped || self.entry.want == Want::Gone
+    }
+}
+
+/// A verb for a node, and whom to tell.
+pub struct Order {
+    /// What.
+    pub verb: Verb,
+    /// Where the outcome goes.
+    pub done: oneshot::Sender<TaskOutcome>,
+}
+
+/// The roster's end of an actor.
+pub struct Handle {
+    /// Its wish.
+    pub wish: watch::Sender<Wish>,
+    /// Its orders.
+    pub orders: mpsc::Sender<Order>,
+}
+
+/// What the actor knows of its node.
+struct Actor {
+    hands: Arc<Hands>,
+    id: NodeId,
+    /// The id as the machine has it.
+    name: String,
+    wish: watch::Receiver<Wish>,
+    orders: mpsc::Receiver<Order>,
+    status: NodeStatus,
+    /// Restarts that an earlier PID 1 of this node counted.
+    restarts_before: u32,
+}
+
+/// Why the watch over a running node ended.
+enum Ended {
+    /// The statement says so.
+    Unwanted,
+    /// PID 1 is gone.
+    Vanished,
+}
+
+/// Starts the actor of a node. `ended` is told its id when nothing is left to do.
+pub fn spawn(hands: Arc<Hands>, wish: Wish, ended: mpsc::UnboundedSender<NodeId>) -> Handle {
+    let (orders, orders_in) = mpsc::channel(ORDERS_WAITING);
+    let (wish, wish_in) = watch::channel(wish);
+    let first = wish.borrow().clone();
+    let id = first.entry.id;
+    let actor = Actor {
+        status: status::fresh(&first, hands.host),
+        hands,
+        id,
+        name: id.to_string(),
+        wish: wish_in,
+        orders: orders_in,
+        restarts_before: 0,
+    };
+    tokio::spawn(async move {
+        actor.live().await;
+        let _ = ended.send(id);
+    });
+    Handle { wish, orders }
+}
+
+impl Actor {
+    async fn live(mut self) {
+        let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
+        while !self.unwanted() {
+            match self.attach_or_start().await {
+                Ok(Some(events)) => {
+                    let began = tokio::time::Instant::now();
+                    if let Ended::Vanished = self.watch(events).await {
+                        self.vanished(began.elapsed() > TRY_AGAIN.1, &mut backoff).await;
+                    }
+                }
+                Ok(None) => {}
+                Err(cause) => {
+                    tracing::warn!(node = %self.id, cause, "node not started");
+                    self.set(NodePhase::Failed, Some(cause));
+                    self.rest(backoff.wait()).await;
+                }
+            }
+        }
+        self.leave().await;
+        self.stay_gone().await;
+    }
+
+    fn unwanted(&self) -> bool {
+        self.wish.borrow().gone()
+    }
+
+    /// PID 1 ended without being asked: the whole node is started again.
+    async fn vanished(&mut self, long_ago: bool, backoff: &mut Backoff) {
+        if self.unwanted() {
+            return;
+        }
+        if long_ago {
+            backoff.reset();
+        }
+        self.restarts_before = self.status.restarts + 1;
+        self.status.restarts = self.restarts_before;
+        self.set(NodePhase::Backoff, Some("the node's PID 1 ended".to_owned()));
+        self.rest(backoff.wait().min(Duration::from_secs(1))).await;
+    }
+
+    /// Waits, unless the wish changes.
+    async fn rest(&mut self, wait: Duration) {
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return,
+                changed = self.wish.changed() => {
+                    self.noted();
+                    if changed.is_err() || self.unwanted() {
+                        return;
+                    }
+                }
+                Some(order) = self.orders.recv() => refuse(order, "the node does not run"),
+            }
+        }
+    }
+
+    /// Nothing is left of the node; its status is said until the document drops it.
+    async fn stay_gone(mut self) {
+        loop {
+            self.noted();
+            if self.wish.borrow_and_update().dropped {
+                break;
+            }
+            tokio::select! {
+                changed = self.wish.changed() => if changed.is_err() { return },
+                Some(order) = self.orders.recv() => refuse(order, "the node is gone"),
+            }
+        }
+        self.hands.outbox.forget_node(self.id);
+    }
+}
+
+fn refuse(order: Order, cause: &str) {
+    let _ = order.done.send(TaskOutcome::Failed { cause: cause.to_owned() });
+}

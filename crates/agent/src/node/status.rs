@@ -1,0 +1,99 @@
+//! The node's status: PID 1's words in the model's words.
+
+use super::{Actor, Wish};
+use crate::clock::now;
+use lace_machine::{Exit as MachineExit, Phase, Status};
+use lace_model::HostId;
+use lace_model::node::{Exit, NodePhase, NodeStatus};
+
+/// Last lines that travel, and characters of each.
+const LINES_MAX: usize = 20;
+const LINE_CHARS_MAX: usize = 500;
+
+/// The status of a node that was not looked at yet.
+pub fn fresh(wish: &Wish, host: HostId) -> NodeStatus {
+    NodeStatus {
+        id: wish.entry.id,
+        path: wish.entry.path.clone(),
+        revision: wish.entry.revision,
+        host,
+        address: wish.entry.address,
+        generation: wish.generation,
+        phase: NodePhase::Preparing,
+        ready: false,
+        since: now(),
+        started_at: None,
+        restarts: 0,
+        exit: None,
+        detail: None,
+    }
+}
+
+/// How PID 1's word for a phase is said here.
+pub fn phase(phase: Phase) -> NodePhase {
+    match phase {
+        Phase::Running => NodePhase::Running,
+        Phase::Backoff => NodePhase::Backoff,
+        Phase::Stopping => NodePhase::Stopping,
+        Phase::Stopped | Phase::Finished | Phase::Unknown => NodePhase::Stopped,
+    }
+}
+
+/// How an end is said here.
+pub fn exit(exit: &MachineExit) -> Exit {
+    let start = exit.lines.len().saturating_sub(LINES_MAX);
+    let cut = |line: &String| line.chars().take(LINE_CHARS_MAX).collect();
+    Exit {
+        code: exit.code,
+        signal: exit.signal,
+        oom: exit.oom,
+        at: exit.at_ms,
+        last_lines: exit.lines[start..].iter().map(cut).collect(),
+    }
+}
+
+impl Actor {
+    /// A new phase, reported at once. A phase other than running is never ready.
+    pub(super) fn set(&mut self, phase: NodePhase, detail: Option<String>) {
+        if self.status.phase != phase {
+            self.status.since = now();
+        }
+        self.status.phase = phase;
+        self.status.detail = detail;
+        self.status.ready &= phase == NodePhase::Running;
+        self.report();
+    }
+
+    /// Ready or not, and what it waits for.
+    pub(super) fn set_ready(&mut self, ready: bool, detail: Option<String>) {
+        if self.status.ready != ready {
+            self.status.since = now();
+        }
+        self.status.ready = ready;
+        self.status.detail = detail;
+        self.report();
+    }
+
+    /// The newest statement was read: reports say so.
+    pub(super) fn noted(&mut self) {
+        self.status.generation = self.wish.borrow().generation;
+        self.report();
+    }
+
+    /// Everything that PID 1 says about the process.
+    pub(super) fn take_status(&mut self, said: &Status) {
+        self.status.started_at = said.started_at_ms;
+        self.status.restarts = self.restarts_before + said.restarts as u32;
+        self.status.exit = said.last_exit.as_ref().map(exit).or(self.status.exit.take());
+        let waits = |exit: &MachineExit| exit.reason.clone();
+        let detail = match said.phase {
+            Phase::Backoff => said.last_exit.as_ref().map(waits),
+            _ => None,
+        };
+        self.set(phase(said.phase), detail);
+    }
+
+    pub(super) fn report(&self) {
+        self.hands.outbox.node(&self.status);
+    }
+}

@@ -1,0 +1,110 @@
+//! Watching a running node: its process's life, its checks, its orders.
+
+use super::care::{Care, Finding};
+use super::events::NodeEvents;
+use super::start::ask;
+use super::{Actor, Ended, Order, status};
+use crate::clock::now;
+use lace_machine::{Event, NodeHandle};
+use lace_model::document::{TaskOutcome, Verb};
+use lace_model::node::NodePhase;
+
+impl Actor {
+    /// Until the node is unwanted or its PID 1 is gone.
+    pub(super) async fn watch(&mut self, mut events: NodeEvents) -> Ended {
+        let said = events.status().clone();
+        let mut care = Care::none();
+        self.take_status(&said);
+        if self.status.phase == NodePhase::Running {
+            care = self.care(&events.node);
+        }
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => self.happened(event, &events.node, &mut care),
+                    None => return Ended::Vanished,
+                },
+                Some(finding) = care.next() => self.found(finding, &events.node),
+                changed = self.wish.changed() => {
+                    self.noted();
+                    if changed.is_err() || self.unwanted() {
+                        return Ended::Unwanted;
+                    }
+                    self.hands.wall.nudge();
+                }
+                Some(order) = self.orders.recv() => obey(order, events.node.clone()),
+            }
+        }
+    }
+
+    fn care(&mut self, node: &NodeHandle) -> Care {
+        let entry = self.wish.borrow().entry.clone();
+        let care = Care::begin(&self.hands, entry, node.clone(), self.status.started_at.unwrap_or_else(now));
+        if care.is_none() {
+            self.set_ready(true, None);
+        }
+        care
+    }
+
+    fn happened(&mut self, event: Event, node: &NodeHandle, care: &mut Care) {
+        match event {
+            Event::Started { .. } => {
+                // A start after an end is a restart; the first one was in the status already.
+                if self.status.phase != NodePhase::Running {
+                    self.status.restarts += 1;
+                }
+                self.status.started_at = Some(now());
+                self.set(NodePhase::Running, None);
+                *care = self.care(node);
+            }
+            Event::Exited { exit } => {
+                *care = Care::none();
+                self.status.exit = Some(status::exit(&exit));
+                self.set(NodePhase::Backoff, Some(exit.reason));
+            }
+            Event::Backoff { delay_ms } => {
+                let former = self.status.detail.take().unwrap_or_default();
+                let cause = former.split(";").next().unwrap_or_default();
+                let detail = format!("{cause}; next start in {delay_ms} ms");
+                self.set(NodePhase::Backoff, Some(detail));
+            }
+            Event::Stopped => {
+                *care = Care::none();
+                self.set(NodePhase::Stopped, None);
+            }
+            Event::Shutdown => *care = Care::none(),
+            Event::Unknown => {}
+        }
+    }
+
+    fn found(&mut self, finding: Finding, node: &NodeHandle) {
+        match finding {
+            Finding::Ready => self.set_ready(true, None),
+            Finding::Unready(cause) => self.set_ready(false, Some(cause)),
+            Finding::Dead(cause) => {
+                tracing::warn!(node = %self.id, cause, "not alive: its process is restarted");
+                self.set_ready(false, Some(format!("restarted: {cause}")));
+                let node = node.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = ask(&node, NodeHandle::restart).await {
+                        tracing::warn!(error, "process not restarted");
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Does a verb beside the watch: it may last as long as the process's stop.
+fn obey(order: Order, node: NodeHandle) {
+    tokio::spawn(async move {
+        let done = match order.verb {
+            Verb::Restart => ask(&node, NodeHandle::restart).await,
+            Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await,
+        };
+        let _ = order.done.send(match done {
+            Ok(()) => TaskOutcome::Done,
+            Err(cause) => TaskOutcome::Failed { cause },
+        });
+    });
+}
