@@ -235,3 +235,49 @@ pub fn take_frame(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     frame.drain(..4);
     Ok(Some(frame))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_taken_whole_however_they_arrive() {
+        let requests = [Request::Status, Request::Signal { signal: 15 }, Request::Subscribe];
+        let stream: Vec<u8> = requests.iter().flat_map(encode).collect();
+        for chunk in 1..stream.len() {
+            let mut buffer = Vec::new();
+            let mut taken = Vec::new();
+            for bytes in stream.chunks(chunk) {
+                buffer.extend_from_slice(bytes);
+                while let Some(frame) = take_frame(&mut buffer).unwrap() {
+                    taken.push(String::from_utf8(frame).unwrap());
+                }
+            }
+            let expected = [r#"{"op":"status"}"#, r#"{"op":"signal","signal":15}"#, r#"{"op":"subscribe"}"#];
+            assert_eq!(taken, expected);
+            assert!(buffer.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_ends_the_connection() {
+        let mut buffer = (FRAME_BYTES_MAX as u32 + 1).to_le_bytes().to_vec();
+        assert!(take_frame(&mut buffer).is_err());
+    }
+
+    #[test]
+    fn what_is_newer_is_understood_as_unknown() {
+        let request = serde_json::from_str::<Request>(r#"{"op":"dance","steps":3}"#).unwrap();
+        assert!(matches!(request, Request::Unknown));
+        let reply = serde_json::from_str::<Reply>(r#"{"kind":"song"}"#).unwrap();
+        assert!(matches!(reply, Reply::Unknown));
+        let text = r#"{"kind":"status","status":{"phase":"dreaming","mood":"good"}}"#;
+        let Reply::Status { status } = serde_json::from_str(text).unwrap() else {
+            panic!("not a status");
+        };
+        assert_eq!(status.phase, Phase::Unknown);
+        let event = r#"{"kind":"event","event":{"what":"slept","for_ms":8}}"#;
+        let event = serde_json::from_str::<Reply>(event).unwrap();
+        assert!(matches!(event, Reply::Event { event: Event::Unknown }));
+    }
+}

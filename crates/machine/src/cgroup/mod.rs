@@ -222,3 +222,47 @@ fn kill_all(dir: &Path) {
         let _ = crate::sys::process::kill(pid, libc::SIGKILL);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written for a value, and how the counters are read back, in a plain directory.
+    fn check(place: Place, limits: [(Controller, u64); 3], files: &[(&str, &str)], name: &str) {
+        let dir = std::env::temp_dir().join(format!("lace-cgroup-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        for (file, _) in files {
+            fs::write(dir.join(file), "").unwrap();
+        }
+        for (controller, value) in limits {
+            limit(controller, &place, &dir, Some(value)).unwrap();
+            limit(controller, &place, &dir, None).unwrap();
+        }
+        for (file, expected) in files {
+            assert_eq!(fs::read_to_string(dir.join(file)).unwrap(), *expected, "{file}");
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn limits_are_written_as_each_version_wants_them() {
+        let limits = [(Controller::Cpu, 250), (Controller::Memory, 1 << 20), (Controller::Pids, 9)];
+        let unified = [
+            ("cpu.max", "25000 100000"),
+            ("memory.max", "1048576"),
+            ("memory.swap.max", "0"),
+            ("pids.max", "9"),
+        ];
+        check(Place::Unified("/".into()), limits, &unified, "v2");
+        let split = [
+            ("cpu.cfs_period_us", "100000"),
+            ("cpu.cfs_quota_us", "25000"),
+            ("memory.limit_in_bytes", "1048576"),
+            ("memory.memsw.limit_in_bytes", "1048576"),
+            ("pids.max", "9"),
+        ];
+        check(Place::Split("/".into()), limits, &split, "v1");
+        let least = [(Controller::Cpu, 1), (Controller::Memory, 4096), (Controller::Pids, 1)];
+        check(Place::Unified("/".into()), least, &[("cpu.max", "1000 100000")], "least");
+    }
+}

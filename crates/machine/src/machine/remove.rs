@@ -39,10 +39,10 @@ impl Machine {
 
     /// Ends what runs of a node: processes, cgroups, network. Its files stay.
     pub(super) fn clear_runtime(&self, id: &str) -> Result<()> {
-        if let Some(pidfd) = self.kill(id) {
-            if !wait_readable(pidfd.as_fd(), END).step("wait for the end of pid1")? {
-                return Err(Error::Timeout("the end of a killed node", END.as_millis() as u64));
-            }
+        if let Some(pidfd) = self.kill(id)
+            && !wait_readable(pidfd.as_fd(), END).step("wait for the end of pid1")?
+        {
+            return Err(Error::Timeout("the end of a killed node", END.as_millis() as u64));
         }
         self.cgroups.remove(id, END)?;
         network::delete_link(&network::veth(&self.config.installation, id))?;

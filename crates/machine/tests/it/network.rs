@@ -138,8 +138,7 @@ fn overlapping_ports_are_no_obstacle() {
         from,
     };
     let block = |text: &str| PortSource::Block(text.parse().unwrap());
-    let mut state = FirewallState::default();
-    state.open = vec![
+    let doors = vec![
         open(80, 90, PortSource::Any),
         open(85, 95, PortSource::Any),
         open(80, 90, block("10.0.0.0/8")),
@@ -147,6 +146,7 @@ fn overlapping_ports_are_no_obstacle() {
         open(1, 65_535, PortSource::Application("shop".into())),
         open(5, 6, PortSource::Application("shop".into())),
     ];
+    let mut state = FirewallState { open: doors, ..FirewallState::default() };
     world.machine().firewall(&state).unwrap();
     state.open[1].last = 99;
     state.open.swap_remove(2);
