@@ -11,6 +11,10 @@ if [ $# -ne 2 ] || [ -z "$version" ] || [ -z "$out" ]; then
     echo "usage: build.sh VERSION OUTDIR   (versions: 1.0.0, 2.0.0, and 3.0.0 which crashes)" >&2
     exit 2
 fi
+case $out in
+    /*) ;;
+    *) out=$PWD/$out ;;
+esac
 case $version in
     *[!0-9.]*) echo "build.sh: version '$version' is not a version like 1.0.0" >&2 && exit 2 ;;
 esac
