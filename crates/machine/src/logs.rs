@@ -1,10 +1,11 @@
 //! Reading a node's log files: the last lines, lines since a time, and following.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,8 @@ pub struct LogLine {
 pub struct LogPosition {
     /// Inode of the file; 0 is the beginning of everything.
     pub inode: u64,
+    /// When the file was made, Unix ns: numbers of inodes are used again. 0 where unknown.
+    pub born_ns: u64,
     /// Bytes of it that were read.
     pub offset: u64,
 }
@@ -89,14 +92,13 @@ impl LogReader {
     fn scan(&self, from: LogPosition, count: usize, mut each: impl FnMut(LogLine)) -> Result<LogPosition> {
         let files = files(&self.dir);
         // A file that was rotated away while nobody read: go on with the oldest there is.
-        let first = files.iter().position(|(inode, _)| *inode == from.inode);
+        let first = files.iter().position(|(file, _)| *file == (from.inode, from.born_ns));
         let mut position = from;
         let mut left = count;
-        for (inode, path) in &files[first.unwrap_or(0)..] {
-            if *inode != position.inode {
-                position = LogPosition { inode: *inode, offset: 0 };
+        for ((inode, born_ns), mut file) in files.into_iter().skip(first.unwrap_or(0)) {
+            if (inode, born_ns) != (position.inode, position.born_ns) {
+                position = LogPosition { inode, born_ns, offset: 0 };
             }
-            let Ok(mut file) = File::open(path) else { continue };
             let seek = file.seek(SeekFrom::Start(position.offset));
             seek.step("seek in log")?;
             let mut reader = BufReader::new(file);
@@ -122,14 +124,22 @@ impl LogReader {
     }
 }
 
-/// (inode, path) of the files, the oldest first.
-fn files(dir: &Path) -> Vec<(u64, PathBuf)> {
+/// The files with inode and birth, the oldest first. Opened from the newest on: a rotation in
+/// between shows a file twice (and is seen by its inode), never hides one.
+fn files(dir: &Path) -> Vec<((u64, u64), File)> {
     let name = |n: u32| match n {
         0 => LOG_CURRENT.to_owned(),
         n => format!("{LOG_CURRENT}.{n}"),
     };
-    let with_inode = |path: PathBuf| Some((fs::metadata(&path).ok()?.ino(), path));
-    let mut files: Vec<_> = (0..100).map(|n| dir.join(name(n))).filter_map(with_inode).collect();
+    let mut files: Vec<((u64, u64), File)> = Vec::new();
+    for file in (0..100).filter_map(|n| File::open(dir.join(name(n))).ok()) {
+        let Ok(meta) = file.metadata() else { continue };
+        let born = meta.created().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let identity = (meta.ino(), born.map_or(0, |d| d.as_nanos() as u64));
+        if files.iter().all(|(known, _)| *known != identity) {
+            files.push((identity, file));
+        }
+    }
     files.reverse();
     files
 }

@@ -156,3 +156,42 @@ fn overlapping_ports_are_no_obstacle() {
     world.machine().firewall(&state).unwrap();
     assert_eq!(says(&node, "hostname"), "n0");
 }
+
+#[test]
+fn a_node_cannot_speak_with_the_address_of_another() {
+    let Some(world) = world() else { return };
+    let [a, b, c] = [0, 1, 2].map(|n| world.address(n));
+    let listen = "exec python3 -uc \"
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 9000))
+print('ready')
+while True: print(s.recvfrom(100)[1][0])\"";
+    let liar = world.start(&world.spec(0, "exec sleep 1000"));
+    world.start(&world.spec(1, listen));
+    world.start(&world.spec(2, "exec sleep 1000"));
+    let mut state = FirewallState::default();
+    state.applications.insert("shop".into(), application(&[a, b, c]));
+    world.machine().firewall(&state).unwrap();
+    let reader = lace_machine::LogReader::new(world.machine().log_dir("node-1"));
+    let heard = || -> Vec<String> {
+        let (lines, _) = reader.tail(10, None).unwrap();
+        lines.into_iter().map(|l| l.text).collect()
+    };
+    until("it listens", || (heard() == ["ready"]).then_some(()));
+    let send = |source: Ipv4Addr| {
+        let script = format!(
+            "python3 -c \"
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+udp = struct.pack('!HHHH', 9, 9000, 10, 0) + b'hi'
+ip = struct.pack('!BBHHHBBH4s4s', 69, 0, 30, 0, 0, 64, 17, 0, socket.inet_aton('{source}'), socket.inet_aton('{b}'))
+s.sendto(ip + udp, ('{b}', 0))\""
+        );
+        says(&liar, &script);
+    };
+    send(c);
+    send(a);
+    until("the honest packet", || (heard().len() >= 2).then_some(()));
+    assert_eq!(heard(), ["ready".to_owned(), a.to_string()]);
+}
