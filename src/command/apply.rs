@@ -1,0 +1,53 @@
+//! `lace apply`: makes it as a manifest, or exactly as a saved plan, says.
+
+use super::manifest::{self, ManifestArgs};
+use super::plan::SavedPlan;
+use super::{Outcome, Session, confirm, watch};
+use clap::Args;
+use lace_model::Problem;
+use lace_model::application::ApplyRequest;
+use std::path::Path;
+
+/// `lace apply`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A field that the manifest leaves out keeps its live value. A service that it does not name is kept
+unless --prune is given; volumes go only with --delete-data. A plan saved by `lace plan --out P` is
+done exactly, or not at all (exit status 8).
+
+Example:
+  lace apply --stage production")]
+pub struct ApplyArgs {
+    /// The manifest, or a saved plan
+    #[arg(default_value = "lace.toml", value_name = "FILE|PLAN")]
+    pub file: String,
+    /// About the manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+}
+
+/// Runs `lace apply`.
+pub async fn run(args: ApplyArgs, s: &mut Session) -> Outcome {
+    let request = match SavedPlan::read(s, Path::new(&args.file))? {
+        Some(saved) => saved.pinned(),
+        None => from_manifest(s, &args).await?,
+    };
+    submit(s, request).await
+}
+
+async fn from_manifest(s: &mut Session, args: &ApplyArgs) -> Result<ApplyRequest, Problem> {
+    let mut located = manifest::read(s, Path::new(&args.file), &args.manifest)?;
+    manifest::bring_releases(s, &mut located).await?;
+    Ok(args.manifest.request(located.manifest))
+}
+
+/// Applies and watches.
+pub async fn submit(s: &mut Session, request: ApplyRequest) -> Outcome {
+    if request.prune || request.delete_data {
+        let data = if request.delete_data { " and its data" } else { "" };
+        let deed = format!("this deletes what the manifest of {} leaves out{data}", request.app);
+        confirm::destructive(s, &deed)?;
+    }
+    let accepted = s.client()?.apply(&request).await?;
+    watch::accepted(s, accepted).await
+}

@@ -1,0 +1,138 @@
+//! `lace host`: machines with our agent.
+
+use super::output::{Cell, ago, sizes};
+use super::{Exit, Outcome, Session, confirm, watch};
+use clap::{Args, Subcommand};
+use lace_model::{CpuMillis, Name, Problem};
+use lace_wire::api::HostView;
+
+/// `lace host`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  lace host list")]
+pub struct HostArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: HostVerb,
+}
+
+/// The verbs of `lace host`.
+#[derive(Subcommand, Debug)]
+pub enum HostVerb {
+    /// List them
+    #[command(after_help = "Example:\n  lace host list")]
+    List,
+    /// Show one
+    #[command(after_help = "Example:\n  lace host show alpha")]
+    Show {
+        /// Its name
+        name: Name,
+    },
+    /// Move its nodes away and let no new ones come
+    #[command(after_help = "Example:\n  lace host drain alpha")]
+    Drain {
+        /// Its name
+        name: Name,
+    },
+    /// Let nodes come again
+    #[command(after_help = "Example:\n  lace host undrain alpha")]
+    Undrain {
+        /// Its name
+        name: Name,
+    },
+    /// Forget it
+    #[command(after_help = "Example:\n  lace host remove alpha --force")]
+    Remove {
+        /// Its name
+        name: Name,
+        /// Even where it does not answer; names what was abandoned
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Runs `lace host`.
+pub async fn run(args: HostArgs, s: &mut Session) -> Outcome {
+    let client = s.client()?;
+    let accepted = match args.verb {
+        HostVerb::List => return list(s).await,
+        HostVerb::Show { name } => return show(s, &name).await,
+        HostVerb::Drain { name } => {
+            confirm::destructive(s, &format!("this moves all nodes away from {name}"))?;
+            client.host_drain(&name).await?
+        }
+        HostVerb::Undrain { name } => client.host_undrain(&name).await?,
+        HostVerb::Remove { name, force } => {
+            confirm::destructive(s, &format!("this removes host {name}"))?;
+            client.host_remove(&name, force).await?
+        }
+    };
+    watch::accepted(s, accepted).await
+}
+
+async fn list(s: &mut Session) -> Outcome {
+    let hosts = s.client()?.hosts().await?;
+    let now = s.now();
+    s.out.list(&hosts, &["name", "state", "nodes", "cpu", "memory", "disk", "seen", "agent"], |view| {
+        let (host, room) = (&view.host, &view.host.capacity);
+        vec![
+            host.name.as_str().into(),
+            state(view),
+            format!("{}/{}", view.nodes, room.slots).into(),
+            format!("{}/{}", CpuMillis(view.cpu_used), room.cpu).into(),
+            format!("{}/{}", sizes(view.memory_used), sizes(room.memory.0)).into(),
+            disk(view),
+            ago(now, view.liveness.last_seen).into(),
+            host.agent_version.as_str().into(),
+        ]
+    });
+    Ok(Exit::DONE)
+}
+
+fn state(view: &HostView) -> Cell {
+    match (view.liveness.connected, view.host.removing, view.host.draining) {
+        (false, ..) => Cell::bad("away"),
+        (_, true, _) => Cell::faint("removing"),
+        (_, _, true) => Cell::warning("draining"),
+        _ => Cell::good("connected"),
+    }
+}
+
+fn disk(view: &HostView) -> Cell {
+    let permille = view.liveness.disk_used_permille;
+    let text = format!("{} %", permille / 10);
+    if permille >= 900 { Cell::bad(format!("{text} full")) } else { text.into() }
+}
+
+async fn show(s: &mut Session, name: &Name) -> Outcome {
+    let hosts = s.client()?.hosts().await?;
+    let view = hosts
+        .into_iter()
+        .find(|view| view.host.name == *name)
+        .ok_or_else(|| Problem::not_found(format_args!("host {name}")).hint("lace host list"))?;
+    s.out.item(&view, picture);
+    Ok(Exit::DONE)
+}
+
+fn picture(view: &HostView) -> String {
+    let (host, room) = (&view.host, &view.host.capacity);
+    let blocks: Vec<String> = host.blocks.iter().map(|b| format!("{}/24", b.base)).collect();
+    let mut text = format!(
+        "name      {}\nid        {}\nstate     {}\nagent     {}\nnodes     {} of {}\n\
+         cpu       {} of {} promised\nmemory    {} of {} promised\naddresses {}\n",
+        host.name,
+        host.id,
+        state(view).paint(false),
+        host.agent_version,
+        view.nodes,
+        room.slots,
+        CpuMillis(view.cpu_used),
+        room.cpu,
+        sizes(view.memory_used),
+        sizes(room.memory.0),
+        blocks.join(" "),
+    );
+    for (key, value) in &host.attributes {
+        text.push_str(&format!("  {key} = {value}\n"));
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! Tables for people: no frames, at most 100 columns, colour only where asked for.
+
+use comfy_table::{ContentArrangement, presets};
+use std::fmt::Write;
+
+/// How a text stands out. Colour is never the only sign: the text says the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tone {
+    #[default]
+    Plain,
+    Good,
+    Warning,
+    Bad,
+    Faint,
+}
+
+/// One cell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// As wanted.
+    pub fn good(text: impl ToString) -> Self {
+        Self { text: text.to_string(), tone: Tone::Good }
+    }
+    /// On its way, or in part.
+    pub fn warning(text: impl ToString) -> Self {
+        Self { text: text.to_string(), tone: Tone::Warning }
+    }
+    /// Not as wanted.
+    pub fn bad(text: impl ToString) -> Self {
+        Self { text: text.to_string(), tone: Tone::Bad }
+    }
+    /// Beside the matter.
+    pub fn faint(text: impl ToString) -> Self {
+        Self { text: text.to_string(), tone: Tone::Faint }
+    }
+
+    /// The text with its colour.
+    pub fn paint(&self, color: bool) -> String {
+        let code = match self.tone {
+            Tone::Good => 32,
+            Tone::Warning => 33,
+            Tone::Bad => 31,
+            Tone::Faint => 2,
+            Tone::Plain => return self.text.clone(),
+        };
+        if color { format!("\x1b[{code}m{}\x1b[0m", self.text) } else { self.text.clone() }
+    }
+}
+
+impl<T: ToString> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self { text: text.to_string(), tone: Tone::Plain }
+    }
+}
+
+/// A table.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub fn new(head: &[&str]) -> Self {
+        Self { head: head.iter().map(|h| h.to_uppercase()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
+    /// The table as text.
+    pub fn render(self, columns: u16, color: bool) -> String {
+        let mut table = comfy_table::Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(columns)
+            .set_header(self.head);
+        table.force_no_tty();
+        if color {
+            table.enforce_styling();
+        }
+        for row in self.rows {
+            table.add_row(row.into_iter().map(styled));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.lines().fold(String::new(), |mut text, line| {
+            let _ = writeln!(text, "{}", line.trim_end());
+            text
+        })
+    }
+}
+
+fn styled(cell: Cell) -> comfy_table::Cell {
+    use comfy_table::{Attribute, Color};
+    let styled = comfy_table::Cell::new(cell.text);
+    match cell.tone {
+        Tone::Plain => styled,
+        Tone::Good => styled.fg(Color::Green),
+        Tone::Warning => styled.fg(Color::Yellow),
+        Tone::Bad => styled.fg(Color::Red),
+        Tone::Faint => styled.add_attribute(Attribute::Dim),
+    }
+}

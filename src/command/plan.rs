@@ -1,0 +1,139 @@
+//! `lace plan`: the diff that apply would make, shown, saved, or asked for by exit status.
+
+use super::manifest::{self, ManifestArgs};
+use super::session::cannot_read;
+use super::{Exit, Outcome, Session};
+use clap::Args;
+use lace_model::application::ApplyRequest;
+use lace_model::change::{Action, Change, Plan};
+use lace_model::{Code, Problem};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Largest saved plan, in bytes: a manifest of the largest size with its files.
+const PLAN_BYTES_MAX: u64 = 64 << 20;
+
+/// `lace plan`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Releases that the manifest makes from files here are built and uploaded first: the plan names what
+apply would run. Nothing else changes.
+
+Example:
+  lace plan --out monday.plan && lace apply monday.plan")]
+pub struct PlanArgs {
+    /// The manifest
+    #[arg(default_value = "lace.toml")]
+    pub file: String,
+    /// About the manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Save it, for `lace apply PLAN`
+    #[arg(long, value_name = "PLAN")]
+    pub out: Option<String>,
+    /// Exit with 11 where something would change
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// A plan on disk: what was shown, and the request that makes it so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedPlan {
+    /// Version of this form.
+    pub lace_plan: u32,
+    /// What was shown.
+    pub plan: Plan,
+    /// What makes it so.
+    pub request: ApplyRequest,
+}
+
+impl SavedPlan {
+    /// The saved plan in a file; `None` where the file is something else.
+    pub fn read(s: &Session, path: &Path) -> Result<Option<Self>, Problem> {
+        let at = s.at(path);
+        let size = std::fs::metadata(&at).map_or(0, |meta| meta.len());
+        let Ok(bytes) = std::fs::read(&at) else { return Ok(None) };
+        if size > PLAN_BYTES_MAX || !bytes.starts_with(b"{") {
+            return Ok(None);
+        }
+        match serde_json::from_slice::<serde_json::Value>(&bytes) {
+            Ok(value) if value.get("lace_plan").is_some() => serde_json::from_value(value)
+                .map(Some)
+                .map_err(|e| Problem::new(Code::Usage, format!("{} is not a plan: {e}", path.display()))),
+            Ok(_) => Ok(None),
+            Err(e) => Err(cannot_read(path, &e.into())),
+        }
+    }
+
+    /// The request that does exactly this plan.
+    pub fn pinned(self) -> ApplyRequest {
+        ApplyRequest { plan: Some(self.plan.digest), ..self.request }
+    }
+}
+
+/// Runs `lace plan`.
+pub async fn run(args: PlanArgs, s: &mut Session) -> Outcome {
+    let mut located = manifest::read(s, Path::new(&args.file), &args.manifest)?;
+    manifest::bring_releases(s, &mut located).await?;
+    let request = args.manifest.request(located.manifest);
+    let plan = s.client()?.plan(&request).await?;
+    s.out.item(&plan, picture);
+    let pending = !plan.is_empty();
+    if let Some(path) = args.out {
+        let saved = SavedPlan { lace_plan: 1, plan, request };
+        let bytes = serde_json::to_vec_pretty(&saved).unwrap_or_default();
+        s.write_private(&path, &bytes)?;
+        s.out.note(format!("saved; do exactly this with: lace apply {path}"));
+    }
+    let changes = Exit(Code::ChangesPending.exit_status());
+    Ok(if args.exit_code && pending { changes } else { Exit::DONE })
+}
+
+/// The plan as people read it: one line for each change, `+` comes, `~` changes, `-` goes, `!` is drift.
+pub fn picture(plan: &Plan) -> String {
+    if plan.changes.is_empty() {
+        return format!("{}: nothing to do", plan.app);
+    }
+    let mut text = String::new();
+    for change in &plan.changes {
+        text.push_str(&line(plan, change));
+        text.push('\n');
+    }
+    text.push_str(&sum(plan));
+    text
+}
+
+fn line(plan: &Plan, change: &Change) -> String {
+    let sign = match change.action {
+        Action::Create => "+",
+        Action::Update => "~",
+        Action::Delete => "-",
+        Action::Drift => "!",
+    };
+    let service = change.service.as_ref().map(|s| format!("/{s}")).unwrap_or_default();
+    let field = if change.field.is_empty() { String::new() } else { format!(" {}", change.field) };
+    let values = match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!(": {from} -> {to}"),
+        (None, Some(to)) => format!(": {to}"),
+        (Some(from), None) => format!(": {from} -> nothing"),
+        (None, None) => String::new(),
+    };
+    let drift = if change.action == Action::Drift { " (by hand; stays)" } else { "" };
+    let effect = change.effect.as_ref().map(|e| format!("  # {e}")).unwrap_or_default();
+    format!("{sign} {}{service}{field}{values}{drift}{effect}", plan.app)
+}
+
+fn sum(plan: &Plan) -> String {
+    let count = |action| plan.changes.iter().filter(|c| c.action == action).count();
+    let drift = match count(Action::Drift) {
+        0 => String::new(),
+        n => format!(", {n} by hand"),
+    };
+    format!(
+        "{}: {} to come, {} to change, {} to go{drift}",
+        plan.app,
+        count(Action::Create),
+        count(Action::Update),
+        count(Action::Delete)
+    )
+}

@@ -1,0 +1,225 @@
+//! `lace release`: uploaded versions of code.
+
+use super::output::{ago, clock, sizes};
+use super::upload::{Wish, upload, words};
+use super::{Exit, Outcome, Session, confirm, watch};
+use clap::{Args, Subcommand};
+use lace_model::release::{Release, Tree};
+use lace_model::{Code, Digest, Name, Problem, TargetPath};
+use lace_wire::api::VerbRequest;
+use lace_wire::client::Client;
+use std::path::{Path, PathBuf};
+
+const EXAMPLE: &str = "Example:
+  lace release upload riak riak.tar.gz --start \"bin/riak start\" --template etc/vm.args";
+
+/// `lace release`.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
+pub struct ReleaseArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: ReleaseVerb,
+}
+
+/// The verbs of `lace release`.
+#[derive(Subcommand, Debug)]
+pub enum ReleaseVerb {
+    /// Upload a directory or an archive; only what is missing there travels
+    #[command(after_help = EXAMPLE)]
+    Upload(UploadArgs),
+    /// List them
+    #[command(after_help = "Example:\n  lace release list")]
+    List,
+    /// Show one
+    #[command(after_help = "Example:\n  lace release show game@1.2.0")]
+    Show {
+        /// NAME, or NAME@VERSION
+        release: String,
+    },
+    /// Let a service run another release or version
+    #[command(after_help = "Example:\n  lace release activate shop/game game@1.2.0")]
+    Activate {
+        /// The service
+        target: TargetPath,
+        /// NAME, or NAME@VERSION
+        #[arg(value_parser = release_text)]
+        release: String,
+    },
+    /// Write one to a directory
+    #[command(after_help = "Example:\n  lace release download game@1.2.0 ./game")]
+    Download {
+        /// NAME, or NAME@VERSION
+        release: String,
+        /// The directory to make
+        dir: PathBuf,
+    },
+    /// Delete one; never one that is in use
+    #[command(after_help = "Example:\n  lace release delete game@1.1.0")]
+    Delete {
+        /// NAME@VERSION
+        #[arg(value_parser = release_text)]
+        release: String,
+    },
+}
+
+/// `lace release upload`.
+#[derive(Args, Debug)]
+pub struct UploadArgs {
+    /// Its name
+    pub name: Name,
+    /// A directory or an archive: tar, gz, bz2, xz, zst, zip
+    pub path: String,
+    /// Its version, where its own is not meant
+    #[arg(long, value_name = "V")]
+    pub version: Option<String>,
+    /// What starts it in the foreground
+    #[arg(long, value_name = "CMD", value_parser = command)]
+    pub start: Option<CommandWords>,
+    /// What stops it
+    #[arg(long, value_name = "CMD", value_parser = command)]
+    pub stop: Option<CommandWords>,
+    /// A file of it that is a template (may be said again)
+    #[arg(long = "template", value_name = "FILE")]
+    pub templates: Vec<String>,
+}
+
+/// The words of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandWords(pub Vec<String>);
+
+fn command(text: &str) -> Result<CommandWords, String> {
+    words(text).map(CommandWords)
+}
+
+fn release_text(text: &str) -> Result<String, String> {
+    super::family::release_ref(text).map(|_| text.to_owned())
+}
+
+/// Runs `lace release`.
+pub async fn run(args: ReleaseArgs, s: &mut Session) -> Outcome {
+    match args.verb {
+        ReleaseVerb::Upload(args) => upload_one(args, s).await?,
+        ReleaseVerb::List => list(s).await?,
+        ReleaseVerb::Show { release } => {
+            let release = find(&s.client()?, &release).await?;
+            s.out.item(&release, picture);
+        }
+        ReleaseVerb::Activate { target, release } => {
+            let accepted = s.client()?.verb(&VerbRequest::Activate { target, release }).await?;
+            return watch::accepted(s, accepted).await;
+        }
+        ReleaseVerb::Download { release, dir } => download(s, &release, &dir).await?,
+        ReleaseVerb::Delete { release } => {
+            confirm::destructive(s, &format!("this deletes release {release}"))?;
+            s.client()?.release_delete(&release).await?;
+            s.out.say(format!("release {release} is deleted"));
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+async fn upload_one(args: UploadArgs, s: &mut Session) -> Result<(), Problem> {
+    if args.path.contains("://") {
+        return Err(Problem::new(Code::Usage, "releases from an address come later")
+            .hint("fetch it and upload the file"));
+    }
+    let wish = Wish {
+        name: Some(args.name),
+        version: args.version,
+        kind: None,
+        start: args.start.map(|words| words.0),
+        stop: args.stop.map(|words| words.0),
+        templates: args.templates,
+    };
+    let path = s.at(&args.path);
+    let release = upload(s, &path, wish).await?;
+    s.out.item(&release, |release| format!("{}@{}", release.name, release.version));
+    Ok(())
+}
+
+async fn list(s: &mut Session) -> Result<(), Problem> {
+    let mut releases = s.client()?.releases().await?;
+    releases.sort_by(|a, b| a.name.cmp(&b.name).then(b.uploaded_at.cmp(&a.uploaded_at)));
+    let now = s.now();
+    s.out.list(&releases, &["name", "version", "kind", "size", "uploaded", "start"], |release| {
+        vec![
+            release.name.as_str().into(),
+            release.version.as_str().into(),
+            kind(release).into(),
+            sizes(release.bytes).into(),
+            ago(now, release.uploaded_at).into(),
+            release.start.join(" ").into(),
+        ]
+    });
+    Ok(())
+}
+
+fn kind(release: &Release) -> String {
+    format!("{:?}", release.kind).to_lowercase()
+}
+
+/// One release, as `NAME@VERSION`, or the newest of a name.
+async fn find(client: &Client, text: &str) -> Result<Release, Problem> {
+    if text.contains('@') {
+        return client.release(text).await;
+    }
+    let releases = client.releases().await?.into_iter();
+    let newest = releases.filter(|release| release.name.as_str() == text).max_by_key(|r| r.uploaded_at);
+    newest.ok_or_else(|| Problem::not_found(format_args!("release {text}")).hint("lace release list"))
+}
+
+fn picture(release: &Release) -> String {
+    let needs = &release.needs;
+    let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    let erts = match (&needs.erts, needs.erts_included) {
+        (None, _) => "-".to_owned(),
+        (Some(erts), true) => format!("{erts}, brought along"),
+        (Some(erts), false) => format!("{erts}, of the host"),
+    };
+    format!(
+        "release   {}@{}\nkind      {}\nsize      {}\ntree      {}\nuploaded  {}\nstart     {}\n\
+         stop      {}\ntemplates {}\narch      {}\nglibc     {}\nlibraries {}\nprograms  {}\nerts      {erts}\n",
+        release.name,
+        release.version,
+        kind(release),
+        sizes(release.bytes),
+        release.tree.short(),
+        clock(release.uploaded_at),
+        release.start.join(" "),
+        release.stop.as_ref().map_or_else(|| "signal".into(), |words| words.join(" ")),
+        or_dash(&release.templates),
+        dash(&needs.arch),
+        dash(&needs.glibc),
+        or_dash(&needs.libraries),
+        or_dash(&needs.programs),
+    )
+}
+
+fn or_dash(texts: &[String]) -> String {
+    if texts.is_empty() { "-".into() } else { texts.join(" ") }
+}
+
+async fn download(s: &mut Session, text: &str, dir: &Path) -> Result<(), Problem> {
+    let goal = s.at(dir);
+    if goal.exists() {
+        return Err(Problem::new(Code::Conflict, format!("{} is there already", dir.display()))
+            .hint("name a directory that is not there yet"));
+    }
+    let client = s.client()?;
+    let release = find(&client, text).await?;
+    let tree = client.blob_get(release.tree).await?;
+    let tree: Tree = serde_json::from_slice(&tree)
+        .map_err(|e| Problem::new(Code::Error, format!("the release's tree is damaged: {e}")))?;
+    let runtime = tokio::runtime::Handle::current();
+    let written = tokio::task::spawn_blocking(move || {
+        lace_release::materialise(&tree, &goal, |digest: &Digest| {
+            let bytes = runtime.block_on(client.blob_get(*digest)).map_err(std::io::Error::other)?;
+            Ok(bytes.to_vec())
+        })
+    });
+    let written = written.await.map_err(|e| Problem::new(Code::Error, e.to_string()))?;
+    written.map_err(|e| e.problem())?;
+    s.out.say(format!("{}@{} is in {}", release.name, release.version, dir.display()));
+    Ok(())
+}
