@@ -10,7 +10,8 @@ fn main() -> ExitCode {
     // PID 1 of a node is entered before anything else: it stays small, and has no runtime.
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|first| first == "pid1") {
-        lace_machine::pid1::main(&words.collect::<Vec<_>>());
+        let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+        lace_machine::pid1::main(&words);
     }
     command::main(
         std::env::args_os(),

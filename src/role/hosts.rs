@@ -45,6 +45,9 @@ impl LivenessView for FleetView {
             cpu_millis: now.cpu_millis,
         })
     }
+    fn unknown(&self) -> Vec<(HostId, NodeId)> {
+        self.fleet.unknown()
+    }
     fn all(&self) -> BTreeMap<HostId, Liveness> {
         self.fleet.all()
     }

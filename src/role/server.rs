@@ -79,7 +79,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     ));
     tokio::spawn(watch_silence(fleet.clone()));
     let link = tokio::spawn(serve_link(args.link, fleet.clone(), ca, link_identity(&identity)));
-    let api = tokio::spawn(serve_api(args.clone(), api_state(&args, store, fleet, clock), identity));
+    let api = tokio::spawn(serve_api(args.clone(), api_state(&args, &state, store, fleet, clock), identity));
     tracing::info!(listen = %args.listen, link = %args.link, "controller serves");
     tokio::select! {
         () = asked_to_end() => Ok(()),
@@ -139,10 +139,9 @@ async fn serve_link(listen: SocketAddr, fleet: Fleet, ca: String, identity: Toni
     Ok(server.serve(listen).await?)
 }
 
-fn api_state(args: &ServerArgs, store: Store, fleet: Fleet, clock: Arc<dyn Clock>) -> ApiState {
+fn api_state(args: &ServerArgs, state: &State, store: Store, fleet: Fleet, clock: Arc<dyn Clock>) -> ApiState {
     let loopback = args.listen.ip().is_loopback();
     let scheme = if loopback { "http" } else { "https" };
-    let seed = lace_model::Digest::of(store.installation().0.as_bytes()).0;
     ApiState {
         store,
         liveness: Arc::new(FleetView { fleet: fleet.clone(), clock: clock.clone() }),
@@ -154,7 +153,7 @@ fn api_state(args: &ServerArgs, store: Store, fleet: Fleet, clock: Arc<dyn Clock
             public_url: format!("{scheme}://{}", args.listen),
             version: env!("CARGO_PKG_VERSION").into(),
             agent_address: args.link.to_string(),
-            seed,
+            scratch: state.run(),
         }),
     }
 }

@@ -69,7 +69,7 @@ impl RoleProcess {
                     let status = status?;
                     eprintln!("lace {} ended ({status}); started again. Its log: {}", self.name, self.log().display());
                 }
-                _ = end.wait_for(|end| *end) => {
+                () = is_over(&mut end) => {
                     let this = self.clone();
                     tokio::task::spawn_blocking(move || this.end_former()).await?;
                     let _ = child.wait().await;
@@ -79,10 +79,14 @@ impl RoleProcess {
             backoff = if began.elapsed() > STEADY_AFTER { Duration::ZERO } else { next_backoff(backoff) };
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
-                _ = end.wait_for(|end| *end) => return Ok(()),
+                () = is_over(&mut end) => return Ok(()),
             }
         }
     }
+}
+
+async fn is_over(end: &mut watch::Receiver<bool>) {
+    let _ = end.wait_for(|end| *end).await;
 }
 
 fn next_backoff(former: Duration) -> Duration {

@@ -65,6 +65,8 @@ struct HostState {
     documents: Documents,
     liveness: Liveness,
     usage: HashMap<NodeId, UsageNow>,
+    /// Nodes that the host held when its session began.
+    held: Vec<NodeId>,
 }
 
 pub(crate) struct Inner {
@@ -120,6 +122,18 @@ impl Fleet {
     /// Every host that was heard of since the controller started, or that something was published for.
     pub fn all(&self) -> std::collections::BTreeMap<HostId, Liveness> {
         self.hosts().iter().map(|(host, state)| (*host, state.liveness)).collect()
+    }
+
+    /// Nodes that hosts hold and no document names: left over from before a restore, or strays.
+    pub fn unknown(&self) -> Vec<(HostId, NodeId)> {
+        let hosts = self.hosts();
+        let complete = hosts.iter().filter(|(_, state)| state.documents.complete);
+        complete
+            .flat_map(|(host, state)| {
+                let known = |n: &&NodeId| state.documents.entries.contains_key(&EntryId::Node(**n));
+                state.held.iter().filter(move |n| !known(n)).map(|n| (*host, *n))
+            })
+            .collect()
     }
 
     /// What a node uses now.
@@ -245,6 +259,7 @@ impl Fleet {
         let state = hosts.entry(host).or_default();
         state.liveness.connected = true;
         state.liveness.last_seen = self.0.support.now();
+        state.held = hello.nodes_held();
         state.session = Some(Session {
             number,
             to,
@@ -368,6 +383,16 @@ pub(crate) struct Hello {
     pub entries: Vec<(EntryId, Generation)>,
     pub topics: Vec<(AppName, Generation)>,
     pub nodes: Vec<NodeStatus>,
+}
+
+impl Hello {
+    fn nodes_held(&self) -> Vec<NodeId> {
+        let of_entries = self.entries.iter().filter_map(|(id, _)| match id {
+            EntryId::Node(node) => Some(*node),
+            _ => None,
+        });
+        of_entries.chain(self.nodes.iter().map(|n| n.id)).collect::<HashSet<_>>().into_iter().collect()
+    }
 }
 
 fn secret_names(entry: &Entry) -> Vec<(AppName, String, u64)> {
