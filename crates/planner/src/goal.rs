@@ -81,7 +81,7 @@ impl Look<'_> {
             return Failed(Code::Conflict, format!("{path} was deleted meanwhile"), Vec::new());
         };
         let Some(target) = self.target else { return Running(format!("{path} is not planned yet")) };
-        let back = target.rollout.as_ref().filter(|r| r.from == Some(revision) && r.from != Some(r.to));
+        let back = target.rollout.as_ref().filter(|r| self.leads_back(r, revision));
         if family.revision != revision && back.is_none() {
             let text = format!(
                 "{path} shall have revision {} by now: a newer request replaced this one",
@@ -91,6 +91,13 @@ impl Look<'_> {
         }
         self.rollout(goal, family, target, revision)
             .unwrap_or_else(|wanted| self.nodes(goal, family, target, wanted))
+    }
+
+    /// Is the rollout on its way back to this revision (or about to be, by this very operation)?
+    fn leads_back(&self, rollout: &Rollout, revision: u64) -> bool {
+        let is_back =
+            matches!(rollout.phase, Phase::Reverting { .. } | Phase::Reverted { .. } | Phase::Aborted);
+        rollout.from == Some(revision) && rollout.to != revision && (is_back || self.op.verb == "abort")
     }
 
     fn gone(&self, path: &FamilyPath) -> GoalProgress {

@@ -24,7 +24,7 @@ pub struct FamilyInput<'a> {
     pub observed: &'a BTreeMap<NodeId, NodeStatus>,
     /// Revisions of the service: at least the wanted one, the good one and those that nodes have.
     pub revisions: &'a BTreeMap<u64, Revision>,
-    /// All hosts. Sorted by id they are found faster; any order gives the same answer.
+    /// All hosts, in the same order every time: sorted by id they are found fastest.
     pub hosts: &'a [HostView],
     /// What must be so before nodes start.
     pub gates: &'a Gates,

@@ -122,6 +122,23 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
     if !view.missing.is_empty() {
         return Some(HostRejection::Preflight { missing: view.missing.clone() });
     }
+    if let Some(why) = lacks_room(draft, view, revision, credit) {
+        return Some(why);
+    }
+    // The predecessor's address is the successor's, so only a node without one needs a new address.
+    (credit.nodes == 0 && draft.room.address(view).is_none()).then_some(HostRejection::Addresses)
+}
+
+fn is_open(view: &HostView) -> bool {
+    view.liveness.connected
+        && !view.host.draining
+        && !view.host.removing
+        && view.liveness.disk_used_permille < DISK_PERMILLE_MAX
+        && view.missing.is_empty()
+}
+
+fn lacks_room(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Option<HostRejection> {
+    let host = &view.host;
     let own = draft.room.own(host.id);
     if let Some(limit) = draft.family().per_host
         && own.nodes - credit.nodes >= limit
@@ -134,11 +151,7 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
         nodes: view.used.nodes + own.nodes - credit.nodes,
     };
     let wanted = demand(revision, draft.input.revisions);
-    let short = lacks(&host.capacity, &taken, &wanted);
-    // The predecessor's address is the successor's, so only a node without one needs a new address.
-    short.or_else(|| {
-        (credit.nodes == 0 && draft.room.address(view).is_none()).then_some(HostRejection::Addresses)
-    })
+    lacks(&host.capacity, &taken, &wanted)
 }
 
 fn lacks(capacity: &Capacity, taken: &Used, wanted: &Used) -> Option<HostRejection> {
@@ -155,12 +168,16 @@ fn lacks(capacity: &Capacity, taken: &Used, wanted: &Used) -> Option<HostRejecti
 
 fn open(draft: &Draft, revision: u64) -> Stall {
     let hosts = draft.input.hosts;
+    // Whatever costs more than a comparison (addresses) is looked at when the host comes up.
+    let wanted = demand(revision, draft.input.revisions);
     let fits = |at: &usize| {
-        is_listed(draft, &hosts[*at]) && rejection(draft, &hosts[*at], revision, Used::default()).is_none()
+        let view = &hosts[*at];
+        is_open(view) && lacks(&view.host.capacity, &view.used, &wanted).is_none() && is_listed(draft, view)
     };
     let fitting = (0..hosts.len()).filter(fits);
     match draft.family().select {
-        Select::Random | Select::RoundRobin => {
+        Select::Random => Stall::Listed(fitting.collect()),
+        Select::RoundRobin => {
             let mut list: Vec<usize> = fitting.collect();
             list.sort_by_key(|at| (hosts[*at].host.joined_at, hosts[*at].host.id));
             Stall::Listed(list)
@@ -222,7 +239,7 @@ fn draw(
     found
 }
 
-/// A host of a list: by the seed, or in turn by the node's index.
+/// A host of a list: by the seed, or in turn by the node's index. A host that is full leaves the list.
 fn pick(
     draft: &Draft,
     list: &mut Vec<usize>,
@@ -231,16 +248,20 @@ fn pick(
     but: Option<HostId>,
 ) -> Option<usize> {
     let hosts = draft.input.hosts;
-    list.retain(|at| rejection(draft, &hosts[*at], revision, Used::default()).is_none());
-    let choices: Vec<usize> = list.iter().copied().filter(|at| Some(hosts[*at].host.id) != but).collect();
-    if choices.is_empty() {
-        return None;
-    }
     let turn = match draft.family().select {
         Select::Random => draw_number(draft, index),
         _ => u64::from(index - 1),
     };
-    Some(choices[(turn % choices.len() as u64) as usize])
+    loop {
+        let len = list.len() as u64;
+        let spot = turn.checked_rem(len)? as usize;
+        let others = [spot, (spot + 1) % list.len()];
+        let spot = others.into_iter().find(|s| Some(hosts[list[*s]].host.id) != but)?;
+        if rejection(draft, &hosts[list[spot]], revision, Used::default()).is_none() {
+            return Some(list[spot]);
+        }
+        list.remove(spot);
+    }
 }
 
 fn draw_number(draft: &Draft, index: u32) -> u64 {

@@ -14,7 +14,7 @@ type Revisions = BTreeMap<u64, Revision>;
 /// What this family takes of the hosts.
 #[derive(Default)]
 pub(super) struct Room {
-    hosts: HashMap<HostId, Used>,
+    hosts: BTreeMap<HostId, Used>,
     addresses: HashMap<Ipv4Addr, u32>,
 }
 

@@ -1,1 +1,135 @@
+//! When operations end, and how.
 
+use crate::make::path;
+use crate::world::{Conduct, World};
+use lace_model::operation::{Goal, Operation, OperationState};
+use lace_model::rollout::Phase;
+use lace_model::{ByteSize, Code};
+use lace_planner::{GoalProgress, Health, goal_state, status_line};
+use std::collections::BTreeMap;
+
+fn operation(world: &World, verb: &str, goal: Goal) -> Operation {
+    Operation {
+        id: "00000000-0000-8000-8000-0000000000aa".parse().unwrap(),
+        verb: verb.into(),
+        subject: "shop".into(),
+        actor: "test".into(),
+        waits: vec![goal],
+        state: OperationState::Running,
+        code: None,
+        message: String::new(),
+        details: Vec::new(),
+        started_at: world.now,
+        ended_at: None,
+    }
+}
+
+fn wanted(world: &World) -> Goal {
+    lace_planner::edit::goal_of(&world.family)
+}
+
+fn state(world: &World, op: &Operation) -> GoalProgress {
+    let families =
+        if world.family_done { BTreeMap::new() } else { BTreeMap::from([(path(), world.family.clone())]) };
+    let targets = world.target.iter().map(|t| (path(), t.clone())).collect();
+    goal_state(op, &families, &targets, &world.observed, world.now)
+}
+
+fn code(state: &GoalProgress) -> Option<Code> {
+    if let GoalProgress::Failed(code, ..) = state { Some(*code) } else { None }
+}
+
+fn health(world: &World) -> Health {
+    status_line(&world.family, world.target.as_ref(), &world.observed).health
+}
+
+#[test]
+fn apply_scale_and_delete_are_done() {
+    let mut world = World::new(2, 1, 1);
+    let op = operation(&world, "apply", wanted(&world));
+    assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
+    world.settle();
+    assert_eq!(state(&world, &op), GoalProgress::Done("shop/game/game: 2 of 2 ready at revision 1".into()));
+    assert_eq!(health(&world), Health::Healthy);
+    for count in [4, 1] {
+        world.family.count = count;
+        let op = operation(&world, "scale", wanted(&world));
+        world.tick();
+        assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
+        world.settle();
+        assert!(matches!(state(&world, &op), GoalProgress::Done(_)));
+    }
+    world.family.deleting = true;
+    let op = operation(&world, "delete", lace_planner::edit::goal_gone(&path()));
+    assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
+    world.settle();
+    assert_eq!(state(&world, &op), GoalProgress::Done("shop/game/game is gone".into()));
+}
+
+#[test]
+fn a_bad_revision_fails_with_or_without_revert() {
+    for (revert, expected) in [(true, Code::FailedReverted), (false, Code::FailedNotReverted)] {
+        let mut world = World::new(2, 1, 1);
+        world.family.rollout.revert = revert;
+        world.settle();
+        world.roll_out(Conduct::CrashesAtBoot);
+        let op = operation(&world, "apply", wanted(&world));
+        world.settle();
+        let end = state(&world, &op);
+        assert_eq!(code(&end), Some(expected));
+        let GoalProgress::Failed(_, message, lines) = end else { unreachable!() };
+        assert!(message.contains("exit status 1"), "{message}");
+        assert_eq!(lines, ["it broke"]);
+    }
+}
+
+#[test]
+fn scaling_a_reverted_family_works_with_what_is_there() {
+    let mut world = World::new(2, 1, 1);
+    world.settle();
+    world.roll_out(Conduct::CrashesAtBoot);
+    world.settle();
+    assert!(matches!(world.phase(), Phase::Reverted { .. }));
+    assert_eq!(health(&world), Health::Healthy);
+    world.run_for(1_000);
+    world.family.count = 3;
+    let op = operation(&world, "scale", wanted(&world));
+    world.settle();
+    assert!(matches!(state(&world, &op), GoalProgress::Done(_)), "{:?}", state(&world, &op));
+}
+
+#[test]
+fn what_cannot_be_placed_ends_with_its_reasons() {
+    let mut world = World::new(1, 1, 1);
+    world.revisions.get_mut(&1).unwrap().spec.limits.memory = ByteSize::mib(4096);
+    let op = operation(&world, "apply", wanted(&world));
+    world.run_for(2_000);
+    assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
+    world.run_for(6_000);
+    let end = state(&world, &op);
+    assert_eq!(code(&end), Some(Code::CannotPlace), "{end:?}");
+}
+
+#[test]
+fn an_abort_is_done_when_the_former_revision_is_back() {
+    let mut world = World::new(2, 1, 1);
+    world.settle();
+    world.roll_out(Conduct::NeverReady);
+    world.run_for(500);
+    world.family.aborted = Some(2);
+    let op = operation(&world, "abort", Goal { revision: Some(1), ..wanted(&world) });
+    world.tick();
+    assert!(matches!(state(&world, &op), GoalProgress::Running(_)), "{:?}", state(&world, &op));
+    world.settle();
+    assert!(matches!(state(&world, &op), GoalProgress::Done(_)), "{:?}", state(&world, &op));
+}
+
+#[test]
+fn a_newer_request_ends_an_older_one() {
+    let mut world = World::new(2, 1, 1);
+    let op = operation(&world, "apply", wanted(&world));
+    world.settle();
+    world.roll_out(Conduct::Good);
+    world.tick();
+    assert_eq!(code(&state(&world, &op)), Some(Code::Conflict));
+}

@@ -1,1 +1,238 @@
+//! Where nodes go, rule by rule.
 
+use crate::make::{SEED, family, host, name, revision};
+use crate::world::World;
+use lace_model::family::{Family, Select, StateKind};
+use lace_model::reason::HostRejection;
+use lace_model::target::Target;
+use lace_model::{ByteSize, CpuMillis, Reason};
+use lace_planner::{FamilyInput, Gates, HostView, plan};
+use std::collections::BTreeMap;
+
+fn planned(family: &Family, hosts: &[HostView]) -> Target {
+    let revisions = BTreeMap::from([(1, revision(1))]);
+    let (gates, observed) = (Gates::default(), BTreeMap::new());
+    let input = FamilyInput {
+        family,
+        current: None,
+        observed: &observed,
+        revisions: &revisions,
+        hosts,
+        gates: &gates,
+        epoch: 1,
+        now: 1_000,
+        seed: SEED,
+    };
+    plan(&input).target.unwrap()
+}
+
+/// The numbers of the hosts that the nodes are on, by index.
+fn places(target: &Target) -> Vec<u8> {
+    target.nodes.iter().map(|n| n.host.0.as_bytes()[0]).collect()
+}
+
+fn check_select(select: Select, count: u32, expected: &[u8]) {
+    let family = Family { select, ..family(count) };
+    let mut hosts: Vec<HostView> = (1..=3).map(host).collect();
+    hosts[1].used.memory = ByteSize::mib(256);
+    assert_eq!(places(&planned(&family, &hosts)), expected, "{select:?}");
+}
+
+#[test]
+fn selections() {
+    check_select(Select::Spread, 4, &[1, 3, 2, 1]);
+    check_select(Select::Pack, 4, &[2, 2, 2, 2]);
+    check_select(Select::First, 4, &[1, 1, 1, 1]);
+    check_select(Select::Cheapest, 2, &[1, 1]);
+    check_select(Select::RoundRobin, 4, &[1, 2, 3, 1]);
+}
+
+#[test]
+fn full_hosts_are_left_for_the_next() {
+    let family = Family { select: Select::First, ..family(12) };
+    let hosts: Vec<HostView> = (1..=2).map(host).collect();
+    assert_eq!(places(&planned(&family, &hosts)), [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2]);
+}
+
+/// One host with a fault: nothing is placed, and this is why.
+fn check_rejection(fault: impl Fn(&mut HostView, &mut Family), expected: &HostRejection) {
+    let mut family = family(1);
+    let mut view = host(1);
+    fault(&mut view, &mut family);
+    let target = planned(&family, &[view]);
+    assert!(target.nodes.is_empty());
+    let found = target.reasons.iter().find_map(|r| match r {
+        Reason::HostRejected { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert_eq!(found.as_ref(), Some(expected), "{:?}", target.reasons);
+}
+
+#[test]
+fn every_rejection_has_its_reason() {
+    check_rejection(|h, _| h.liveness.connected = false, &HostRejection::Away);
+    check_rejection(|h, _| h.host.draining = true, &HostRejection::Draining);
+    check_rejection(|h, _| h.host.removing = true, &HostRejection::Draining);
+    check_rejection(|h, _| h.liveness.disk_used_permille = 900, &HostRejection::DiskFull);
+    check_rejection(
+        |h, _| h.missing.push("libcrypto.so.3".into()),
+        &HostRejection::Preflight { missing: vec!["libcrypto.so.3".into()] },
+    );
+    check_rejection(|h, _| h.used.cpu = CpuMillis(3900), &HostRejection::Cpu { free: 100, wanted: 250 });
+    check_rejection(
+        |h, _| h.used.memory = ByteSize::mib(1000),
+        &HostRejection::Memory { free: 24 << 20, wanted: 128 << 20 },
+    );
+    check_rejection(|h, _| h.host.capacity.slots = 0, &HostRejection::Slots { limit: 0 });
+    check_rejection(|h, _| h.host.blocks.clear(), &HostRejection::Addresses);
+    check_rejection(|_, f| f.per_host = Some(0), &HostRejection::PerHost { limit: 0 });
+}
+
+#[test]
+fn no_host_and_no_listed_host() {
+    assert_eq!(planned(&family(1), &[]).reasons, [Reason::NoHosts]);
+    let mut listed = family(1);
+    listed.hosts.insert(name("elsewhere"));
+    assert!(planned(&listed, &[host(1)]).reasons[0].to_string().contains("elsewhere"));
+}
+
+#[test]
+fn many_rejections_are_summed_up() {
+    let hosts: Vec<HostView> =
+        (1..=200).map(host).map(|h| HostView { missing: vec!["x".into()], ..h }).collect();
+    let reasons = planned(&family(3), &hosts).reasons;
+    assert!(reasons.len() < 20);
+    assert!(reasons.iter().any(|r| r.to_string() == "and 188 more hosts cannot take it"), "{reasons:?}");
+}
+
+#[test]
+fn addresses_are_the_lowest_free() {
+    let mut view = host(1);
+    view.taken.insert("10.192.1.2".parse().unwrap());
+    view.taken.insert("10.192.1.4".parse().unwrap());
+    let target = planned(&family(3), &[view]);
+    let addresses: Vec<String> = target.nodes.iter().map(|n| n.address.to_string()).collect();
+    assert_eq!(addresses, ["10.192.1.3", "10.192.1.5", "10.192.1.6"]);
+}
+
+#[test]
+fn scaling_adds_the_lowest_and_removes_the_highest() {
+    let mut world = World::new(5, 2, 1);
+    world.settle();
+    world.family.count = 2;
+    world.settle();
+    assert_eq!(world.running().iter().map(|n| n.index).collect::<Vec<_>>(), [1, 2]);
+    world.family.count = 4;
+    world.settle();
+    assert_eq!(world.ready(), 4);
+}
+
+#[test]
+fn a_replacement_keeps_place_and_address() {
+    let mut world = World::new(3, 3, 1);
+    world.settle();
+    let before: Vec<_> = world.running().iter().map(|n| (n.host, n.address)).collect();
+    world.family.restart += 1;
+    world.settle();
+    let after: Vec<_> = world.running().iter().map(|n| (n.host, n.address)).collect();
+    assert_eq!(before, after);
+    assert!(world.running().iter().all(|n| n.restart == 1));
+}
+
+#[test]
+fn nodes_of_a_lost_host_move_after_five_seconds() {
+    let mut world = World::new(4, 2, 1);
+    world.settle();
+    world.set_host(0, false);
+    world.run_for(4_500);
+    assert!(world.running().iter().any(|n| n.host == world.hosts[0].host.id));
+    world.run_for(3_000);
+    assert!(world.running().iter().all(|n| n.host == world.hosts[1].host.id));
+    assert_eq!(world.ready(), 4);
+    world.set_host(0, true);
+    world.settle();
+    assert_eq!(world.target.as_ref().unwrap().nodes.len(), 4, "the old ones go when their host is back");
+}
+
+#[test]
+fn single_writers_stay() {
+    for state in [StateKind::SingleWriter, StateKind::Pinned] {
+        let mut world = World::new(4, 2, 1);
+        world.family.state = state;
+        world.settle();
+        world.set_host(0, false);
+        world.run_for(30_000);
+        assert!(world.running().iter().any(|n| n.host == world.hosts[0].host.id));
+        assert!(
+            world.reasons().iter().any(|r| r.contains("stays on the silent host h1")),
+            "{:?}",
+            world.reasons()
+        );
+    }
+}
+
+#[test]
+fn many_silent_hosts_move_nothing() {
+    let mut world = World::new(10, 10, 1);
+    world.settle();
+    let before = world.running();
+    (0..5).for_each(|at| world.set_host(at, false));
+    world.run_for(60_000);
+    assert_eq!(world.running(), before);
+    assert!(world.reasons().iter().any(|r| r.starts_with("5 of 10 hosts")), "{:?}", world.reasons());
+}
+
+#[test]
+fn a_host_that_was_never_seen_is_not_given_up() {
+    let mut world = World::new(2, 2, 1);
+    world.settle();
+    let before = world.running();
+    world.set_host(0, false);
+    world.hosts[0].liveness.last_seen = 0;
+    world.run_for(60_000);
+    assert_eq!(world.running(), before);
+}
+
+#[test]
+fn a_drained_host_is_emptied_one_by_one() {
+    let mut world = World::new(4, 2, 1);
+    world.settle();
+    world.hosts[0].host.draining = true;
+    world.settle();
+    assert!(world.running().iter().all(|n| n.host == world.hosts[1].host.id));
+    assert_eq!(world.ready(), 4);
+}
+
+#[test]
+fn a_drained_host_keeps_its_nodes_when_no_other_has_room() {
+    let mut world = World::new(2, 1, 1);
+    world.settle();
+    let before = world.running();
+    world.hosts[0].host.draining = true;
+    world.settle();
+    assert_eq!(world.running(), before);
+    assert!(world.reasons().iter().any(|r| r == "host h1: is being drained"), "{:?}", world.reasons());
+}
+
+#[test]
+fn a_forgotten_node_comes_again() {
+    let mut world = World::new(2, 1, 1);
+    world.settle();
+    let before = world.running();
+    world.lose(0);
+    world.settle();
+    assert_eq!(world.ready(), 2);
+    assert_ne!(world.running(), before);
+}
+
+#[test]
+fn a_stray_is_shown_and_left_alone() {
+    let mut world = World::new(1, 1, 1);
+    world.settle();
+    let mut stray = world.observed.values().next().unwrap().clone();
+    stray.id = "00000000-0000-8000-8000-0000000000aa".parse().unwrap();
+    world.observed.insert(stray.id, stray);
+    world.decide();
+    assert!(world.reasons().iter().any(|r| r.contains("belongs to no target")));
+    assert_eq!(world.target.as_ref().unwrap().nodes.len(), 1);
+}

@@ -157,7 +157,7 @@ impl World {
             self.decide();
         }
         // Every second all is looked at, as the engine does.
-        self.is_touched = self.now % 1_000 == 0;
+        self.is_touched = self.now.is_multiple_of(1_000);
     }
 
     /// One host: takes over its document when connected, moves its nodes on, reports.
@@ -255,7 +255,7 @@ impl World {
         }
         self.check_capacity(target);
         self.check_availability(target);
-        let missing = (1..=self.family.count).any(|i| !indexes.contains(&i));
+        let missing = !self.family.deleting && (1..=self.family.count).any(|i| !indexes.contains(&i));
         assert!(!missing || !target.reasons.is_empty(), "missing without a reason: {target:#?}");
         let unready = running.iter().any(|n| !self.is_ready(n));
         assert!(!unready || !target.reasons.is_empty(), "unready without a reason: {target:#?}");
@@ -273,7 +273,7 @@ impl World {
     /// Where a node that served was replaced, no more than `max_unavailable` indexes are without one.
     fn check_availability(&self, target: &Target) {
         let Some(before) = &self.target else { return };
-        if self.family.rollout.strategy != Strategy::Rolling || !self.family.running {
+        if self.family.rollout.strategy != Strategy::Rolling || !self.family.running || self.family.deleting {
             return;
         }
         let served = |index: u32| before.running(index).filter(|n| self.is_ready(n));
