@@ -70,7 +70,8 @@ pub(crate) async fn list_or_follow(
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
     let newest = *state.store.watch_events().borrow();
     let follower = Follower {
-        after: last.or(ask.since).unwrap_or(newest),
+        // A number from before a restore may be beyond what there is now.
+        after: last.or(ask.since).unwrap_or(newest).min(newest),
         subject: ask.subject,
         state,
         caller,

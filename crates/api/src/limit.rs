@@ -14,8 +14,9 @@ pub const TREE_BODY_MAX: usize = 64 << 20;
 /// Largest secret on its way in: one byte more than is allowed, so that the refusal can name the limit.
 pub const SECRET_BODY_MAX: usize = lace_model::secret::SECRET_BYTES_MAX + 1;
 
-/// Longest URL in bytes: a stream's request holds a command and its environment.
-pub const URL_BYTES_MAX: usize = 64 << 10;
+/// Longest path and query, in bytes: a stream's request holds a command and its environment. Just below the 65,534
+/// that crate `http` takes, so that the refusal is ours.
+pub const URL_BYTES_MAX: usize = 60_000;
 
 /// How long an usual answer may take, the slow arrival of its body included.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@ use crate::caller::{Caller, no_credentials};
 use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use crate::{limit, session, token};
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -52,13 +53,14 @@ pub(crate) struct Post {
 /// Lets a request in, or sends it away with the reason.
 pub(crate) async fn guard(
     State(post): State<Post>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Err(refusal) = measure(&post.rule, &request) {
-        return refusal.into_response();
-    }
+    let params = match measure(&post.rule, &request).and_then(|()| readable(params)) {
+        Ok(params) => params,
+        Err(refusal) => return refusal.into_response(),
+    };
     let Need::Token(role, scope) = post.rule.need else {
         return post.pass(request, next).await;
     };
@@ -83,9 +85,8 @@ fn measure(rule: &Rule, request: &Request) -> Answer<()> {
     let uri = request.uri();
     let url_bytes = uri.path().len() + uri.query().map_or(0, str::len);
     if url_bytes > limit::URL_BYTES_MAX {
-        return Err(
-            Refusal::new(Code::TooLarge, "the URL is longer than 64 KiB").status(StatusCode::URI_TOO_LONG)
-        );
+        return Err(Refusal::new(Code::TooLarge, "the URL is longer than 60,000 bytes")
+            .status(StatusCode::URI_TOO_LONG));
     }
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
@@ -93,6 +94,10 @@ fn measure(rule: &Rule, request: &Request) -> Answer<()> {
         Some(bytes) if bytes > rule.body.limit() => Err(Refusal::too_large(rule.body.limit())),
         _ => Ok(()),
     }
+}
+
+fn readable(params: Result<RawPathParams, RawPathParamsRejection>) -> Answer<RawPathParams> {
+    params.map_err(|e| Refusal::usage(format!("in the path: {}", e.body_text())))
 }
 
 /// The caller behind the bearer token or the session cookie.

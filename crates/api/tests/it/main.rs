@@ -1,0 +1,16 @@
+//! The door as its callers meet it: the real router over a real store, in one process.
+
+mod apps;
+mod doors;
+mod events;
+mod hosts;
+mod house;
+mod limits;
+mod malformed;
+mod releases;
+mod secrets;
+mod server;
+mod sessions;
+mod streams;
+mod verbs;
+mod work;

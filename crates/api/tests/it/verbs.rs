@@ -1,0 +1,185 @@
+//! The verbs of daily work.
+
+use crate::house::{House, connected, name, request};
+use lace_model::Code;
+use lace_model::family::{Family, Service};
+use lace_model::operation::Operation;
+use lace_model::rollout::{Phase, Rollout};
+use lace_model::target::Target;
+use lace_store::{Batch, Expect};
+use lace_wire::api::Accepted;
+use serde_json::{Value, json};
+
+async fn house() -> House {
+    let house = House::with_liveness(connected(&[1]));
+    let host = house.add_host(1);
+    house.apply("shop", 3).await.ok::<Accepted>();
+    house.place("shop/game/game", 3, host);
+    house
+}
+
+fn family(house: &House) -> Family {
+    house.state.store.get::<Family>("shop/game/game").expect("read").expect("there").value
+}
+
+async fn operation(house: &House, accepted: &Accepted) -> Operation {
+    let id = accepted.operation.expect("an operation");
+    house.get(&format!("/v1/operations/{id}")).await.ok()
+}
+
+#[tokio::test]
+async fn scale_takes_numbers_and_steps() {
+    let house = house().await;
+    for (count, wanted) in [("5", 5), ("+2", 7), ("-3", 4), ("0", 0)] {
+        let scale = json!({"verb": "scale", "target": "shop/game", "count": count, "save": false});
+        let accepted: Accepted = house.verb(scale).await.ok();
+        assert_eq!(family(&house).count, wanted);
+        assert_eq!(operation(&house, &accepted).await.waits[0].ready, wanted);
+        assert_eq!(house.last_audit(), ("root".into(), "scale".into(), "shop/game".into(), "done".into()));
+    }
+    let spec =
+        |h: &House| h.state.store.get::<Service>("shop/game").expect("read").expect("there").value.spec;
+    assert_eq!(spec(&house).families[&name("game")].count, Some(3));
+    let scale = json!({"verb": "scale", "target": "shop", "count": "2", "save": true});
+    house.verb(scale).await.ok::<Accepted>();
+    assert_eq!(spec(&house).families[&name("game")].count, Some(2));
+    for count in ["many", "-", "1000000"] {
+        let scale = json!({"verb": "scale", "target": "shop/game", "count": count, "save": false});
+        assert_eq!(house.verb(scale).await.problem(422).code, Code::Usage, "{count}");
+    }
+}
+
+#[tokio::test]
+async fn scales_at_once_all_count() {
+    let house = house().await;
+    let more = || house.verb(json!({"verb": "scale", "target": "shop/game", "count": "+1", "save": false}));
+    let all = futures::future::join_all((0..4).map(|_| more())).await;
+    assert!(all.iter().all(|got| got.status == 200), "{all:?}");
+    assert_eq!(family(&house).count, 7);
+}
+
+#[tokio::test]
+async fn stop_start_and_restart() {
+    let house = house().await;
+    house.verb(json!({"verb": "stop", "target": "shop"})).await.ok::<Accepted>();
+    assert_eq!((family(&house).running, family(&house).count), (false, 3));
+    house.verb(json!({"verb": "start", "target": "shop/game"})).await.ok::<Accepted>();
+    assert!(family(&house).running);
+    let accepted: Accepted = house.verb(json!({"verb": "restart", "target": "shop/game/game"})).await.ok();
+    assert_eq!(family(&house).restart, 1);
+    assert_eq!(operation(&house, &accepted).await.waits[0].restart, 1);
+    let got = house.verb(json!({"verb": "stop", "target": "shop/game/1"})).await;
+    assert!(got.problem(422).hint.expect("a hint").contains("lace replace shop/game/1"));
+}
+
+#[tokio::test]
+async fn replace_names_the_node_that_is_there() {
+    let house = house().await;
+    house.verb(json!({"verb": "replace", "target": "shop/game/2"})).await.ok::<Accepted>();
+    let family = family(&house);
+    assert_eq!(family.replace[&2], crate::house::node_id(&family.path, 2));
+    for target in ["shop/game/9", "shop/none/1", "none/game/1"] {
+        let got = house.verb(json!({"verb": "replace", "target": target})).await;
+        assert_eq!(got.problem(404).code, Code::NotFound, "{target}");
+    }
+    assert_eq!(house.verb(json!({"verb": "replace", "target": "shop"})).await.problem(422).code, Code::Usage);
+}
+
+#[tokio::test]
+async fn rollback_goes_to_a_revision_that_is_there() {
+    let house = house().await;
+    let mut second = request("shop", 3);
+    let service = second.spec.services.get_mut(&name("game")).expect("the service");
+    service.env = Some([("A".to_owned(), "1".to_owned())].into());
+    house.post("/v1/apps/shop/apply", json!(second)).await.ok::<Accepted>();
+    assert_eq!(family(&house).revision, 2);
+    house.verb(json!({"verb": "rollback", "target": "shop/game", "to": null})).await.ok::<Accepted>();
+    assert_eq!(family(&house).revision, 1);
+    let got = house.verb(json!({"verb": "rollback", "target": "shop/game", "to": 77})).await;
+    assert_eq!(got.problem(404).code, Code::NotFound);
+}
+
+fn steer(step: &str) -> Value {
+    json!({"verb": "rollout", "target": "shop/game", "step": step})
+}
+
+#[tokio::test]
+async fn a_rollout_is_steered() {
+    let house = house().await;
+    assert_eq!(house.verb(steer("abort")).await.problem(409).code, Code::Conflict);
+    let paused: Accepted = house.verb(steer("pause")).await.ok();
+    assert!(paused.operation.is_none(), "nothing to wait for");
+    assert!(family(&house).paused);
+    house.verb(steer("resume")).await.ok::<Accepted>();
+    assert!(!family(&house).paused);
+    house.verb(steer("promote")).await.ok::<Accepted>();
+    assert_eq!(family(&house).promoted, Some(1));
+    let mut target = house.state.store.get::<Target>("shop/game/game").expect("read").expect("there").value;
+    target.rollout = Some(Rollout {
+        from: None,
+        to: 1,
+        phase: Phase::Rolling,
+        started_at: 0,
+        moved_at: 0,
+        last_lines: Vec::new(),
+    });
+    house.put(&target);
+    house.verb(steer("abort")).await.ok::<Accepted>();
+    assert_eq!(family(&house).aborted, Some(1));
+}
+
+#[tokio::test]
+async fn deleting_a_service_or_a_family_spares_the_rest() {
+    let house = house().await;
+    let delete = |target| json!({"verb": "delete", "target": target, "force": false, "delete_data": false});
+    house.verb(delete("shop/game/game")).await.ok::<Accepted>();
+    assert!(family(&house).deleting);
+    let service = || house.state.store.get::<Service>("shop/game").expect("read").expect("there").value;
+    assert!(!service().deleting);
+    let accepted: Accepted = house.verb(delete("shop/game")).await.ok();
+    assert!(service().deleting);
+    assert_eq!(operation(&house, &accepted).await.waits[0].revision, None);
+    assert_eq!(house.verb(delete("shop/none")).await.problem(404).code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_verb_that_needs_one_family_lists_them() {
+    let house = house().await;
+    let mut two = request("shop", 1);
+    let mut other = two.spec.services[&name("game")].clone();
+    other.families = [(name("web"), other.families[&name("game")].clone())].into();
+    two.spec.services.insert(name("web"), other);
+    house.post("/v1/apps/shop/apply", json!(two)).await.ok::<Accepted>();
+    let got = house.verb(json!({"verb": "scale", "target": "shop", "count": "2", "save": false})).await;
+    let problem = got.problem(422);
+    assert_eq!(problem.hint.as_deref(), Some("name one: shop/game/game, shop/web/web"));
+    let got = house.verb(json!({"verb": "rollback", "target": "shop", "to": null})).await;
+    assert_eq!(got.problem(422).hint.as_deref(), Some("name one: shop/game, shop/web"));
+    assert_eq!(house.get("/v1/history?target=shop").await.problem(422).code, Code::Usage);
+}
+
+#[tokio::test]
+async fn a_row_that_changes_meanwhile_is_read_again() {
+    let house = house().await;
+    let writer = house.state.store.clone();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = stop.clone();
+    let busy = std::thread::spawn(move || {
+        let mut n = 0;
+        while !stopped.load(std::sync::atomic::Ordering::SeqCst) {
+            let mut family = writer.get::<Family>("shop/game/game").expect("read").expect("there");
+            family.value.promoted = Some(n);
+            n += 1;
+            let mut batch = Batch::new(None);
+            batch.put(&family.value, Expect::Rev(family.rev));
+            let _ = writer.commit(batch);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    });
+    for _ in 0..20 {
+        house.verb(json!({"verb": "restart", "target": "shop"})).await.ok::<Accepted>();
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    busy.join().expect("the other writer");
+    assert_eq!(family(&house).restart, 20);
+}
