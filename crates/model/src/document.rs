@@ -58,7 +58,8 @@ pub struct NodeEntry {
     pub spec: RevisionSpec,
     /// What shall become of it.
     pub want: Want,
-    /// Values that templates may use: members by index with name and address, `first`, `all`.
+    /// Peers that are said beside those of the topic, which agents use (see decisions/0003); usually none.
+    #[serde(default)]
     pub members: Vec<Peer>,
 }
 

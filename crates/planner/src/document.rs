@@ -2,7 +2,7 @@
 
 use lace_model::beam::DISTRIBUTION_PORT;
 use lace_model::check::Probe;
-use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, Peer, Topic};
+use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, Topic};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::revision::{Revision, RevisionSpec};
 use lace_model::target::{PlannedNode, Target, Want};
@@ -12,31 +12,21 @@ use std::net::Ipv4Addr;
 
 /// The entries of a target's nodes, by host, those that are to go included.
 ///
-/// An entry whose body is as in `previous` keeps its generation. A change of the members alone makes a new body, but
-/// says nothing about the node itself: agents compare spec and want, and only render members anew.
+/// An entry whose body is as in `previous` keeps its generation.
 /// A node whose revision is unknown and that has no previous entry is left out.
 pub fn entries(
     target: &Target,
     revisions: &BTreeMap<u64, Revision>,
     previous: &BTreeMap<EntryId, Entry>,
 ) -> Vec<(HostId, Entry)> {
-    let members = peers(target);
     target
         .nodes
         .iter()
         .filter_map(|node| {
             let before = previous.get(&EntryId::Node(node.id));
             let spec = spec_of(node, revisions, before)?;
-            Some((node.host, entry(target, node, spec, &members, before)))
+            Some((node.host, entry(target, node, spec, before)))
         })
-        .collect()
-}
-
-/// The nodes of a family that shall run, as commands and templates see them.
-pub fn peers(target: &Target) -> Vec<Peer> {
-    let running = target.nodes.iter().filter(|n| n.want == Want::Run);
-    running
-        .map(|n| Peer { index: n.index, name: target.family.node(n.index).fqdn(), address: n.address })
         .collect()
 }
 
@@ -52,13 +42,7 @@ fn spec_of(
     }
 }
 
-fn entry(
-    target: &Target,
-    node: &PlannedNode,
-    spec: RevisionSpec,
-    members: &[Peer],
-    before: Option<&Entry>,
-) -> Entry {
+fn entry(target: &Target, node: &PlannedNode, spec: RevisionSpec, before: Option<&Entry>) -> Entry {
     let body = EntryBody::Node(Box::new(NodeEntry {
         id: node.id,
         path: target.family.node(node.index),
@@ -66,7 +50,8 @@ fn entry(
         revision: node.revision,
         spec,
         want: node.want,
-        members: members.to_vec(),
+        // Peers come from the topic: see decisions/0003.
+        members: Vec::new(),
     }));
     let unchanged = before.filter(|e| e.body == body).map(|e| e.generation);
     Entry { id: EntryId::Node(node.id), generation: unchanged.unwrap_or(target.generation), body }

@@ -14,7 +14,7 @@ pub mod health;
 pub mod verb;
 
 pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
-pub use document::{entries, peers, topic};
+pub use document::{entries, topic};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
 pub use family::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used, plan};

@@ -27,12 +27,8 @@ fn an_entry_keeps_its_generation_while_its_body_stays() {
     world.family.count = 3;
     world.tick();
     let more = by_id(&documents(&world, &first));
-    let node = |e: &Entry| if let EntryBody::Node(n) = &e.body { (**n).clone() } else { unreachable!() };
-    for (id, entry) in &first {
-        let (old, new) = (node(entry), node(&more[id]));
-        assert_eq!((old.spec, old.want, old.address), (new.spec, new.want, new.address));
-        assert_eq!(new.members.len(), 3);
-    }
+    assert_eq!(more.len(), 3);
+    assert!(first.iter().all(|(id, entry)| more[id] == *entry), "peers are the topic's business");
 }
 
 #[test]

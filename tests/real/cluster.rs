@@ -1,0 +1,53 @@
+//! Three Erlang/OTP nodes from a release: clustered, failing over, rolling, reverting.
+
+use crate::lace::{Lace, eventually, may_run};
+use std::process::Command;
+
+fn ball(lace: &Lace) -> String {
+    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ball");
+    let to = lace.files().join("ball");
+    let copied = Command::new("cp").arg("-r").arg(from).arg(&to).status().expect("cp");
+    assert!(copied.success());
+    let _ = std::fs::remove_dir_all(to.join("_build"));
+    to.display().to_string()
+}
+
+/// Who says that it runs the distributed application, asked on each node.
+fn runners(lace: &Lace) -> Vec<String> {
+    let ran = lace.run(&["exec", "ball/ball", "--", "bin/ball", "rpc", "ball_srv", "ask"]);
+    let names = |line: &str| line.split(|c: char| "{}',\" ".contains(c)).find(|w| w.contains('@')).map(str::to_owned);
+    ran.out.lines().filter_map(names).collect()
+}
+
+#[test]
+fn a_cluster_fails_over_rolls_and_reverts() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(215);
+    let dir = ball(&lace);
+    lace.run(&["deploy", "ball", &dir]).ok();
+    assert_eq!(lace.ready("ball"), 3);
+    let all = runners(&lace);
+    assert_eq!(all.len(), 3, "every node answers: {all:?}");
+    assert!(all.iter().all(|r| r.starts_with("ball@ball-1.")), "the first node runs it: {all:?}");
+    let cookie = lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "cat /proc/*/cmdline"]).ok().out;
+    assert!(!cookie.contains("setcookie"), "the cookie is on a command line");
+
+    let _ = lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
+    eventually("the killed node was seen", || lace.run(&["events"]).out.contains("node.exited"));
+    eventually("node 1 took it over again", || {
+        lace.ready("ball") == 3 && runners(&lace).iter().filter(|r| r.starts_with("ball@ball-1.")).count() == 3
+    });
+
+    lace.run(&["scale", "ball/ball", "5"]).ok();
+    assert_eq!(runners(&lace).len(), 5);
+    lace.run(&["scale", "ball/ball", "3"]).ok();
+    lace.run(&["deploy", "ball", &dir, "--var", "version=2.0.0"]).ok();
+    let ran = lace.run(&["exec", "ball/ball/1", "--", "bin/ball", "rpc", "ball_srv", "ask"]).ok();
+    assert!(ran.out.contains("2.0.0"), "{}", ran.out);
+    let ran = lace.run(&["deploy", "ball", &dir, "--var", "version=3.0.0"]).ends(3);
+    assert!(ran.err.contains("missing_setting"), "the cause is told: {}", ran.err);
+    assert_eq!(lace.ready("ball"), 3);
+    lace.down_and_nothing_left();
+}

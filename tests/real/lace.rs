@@ -1,0 +1,191 @@
+//! One installation for one test: its own state, ports, space and context; nothing is left of it.
+
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The longest that a state is waited for.
+pub const WITHIN: Duration = Duration::from_secs(60);
+
+pub struct Lace {
+    dir: tempfile::TempDir,
+    listen: u16,
+    link: u16,
+    space: String,
+}
+
+/// How a command ended.
+pub struct Ran {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.ends(0)
+    }
+
+    #[track_caller]
+    pub fn ends(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}", self.out))
+    }
+}
+
+/// Root is needed. Without it a test does nothing at a desk, and fails where CI is set.
+pub fn may_run() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    assert!(root || std::env::var_os("CI").is_none(), "these tests need root");
+    if !root {
+        eprintln!("not run: needs root");
+    }
+    root
+}
+
+/// Waits until `is_so` says yes.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + WITHIN;
+    while !is_so() {
+        assert!(Instant::now() < until, "not within {WITHIN:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+impl Lace {
+    /// An installation that is up. `net` is the second part of its private space, 10.`net`.0.0/16.
+    pub fn up(net: u8) -> Self {
+        let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
+        let lace = Self { dir, listen: free_port(), link: free_port(), space: format!("10.{net}.0.0/16") };
+        lace.start();
+        lace
+    }
+
+    /// `lace up --detach`.
+    pub fn start(&self) {
+        let (listen, link) = (format!("127.0.0.1:{}", self.listen), format!("127.0.0.1:{}", self.link));
+        let words = ["up", "--detach", "--listen", &listen, "--link", &link, "--space", &self.space, "--state"];
+        self.command(&words, |c| c.arg(self.state())).ok();
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// A directory for the test's own files.
+    pub fn files(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, words: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lace"));
+        command.args(words).env("LACE_CONFIG_DIR", self.dir.path().join("cli")).stdin(Stdio::null());
+        more(&mut command);
+        let Output { status, stdout, stderr } = command.output().expect("lace runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ran { status: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Runs one command line.
+    pub fn run(&self, words: &[&str]) -> Ran {
+        self.command(words, |c| c)
+    }
+
+    /// Runs one command line with something on stdin.
+    pub fn run_with(&self, words: &[&str], stdin: &str) -> Ran {
+        let file = self.files().join("stdin");
+        std::fs::write(&file, stdin).expect("written");
+        self.command(words, |c| c.stdin(std::fs::File::open(&file).expect("readable")))
+    }
+
+    /// Status of a target, as JSON.
+    pub fn status(&self, target: &str) -> Value {
+        self.run(&["status", target, "--format", "json"]).ok().json()
+    }
+
+    /// Ready nodes of the application's first family.
+    pub fn ready(&self, app: &str) -> u64 {
+        let ran = self.run(&["status", app, "--format", "json"]);
+        if ran.status != 0 {
+            return 0;
+        }
+        ran.json()["apps"][0]["families"][0]["ready"].as_u64().unwrap_or_default()
+    }
+
+    /// The process of a role.
+    pub fn pid(&self, role: &str) -> i32 {
+        let path = self.state().join("run").join(format!("{role}.json"));
+        let record: Value = serde_json::from_slice(&std::fs::read(path).expect("a record")).expect("json");
+        i32::try_from(record["pid"].as_i64().expect("a pid")).expect("a pid")
+    }
+
+    /// SIGKILL for a role's process.
+    pub fn kill(&self, role: &str) {
+        let pid = rustix::process::Pid::from_raw(self.pid(role)).expect("a pid");
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+
+    /// The short name that everything of this installation on the machine carries.
+    pub fn label(&self) -> String {
+        let text = std::fs::read(self.state().join("up.json")).expect("settings");
+        let settings: Value = serde_json::from_slice(&text).expect("json");
+        settings["label"].as_str().expect("a label").to_owned()
+    }
+
+    /// Process ids of all PID 1s of this installation's nodes, by its cgroups.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        let name = format!("lace-{}", self.label());
+        let mut found = Vec::new();
+        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"] {
+            let path = Path::new(root).join(&name);
+            if path.exists() {
+                found.push(path);
+            }
+        }
+        found
+    }
+
+    /// Ends everything and looks for leftovers.
+    #[track_caller]
+    pub fn down_and_nothing_left(&self) {
+        let label = self.label();
+        self.command(&["down", "--state"], |c| c.arg(self.state())).ok();
+        assert!(self.cgroups().is_empty(), "cgroups are left: {:?}", self.cgroups());
+        let said = |words: &[&str]| {
+            let output = Command::new(words[0]).args(&words[1..]).output().expect("runs");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert!(!said(&["nft", "list", "tables"]).contains(&label), "an nft table is left");
+        assert!(!said(&["ip", "-o", "link"]).contains(&label), "a link is left");
+        let state = self.state().display().to_string();
+        assert!(!std::fs::read_to_string("/proc/self/mountinfo").expect("read").contains(&state), "a mount is left");
+        assert!(!said(&["ps", "axo", "args"]).contains(&state), "a process is left");
+    }
+}
+
+impl Drop for Lace {
+    fn drop(&mut self) {
+        let _ = self.command(&["down", "--state"], |c| c.arg(self.state()));
+        if std::thread::panicking() {
+            for role in ["up", "server", "agent", "net"] {
+                let log = self.state().join("run").join(format!("{role}.log"));
+                let text = std::fs::read_to_string(log).unwrap_or_default();
+                let tail: Vec<_> = text.lines().rev().take(15).collect();
+                eprintln!("== {role}.log\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The binary as a user has it: real processes, real nodes, real Erlang. Needs root.
+
+mod cluster;
+mod daily;
+mod kill;
+mod lace;
+mod mistakes;
+mod restore;
