@@ -3,7 +3,7 @@
 use lace_model::host::Capacity;
 use lace_model::{ByteSize, CpuMillis};
 use lace_wire::link::frame::HostFacts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Processors count so many times: most nodes idle most of the time, and each has its own limit.
@@ -27,9 +27,17 @@ fn memory_total() -> u64 {
     line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// The facts for join and session.
+/// The facts for join and session. Lists are written with commas.
 pub fn gather(capacity: Capacity) -> HostFacts {
-    let mut attributes = BTreeMap::from([("arch".to_owned(), std::env::consts::ARCH.to_owned())]);
+    let host = lace_release::HostFacts::detect();
+    let list = |words: &BTreeSet<String>| words.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    let mut attributes = BTreeMap::from([
+        ("arch".to_owned(), host.arch.clone()),
+        ("libraries".to_owned(), list(&host.libraries)),
+        ("programs".to_owned(), list(&host.programs)),
+        ("erts".to_owned(), list(&host.erts)),
+    ]);
+    attributes.extend(host.glibc.map(|version| ("glibc".to_owned(), version)));
     if let Ok(kernel) = std::fs::read_to_string("/proc/sys/kernel/osrelease") {
         attributes.insert("kernel".to_owned(), kernel.trim().to_owned());
     }

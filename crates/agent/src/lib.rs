@@ -5,6 +5,7 @@
 //! restart, or a reboot of the host, the nodes run again by themselves. The nodes are no children of the agent: they
 //! live on while it is away.
 
+mod beam;
 mod clock;
 mod config;
 mod context;
@@ -12,12 +13,16 @@ mod facts;
 mod hands;
 mod held;
 mod identity;
-
+mod job;
+mod names;
 mod node;
 mod outbox;
 mod roster;
 mod secret;
 mod session;
+mod spec;
+mod stream;
+mod task;
 mod tree;
 mod wall;
 
@@ -31,6 +36,7 @@ use std::sync::Arc;
 /// # Errors
 /// The state directory cannot be used, the host cannot run nodes, or the controller refuses the join.
 pub async fn run(config: AgentConfig, shutdown: impl Future) -> Result<(), AgentError> {
+    lace_wire::install_crypto();
     tokio::select! {
         ended = work(Arc::new(config)) => ended,
         _ = shutdown => Ok(()),
@@ -45,6 +51,7 @@ async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     let roster = Arc::new(roster::Roster::new(hands.clone()));
     roster.recall();
     let _wall = hands.wall.clone().keep(hands.clone());
+    let _names = names::keep(config.net_socket.clone(), hands.topics.subscribe());
     let _disk = held::keep_synced(hands.held.clone());
     session::keep(&config, &identity, facts, hands, roster).await
 }

@@ -2,35 +2,44 @@
 
 use crate::hands::Hands;
 use crate::held::{Record, Verdict, judge};
+use crate::job::{self, JobWish};
 use crate::node::{self, Wish};
-use lace_model::document::{Entry, EntryBody, EntryId};
-use lace_model::{Generation, NodeId};
+use crate::task;
+use lace_model::document::{Entry, EntryBody, EntryId, Task};
+use lace_model::{Generation, JobId, NodeId};
 use lace_wire::link::frame::ToController;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 /// All actors.
 pub struct Roster {
     hands: Arc<Hands>,
-    nodes: Mutex<HashMap<NodeId, node::Handle>>,
-    ended: mpsc::UnboundedSender<NodeId>,
+    actors: Mutex<Actors>,
+}
+
+#[derive(Default)]
+struct Actors {
+    nodes: HashMap<NodeId, node::Handle>,
+    jobs: HashMap<JobId, watch::Sender<JobWish>>,
 }
 
 impl Roster {
     /// Nobody yet.
     pub fn new(hands: Arc<Hands>) -> Self {
-        let (ended, _) = mpsc::unbounded_channel();
-        Self { hands, nodes: Mutex::default(), ended }
+        Self { hands, actors: Mutex::default() }
     }
 
-    fn nodes(&self) -> MutexGuard<'_, HashMap<NodeId, node::Handle>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn actors(&self) -> MutexGuard<'_, Actors> {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After a start: an actor for each entry that is held. Strays, which no entry names, are left alone.
+    /// After a start: an actor for each entry that is held. Strays, which no entry names, are left alone until a
+    /// controller removes them by name.
     pub fn recall(&self) {
-        let entries: Vec<_> = self.hands.held.read(|state| state.entries.values().cloned().collect());
+        let mut entries: Vec<_> = self.hands.held.read(|state| state.entries.values().cloned().collect());
+        // Tasks last: they speak to the actors of nodes.
+        entries.sort_by_key(|entry| matches!(entry.body, EntryBody::Task(_)));
         entries.into_iter().for_each(|entry| self.tell(entry));
     }
 
@@ -54,6 +63,7 @@ impl Roster {
         }
         let records = taken.iter().cloned().map(|entry| Record::Entry(Box::new(entry)));
         self.hands.held.commit(records.chain(gone.iter().copied().map(Record::Gone)).collect());
+        taken.sort_by_key(|entry| matches!(entry.body, EntryBody::Task(_)));
         taken.into_iter().for_each(|entry| self.tell(entry));
         gone.into_iter().for_each(|id| self.drop_entry(id));
         self.hands.wall.nudge();
@@ -65,25 +75,69 @@ impl Roster {
     }
 
     fn tell(&self, entry: Entry) {
-        if let EntryBody::Node(node) = entry.body {
-            self.tell_node(Wish { entry: Arc::from(node), generation: entry.generation, dropped: false });
+        match entry.body {
+            EntryBody::Node(node) => {
+                self.tell_node(Wish { entry: Arc::from(node), generation: entry.generation, dropped: false });
+            }
+            EntryBody::Job(job) => self.tell_job(JobWish { job: Arc::from(job), dropped: false }),
+            EntryBody::Task(task) => self.tell_task(task),
         }
     }
 
     fn tell_node(&self, wish: Wish) {
-        let mut nodes = self.nodes();
+        let mut actors = self.actors();
         let id = wish.entry.id;
-        match nodes.get(&id) {
+        match actors.nodes.get(&id) {
             Some(handle) if !handle.wish.is_closed() => drop(handle.wish.send_replace(wish)),
-            _ => drop(nodes.insert(id, node::spawn(self.hands.clone(), wish, self.ended.clone()))),
+            _ => drop(actors.nodes.insert(id, node::spawn(self.hands.clone(), wish))),
         }
     }
 
-    fn drop_entry(&self, id: EntryId) {
-        if let EntryId::Node(id) = id
-            && let Some(handle) = self.nodes().get(&id)
-        {
-            handle.wish.send_modify(|wish| wish.dropped = true);
+    fn tell_job(&self, wish: JobWish) {
+        let mut actors = self.actors();
+        let id = wish.job.id;
+        match actors.jobs.get(&id) {
+            Some(job) if !job.is_closed() => drop(job.send_replace(wish)),
+            _ => drop(actors.jobs.insert(id, job::spawn(self.hands.clone(), wish))),
         }
+    }
+
+    fn tell_task(&self, task: Task) {
+        let orders = self.actors().nodes.get(&task.node).map(|handle| handle.orders.clone());
+        task::take(self.hands.clone(), task, orders);
+    }
+
+    fn drop_entry(&self, id: EntryId) {
+        let mut actors = self.actors();
+        match id {
+            EntryId::Node(id) => match actors.nodes.remove(&id) {
+                Some(handle) => {
+                    handle.wish.send_modify(|wish| wish.dropped = true);
+                    // The actor ends by itself; a statement that comes before it has ended finds it.
+                    actors.nodes.retain(|_, other| !other.wish.is_closed());
+                    actors.nodes.insert(id, handle);
+                }
+                None => self.remove_stray(id.to_string()),
+            },
+            EntryId::Job(id) => match actors.jobs.remove(&id) {
+                Some(job) => {
+                    job.send_modify(|wish| wish.dropped = true);
+                    actors.jobs.retain(|_, other| !other.is_closed());
+                    actors.jobs.insert(id, job);
+                }
+                None => self.remove_stray(id.to_string()),
+            },
+            EntryId::Task(id) => self.hands.outbox.forget_task(id),
+        }
+    }
+
+    /// A controller names a node for removal that nobody here looks after.
+    fn remove_stray(&self, name: String) {
+        let hands = self.hands.clone();
+        tokio::spawn(async move {
+            if let Err(cause) = node::remove(&hands, &name).await {
+                tracing::warn!(name, cause, "stray not removed");
+            }
+        });
     }
 }

@@ -2,9 +2,10 @@
 
 mod place;
 
+use crate::spec::{Kin, Subject};
 use lace_model::NodePath;
 use lace_model::beam::BeamNames;
-use lace_model::document::{NodeEntry, Peer, Topic};
+use lace_model::document::{Peer, Topic};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use place::{Place, Places};
@@ -28,20 +29,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// The context of a node: its family is what the topic says, itself included whatever the topic says.
-    pub fn of(entry: &NodeEntry, topic: Option<&Topic>, secrets: BTreeMap<String, String>) -> Self {
-        let me = peer(&entry.path, entry.address);
+    /// The context of a node or job: its kin are what the topic says, a node itself included whatever the topic says.
+    pub fn of(subject: &Subject, topic: Option<&Topic>, secrets: BTreeMap<String, String>) -> Self {
         let mut by_index: BTreeMap<u32, Peer> =
-            entry.members.iter().map(|peer| (peer.index, peer.clone())).collect();
+            subject.members.iter().map(|peer| (peer.index, peer.clone())).collect();
         let members = topic.into_iter().flat_map(|topic| &topic.members);
-        for member in members.filter(|m| m.path.family == entry.path.family) {
+        for member in members.filter(|m| subject.kin.holds(&m.path)) {
             by_index.insert(member.path.index, peer(&member.path, member.address));
         }
-        by_index.insert(me.index, me.clone());
-        let beam = entry.spec.beam.as_ref().map(|beam| {
-            let name = beam.name.clone().unwrap_or_else(|| entry.path.family.service.to_string());
-            (name, beam.names)
-        });
+        let me = Peer { index: subject.index, name: subject.fqdn.clone(), address: subject.address };
+        if matches!(subject.kin, Kin::Family(_)) {
+            by_index.insert(me.index, me.clone());
+        }
+        let beam = subject.spec.beam.as_ref().zip(subject.kin.service());
+        let beam = beam.map(|(beam, service)| (crate::beam::base_name(beam, &service), beam.names));
         Self { me, peers: by_index.into_values().collect(), beam, env: BTreeMap::new(), secrets }
     }
 
@@ -50,17 +51,18 @@ impl Context {
         &self.peers
     }
 
-    /// Adds environment that later templates may use.
-    pub fn with_env(mut self, env: BTreeMap<String, String>) -> Self {
+    /// The node itself.
+    pub fn me(&self) -> &Peer {
+        &self.me
+    }
+
+    /// Rendered environment, which later templates may use.
+    pub fn set_env(&mut self, env: BTreeMap<String, String>) {
         self.env = env;
-        self
     }
 
     fn place(&self, peer: &Peer) -> Place {
-        let node = self.beam.as_ref().map(|(name, names)| match names {
-            BeamNames::Dns => format!("{name}@{}", peer.name),
-            BeamNames::Address => format!("{name}@{}", peer.address),
-        });
+        let node = self.beam.as_ref().map(|(name, names)| crate::beam::node_name(name, *names, peer));
         Place { index: peer.index, name: peer.name.clone(), address: peer.address.to_string(), node }
     }
 
@@ -114,6 +116,7 @@ fn peer(path: &NodePath, address: Ipv4Addr) -> Peer {
     Peer { index: path.index, name: path.fqdn(), address }
 }
 
+/// The word for an error that a person can act on.
 fn deepest(error: &minijinja::Error) -> String {
     let line = error.line().map_or(String::new(), |line| format!(" (line {line})"));
     match error.detail() {
@@ -125,7 +128,7 @@ fn deepest(error: &minijinja::Error) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use lace_model::document::Member;
+    use lace_model::document::{Member, NodeEntry};
     use lace_model::target::Want;
     use lace_model::{Generation, NodeId};
 
@@ -169,13 +172,17 @@ pub mod tests {
     #[test]
     fn texts_know_the_node_its_family_and_its_secrets() {
         let secrets = BTreeMap::from([("KEY".to_owned(), "hidden".to_owned())]);
-        let context = Context::of(&entry(2, spec()), Some(&topic(3)), secrets);
+        let context = Context::of(&Subject::node(&entry(2, spec())), Some(&topic(3)), secrets);
         let table = [
             ("plain", "plain"),
-            ("{{self}}", "10.228.0.3"),
+            ("{{self}}", "game-2.game.shop.lace.internal"),
+            ("{{self.address}}", "10.228.0.3"),
             ("{{ self.name }}:{{ index }}", "game-2.game.shop.lace.internal:2"),
-            ("{{first}}", "10.228.0.2"),
-            ("{{all}}", "10.228.0.2 10.228.0.3 10.228.0.4"),
+            ("{{first}}", "game-1.game.shop.lace.internal"),
+            (
+                "{{all}}",
+                "game-1.game.shop.lace.internal,game-2.game.shop.lace.internal,game-3.game.shop.lace.internal",
+            ),
             ("{% for m in all %}{{ m.index }},{% endfor %}", "1,2,3,"),
             ("{{ all | length }} {{ members[2].address }}", "3 10.228.0.4"),
             ("{{ secrets.KEY }}\n", "hidden\n"),
@@ -187,9 +194,9 @@ pub mod tests {
 
     #[test]
     fn an_unknown_word_is_an_error_that_names_the_place() {
-        let context = Context::of(&entry(1, spec()), None, BTreeMap::new());
+        let context = Context::of(&Subject::node(&entry(1, spec())), None, BTreeMap::new());
         let error = context.render("env URL", "{{ links.db.url }}").unwrap_err();
         assert!(error.starts_with("env URL: undefined value"), "{error}");
-        assert_eq!(context.render("x", "{{all}}").unwrap(), "10.228.0.2");
+        assert_eq!(context.render("x", "{{all}}").unwrap(), "game-1.game.shop.lace.internal");
     }
 }

@@ -1,4 +1,4 @@
-//! A node in a template: `{{first}}` is its address (as CCL had it), `{{first.name}}` and so on its parts.
+//! A node in a template: `{{first}}` is its stable name, as in `lace exec`; `{{first.address}}` and so on its parts.
 
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr};
@@ -31,11 +31,11 @@ impl Object for Place {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.address)
+        f.write_str(&self.name)
     }
 }
 
-/// Several nodes: a list; as text their addresses with spaces between.
+/// Several nodes: a list; as text their names with commas between.
 #[derive(Debug)]
 pub struct Places(pub Vec<Place>);
 
@@ -53,7 +53,7 @@ impl Object for Places {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses: Vec<_> = self.0.iter().map(|place| place.address.as_str()).collect();
-        f.write_str(&addresses.join(" "))
+        let names: Vec<_> = self.0.iter().map(|place| place.name.as_str()).collect();
+        f.write_str(&names.join(","))
     }
 }

@@ -1,6 +1,7 @@
-//! Is the process ready, is it alive? One task per process that has a check; it ends with the process.
+//! Is the process ready, is it alive? One task per question; they end with the process.
 
 use super::probe::probe;
+use crate::beam;
 use crate::hands::Hands;
 use lace_machine::NodeHandle;
 use lace_model::Millis;
@@ -13,8 +14,11 @@ use tokio::task::JoinSet;
 
 /// While not ready a probe comes at least so often: a start should not wait for its check.
 const EAGER: Duration = Duration::from_millis(100);
+/// So many failures in a row make a BEAM node unready: its tool may be slow on a busy host.
+const BEAM_FAILURES: u32 = 3;
 
-/// What a check found.
+/// What the checks found together.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Finding {
     /// Ready.
     Ready,
@@ -24,54 +28,91 @@ pub enum Finding {
     Dead(String),
 }
 
+/// What one task says.
+enum Said {
+    /// The answer to question N.
+    Answer(usize, Result<(), String>),
+    Dead(String),
+}
+
 /// The checks of one process.
 pub struct Care {
-    findings: Option<mpsc::Receiver<Finding>>,
+    said: Option<mpsc::Receiver<Said>>,
+    /// The last answer to each question.
+    answers: Vec<Option<Result<(), String>>>,
     /// Aborts its tasks when dropped.
     _tasks: JoinSet<()>,
 }
 
+/// What the tasks work with.
+#[derive(Clone)]
+struct Patient {
+    hands: Arc<Hands>,
+    entry: Arc<NodeEntry>,
+    node: NodeHandle,
+    started_at: Millis,
+    say: mpsc::Sender<Said>,
+}
+
 impl Care {
-    /// Of a process that is down or has no checks.
+    /// Of a process that is down.
     pub fn none() -> Self {
-        Self { findings: None, _tasks: JoinSet::new() }
+        Self { said: None, answers: Vec::new(), _tasks: JoinSet::new() }
     }
 
-    /// Nothing decides on readiness but the process itself.
-    pub fn is_none(&self) -> bool {
-        self.findings.is_none()
+    /// Does anything but the process itself decide on readiness?
+    pub fn decides(&self) -> bool {
+        !self.answers.is_empty()
     }
 
     /// Begins the checks of a process that started at that moment.
-    pub fn begin(_hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle, started_at: Millis) -> Self {
-        if entry.spec.check.is_none() && entry.spec.live.is_none() {
-            return Self::none();
-        }
-        let (say, findings) = mpsc::channel(4);
+    pub fn begin(hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle, started_at: Millis) -> Self {
+        let (say, said) = mpsc::channel(4);
+        let patient = Patient { hands: hands.clone(), entry: entry.clone(), node, started_at, say };
         let mut tasks = JoinSet::new();
-        match entry.spec.check.clone() {
-            Some(check) => {
-                tasks.spawn(readiness(check, entry.clone(), node.clone(), started_at, say.clone()));
-            }
-            None => drop(say.try_send(Finding::Ready)),
+        let mut questions = 0;
+        if entry.spec.beam.is_some() {
+            tasks.spawn(patient.clone().cluster(questions));
+            questions += 1;
+        }
+        if let Some(check) = entry.spec.check.clone() {
+            tasks.spawn(patient.clone().readiness(questions, check));
+            questions += 1;
         }
         if let Some(live) = entry.spec.live.clone() {
-            tasks.spawn(liveness(live, entry, node, started_at, say));
+            tasks.spawn(patient.liveness(live));
         }
-        Self { findings: Some(findings), _tasks: tasks }
+        let said = (!tasks.is_empty()).then_some(said);
+        Self { said, answers: vec![None; questions], _tasks: tasks }
     }
 
     /// The next finding; never, where there are no checks.
-    pub async fn next(&mut self) -> Option<Finding> {
-        match &mut self.findings {
-            Some(findings) => findings.recv().await,
-            None => std::future::pending().await,
+    pub async fn next(&mut self) -> Finding {
+        loop {
+            let said = match &mut self.said {
+                Some(said) => said.recv().await,
+                None => std::future::pending().await,
+            };
+            match said {
+                Some(Said::Dead(cause)) => return Finding::Dead(cause),
+                Some(Said::Answer(question, answer)) => {
+                    self.answers[question] = Some(answer);
+                    if let Some(finding) = together(&self.answers) {
+                        return finding;
+                    }
+                }
+                None => self.said = None,
+            }
         }
     }
 }
 
-fn in_grace(check: &Check, started_at: Millis) -> bool {
-    crate::clock::now() < started_at + check.grace.0
+/// Ready when all say so; the first "no" is the reason. Nothing while an answer is missing and the others are good.
+fn together(answers: &[Option<Result<(), String>>]) -> Option<Finding> {
+    if let Some(cause) = answers.iter().flatten().find_map(|answer| answer.as_ref().err()) {
+        return Some(Finding::Unready(cause.clone()));
+    }
+    answers.iter().all(Option::is_some).then_some(Finding::Ready)
 }
 
 /// Counts failures in a row.
@@ -79,85 +120,74 @@ fn in_grace(check: &Check, started_at: Millis) -> bool {
 struct Tally {
     ready: bool,
     failures: u32,
-}
-
-/// What one answer changes.
-#[derive(Debug, PartialEq, Eq)]
-enum Change {
-    None,
-    Ready,
-    Unready,
+    /// What was said last.
+    said: Option<Result<(), String>>,
 }
 
 impl Tally {
-    fn count(&mut self, good: bool, failures_max: u32) -> Change {
-        if good {
-            self.failures = 0;
-            let change = if self.ready { Change::None } else { Change::Ready };
-            self.ready = true;
-            return change;
-        }
-        self.failures += 1;
-        if self.ready && self.failures >= failures_max.max(1) {
-            self.ready = false;
-            return Change::Unready;
-        }
-        Change::None
-    }
-}
-
-async fn readiness(
-    check: Check,
-    entry: Arc<NodeEntry>,
-    node: NodeHandle,
-    started_at: Millis,
-    say: mpsc::Sender<Finding>,
-) {
-    let mut tally = Tally::default();
-    let mut said = None;
-    loop {
-        let outcome = probe(&check, &entry, &node).await;
-        let change = tally.count(outcome.is_ok(), check.failures);
-        let finding = match (change, outcome) {
-            (Change::Ready, _) => Some(Finding::Ready),
-            (Change::Unready, Err(cause)) => Some(Finding::Unready(cause)),
-            // Before it was ever ready: the cause is shown once the grace is over, and when it changes.
-            (Change::None, Err(cause)) if !tally.ready && !in_grace(&check, started_at) => {
-                (said.as_ref() != Some(&cause)).then(|| {
-                    said = Some(cause.clone());
-                    Finding::Unready(cause)
-                })
+    /// What one more answer changes: nothing, or what is to be said.
+    fn count(&mut self, answer: Result<(), String>, failures_max: u32) -> Option<Result<(), String>> {
+        match &answer {
+            Ok(()) => {
+                self.failures = 0;
+                self.ready = true;
             }
-            _ => None,
-        };
-        if let Some(finding) = finding
-            && say.send(finding).await.is_err()
-        {
-            return;
+            Err(_) => {
+                self.failures += 1;
+                self.ready &= self.failures < failures_max.max(1);
+            }
         }
-        let interval = Duration::from_millis(check.interval.0.max(10));
-        tokio::time::sleep(if tally.ready { interval } else { interval.min(EAGER) }).await;
+        let news = self.ready == answer.is_ok() && self.said.as_ref() != Some(&answer);
+        if news {
+            self.said = Some(answer.clone());
+        }
+        news.then_some(answer)
     }
 }
 
-async fn liveness(
-    check: Check,
-    entry: Arc<NodeEntry>,
-    node: NodeHandle,
-    started_at: Millis,
-    say: mpsc::Sender<Finding>,
-) {
-    let mut tally = Tally { ready: true, failures: 0 };
-    loop {
-        tokio::time::sleep(Duration::from_millis(check.interval.0.max(10))).await;
-        let outcome = probe(&check, &entry, &node).await;
-        if outcome.is_err() && in_grace(&check, started_at) {
-            continue;
+impl Patient {
+    async fn cluster(self, question: usize) {
+        let mut tally = Tally::default();
+        loop {
+            let answer = beam::ready::ask(&self.hands, &self.entry, &self.node).await;
+            let good = answer.is_ok();
+            if let Some(answer) = tally.count(answer, BEAM_FAILURES)
+                && self.say.send(Said::Answer(question, answer)).await.is_err()
+            {
+                return;
+            }
+            let (eager, calm) = beam::ready::INTERVALS;
+            tokio::time::sleep(if good { calm } else { eager }).await;
         }
-        if tally.count(outcome.is_ok(), check.failures) == Change::Unready {
-            let cause = outcome.err().unwrap_or_default();
-            let _ = say.send(Finding::Dead(cause)).await;
-            return;
+    }
+
+    async fn readiness(self, question: usize, check: Check) {
+        let mut tally = Tally::default();
+        let interval = Duration::from_millis(check.interval.0.max(10));
+        loop {
+            let answer = probe(&check, &self.entry, &self.node).await;
+            if let Some(answer) = tally.count(answer, check.failures)
+                && self.say.send(Said::Answer(question, answer)).await.is_err()
+            {
+                return;
+            }
+            tokio::time::sleep(if tally.ready { interval } else { interval.min(EAGER) }).await;
+        }
+    }
+
+    async fn liveness(self, check: Check) {
+        let mut tally = Tally { ready: true, ..Tally::default() };
+        loop {
+            tokio::time::sleep(Duration::from_millis(check.interval.0.max(10))).await;
+            let answer = probe(&check, &self.entry, &self.node).await;
+            let in_grace = crate::clock::now() < self.started_at + check.grace.0;
+            if answer.is_err() && in_grace {
+                continue;
+            }
+            if let Some(Err(cause)) = tally.count(answer, check.failures) {
+                let _ = self.say.send(Said::Dead(cause)).await;
+                return;
+            }
         }
     }
 }
@@ -169,9 +199,31 @@ mod tests {
     #[test]
     fn one_success_makes_ready_and_failures_in_a_row_unready() {
         let mut tally = Tally::default();
-        let answers = [false, true, true, false, false, true, false, false, false, false, true];
-        let changes: Vec<_> = answers.iter().map(|good| tally.count(*good, 3)).collect();
-        use Change::{None as N, Ready as R, Unready as U};
-        assert_eq!(changes, [N, R, N, N, N, N, N, N, U, N, R]);
+        let no = || Err("no".to_owned());
+        let yes = || Ok(());
+        let table = [
+            (no(), Some(no())),
+            (no(), None),
+            (yes(), Some(yes())),
+            (yes(), None),
+            (no(), None),
+            (no(), None),
+            (yes(), None),
+            (no(), None),
+            (no(), None),
+            (no(), Some(no())),
+            (yes(), Some(yes())),
+        ];
+        for (n, (answer, expected)) in table.into_iter().enumerate() {
+            assert_eq!(tally.count(answer, 3), expected, "answer {n}");
+        }
+    }
+
+    #[test]
+    fn all_questions_have_to_be_answered_well() {
+        let no = || Some(Err("no".to_owned()));
+        assert_eq!(together(&[Some(Ok(())), None]), None);
+        assert_eq!(together(&[None, no()]), Some(Finding::Unready("no".to_owned())));
+        assert_eq!(together(&[Some(Ok(())), Some(Ok(()))]), Some(Finding::Ready));
     }
 }

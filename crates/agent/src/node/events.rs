@@ -3,7 +3,6 @@
 use lace_machine::{Event, Events, NodeHandle, Status};
 use rustix::net::RecvFlags;
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixStream;

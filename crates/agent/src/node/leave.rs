@@ -1,7 +1,6 @@
 //! Stopping a node and removing every trace of it.
 
-use super::Actor;
-use super::start::ask;
+use super::{Actor, ask, connect, remove};
 use crate::clock::Backoff;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::node::NodePhase;
@@ -10,12 +9,12 @@ use std::time::Duration;
 impl Actor {
     /// Stops the process as it wishes, removes the node, frees its address. Goes on until nothing is left.
     pub(super) async fn leave(&mut self) {
-        if let Some(node) = self.connect().await {
+        if let Some(node) = connect(&self.hands, &self.name).await {
             self.set(NodePhase::Stopping, None);
             self.stop(&node).await;
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        while let Err(cause) = self.remove().await {
+        while let Err(cause) = remove(&self.hands, &self.name).await {
             tracing::warn!(node = %self.id, cause, "not removed yet");
             self.set(NodePhase::Stopping, Some(cause));
             tokio::time::sleep(backoff.wait()).await;
@@ -23,11 +22,6 @@ impl Actor {
         self.hands.addresses.free(self.status.address, &self.name);
         self.hands.wall.nudge();
         self.set(NodePhase::Gone, None);
-    }
-
-    async fn connect(&self) -> Option<NodeHandle> {
-        let (machine, name) = (self.hands.machine.clone(), self.name.clone());
-        tokio::task::spawn_blocking(move || machine.connect(&name)).await.ok()?.ok()
     }
 
     async fn stop(&self, node: &NodeHandle) {
@@ -42,12 +36,5 @@ impl Actor {
         }
         // Without an answer the removal kills it.
         let _ = ask(node, |node| node.shutdown(None)).await;
-    }
-
-    async fn remove(&self) -> Result<(), String> {
-        let _seat = self.hands.starts.acquire().await.map_err(|e| e.to_string())?;
-        let (machine, name) = (self.hands.machine.clone(), self.name.clone());
-        let removed = tokio::task::spawn_blocking(move || machine.remove(&name)).await;
-        removed.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     }
 }

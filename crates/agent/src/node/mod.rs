@@ -5,17 +5,19 @@ mod care;
 mod events;
 mod leave;
 mod probe;
-mod spec;
 mod start;
 mod status;
 mod watching;
 
 use crate::clock::Backoff;
 use crate::hands::Hands;
+pub use events::NodeEvents;
+use lace_machine::{NodeHandle, NodeSpec};
 use lace_model::document::{NodeEntry, TaskOutcome, Verb};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::target::Want;
 use lace_model::{Generation, NodeId};
+pub use status::exit;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -79,8 +81,8 @@ enum Ended {
     Vanished,
 }
 
-/// Starts the actor of a node. `ended` is told its id when nothing is left to do.
-pub fn spawn(hands: Arc<Hands>, wish: Wish, ended: mpsc::UnboundedSender<NodeId>) -> Handle {
+/// Starts the actor of a node.
+pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
     let (orders, orders_in) = mpsc::channel(ORDERS_WAITING);
     let (wish, wish_in) = watch::channel(wish);
     let first = wish.borrow().clone();
@@ -94,15 +96,24 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish, ended: mpsc::UnboundedSender<NodeId>
         orders: orders_in,
         restarts_before: 0,
     };
-    tokio::spawn(async move {
-        actor.live().await;
-        let _ = ended.send(id);
-    });
+    tokio::spawn(actor.live());
     Handle { wish, orders }
 }
 
 impl Actor {
     async fn live(mut self) {
+        loop {
+            self.run().await;
+            self.leave().await;
+            if !self.is_wanted_again().await {
+                break;
+            }
+        }
+        self.hands.outbox.forget_node(self.id);
+    }
+
+    /// Keeps the node running while it is wanted.
+    async fn run(&mut self) {
         let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
         while !self.unwanted() {
             match self.attach_or_start().await {
@@ -120,8 +131,6 @@ impl Actor {
                 }
             }
         }
-        self.leave().await;
-        self.stay_gone().await;
     }
 
     fn unwanted(&self) -> bool {
@@ -159,20 +168,66 @@ impl Actor {
         }
     }
 
-    /// Nothing is left of the node; its status is said until the document drops it.
-    async fn stay_gone(mut self) {
+    /// Nothing is left of the node; its status is said until the document drops it, or wants it after all.
+    async fn is_wanted_again(&mut self) -> bool {
         loop {
             self.noted();
-            if self.wish.borrow_and_update().dropped {
-                break;
+            let wish = self.wish.borrow_and_update().clone();
+            if wish.dropped || !wish.gone() {
+                return !wish.gone();
             }
             tokio::select! {
-                changed = self.wish.changed() => if changed.is_err() { return },
+                changed = self.wish.changed() => if changed.is_err() { return false },
                 Some(order) = self.orders.recv() => refuse(order, "the node is gone"),
             }
         }
-        self.hands.outbox.forget_node(self.id);
     }
+}
+
+/// Runs something that may block on a node's control socket.
+pub async fn ask<T: Send + 'static>(
+    node: &NodeHandle,
+    what: impl FnOnce(&NodeHandle) -> lace_machine::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    let node = node.clone();
+    let asked = tokio::task::spawn_blocking(move || what(&node)).await;
+    asked.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+}
+
+/// A node that is there.
+pub async fn connect(hands: &Arc<Hands>, name: &str) -> Option<NodeHandle> {
+    let (machine, name) = (hands.machine.clone(), name.to_owned());
+    tokio::task::spawn_blocking(move || machine.connect(&name)).await.ok()?.ok()
+}
+
+/// What happens in a node that is there.
+pub async fn attach(hands: &Arc<Hands>, name: &str) -> Option<NodeEvents> {
+    let node = connect(hands, name).await?;
+    let events = ask(&node, NodeHandle::subscribe).await.ok()?;
+    NodeEvents::new(node, events).ok()
+}
+
+/// Starts a node. One that runs already is fine: a former agent was quicker.
+pub async fn start(hands: &Arc<Hands>, spec: NodeSpec) -> Result<(), String> {
+    let _seat = hands.starts.acquire().await.map_err(|e| e.to_string())?;
+    let machine = hands.machine.clone();
+    let started = tokio::task::spawn_blocking(move || machine.start(&spec)).await;
+    match started.map_err(|e| e.to_string())? {
+        Ok(started) => {
+            tracing::debug!(took_ms = started.took.as_millis() as u64, "started");
+            Ok(())
+        }
+        Err(lace_machine::Error::Exists(_)) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Removes a node and every trace of it.
+pub async fn remove(hands: &Arc<Hands>, name: &str) -> Result<(), String> {
+    let _seat = hands.starts.acquire().await.map_err(|e| e.to_string())?;
+    let (machine, name) = (hands.machine.clone(), name.to_owned());
+    let removed = tokio::task::spawn_blocking(move || machine.remove(&name)).await;
+    removed.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
 }
 
 fn refuse(order: Order, cause: &str) {

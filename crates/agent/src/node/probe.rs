@@ -1,6 +1,6 @@
 //! One probe: HTTP, TCP or a command.
 
-use super::start::ask;
+use super::ask;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::check::{Check, Probe};
 use lace_model::document::NodeEntry;

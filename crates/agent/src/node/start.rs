@@ -1,12 +1,10 @@
 //! From an entry to a running process.
 
 use super::events::NodeEvents;
-use super::{Actor, spec};
-use crate::context::Context;
-use lace_machine::NodeHandle;
+use super::{Actor, attach, start};
+use crate::spec::{self, Subject};
 use lace_model::document::NodeEntry;
 use lace_model::node::NodePhase;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Who templates over peers waits so long for the topic to name this node.
@@ -23,18 +21,15 @@ impl Actor {
         if !self.hands.owns(entry.address) {
             return Err(format!("{} is not in this host's blocks of addresses", entry.address));
         }
-        let Some(layer) = self.unless_unwanted(layer(&self.hands, &entry)).await else { return Ok(None) };
+        let Some(layer) = self.unless_unwanted(spec::layer(&self.hands, entry.spec.tree)).await else {
+            return Ok(None);
+        };
         let layer = layer?;
         self.wait_for_topic(&entry).await;
         if !self.claim_address(&entry).await {
             return Ok(None);
         }
-        let spec = {
-            let secrets = spec::secrets(&self.hands.held, &entry.path.family.app, &entry.spec)?;
-            let topic = self.hands.topic(&entry.path.family.app);
-            let context = Context::of(&entry, topic.as_deref(), secrets.texts());
-            spec::node(&entry, &context, &secrets, layer)?
-        };
+        let spec = spec::render(&self.hands, &Subject::node(&entry), layer)?;
         self.set(NodePhase::Starting, None);
         self.start(spec).await?;
         self.hands.wall.nudge();
@@ -43,15 +38,9 @@ impl Actor {
 
     /// Events of a node that is there already.
     async fn attach(&mut self) -> Option<NodeEvents> {
-        let (hands, name) = (self.hands.clone(), self.name.clone());
-        let subscribed = tokio::task::spawn_blocking(move || {
-            let node = hands.machine.connect(&name)?;
-            let events = node.subscribe()?;
-            Ok::<_, lace_machine::Error>((node, events))
-        });
-        let (node, events) = subscribed.await.ok()?.ok()?;
+        let events = attach(&self.hands, &self.name).await?;
         self.hands.addresses.claim(self.status.address, &self.name, |_| {}).await;
-        NodeEvents::new(node, events).ok()
+        Some(events)
     }
 
     /// Runs a stage of the start; nothing when the node is unwanted before it ends.
@@ -91,40 +80,12 @@ impl Actor {
     }
 
     async fn start(&mut self, spec: lace_machine::NodeSpec) -> Result<(), String> {
-        let hands = self.hands.clone();
-        let _seat = hands.starts.acquire().await.map_err(|e| e.to_string())?;
-        let machine = hands.machine.clone();
-        let started = tokio::task::spawn_blocking(move || machine.start(&spec)).await;
-        match started.map_err(|e| e.to_string())? {
-            Ok(started) => {
-                tracing::debug!(node = %self.id, took_ms = started.took.as_millis() as u64, "started");
-                Ok(())
-            }
-            Err(lace_machine::Error::Exists(_)) => Ok(()),
+        match start(&self.hands, spec).await {
+            Ok(()) => Ok(()),
             Err(error) => {
                 self.hands.addresses.free(self.status.address, &self.name);
-                Err(error.to_string())
+                Err(error)
             }
         }
     }
-}
-
-async fn layer(
-    hands: &Arc<crate::hands::Hands>,
-    entry: &NodeEntry,
-) -> Result<Option<std::path::PathBuf>, String> {
-    match entry.spec.tree {
-        Some(digest) => hands.trees.layer(digest).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Runs something that may block on a node's control socket.
-pub(super) async fn ask<T: Send + 'static>(
-    node: &NodeHandle,
-    what: impl FnOnce(&NodeHandle) -> lace_machine::Result<T> + Send + 'static,
-) -> Result<T, String> {
-    let node = node.clone();
-    let asked = tokio::task::spawn_blocking(move || what(&node)).await;
-    asked.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
 }

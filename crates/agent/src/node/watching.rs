@@ -2,8 +2,7 @@
 
 use super::care::{Care, Finding};
 use super::events::NodeEvents;
-use super::start::ask;
-use super::{Actor, Ended, Order, status};
+use super::{Actor, Ended, Order, ask, status};
 use crate::clock::now;
 use lace_machine::{Event, NodeHandle};
 use lace_model::document::{TaskOutcome, Verb};
@@ -24,7 +23,7 @@ impl Actor {
                     Some(event) => self.happened(event, &events.node, &mut care),
                     None => return Ended::Vanished,
                 },
-                Some(finding) = care.next() => self.found(finding, &events.node),
+                finding = care.next() => self.found(finding, &events.node),
                 changed = self.wish.changed() => {
                     self.noted();
                     if changed.is_err() || self.unwanted() {
@@ -40,7 +39,7 @@ impl Actor {
     fn care(&mut self, node: &NodeHandle) -> Care {
         let entry = self.wish.borrow().entry.clone();
         let care = Care::begin(&self.hands, entry, node.clone(), self.status.started_at.unwrap_or_else(now));
-        if care.is_none() {
+        if !care.decides() {
             self.set_ready(true, None);
         }
         care
@@ -60,13 +59,13 @@ impl Actor {
             Event::Exited { exit } => {
                 *care = Care::none();
                 self.status.exit = Some(status::exit(&exit));
-                self.set(NodePhase::Backoff, Some(exit.reason));
+                self.status.ready = false;
+                // Said with the next event, which comes along: it knows whether the end was asked for.
+                self.status.detail = Some(exit.reason);
             }
             Event::Backoff { delay_ms } => {
-                let former = self.status.detail.take().unwrap_or_default();
-                let cause = former.split(";").next().unwrap_or_default();
-                let detail = format!("{cause}; next start in {delay_ms} ms");
-                self.set(NodePhase::Backoff, Some(detail));
+                let cause = self.status.detail.take().unwrap_or_default();
+                self.set(NodePhase::Backoff, Some(format!("{cause}; next start in {delay_ms} ms")));
             }
             Event::Stopped => {
                 *care = Care::none();

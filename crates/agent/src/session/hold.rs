@@ -5,6 +5,7 @@ use crate::config::AgentConfig;
 use crate::hands::{Hands, Topics};
 use crate::held::{Record, Verdict, judge};
 use crate::roster::Roster;
+use crate::stream;
 use lace_model::AppName;
 use lace_model::document::Topic;
 use lace_wire::WIRE_VERSION;
@@ -30,6 +31,7 @@ const NODES_WITH_LINES_MAX: usize = 500;
 struct Session<'a> {
     hands: &'a Arc<Hands>,
     roster: &'a Arc<Roster>,
+    link: Link,
     to: mpsc::Sender<ToController>,
 }
 
@@ -52,9 +54,9 @@ pub async fn hold(
     };
     accept_epoch(hands, epoch)?;
     hands.held.commit(vec![Record::Epoch(epoch), Record::Blocks(blocks)]);
-    hands.link.send_replace(Some(link));
+    hands.link.send_replace(Some(link.clone()));
     tracing::info!(epoch, "session open");
-    let session = Session { hands, roster, to: to.clone() };
+    let session = Session { hands, roster, link, to: to.clone() };
     let _pulse = Pulse::begin(hands.clone(), to, config.state_dir.clone(), beat_ms);
     let reports = tokio::spawn(report(hands.clone(), session.to.clone()));
     let _reports = crate::hands::Kept(reports);
@@ -105,7 +107,9 @@ impl Session<'_> {
             }
             ToAgent::Topic(topic) => take_topic(self.hands, topic),
             ToAgent::TopicGone(app) => drop_topic(self.hands, &app),
-            ToAgent::Open { .. } => {}
+            ToAgent::Open { stream, request } => {
+                tokio::spawn(stream::open(self.hands.clone(), self.link.clone(), stream, request));
+            }
             ToAgent::Secrets { values } => self.hands.held.keep_secrets(values),
             ToAgent::AckTasks(tasks) => tasks.iter().for_each(|id| self.hands.outbox.forget_task(*id)),
         }

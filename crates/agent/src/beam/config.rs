@@ -1,0 +1,72 @@
+//! The kernel's settings of one node, as an Erlang term file.
+
+use lace_model::beam::Beam;
+
+/// An atom, quoted.
+pub fn atom(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// A list of quoted atoms.
+pub fn atoms<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
+    let quoted: Vec<_> = texts.into_iter().map(|text| atom(text)).collect();
+    format!("[{}]", quoted.join(","))
+}
+
+/// The file for `node`; `all` are the family's names by index, itself included.
+///
+/// With failover, kernel `distributed` names the first node as master and the next ones as its backups, the same on all
+/// nodes; the others are waited for at boot (optional: a lone node must come up). A node that is alone waits for nobody.
+pub fn text(beam: &Beam, node: &str, all: &[String]) -> String {
+    let mut kernel = Vec::new();
+    if let Some(application) = &beam.failover {
+        let others: Vec<_> = all.iter().filter(|name| *name != node).cloned().collect();
+        kernel.push(distributed(application, beam, all));
+        if !others.is_empty() {
+            kernel.push("{sync_nodes_mandatory,[]}".to_owned());
+            kernel.push(format!("{{sync_nodes_optional,{}}}", atoms(&others)));
+            kernel.push(format!("{{sync_nodes_timeout,{}}}", beam.sync_timeout.0));
+        }
+    }
+    format!("[{{kernel,[{}]}}].\n", kernel.join(",\n  "))
+}
+
+fn distributed(application: &str, beam: &Beam, all: &[String]) -> String {
+    let backups: Vec<_> = all.iter().skip(1).take(beam.backups as usize).map(|name| atom(name)).collect();
+    let master = all.first().map(|name| atom(name)).unwrap_or_default();
+    let nodes = match (backups.as_slice(), beam.takeover) {
+        ([], _) => format!("[{master}]"),
+        (backups, true) => format!("[{master},{{{}}}]", backups.join(",")),
+        // All equal: nobody is preferred, so nobody takes it over when it comes back.
+        (backups, false) => format!("[{{{master},{}}}]", backups.join(",")),
+    };
+    format!("{{distributed,[{{{},{},{nodes}}}]}}", atom(application), beam.failover_timeout.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(count: u32) -> Vec<String> {
+        (1..=count).map(|n| format!("ball@10.77.0.{n}")).collect()
+    }
+
+    #[test]
+    fn three_nodes_get_the_settings_that_were_tried_by_hand() {
+        let beam = Beam { failover: Some("ball".into()), backups: 2, ..Beam::default() };
+        let expected =
+            "[{kernel,[{distributed,[{'ball',2000,['ball@10.77.0.1',{'ball@10.77.0.2','ball@10.77.0.3'}]}]},
+  {sync_nodes_mandatory,[]},
+  {sync_nodes_optional,['ball@10.77.0.1','ball@10.77.0.3']},
+  {sync_nodes_timeout,5000}]}].\n";
+        assert_eq!(text(&beam, "ball@10.77.0.2", &names(3)), expected);
+    }
+
+    #[test]
+    fn a_lone_node_waits_for_nobody_and_without_failover_nothing_is_set() {
+        let beam = Beam { failover: Some("ball".into()), ..Beam::default() };
+        let lone = text(&beam, "ball@10.77.0.1", &names(1));
+        assert_eq!(lone, "[{kernel,[{distributed,[{'ball',2000,['ball@10.77.0.1']}]}]}].\n");
+        assert_eq!(text(&Beam::default(), "a@b", &names(3)), "[{kernel,[]}].\n");
+    }
+}

@@ -1,0 +1,98 @@
+//! Flags of the runtime, written into a copy of the release's vm.args that lies over the release.
+//!
+//! Not in ERL_ZFLAGS where it can be helped: those would also reach the short-lived runtimes of `rpc` and `remote`,
+//! which must not listen on the node's port nor wait for its peers.
+
+use super::CONFIG;
+use crate::spec::{of_release, over};
+use lace_machine::FileSpec;
+use lace_model::beam::{Beam, DISTRIBUTION_PORT};
+use lace_model::release::ReleaseKind;
+use std::path::Path;
+
+/// The flags of a node, one word after the other.
+pub fn words(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
+    lines(kind, beam).iter().flat_map(|line| line.split(' ').map(str::to_owned)).collect()
+}
+
+fn lines(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
+    let mut lines: Vec<String> = ["+sbwt none", "+sbwtdcpu none", "+sbwtdio none"].map(str::to_owned).into();
+    lines.push(format!("-kernel net_ticktime {}", beam.net_ticktime));
+    lines.push(format!("-config {CONFIG}"));
+    if kind == ReleaseKind::Mix {
+        // relx scripts do this themselves where ERL_DIST_PORT is set.
+        lines.push(format!("-erl_epmd_port {DISTRIBUTION_PORT}"));
+        lines.push("-start_epmd false".to_owned());
+    }
+    lines
+}
+
+/// Copies of vm.args (and sys.config where asked) that lie over the release's. None where it has no vm.args.
+pub fn files(
+    kind: ReleaseKind,
+    beam: &Beam,
+    node: &str,
+    address: &str,
+    layer: Option<&Path>,
+) -> Result<Vec<FileSpec>, String> {
+    let Some(layer) = layer else { return Ok(Vec::new()) };
+    let (started, _) =
+        of_release(layer, "releases/start_erl.data").map_err(|e| format!("start_erl.data: {e}"))?;
+    let version = started.split_whitespace().nth(1).ok_or("start_erl.data names no release version")?;
+    let mut files = Vec::new();
+    for name in ["vm.args", "vm.args.src"] {
+        let path = format!("releases/{version}/{name}");
+        if let Ok((text, executable)) = of_release(layer, &path) {
+            files.push(over(&path, vm_args(&text, kind, beam, node, address), executable));
+        }
+    }
+    let remote = format!("releases/{version}/remote.vm.args");
+    if kind == ReleaseKind::Mix
+        && let Ok((text, executable)) = of_release(layer, &remote)
+    {
+        let flags = format!("-start_epmd false\n-erl_epmd_port {DISTRIBUTION_PORT}\n-dist_listen false\n");
+        files.push(over(&remote, format!("{}\n{flags}", text.trim_end()), executable));
+    }
+    for name in ["sys.config", "sys.config.src"].iter().filter(|_| beam.replace_loopback) {
+        let path = format!("releases/{version}/{name}");
+        if let Ok((text, executable)) = of_release(layer, &path) {
+            files.push(over(&path, text.replace("127.0.0.1", address), executable));
+        }
+    }
+    Ok(files)
+}
+
+/// The release's own flags without a cookie, with our node name and our flags.
+fn vm_args(text: &str, kind: ReleaseKind, beam: &Beam, node: &str, address: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        match line.split_whitespace().next() {
+            Some("-setcookie" | "-heart") => {}
+            Some("-name" | "-sname") => lines.push(format!("-name {node}")),
+            _ if beam.replace_loopback => lines.push(line.replace("127.0.0.1", address)),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines.extend(self::lines(kind, beam));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_and_cookie_of_the_release_give_way_and_our_flags_follow() {
+        let beam = Beam { replace_loopback: true, ..Beam::default() };
+        let text = "# ours\n-sname x\n-setcookie secret\n-heart\n+K true\n-app url http://127.0.0.1:80\n";
+        let made = vm_args(text, ReleaseKind::Relx, &beam, "ball@10.0.0.1", "10.0.0.1");
+        let expected = "# ours\n-name ball@10.0.0.1\n+K true\n-app url http://10.0.0.1:80\n+sbwt none\n+sbwtdcpu none\n\
+            +sbwtdio none\n-kernel net_ticktime 8\n-config /run/lace/beam.config\n";
+        assert_eq!(made, expected);
+        assert!(
+            vm_args("", ReleaseKind::Mix, &beam, "a@b", "c")
+                .ends_with("-erl_epmd_port 9100\n-start_epmd false\n")
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Nodes of Erlang/OTP and Elixir releases: names, cookie, kernel configuration, and when they are ready.
+//!
+//! Nothing is asked of the release: flags go into a copy of its vm.args, kernel settings into one more configuration
+//! file, the cookie into `$HOME/.erlang.cookie` on the node's tmpfs, so that it is on no command line and on no disk.
+
+mod config;
+mod flags;
+pub mod ready;
+
+use crate::context::Context;
+use crate::spec::{Secrets, Subject};
+use lace_machine::FileSpec;
+use lace_model::ServicePath;
+use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT};
+use lace_model::document::Peer;
+use lace_model::release::ReleaseKind;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The cluster's cookie is the secret whose name starts so.
+pub const COOKIE_PREFIX: &str = "LACE_COOKIE_";
+/// On tmpfs: the runtime reads its cookie from here.
+const HOME: &str = "/run/lace/home";
+/// The additional configuration file.
+const CONFIG: &str = "/run/lace/beam.config";
+
+/// What a BEAM node gets beside its own environment and files.
+#[derive(Default)]
+pub struct Gift {
+    /// Environment; the user's own wins.
+    pub env: BTreeMap<String, String>,
+    /// Files.
+    pub files: Vec<FileSpec>,
+}
+
+/// The part of a node name before the `@`.
+pub fn base_name(beam: &Beam, service: &ServicePath) -> String {
+    beam.name.clone().unwrap_or_else(|| service.service.to_string())
+}
+
+/// The whole node name.
+pub fn node_name(base: &str, names: BeamNames, peer: &Peer) -> String {
+    match names {
+        BeamNames::Dns => format!("{base}@{}", peer.name),
+        BeamNames::Address => format!("{base}@{}", peer.address),
+    }
+}
+
+/// Everything that makes a node or job of a BEAM release part of its cluster. Nothing for other releases.
+pub fn gift(
+    subject: &Subject,
+    context: &Context,
+    secrets: &Secrets,
+    layer: Option<&Path>,
+) -> Result<Gift, String> {
+    let (Some(beam), Some(service)) = (&subject.spec.beam, subject.kin.service()) else {
+        return Ok(Gift::default());
+    };
+    let base = base_name(beam, &service);
+    let is_job = subject.index == 0;
+    // A job is no member: its commands (`rpc`, `eval`) speak to the first node.
+    let named = if is_job { context.peers().first() } else { Some(context.me()) };
+    let node = named.map(|peer| node_name(&base, beam.names, peer));
+    let mut gift = Gift::default();
+    if let Some(cookie) = secrets.cookie() {
+        gift.env.insert("HOME".to_owned(), HOME.to_owned());
+        if subject.spec.kind == ReleaseKind::Mix {
+            gift.env.insert("RELEASE_COOKIE".to_owned(), cookie.clone());
+        }
+        let file = crate::spec::private(&format!("{HOME}/.erlang.cookie"), cookie.into_bytes());
+        gift.files.push(FileSpec { mode: 0o400, ..file });
+    }
+    gift.env.extend(environment(subject.spec.kind, node.as_deref()));
+    if let (false, Some(node)) = (is_job, &node) {
+        let names: Vec<_> = context.peers().iter().map(|peer| node_name(&base, beam.names, peer)).collect();
+        gift.files.push(crate::spec::private(CONFIG, config::text(beam, node, &names).into_bytes()));
+        let address = subject.address.to_string();
+        let changed = flags::files(subject.spec.kind, beam, node, &address, layer)?;
+        if changed.is_empty() {
+            gift.env.insert("ERL_ZFLAGS".to_owned(), flags::words(subject.spec.kind, beam).join(" "));
+        }
+        gift.files.extend(changed);
+    }
+    Ok(gift)
+}
+
+fn environment(kind: ReleaseKind, node: Option<&str>) -> BTreeMap<String, String> {
+    let mut env = vec![
+        ("ERL_CRASH_DUMP", "/tmp/erl_crash.dump".to_owned()),
+        ("ERL_CRASH_DUMP_SECONDS", "5".to_owned()),
+    ];
+    match kind {
+        ReleaseKind::Mix => {
+            env.push(("RELEASE_DISTRIBUTION", "name".to_owned()));
+            env.extend(node.map(|node| ("RELEASE_NODE", node.to_owned())));
+        }
+        _ => {
+            env.push(("ERL_DIST_PORT", DISTRIBUTION_PORT.to_string()));
+            env.push(("RELX_OUT_FILE_PATH", "/run/lace".to_owned()));
+            env.extend(node.map(|node| ("LACE_NODE_NAME", node.to_owned())));
+        }
+    }
+    env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,120 @@
+//! Is a BEAM node ready? Booted, its applications run, and it sees the members of its family that are up.
+//!
+//! Until the agent speaks the distribution protocol, the release's own tool is the bridge. The same question makes the
+//! node connect to those that it does not see yet: each joins the first, and the mesh closes by itself.
+
+use super::config::{atom, atoms};
+use super::{base_name, node_name};
+use crate::hands::Hands;
+use lace_machine::{ExecSpec, NodeHandle};
+use lace_model::NodePath;
+use lace_model::document::{NodeEntry, Peer};
+use lace_model::release::ReleaseKind;
+use std::time::Duration;
+
+/// Between two questions while it is not ready, and when it is.
+pub const INTERVALS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// For one answer: `mix` starts a runtime of its own for it.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The word in an answer that says yes.
+const READY: &str = "lace_ready";
+/// The word that says what is missing.
+const WAITS: &str = "lace_waits";
+
+/// Asks once.
+pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle) -> Result<(), String> {
+    let Some(argv) = question(hands, entry) else { return Ok(()) };
+    let command = ExecSpec::new(argv);
+    let asked = crate::node::ask(node, move |node| node.output(&command));
+    let (exit, out, err) = tokio::time::timeout(TIMEOUT, asked)
+        .await
+        .map_err(|_| "the node's tool does not answer".to_owned())??;
+    let said = format!("{} {}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
+    judge(&said).unwrap_or_else(|| Err(format!("the node does not answer yet ({})", exit.reason)))
+}
+
+fn judge(said: &str) -> Option<Result<(), String>> {
+    if said.contains(READY) {
+        return Some(Ok(()));
+    }
+    let (_, rest) = said.split_once(WAITS)?;
+    let words: Vec<_> =
+        rest.split(['{', '}', ',', '[', ']', '\'', '"', '\n', ' ', ':']).filter(|w| !w.is_empty()).collect();
+    Some(Err(format!("waits for {}", words.join(" ").chars().take(300).collect::<String>())))
+}
+
+/// The words that ask, through the release's start script.
+fn question(hands: &Hands, entry: &NodeEntry) -> Option<Vec<String>> {
+    let beam = entry.spec.beam.as_ref()?;
+    let script = entry.spec.start.first()?;
+    let base = base_name(beam, &entry.path.family.service_path());
+    let me = node_name(&base, beam.names, &peer(&entry.path, entry.address));
+    let topic = hands.topic(&entry.path.family.app);
+    let members = topic.iter().flat_map(|topic| &topic.members);
+    let up = members.filter(|m| m.up && m.path.family == entry.path.family);
+    let mut others: Vec<_> = up
+        .map(|m| node_name(&base, beam.names, &peer(&m.path, m.address)))
+        .filter(|name| *name != me)
+        .collect();
+    others.sort();
+    if !beam.join && beam.failover.is_none() {
+        others.clear();
+    }
+    let (verb, expression) = match entry.spec.kind {
+        ReleaseKind::Relx => ("eval", erlang(&others, &beam.applications)),
+        ReleaseKind::Mix => ("rpc", elixir(&others, &beam.applications)),
+        ReleaseKind::Generic => return None,
+    };
+    Some(vec![script.clone(), verb.to_owned(), expression])
+}
+
+fn peer(path: &NodePath, address: std::net::Ipv4Addr) -> Peer {
+    Peer { index: path.index, name: path.fqdn(), address }
+}
+
+/// One line: some scripts read no further.
+fn erlang(others: &[String], applications: &[String]) -> String {
+    let (others, applications) = (atoms(others), atoms(applications));
+    format!(
+        "case {{{others} -- nodes(), {applications} -- [element(1,A)||A<-application:which_applications()], \
+         element(1,init:get_status())}} of {{[],[],started}} -> {READY}; {{[],L,started}} -> {{{WAITS},applications,L}}; \
+         {{L,_,S}} -> [spawn(fun() -> net_kernel:connect_node(N) end)||N<-L], {{{WAITS},S,L}} end"
+    )
+}
+
+fn elixir(others: &[String], applications: &[String]) -> String {
+    let list = |names: &[String]| {
+        let quoted: Vec<_> =
+            names.iter().map(|name| format!(":\"{}\"", atom(name).trim_matches('\''))).collect();
+        format!("[{}]", quoted.join(","))
+    };
+    let (others, applications) = (list(others), list(applications));
+    format!(
+        "l = {others} -- Node.list(); for n <- l, do: spawn(fn -> Node.connect(n) end); \
+         a = {applications} -- for({{a, _, _}} <- :application.which_applications(), do: a); \
+         s = elem(:init.get_status(), 0); \
+         IO.puts(if l == [] and a == [] and s == :started, do: \"{READY}\", \
+         else: \"{WAITS} \" <> inspect({{s, l, a}}))"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_all_tools_are_understood() {
+        let table: [(&str, Option<Result<(), &str>>); 6] = [
+            ("lace_ready\n", Some(Ok(()))),
+            ("{ok, lace_ready}", Some(Ok(()))),
+            ("{lace_waits,started,['ball@10.0.0.2']}", Some(Err("waits for started ball@10.0.0.2"))),
+            ("{lace_waits,applications,[court]}\n", Some(Err("waits for applications court"))),
+            ("lace_waits {:starting, [:\"a@b\"], []}\n", Some(Err("waits for starting a@b"))),
+            ("ball: node does not answer", None),
+        ];
+        for (said, expected) in table {
+            assert_eq!(judge(said), expected.map(|r| r.map_err(str::to_owned)), "{said}");
+        }
+    }
+}

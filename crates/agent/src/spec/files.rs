@@ -1,0 +1,53 @@
+//! The files that are written into a node before its process starts.
+
+use super::{HOME, Secrets};
+use crate::context::Context;
+use lace_machine::FileSpec;
+use lace_model::revision::{self, RevisionSpec};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A file of root's own in the node's tmpfs: it never reaches a disk.
+pub fn private(path: &str, content: Vec<u8>) -> FileSpec {
+    FileSpec { path: path.into(), mode: 0o600, owner: None, content, tmpfs: true }
+}
+
+/// Every secret as a file, also those that are no text.
+pub fn secrets(secrets: &Secrets) -> Vec<FileSpec> {
+    let file =
+        |(name, value): (&String, &Vec<u8>)| private(&format!("/run/lace/secrets/{name}"), value.clone());
+    secrets.0.iter().map(file).collect()
+}
+
+/// The revision's own files. One that holds a secret's value must be asked for below /run to stay off the disk.
+pub fn rendered(spec: &RevisionSpec, context: &Context) -> Result<Vec<FileSpec>, String> {
+    let file = |(path, file): (&String, &revision::FileSpec)| {
+        let content =
+            if file.verbatim { file.content.clone() } else { context.render(path, &file.content)? };
+        let tmpfs = path.starts_with("/run/");
+        Ok(FileSpec { path: path.into(), mode: file.mode, owner: None, content: content.into_bytes(), tmpfs })
+    };
+    spec.files.iter().map(file).collect()
+}
+
+/// Files of the release that are templates: the rendered text lies over the file of the tree.
+pub fn templates(spec: &RevisionSpec, context: &Context, layer: &Path) -> Result<Vec<FileSpec>, String> {
+    let file = |name: &String| {
+        let (text, executable) = of_release(layer, name).map_err(|e| format!("template {name}: {e}"))?;
+        Ok(over(name, context.render(name, &text)?, executable))
+    };
+    spec.templates.iter().map(file).collect()
+}
+
+/// A text file of the release, and whether it may be executed.
+pub fn of_release(layer: &Path, name: &str) -> std::io::Result<(String, bool)> {
+    let path = layer.join("app").join(name);
+    let executable = std::fs::metadata(&path)?.permissions().mode() & 0o111 != 0;
+    Ok((std::fs::read_to_string(path)?, executable))
+}
+
+/// A file that lies over one of the release.
+pub fn over(name: &str, text: String, executable: bool) -> FileSpec {
+    let mode = if executable { 0o755 } else { 0o644 };
+    FileSpec { path: Path::new(HOME).join(name), mode, owner: None, content: text.into_bytes(), tmpfs: false }
+}

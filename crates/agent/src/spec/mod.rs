@@ -1,0 +1,231 @@
+//! A node's or job's entry as the machine's specification: rendered, with its secrets.
+
+mod files;
+
+mod signal;
+
+pub use files::{of_release, over, private};
+
+use crate::beam;
+use crate::context::Context;
+use crate::hands::Hands;
+use crate::held::Held;
+use lace_machine::{Limits, NodeSpec, ProcessSpec};
+use lace_model::document::{NodeEntry, Peer};
+use lace_model::job::Job;
+use lace_model::revision::RevisionSpec;
+use lace_model::{AppName, Digest, FamilyPath, NodePath, ServicePath, name};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// Where the release lies in a node.
+pub const HOME: &str = "/app";
+
+/// Whose nodes count as peers.
+#[derive(Clone, Copy)]
+pub enum Kin<'a> {
+    /// A node's family.
+    Family(&'a FamilyPath),
+    /// The service that a job belongs to.
+    Service(&'a ServicePath),
+    /// Nobody's.
+    Nobody,
+}
+
+impl Kin<'_> {
+    /// Is the node at that place one of them?
+    pub fn holds(&self, path: &NodePath) -> bool {
+        match self {
+            Self::Family(family) => path.family == **family,
+            Self::Service(service) => path.family.service_path() == **service,
+            Self::Nobody => false,
+        }
+    }
+
+    /// The service they belong to.
+    pub fn service(&self) -> Option<ServicePath> {
+        match self {
+            Self::Family(family) => Some(family.service_path()),
+            Self::Service(service) => Some((*service).clone()),
+            Self::Nobody => None,
+        }
+    }
+}
+
+/// What shall run: a node or a job.
+pub struct Subject<'a> {
+    /// The machine's id.
+    pub id: String,
+    /// The application.
+    pub app: &'a AppName,
+    /// Its host name, without domain.
+    pub hostname: String,
+    /// Its full name.
+    pub fqdn: String,
+    /// Its index; 0 for a job.
+    pub index: u32,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// What runs.
+    pub spec: &'a RevisionSpec,
+    /// Its peers.
+    pub kin: Kin<'a>,
+    /// Peers that the entry itself names.
+    pub members: &'a [Peer],
+}
+
+impl<'a> Subject<'a> {
+    /// A node.
+    pub fn node(entry: &'a NodeEntry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            app: &entry.path.family.app,
+            hostname: entry.path.hostname(),
+            fqdn: entry.path.fqdn(),
+            index: entry.path.index,
+            address: entry.address,
+            spec: &entry.spec,
+            kin: Kin::Family(&entry.path.family),
+            members: &entry.members,
+        }
+    }
+
+    /// A job at an address.
+    pub fn job(job: &'a Job, address: Ipv4Addr) -> Self {
+        let id = job.id.to_string();
+        let hostname = format!("job-{}", &id[id.len() - 12..]);
+        Self {
+            fqdn: String::new(),
+            app: &job.app,
+            hostname,
+            id,
+            index: 0,
+            address,
+            spec: &job.spec,
+            kin: job.service.as_ref().map_or(Kin::Nobody, Kin::Service),
+            members: &[],
+        }
+    }
+}
+
+/// The values that a revision names.
+pub struct Secrets(BTreeMap<String, Vec<u8>>);
+
+impl Secrets {
+    /// Looks the secrets of a revision up.
+    pub fn find(held: &Held, app: &AppName, spec: &RevisionSpec) -> Result<Self, String> {
+        let value = |(name, version): (&String, &u64)| {
+            let value = held.secret(&format!("{app}/{name}@{version}"));
+            let value = value
+                .ok_or_else(|| format!("secret {name} (version {version}) has not come to this host"))?;
+            Ok((name.clone(), value))
+        };
+        spec.secrets.iter().map(value).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Those that are text and a person's own, for environment and templates.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let own = self.0.iter().filter(|(name, _)| !name.starts_with(beam::COOKIE_PREFIX));
+        own.filter_map(|(name, value)| Some((name.clone(), String::from_utf8(value.clone()).ok()?))).collect()
+    }
+
+    /// The cluster's cookie.
+    pub fn cookie(&self) -> Option<String> {
+        let cookie = self.0.iter().find(|(name, _)| name.starts_with(beam::COOKIE_PREFIX));
+        cookie.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
+    }
+}
+
+/// Do its texts depend on who else is there?
+pub fn speaks_of_peers(spec: &RevisionSpec) -> bool {
+    let words = ["first", "all", "members"];
+    let mut texts = spec.start.iter().chain(spec.env.values()).chain(spec.files.values().map(|f| &f.content));
+    !spec.templates.is_empty()
+        || texts.any(|text| text.contains('{') && words.iter().any(|word| text.contains(word)))
+}
+
+/// The layer of a release, fetched and laid out where it is not there yet.
+pub async fn layer(hands: &Hands, tree: Option<Digest>) -> Result<Option<PathBuf>, String> {
+    match tree {
+        Some(digest) => hands.trees.layer(digest).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The whole specification.
+pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<NodeSpec, String> {
+    let secrets = Secrets::find(&hands.held, subject.app, subject.spec)?;
+    let topic = hands.topic(subject.app);
+    let mut context = Context::of(subject, topic.as_deref(), secrets.texts());
+    let gift = beam::gift(subject, &context, &secrets, layer.as_deref())?;
+    let env = environment(subject.spec, &context, &secrets, gift.env)?;
+    context.set_env(env.clone());
+    let mut files = gift.files;
+    files.extend(files::secrets(&secrets));
+    files.extend(files::rendered(subject.spec, &context)?);
+    if let Some(layer) = &layer {
+        files.extend(files::templates(subject.spec, &context, layer)?);
+    }
+    files.push(files::private("/run/lace/context.json", context.json()));
+    let process = ProcessSpec { env, ..process(subject.spec, &context, layer.is_some())? };
+    Ok(NodeSpec {
+        id: subject.id.clone(),
+        hostname: subject.hostname.clone(),
+        fqdn: subject.fqdn.clone(),
+        address: subject.address,
+        hosts: Vec::new(),
+        nameserver: None,
+        search: Some(format!("{}.{}", subject.app, name::ZONE)),
+        image: Default::default(),
+        layers: layer.into_iter().collect(),
+        files,
+        volumes: Vec::new(),
+        limits: limits(subject.spec),
+        isolation: Default::default(),
+        process: Some(process),
+    })
+}
+
+fn limits(spec: &RevisionSpec) -> Limits {
+    Limits {
+        cpu_millis: Some(spec.limits.cpu.0).filter(|n| *n > 0),
+        memory_bytes: Some(spec.limits.memory.0).filter(|n| *n > 0),
+        pids: Some(spec.limits.pids).filter(|n| *n > 0),
+    }
+}
+
+fn environment(
+    spec: &RevisionSpec,
+    context: &Context,
+    secrets: &Secrets,
+    gift: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut env = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
+    env.extend(gift);
+    // A secret's name is a variable's name.
+    env.extend(secrets.texts());
+    for (name, template) in &spec.env {
+        env.insert(name.clone(), context.render(&format!("env {name}"), template)?);
+    }
+    Ok(env)
+}
+
+fn process(spec: &RevisionSpec, context: &Context, has_release: bool) -> Result<ProcessSpec, String> {
+    let words = spec.start.iter().enumerate();
+    let argv = words
+        .map(|(n, word)| context.render(&format!("word {} of the start command", n + 1), word))
+        .collect::<Result<Vec<_>, _>>()?;
+    if argv.is_empty() {
+        return Err("the start command is empty".to_owned());
+    }
+    Ok(ProcessSpec {
+        argv,
+        cwd: has_release.then(|| HOME.to_owned()),
+        restart_min_ms: spec.restart.min.0,
+        restart_max_ms: spec.restart.max.0.max(spec.restart.min.0),
+        stop_signal: signal::number(&spec.stop.signal)?,
+        stop_grace_ms: spec.stop.timeout.0,
+        ..ProcessSpec::default()
+    })
+}
