@@ -77,6 +77,9 @@ pub(crate) async fn remove(
         return Err(Refusal::new(Code::Conflict, format!("host {name} carries {carries} nodes"))
             .hint(format!("move them first: lace host drain {name}; or remove it with --force")));
     }
+    if ask.force && !state.liveness.liveness(host.id).connected {
+        return again(|| forget(&state, &caller, &name, carries)).await;
+    }
     let told = if carries > 0 { "being removed; its nodes are replaced elsewhere" } else { "being removed" };
     again(|| {
         change(&state, &caller, &name, ("remove", told), |host| {
@@ -84,6 +87,19 @@ pub(crate) async fn remove(
         })
     })
     .await
+}
+
+/// A host that does not answer is forgotten at once; the planner takes its nodes for lost.
+async fn forget(state: &ApiState, caller: &Caller, name: &Name, carries: usize) -> Answer<Json<Accepted>> {
+    let row = by_name(state, name)?;
+    let subject = format!("host/{name}");
+    let told = format!("removed without an answer from it; {carries} nodes on it are abandoned");
+    let deed = Deed::light("remove --force", &subject);
+    let mut batch = deed.batch(caller);
+    batch.delete::<Host>(&row.value.id.to_string(), Expect::Rev(row.rev));
+    batch.event(NewEvent::new("host.removed", &subject, &told));
+    deed.only(state, batch).await?;
+    Ok(Json(Accepted { operation: None, message: format!("host {name}: {told}") }))
 }
 
 fn by_name(state: &ApiState, name: &Name) -> Answer<Row<Host>> {

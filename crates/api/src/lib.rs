@@ -5,6 +5,7 @@
 //! to hosts, or knows who does: the store, a view of who is alive and the power to open streams are handed in with
 //! [`ApiState`]. What each door needs of whoever comes in stands in one table, see [`door`].
 
+mod abandon;
 mod app;
 mod apply;
 mod ask;

@@ -36,8 +36,11 @@ pub const WAITS_AT_ONCE: usize = 4096;
 /// Event and node streams at a time; more are refused. Each may hold frames of 4 MiB when both ends are slow.
 pub const OPEN_AT_ONCE: usize = 1024;
 
-/// Trees at a time: each may hold [`TREE_BODY_MAX`] several times over while it is read.
-pub const TREES_AT_ONCE: usize = 2;
+/// How long a tree may take: at its largest, over a line of 2 Mbit/s.
+pub const TREE_WITHIN: Duration = Duration::from_secs(300);
+
+/// Trees at a time; more wait outside. Each may hold [`TREE_BODY_MAX`] several times over while it is read.
+pub const TREES_AT_ONCE: usize = 4;
 
 /// Rows of one list of events or audit rows.
 pub const PAGE_ROWS_MAX: usize = 1000;

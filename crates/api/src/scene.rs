@@ -10,28 +10,33 @@ use lace_model::{FamilyPath, HostId, TargetPath};
 use lace_planner::{LiveApplication, LiveService};
 use std::collections::BTreeMap;
 
-/// An application with all revisions, its targets, and all hosts.
+/// An application, its targets, and all hosts.
 pub(crate) struct Scene {
     pub live: LiveApplication,
     application: Application,
     /// Advice only: they change often, and no verb depends on their revision.
     pub targets: BTreeMap<FamilyPath, Target>,
-    pub hosts: BTreeMap<HostId, Host>,
+    hosts: BTreeMap<HostId, Host>,
     pub reads: Reads,
 }
 
 impl Scene {
-    /// Reads the application of a target.
+    /// Reads the application of a target, with the wanted revision of each service.
     ///
     /// # Errors
     /// Not found where nothing lies under the target.
     pub async fn load(state: &ApiState, target: &TargetPath) -> Answer<Self> {
+        Self::load_deep(state, target, Depth::Wanted).await
+    }
+
+    /// The same with as many revisions as are asked for.
+    pub async fn load_deep(state: &ApiState, target: &TargetPath, depth: Depth) -> Answer<Self> {
         let app = target.app.clone();
         let (mut live, reads, targets, hosts) = state
             .store
             .snapshot_async(move |view| {
                 let mut reads = Reads::default();
-                let live = reads::live(view, &app, Depth::All, &mut reads)?;
+                let live = reads::live(view, &app, depth, &mut reads)?;
                 Ok((live, reads, view.list::<Target>(&format!("{app}/"))?, view.list::<Host>("")?))
             })
             .await?;
@@ -52,6 +57,11 @@ impl Scene {
     /// The application.
     pub fn app(&self) -> &Application {
         &self.application
+    }
+
+    /// The name of a host, or its id where it is gone.
+    pub fn host_name(&self, id: HostId) -> String {
+        self.hosts.get(&id).map_or_else(|| id.to_string(), |h| h.name.to_string())
     }
 
     /// The families under a target (its index aside), each with its service.

@@ -11,7 +11,7 @@ use lace_model::application::{ApplicationSpec, ApplyRequest, ServiceSpec};
 use lace_model::change::Action;
 use lace_model::family::{Application, Family};
 use lace_model::{AppName, ServiceName};
-use lace_planner::{ApplyFacts, LiveApplication, LiveService};
+use lace_planner::{ApplyFacts, HealthLine, LiveApplication, LiveService};
 use lace_wire::api::{AppStatus, FamilyStatus, Status};
 use std::collections::BTreeMap;
 
@@ -39,15 +39,22 @@ pub(crate) async fn show(
 fn app_status(state: &ApiState, world: &World, app: &Application) -> AppStatus {
     let drift = drift(state, world, &app.name);
     let families = world.families.values().filter(|f| f.path.app == app.name);
-    AppStatus {
-        name: app.name.clone(),
-        health: world.health_of(&world.lines_of(&app.name)),
-        families: families.map(|f| family_status(state, world, f, &drift)).collect(),
-    }
+    let (lines, families): (Vec<_>, Vec<_>) = families
+        .map(|family| {
+            let line = world.line(family);
+            (line.clone(), family_status(state, world, family, line, &drift))
+        })
+        .unzip();
+    AppStatus { name: app.name.clone(), health: world.health_of(&lines), families }
 }
 
-fn family_status(state: &ApiState, world: &World, family: &Family, drift: &Drift) -> FamilyStatus {
-    let line = world.line(family);
+fn family_status(
+    state: &ApiState,
+    world: &World,
+    family: &Family,
+    line: HealthLine,
+    drift: &Drift,
+) -> FamilyStatus {
     let target = world.targets.get(&family.path);
     let nodes: Vec<_> = world.views(state, &family.path).collect();
     let made_at = target.map_or(0, |t| t.made_at);

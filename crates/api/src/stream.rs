@@ -6,7 +6,6 @@ use crate::ask::Ask;
 use crate::caller::Caller;
 use crate::door::Held;
 use crate::refusal::{Answer, Refusal};
-use crate::scene::Scene;
 use crate::state::ApiState;
 use crate::{job, refusal};
 use axum::Extension;
@@ -17,8 +16,10 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::response::Response;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
+use lace_model::family::Family;
+use lace_model::target::Target;
 use lace_model::token::Role;
-use lace_model::{Code, HostId, NodeId, TargetPath};
+use lace_model::{Code, FamilyPath, HostId, NodeId, TargetPath};
 use lace_store::Batch;
 use lace_wire::api::{StreamAction, StreamOpen};
 use lace_wire::client::{decode_frame, encode_frame};
@@ -54,7 +55,7 @@ pub(crate) async fn open(
 ) -> Answer<Response> {
     let asked: StreamOpen = serde_json::from_str(&ask.request)
         .map_err(|e| Refusal::usage(format!("the stream's request is not what is expected: {e}")))?;
-    let place = Place::find(&state, &caller, &asked.target).await?;
+    let place = Place::find(&state, &caller, &asked.target)?;
     if !matches!(asked.action, StreamAction::Logs { .. }) {
         caller.needs(Role::Deployer)?;
     }
@@ -82,10 +83,10 @@ struct Place {
 }
 
 impl Place {
-    async fn find(state: &ApiState, caller: &Caller, text: &str) -> Answer<Self> {
+    fn find(state: &ApiState, caller: &Caller, text: &str) -> Answer<Self> {
         match text.strip_prefix("job:") {
             Some(id) => Self::of_job(state, caller, id),
-            None => Self::of_node(state, caller, &text.parse()?).await,
+            None => Self::of_node(state, caller, &text.parse()?),
         }
     }
 
@@ -96,18 +97,43 @@ impl Place {
         Ok(Self { host: job.host.ok_or_else(waits)?, node: NodeId(id.0) })
     }
 
-    async fn of_node(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answer<Self> {
+    fn of_node(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answer<Self> {
         caller.touches(&target.app)?;
         let Some(index) = target.index else {
             return Err(Refusal::usage(format!("{target} is not a node")).hint("write APP/SERVICE/N"));
         };
-        let scene = Scene::load(state, target).await?;
-        let (_, family) = scene.one_family(target)?;
-        let node = scene.targets.get(&family.path).and_then(|t| t.running(index));
+        let path = one_family(state, target)?;
+        let found = state.store.get::<Target>(&path.to_string())?;
+        let node = found.as_ref().and_then(|row| row.value.running(index));
         let node = node.ok_or_else(|| {
-            Refusal::not_found(format_args!("node {target}")).hint(format!("lace status {}", family.path))
+            Refusal::not_found(format_args!("node {target}")).hint(format!("lace status {}", target.app))
         })?;
         Ok(Self { host: node.host, node: node.id })
+    }
+}
+
+/// The family of a node's target. Reads as little as it can: `exec` on hundreds of nodes comes through here.
+fn one_family(state: &ApiState, target: &TargetPath) -> Answer<FamilyPath> {
+    let service = target.service.clone().ok_or_else(|| Refusal::not_found(format_args!("node {target}")))?;
+    if let Some(family) = target.family.clone() {
+        return Ok(FamilyPath::new(target.app.clone(), service, family));
+    }
+    let below = format!("{}/{service}/", target.app);
+    let mut found: Vec<_> = state.store.list::<Family>(&below)?.into_iter().map(|r| r.value.path).collect();
+    // APP/SERVICE/N means the family that is named like its service, where there are others too.
+    if found.len() > 1 && found.iter().any(|f| f.family == f.service) {
+        found.retain(|f| f.family == f.service);
+    }
+    match <[FamilyPath; 1]>::try_from(found) {
+        Ok([path]) => Ok(path),
+        Err(found) if found.is_empty() => {
+            Err(Refusal::not_found(format_args!("node {target}")).hint("lace app list"))
+        }
+        Err(found) => {
+            let names: Vec<_> = found.iter().map(ToString::to_string).collect();
+            Err(Refusal::usage(format!("{target} has several families"))
+                .hint(format!("name one: {}", names.join(", "))))
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The verbs of daily work on a target. What each writes is the planner's decision.
 
+use crate::abandon::Silent;
 use crate::ask::Doc;
 use crate::caller::Caller;
 use crate::deed::{Deed, again};
+use crate::reads::Depth;
 use crate::refusal::{Answer, Refusal};
 use crate::scene::Scene;
 use crate::state::ApiState;
@@ -50,16 +52,16 @@ async fn once(state: &ApiState, caller: &Caller, request: &VerbRequest) -> Answe
     match request {
         VerbRequest::Scale { target, count, save } => scale(state, caller, target, count, *save).await,
         VerbRequest::Start { target } => {
-            each(state, caller, target, Deed::new("start", target), |f, d| verb::start(f, d)).await
+            each(state, caller, target, Deed::new("start", target), verb::start).await
         }
         VerbRequest::Stop { target } => {
-            each(state, caller, target, Deed::light("stop", target), |f, d| verb::stop(f, d)).await
+            each(state, caller, target, Deed::light("stop", target), verb::stop).await
         }
         VerbRequest::Restart { target } if target.index.is_some() => {
             replace(state, caller, target, "restart").await
         }
         VerbRequest::Restart { target } => {
-            each(state, caller, target, Deed::new("restart", target), |f, d| verb::restart(f, d)).await
+            each(state, caller, target, Deed::new("restart", target), verb::restart).await
         }
         VerbRequest::Replace { target } => replace(state, caller, target, "replace").await,
         VerbRequest::Delete { target, force, delete_data } => {
@@ -153,7 +155,7 @@ async fn rollback(
     target: &TargetPath,
     to: Option<u64>,
 ) -> Answer<Accepted> {
-    let scene = Scene::load(state, target).await?;
+    let scene = Scene::load_deep(state, target, Depth::All).await?;
     let live = scene.one_service(target)?;
     let edit = verb::rollback(live, to, &caller.doer(state.now()))?;
     let deed = Deed::new("rollback", target);
@@ -211,28 +213,17 @@ pub(crate) async fn delete(
             verb::delete_family(live, family, &doer)
         }
     };
+    let silent = Silent::under(state, &scene, target);
     let mut deed = Deed::light(if how.force { "delete --force" } else { "delete" }, target);
-    deed.details = left_behind(state, &scene, target, how);
-    let batch = deed.batch(caller);
-    Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)
-}
-
-/// What will not be gone at once, or stays: nodes on hosts that do not answer, and volumes.
-fn left_behind(state: &ApiState, scene: &Scene, target: &TargetPath, how: Delete) -> Vec<String> {
-    let mut lines = Vec::new();
-    for found in scene.targets.values().filter(|t| target.covers(&t.family)) {
-        for node in found.nodes.iter().filter(|n| !state.liveness.liveness(n.host).connected) {
-            let host =
-                scene.hosts.get(&node.host).map_or_else(|| node.host.to_string(), |h| h.name.to_string());
-            let path = found.family.node(node.index).short();
-            let fate = if how.force { "abandoned" } else { "waits" };
-            lines.push(format!("{path} ({}): {fate}, its host {host} does not answer", node.id));
-        }
-    }
+    deed.details = silent.lines(if how.force { "is abandoned" } else { "is waited for" });
     if !how.delete_data {
-        lines.push("volumes stay; delete them with --delete-data".into());
+        deed.details.push("volumes stay; delete them with --delete-data".into());
     }
-    lines
+    let mut batch = deed.batch(caller);
+    if how.force {
+        silent.abandon(state, &mut batch);
+    }
+    Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)
 }
 
 #[cfg(test)]

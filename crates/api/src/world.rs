@@ -174,7 +174,7 @@ fn by<T, K: Ord>(rows: Vec<Row<T>>, key: impl Fn(&T) -> Option<K>) -> BTreeMap<K
 }
 
 /// What is said of a node before its host's first report.
-fn preparing(target: &Target, node: &PlannedNode) -> NodeStatus {
+pub(crate) fn preparing(target: &Target, node: &PlannedNode) -> NodeStatus {
     NodeStatus {
         id: node.id,
         path: target.family.node(node.index),

@@ -152,10 +152,11 @@ impl Post {
             Ok(place) => place,
             Err(refusal) => return refusal.into_response(),
         };
-        let within = match self.rule.patience {
-            Patience::Usual => limit::ANSWER_WITHIN,
-            Patience::Waits => limit::WAIT_WITHIN,
-            Patience::Open => {
+        let within = match (self.rule.patience, self.rule.body) {
+            (Patience::Usual, Body::Tree(_)) => limit::TREE_WITHIN,
+            (Patience::Usual, _) => limit::ANSWER_WITHIN,
+            (Patience::Waits, _) => limit::WAIT_WITHIN,
+            (Patience::Open, _) => {
                 request.extensions_mut().insert(Held(Arc::new(place)));
                 return next.run(request).await;
             }

@@ -5,8 +5,12 @@ use lace_api::{FixedLiveness, UsageSample};
 use lace_model::application::ApplicationSpec;
 use lace_model::change::Plan;
 use lace_model::family::{Application, Family};
+use lace_model::host::{Host, Liveness};
+use lace_model::node::NodeStatus;
 use lace_model::operation::Operation;
+use lace_model::target::Target;
 use lace_model::{Code, FamilyPath};
+use lace_planner::{FamilyInput, Gates, HostView, Used};
 use lace_wire::api::{Accepted, AppSummary, Explanation, Health, HistoryLine, NodeView, Status, UsageView};
 use lace_wire::link::frame::NodeUsage;
 use serde_json::json;
@@ -47,6 +51,9 @@ async fn what_is_planned_is_what_is_applied() {
     assert_eq!(again.code, Code::Conflict, "the pinned plan was for another world");
     let plan: Plan = house.post("/v1/apps/shop/plan", json!(request("shop", 3))).await.ok();
     assert!(plan.is_empty());
+    let accepted: Accepted = house.apply("shop", 3).await.ok();
+    assert_eq!(accepted.message, "shop: nothing changes");
+    assert!(accepted.operation.is_some(), "it may not be so yet");
 }
 
 #[tokio::test]
@@ -180,6 +187,44 @@ async fn history_and_why_speak_of_a_service() {
     assert_eq!(house.get("/v1/why?target=none").await.problem(404).code, Code::NotFound);
 }
 
+/// What the engine would do with it, until nothing moves.
+fn is_over_for_the_planner(house: &House) -> bool {
+    let path: FamilyPath = "shop/game/game".parse().expect("a path");
+    let family = house.state.store.get::<Family>("shop/game/game").expect("read").expect("there").value;
+    let mut target = house.state.store.get::<Target>("shop/game/game").expect("read").map(|row| row.value);
+    let nodes = house.state.store.list::<NodeStatus>("").expect("rows");
+    let observed = nodes.into_iter().map(|row| (row.value.id, row.value)).collect();
+    let rows = house.state.store.list::<Host>("").expect("rows");
+    let liveness = Liveness { connected: false, last_seen: NOW, disk_used_permille: 0 };
+    let view = |host| HostView {
+        host,
+        liveness,
+        used: Used::default(),
+        taken: Default::default(),
+        missing: Vec::new(),
+    };
+    let hosts: Vec<_> = rows.into_iter().map(|row| view(row.value)).collect();
+    assert_eq!(family.path, path);
+    for _ in 0..5 {
+        let outcome = lace_planner::plan(&FamilyInput {
+            family: &family,
+            current: target.as_ref(),
+            observed: &observed,
+            revisions: &Default::default(),
+            hosts: &hosts,
+            gates: &Gates::default(),
+            epoch: 1,
+            now: NOW + 10,
+            seed: [0; 32],
+        });
+        if outcome.family_done {
+            return true;
+        }
+        target = outcome.target.or(target);
+    }
+    false
+}
+
 #[tokio::test]
 async fn deleting_marks_and_waits_until_all_is_gone() {
     let house = House::new();
@@ -192,6 +237,7 @@ async fn deleting_marks_and_waits_until_all_is_gone() {
     assert_eq!(operation.verb, "delete --force");
     assert_eq!(operation.waits[0].revision, None);
     assert!(operation.details[0].contains("abandoned"), "{:?}", operation.details);
+    assert!(is_over_for_the_planner(&house), "its host never answers, and it ends all the same");
     let app = house.state.store.get::<Application>("shop").expect("read").expect("there").value;
     assert!(app.deleting);
     assert_eq!(house.apply("shop", 1).await.problem(409).code, Code::Conflict);

@@ -19,7 +19,7 @@ async fn hosts_say_what_they_carry() {
     house.place("shop/game/game", 3, first);
     let hosts: Vec<HostView> = house.get("/v1/hosts").await.ok();
     assert_eq!(hosts.iter().map(|h| h.host.name.as_str()).collect::<Vec<_>>(), ["alpha1", "alpha2"]);
-    assert_eq!((hosts[0].nodes, hosts[0].cpu_used, hosts[0].memory_used), (3, 750, 3 * 128 << 20));
+    assert_eq!((hosts[0].nodes, hosts[0].cpu_used, hosts[0].memory_used), (3, 750, (3 * 128) << 20));
     assert_eq!((hosts[0].liveness.connected, hosts[1].liveness.connected), (false, true));
     assert_eq!(hosts[1].nodes, 0);
 }
@@ -39,7 +39,7 @@ async fn a_host_is_drained_and_taken_back() {
 
 #[tokio::test]
 async fn a_host_with_nodes_is_removed_by_force_only() {
-    let house = House::new();
+    let house = House::with_liveness(connected(&[1]));
     let first = house.add_host(1);
     house.add_host(2);
     house.apply("shop", 1).await.ok::<Accepted>();
@@ -51,4 +51,16 @@ async fn a_host_with_nodes_is_removed_by_force_only() {
     house.delete("/v1/hosts/alpha1?force=true").await.ok::<Accepted>();
     house.delete("/v1/hosts/alpha2").await.ok::<Accepted>();
     assert!(host(&house, 1).removing && host(&house, 2).removing);
+}
+
+#[tokio::test]
+async fn a_silent_host_is_forgotten_by_force() {
+    let house = House::new();
+    let first = house.add_host(1);
+    house.apply("shop", 2).await.ok::<Accepted>();
+    house.place("shop/game/game", 2, first);
+    let accepted: Accepted = house.delete("/v1/hosts/alpha1?force=true").await.ok();
+    assert!(accepted.message.contains("2 nodes on it are abandoned"), "{}", accepted.message);
+    assert!(house.get("/v1/hosts").await.ok::<Vec<HostView>>().is_empty());
+    assert_eq!(house.last_audit().1, "remove --force");
 }
