@@ -4,7 +4,6 @@ use super::output::clock;
 use super::{Exit, Outcome, Session};
 use clap::Args;
 use lace_model::{Code, Problem};
-use serde_json::Value;
 
 /// `lace audit`.
 #[derive(Args, Debug)]
@@ -32,40 +31,26 @@ pub async fn run(args: AuditArgs, s: &mut Session) -> Outcome {
         return verify(s).await;
     }
     let rows = s.client()?.audit(args.after, args.limit).await?;
-    s.out.list(&rows, &["seq", "at", "actor", "action", "subject", "detail"], |row| {
+    s.out.list(&rows, &["seq", "at", "actor", "action", "subject", "outcome"], |row| {
         vec![
-            text(&row["seq"]).into(),
-            row["at"].as_u64().map_or_else(|| text(&row["at"]), clock).into(),
-            text(&row["actor"]).into(),
-            text(first_of(row, &["action", "verb", "kind"])).into(),
-            text(&row["subject"]).into(),
-            text(first_of(row, &["detail", "message"])).into(),
+            row.seq.into(),
+            clock(row.at).into(),
+            row.actor.as_deref().unwrap_or("lace").into(),
+            row.action.as_str().into(),
+            row.subject.as_str().into(),
+            row.outcome.as_str().into(),
         ]
     });
     Ok(Exit::DONE)
 }
 
 async fn verify(s: &mut Session) -> Outcome {
-    let report = s.client()?.audit_verify().await?;
-    let broken = first_of(&report, &["broken_at", "broken", "first_bad"]);
-    if broken.is_null() || *broken == false {
-        let rows = text(first_of(&report, &["rows", "checked", "count"]));
-        s.out.item(&report, |_| format!("the chain is whole: {rows} rows"));
+    let verdict = s.client()?.audit_verify().await?;
+    if verdict.whole {
+        s.out.item(&verdict, |verdict| format!("the chain is whole: {} rows", verdict.rows));
         return Ok(Exit::DONE);
     }
-    let message = format!("the chain of the audit log breaks at row {}", text(broken));
-    Err(Problem::new(Code::Error, message)
+    let broken = verdict.broken.unwrap_or_else(|| format!("after row {}", verdict.rows));
+    Err(Problem::new(Code::Error, format!("the chain of the audit log is broken: {broken}"))
         .hint("somebody changed the record: compare with a backup (lace server backup)"))
-}
-
-fn first_of<'a>(row: &'a Value, keys: &[&str]) -> &'a Value {
-    keys.iter().map(|key| &row[*key]).find(|value| !value.is_null()).unwrap_or(&Value::Null)
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

@@ -26,7 +26,7 @@ pub enum Shell {
     Elvish,
     /// PowerShell
     #[value(name = "powershell")]
-    PowerShell,
+    Pwsh,
 }
 
 /// Runs `lace completion`.
@@ -36,7 +36,7 @@ pub fn run(args: CompletionArgs, s: &mut Session) -> Outcome {
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Fish => clap_complete::Shell::Fish,
         Shell::Elvish => clap_complete::Shell::Elvish,
-        Shell::PowerShell => clap_complete::Shell::PowerShell,
+        Shell::Pwsh => clap_complete::Shell::PowerShell,
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "lace", &mut script);

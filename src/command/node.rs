@@ -4,7 +4,7 @@ use super::output::clock;
 use super::verb::a_node;
 use super::{Exit, Outcome, Session, confirm, status, watch};
 use clap::{Args, Subcommand};
-use lace_model::{Problem, TargetPath};
+use lace_model::{Code, Problem, TargetPath};
 use lace_wire::api::{NodeView, VerbRequest};
 
 /// `lace node`.
@@ -28,7 +28,7 @@ pub enum NodeVerb {
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
     },
-    /// Remove one; its family has one less
+    /// Remove the last one; its family has one less
     #[command(after_help = "Example:\n  lace node remove shop/riak/3")]
     Remove {
         /// The node
@@ -56,16 +56,31 @@ pub async fn run(args: NodeArgs, s: &mut Session) -> Outcome {
             let accepted = s.client()?.verb(&request).await?;
             watch::accepted(s, accepted).await
         }
-        NodeVerb::Remove { node } => {
-            let target = a_node(node)?;
-            confirm::destructive(s, &format!("this removes {target}"))?;
-            let request = VerbRequest::Delete { target, force: false, delete_data: false };
-            let accepted = s.client()?.verb(&request).await?;
-            watch::accepted(s, accepted).await
-        }
+        NodeVerb::Remove { node } => remove(s, a_node(node)?).await,
         NodeVerb::List { target } => list(s, target).await,
         NodeVerb::Show { node } => show(s, a_node(node)?).await,
     }
+}
+
+/// Indices have no gaps: the last node goes, or none.
+async fn remove(s: &mut Session, node: TargetPath) -> Outcome {
+    let status = s.client()?.status(Some(&node)).await?;
+    let path = status::one_family(&status, &node)?;
+    let mut families = status.apps.iter().flat_map(|app| &app.families);
+    let wanted = families.find(|family| family.path == path).map_or(0, |family| family.wanted);
+    if node.index != Some(wanted) {
+        let message = format!("{node} is not the last node of {path}, which has {wanted}");
+        return Err(Problem::new(Code::Usage, message).hint(format!(
+            "lace replace {node} makes a new one in its place; lace node remove {} removes the last",
+            path.node(wanted.max(1)).short()
+        )));
+    }
+    confirm::destructive(s, &format!("this removes {node}"))?;
+    let target = TargetPath { index: None, ..node };
+    let count = wanted.saturating_sub(1).to_string();
+    let request = VerbRequest::Scale { target, count, save: false };
+    let accepted = s.client()?.verb(&request).await?;
+    watch::accepted(s, accepted).await
 }
 
 async fn list(s: &mut Session, target: Option<TargetPath>) -> Outcome {

@@ -5,8 +5,7 @@ use super::{Exit, Outcome, Session, confirm};
 use clap::{Args, Subcommand, ValueEnum};
 use lace_model::token::Role;
 use lace_model::{AppName, Span, TokenId};
-use lace_wire::api::TokenRequest;
-use serde_json::Value;
+use lace_wire::api::{TokenInfo, TokenRequest};
 
 const EXAMPLE: &str = "Example:\n  lace token create ci --role deployer --app shop --expires-in 30d";
 
@@ -92,24 +91,28 @@ pub async fn run(args: TokenArgs, s: &mut Session) -> Outcome {
 }
 
 async fn list(s: &mut Session) -> Result<(), lace_model::Problem> {
-    let mut tokens = s.client()?.tokens().await?;
-    // The digest is of no use to people, and the fewer copies the better.
-    for token in tokens.iter_mut().filter_map(Value::as_object_mut) {
-        token.remove("digest");
-    }
+    let tokens = s.client()?.tokens().await?;
     let now = s.now();
-    s.out.list(&tokens, &["id", "name", "role", "apps", "made", "ends"], |token| {
-        let text = |key: &str| token[key].as_str().unwrap_or("-").to_owned();
-        let apps = token["apps"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let apps: Vec<&str> = apps.iter().filter_map(Value::as_str).collect();
+    s.out.list(&tokens, &["id", "name", "allows", "apps", "made", "ends"], |token| {
+        let apps: Vec<&str> = token.apps.iter().map(AppName::as_str).collect();
         vec![
-            text("id").into(),
-            text("name").into(),
-            if token["join"] == true { "join".into() } else { text("role").into() },
+            token.id.into(),
+            token.name.as_str().into(),
+            allows(token).into(),
             if apps.is_empty() { "all".into() } else { apps.join(" ").into() },
-            ago(now, token["created_at"].as_u64().unwrap_or(0)).into(),
-            token["expires_at"].as_u64().map_or_else(|| "never".into(), clock).into(),
+            ago(now, token.created_at).into(),
+            token.expires_at.map_or_else(|| "never".into(), clock).into(),
         ]
     });
     Ok(())
+}
+
+fn allows(token: &TokenInfo) -> &'static str {
+    match (token.join, token.once, token.role) {
+        (true, ..) => "join",
+        (_, true, _) => "log in once",
+        (_, _, Role::Viewer) => "viewer",
+        (_, _, Role::Deployer) => "deployer",
+        (_, _, Role::Admin) => "admin",
+    }
 }

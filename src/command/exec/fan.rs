@@ -1,6 +1,5 @@
 //! Many streams at once, their frames in one queue.
 
-use lace_model::{Code, Problem};
 use lace_wire::api::StreamOpen;
 use lace_wire::client::Client;
 use lace_wire::stream::{STREAM_FRAMES_WAITING, StreamFrame};
@@ -58,8 +57,6 @@ async fn one(
             return;
         }
     }
-    let problem = Problem::new(Code::NodeUnreachable, "the stream ended without a status");
-    let _ = frames.send((index, StreamFrame::Failed(problem))).await;
 }
 
 /// Passes an input on, in a thread of its own: it may block for ever.

@@ -2,7 +2,7 @@
 
 use super::{From, STATUS_OF_LACE_ITSELF};
 use crate::command::output::{Format, Output};
-use lace_model::Problem;
+use lace_model::{Code, Problem};
 use lace_wire::stream::StreamFrame;
 use serde::Serialize;
 
@@ -128,10 +128,16 @@ impl Printer {
     pub fn ended(self) -> Vec<Ended> {
         let ended = |one: One| {
             let [stdout, stderr] = one.kept.map(|b| String::from_utf8_lossy(&b).into_owned());
-            Ended { stdout, stderr, ..one.ended }
+            let told = one.ended.status.is_some() || one.ended.problem.is_some();
+            let problem = one.ended.problem.or_else(|| (!told).then(untold));
+            Ended { stdout, stderr, problem, ..one.ended }
         };
         self.nodes.into_iter().map(ended).collect()
     }
+}
+
+fn untold() -> Problem {
+    Problem::new(Code::NodeUnreachable, "the stream ended without a status")
 }
 
 /// Cuts bytes into lines.

@@ -1,6 +1,6 @@
 //! Tables for people: no frames, at most 100 columns, colour only where asked for.
 
-use comfy_table::{ContentArrangement, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, presets};
 use std::fmt::Write;
 
 /// How a text stands out. Colour is never the only sign: the text says the same.
@@ -91,8 +91,12 @@ impl Table {
         for row in self.rows {
             table.add_row(row.into_iter().map(styled));
         }
-        for column in table.column_iter_mut() {
+        for (index, column) in table.column_iter_mut().enumerate() {
             column.set_padding((0, 2));
+            // Names and ids are copied from here: they stay in one piece.
+            if index == 0 {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         table.lines().fold(String::new(), |mut text, line| {
             let _ = writeln!(text, "{}", line.trim_end());

@@ -2,8 +2,9 @@
 
 use super::{Client, EventFeed};
 use crate::api::{
-    Accepted, AppSummary, Explanation, HistoryLine, HostView, JobRequest, LoginRequest, NodeView,
-    ReleaseUpload, ServerInfo, Status, TokenMade, TokenRequest, UsageView, VerbRequest,
+    Accepted, AppSummary, AuditLine, AuditVerdict, Explanation, HistoryLine, HostView, JobRequest,
+    LoginRequest, NodeView, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView,
+    VerbRequest,
 };
 use bytes::Bytes;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
@@ -25,8 +26,7 @@ type Answer<T> = Result<T, Problem>;
 impl Client {
     /// How everything, or a target, is.
     pub async fn status(&self, target: Option<&TargetPath>) -> Answer<Status> {
-        self.ask(self.get(&["v1", "status"]).query_some("target", target))
-            .await
+        self.ask(self.get(&["v1", "status"]).query_some("target", target)).await
     }
 
     /// All applications.
@@ -42,32 +42,22 @@ impl Client {
     /// Deletes an application.
     pub async fn app_delete(&self, app: &AppName, force: bool, data: bool) -> Answer<Accepted> {
         let call = self.delete(&["v1", "apps", app.as_str()]);
-        self.ask(call.query_if("force", force).query_if("delete_data", data))
-            .await
+        self.ask(call.query_if("force", force).query_if("delete_data", data)).await
     }
 
     /// What an apply would do.
     pub async fn plan(&self, request: &ApplyRequest) -> Answer<Plan> {
-        self.ask(
-            self.post(&["v1", "apps", request.app.as_str(), "plan"])
-                .json(request),
-        )
-        .await
+        self.ask(self.post(&["v1", "apps", request.app.as_str(), "plan"]).json(request)).await
     }
 
     /// Makes it so.
     pub async fn apply(&self, request: &ApplyRequest) -> Answer<Accepted> {
-        self.ask(
-            self.post(&["v1", "apps", request.app.as_str(), "apply"])
-                .json(request),
-        )
-        .await
+        self.ask(self.post(&["v1", "apps", request.app.as_str(), "apply"]).json(request)).await
     }
 
     /// What was applied, as a whole.
     pub async fn export(&self, app: &AppName) -> Answer<ApplicationSpec> {
-        self.ask(self.get(&["v1", "apps", app.as_str(), "export"]))
-            .await
+        self.ask(self.get(&["v1", "apps", app.as_str(), "export"])).await
     }
 
     /// One of the verbs that need few words.
@@ -77,32 +67,27 @@ impl Client {
 
     /// The revisions of a service, the newest first.
     pub async fn history(&self, target: &TargetPath) -> Answer<Vec<HistoryLine>> {
-        self.ask(self.get(&["v1", "history"]).query("target", target))
-            .await
+        self.ask(self.get(&["v1", "history"]).query("target", target)).await
     }
 
     /// Why something is as it is.
     pub async fn why(&self, target: &TargetPath) -> Answer<Explanation> {
-        self.ask(self.get(&["v1", "why"]).query("target", target))
-            .await
+        self.ask(self.get(&["v1", "why"]).query("target", target)).await
     }
 
     /// Nodes.
     pub async fn nodes(&self, target: Option<&TargetPath>) -> Answer<Vec<NodeView>> {
-        self.ask(self.get(&["v1", "nodes"]).query_some("target", target))
-            .await
+        self.ask(self.get(&["v1", "nodes"]).query_some("target", target)).await
     }
 
     /// What nodes use.
     pub async fn usage(&self, target: Option<&TargetPath>) -> Answer<Vec<UsageView>> {
-        self.ask(self.get(&["v1", "usage"]).query_some("target", target))
-            .await
+        self.ask(self.get(&["v1", "usage"]).query_some("target", target)).await
     }
 
     /// What may be known of an application's secrets.
     pub async fn secrets(&self, app: &AppName) -> Answer<Vec<SecretInfo>> {
-        self.ask(self.get(&["v1", "apps", app.as_str(), "secrets"]))
-            .await
+        self.ask(self.get(&["v1", "apps", app.as_str(), "secrets"])).await
     }
 
     /// Gives a secret a new value.
@@ -113,8 +98,7 @@ impl Client {
 
     /// Removes a secret.
     pub async fn secret_remove(&self, app: &AppName, name: &str) -> Answer<Accepted> {
-        self.ask(self.delete(&["v1", "apps", app.as_str(), "secrets", name]))
-            .await
+        self.ask(self.delete(&["v1", "apps", app.as_str(), "secrets", name])).await
     }
 }
 
@@ -127,23 +111,17 @@ impl Client {
 
     /// Moves everything away from a host.
     pub async fn host_drain(&self, host: &Name) -> Answer<Accepted> {
-        self.ask(self.post(&["v1", "hosts", host.as_str(), "drain"]))
-            .await
+        self.ask(self.post(&["v1", "hosts", host.as_str(), "drain"])).await
     }
 
     /// Lets a drained host take nodes again.
     pub async fn host_undrain(&self, host: &Name) -> Answer<Accepted> {
-        self.ask(self.post(&["v1", "hosts", host.as_str(), "undrain"]))
-            .await
+        self.ask(self.post(&["v1", "hosts", host.as_str(), "undrain"])).await
     }
 
     /// Forgets a host.
     pub async fn host_remove(&self, host: &Name, force: bool) -> Answer<Accepted> {
-        self.ask(
-            self.delete(&["v1", "hosts", host.as_str()])
-                .query_if("force", force),
-        )
-        .await
+        self.ask(self.delete(&["v1", "hosts", host.as_str()]).query_if("force", force)).await
     }
 
     /// About the controller.
@@ -157,20 +135,12 @@ impl Client {
     }
 
     /// The controller's own state, piece by piece.
-    pub async fn server_backup(
-        &self,
-        mut piece: impl FnMut(&[u8]) -> std::io::Result<()>,
-    ) -> Answer<u64> {
-        let mut response = self
-            .send(self.post(&["v1", "server", "backup"]).unbounded())
-            .await?;
+    pub async fn server_backup(&self, mut piece: impl FnMut(&[u8]) -> std::io::Result<()>) -> Answer<u64> {
+        let mut response = self.send(self.post(&["v1", "server", "backup"]).unbounded()).await?;
         let mut bytes = 0;
         while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
             piece(&chunk).map_err(|e| {
-                Problem::new(
-                    lace_model::Code::Error,
-                    format!("cannot write the backup: {e}"),
-                )
+                Problem::new(lace_model::Code::Error, format!("cannot write the backup: {e}"))
             })?;
             bytes += chunk.len() as u64;
         }
@@ -179,9 +149,7 @@ impl Client {
 
     /// Trades a one-time login token for a session token.
     pub async fn login(&self, token: &str) -> Answer<TokenMade> {
-        let request = LoginRequest {
-            token: token.to_owned(),
-        };
+        let request = LoginRequest { token: token.to_owned() };
         self.ask(self.post(&["v1", "login"]).json(&request)).await
     }
 
@@ -196,7 +164,7 @@ impl Client {
     }
 
     /// All tokens, without their secret parts.
-    pub async fn tokens(&self) -> Answer<Vec<serde_json::Value>> {
+    pub async fn tokens(&self) -> Answer<Vec<TokenInfo>> {
         self.ask(self.get(&["v1", "tokens"])).await
     }
 
@@ -207,23 +175,17 @@ impl Client {
 
     /// Ends a token.
     pub async fn token_remove(&self, id: TokenId) -> Answer<()> {
-        self.tell(self.delete(&["v1", "tokens", &id.to_string()]))
-            .await
+        self.tell(self.delete(&["v1", "tokens", &id.to_string()])).await
     }
 
     /// Rows of the audit log.
-    pub async fn audit(
-        &self,
-        after: Option<u64>,
-        limit: Option<u32>,
-    ) -> Answer<Vec<serde_json::Value>> {
+    pub async fn audit(&self, after: Option<u64>, limit: Option<u32>) -> Answer<Vec<AuditLine>> {
         let call = self.get(&["v1", "audit"]);
-        self.ask(call.query_some("after", after).query_some("limit", limit))
-            .await
+        self.ask(call.query_some("after", after).query_some("limit", limit)).await
     }
 
     /// Walks the audit chain.
-    pub async fn audit_verify(&self) -> Answer<serde_json::Value> {
+    pub async fn audit_verify(&self) -> Answer<AuditVerdict> {
         self.ask(self.get(&["v1", "audit", "verify"])).await
     }
 }
@@ -252,8 +214,7 @@ impl Client {
 
     /// Which of these blobs the controller lacks.
     pub async fn blobs_missing(&self, digests: &[Digest]) -> Answer<Vec<Digest>> {
-        self.ask(self.post(&["v1", "blobs", "missing"]).json(&digests))
-            .await
+        self.ask(self.post(&["v1", "blobs", "missing"]).json(&digests)).await
     }
 
     /// Puts a blob.
@@ -264,9 +225,7 @@ impl Client {
 
     /// Gets a blob, checked against its digest.
     pub async fn blob_get(&self, digest: Digest) -> Answer<Bytes> {
-        let bytes = self
-            .ask_bytes(self.get(&["v1", "blobs", &digest.to_string()]))
-            .await?;
+        let bytes = self.ask_bytes(self.get(&["v1", "blobs", &digest.to_string()])).await?;
         if Digest::of(&bytes) != digest {
             let message = format!("blob {} came with another content", digest.short());
             return Err(Problem::new(lace_model::Code::Error, message));
@@ -279,11 +238,7 @@ impl Client {
 impl Client {
     /// Operations, the newest first.
     pub async fn operations(&self, subject: Option<&str>) -> Answer<Vec<Operation>> {
-        self.ask(
-            self.get(&["v1", "operations"])
-                .query_some("subject", subject),
-        )
-        .await
+        self.ask(self.get(&["v1", "operations"]).query_some("subject", subject)).await
     }
 
     /// One operation; answers when it changed or ended, after `wait` at the latest.
@@ -295,8 +250,7 @@ impl Client {
 
     /// Cancels an operation.
     pub async fn operation_cancel(&self, id: OperationId) -> Answer<Operation> {
-        self.ask(self.post(&["v1", "operations", &id.to_string(), "cancel"]))
-            .await
+        self.ask(self.post(&["v1", "operations", &id.to_string(), "cancel"])).await
     }
 
     /// Events after `since`, the oldest first.
@@ -307,20 +261,12 @@ impl Client {
         limit: Option<u32>,
     ) -> Answer<Vec<Event>> {
         let call = self.get(&["v1", "events"]).query_some("since", since);
-        self.ask(
-            call.query_some("subject", subject)
-                .query_some("limit", limit),
-        )
-        .await
+        self.ask(call.query_some("subject", subject).query_some("limit", limit)).await
     }
 
     /// Events after `since` and all that come; survives a controller that restarts.
     pub fn follow_events(&self, since: Option<u64>, subject: Option<&str>) -> EventFeed {
-        EventFeed::new(
-            self.retrying_for(super::RETRY_WATCHING),
-            since,
-            subject.map(str::to_owned),
-        )
+        EventFeed::new(self.retrying_for(super::RETRY_WATCHING), since, subject.map(str::to_owned))
     }
 
     /// Asks for a job.
@@ -330,21 +276,18 @@ impl Client {
 
     /// Jobs, the newest first.
     pub async fn jobs(&self, app: Option<&AppName>) -> Answer<Vec<Job>> {
-        self.ask(self.get(&["v1", "jobs"]).query_some("app", app))
-            .await
+        self.ask(self.get(&["v1", "jobs"]).query_some("app", app)).await
     }
 
     /// One job; answers when it ended, after `wait` at the latest.
     pub async fn job(&self, id: JobId, wait: Duration) -> Answer<Job> {
         let call = self.get(&["v1", "jobs", &id.to_string()]);
-        self.ask(call.query_some("wait_ms", wait_ms(wait)).waiting(wait))
-            .await
+        self.ask(call.query_some("wait_ms", wait_ms(wait)).waiting(wait)).await
     }
 
     /// Cancels a job.
     pub async fn job_cancel(&self, id: JobId) -> Answer<Job> {
-        self.ask(self.post(&["v1", "jobs", &id.to_string(), "cancel"]))
-            .await
+        self.ask(self.post(&["v1", "jobs", &id.to_string(), "cancel"])).await
     }
 }
 

@@ -78,14 +78,7 @@ pub struct EventFeed {
 impl EventFeed {
     pub(super) fn new(client: Client, since: Option<u64>, subject: Option<String>) -> Self {
         let decoder = SseDecoder::default();
-        Self {
-            client,
-            since,
-            subject,
-            open: None,
-            decoder,
-            ready: VecDeque::new(),
-        }
+        Self { client, since, subject, open: None, decoder, ready: VecDeque::new() }
     }
 
     /// The next event. Waits for it as long as it takes; opens the feed again where it broke.
@@ -109,14 +102,8 @@ impl EventFeed {
     }
 
     async fn connect(&self) -> Result<reqwest::Response, Problem> {
-        let call = self
-            .client
-            .get(&["v1", "events"])
-            .query("follow", true)
-            .unbounded();
-        let call = call
-            .query_some("since", self.since)
-            .query_some("subject", self.subject.as_deref());
+        let call = self.client.get(&["v1", "events"]).query("follow", true).unbounded();
+        let call = call.query_some("since", self.since).query_some("subject", self.subject.as_deref());
         self.client.send(call).await
     }
 
@@ -129,10 +116,7 @@ impl EventFeed {
             }
         }
         if self.decoder.overflowed() {
-            return Err(Problem::new(
-                Code::TooLarge,
-                "the controller sent an event without end",
-            ));
+            return Err(Problem::new(Code::TooLarge, "the controller sent an event without end"));
         }
         Ok(())
     }
@@ -159,14 +143,8 @@ mod tests {
 
     fn check(chunks: &[&str], expected: &[(&str, &str)]) {
         let mut decoder = SseDecoder::default();
-        let got: Vec<_> = chunks
-            .iter()
-            .flat_map(|c| decoder.push(c.as_bytes()))
-            .collect();
-        let got: Vec<_> = got
-            .iter()
-            .map(|m| (m.event.as_str(), m.data.as_str()))
-            .collect();
+        let got: Vec<_> = chunks.iter().flat_map(|c| decoder.push(c.as_bytes())).collect();
+        let got: Vec<_> = got.iter().map(|m| (m.event.as_str(), m.data.as_str())).collect();
         assert_eq!(got, expected);
     }
 

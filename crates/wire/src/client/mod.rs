@@ -63,10 +63,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         let (builder, tls) = if base.scheme() == "https" {
             let config = tls::config(endpoint.ca.as_deref())?;
-            (
-                builder.tls_backend_preconfigured(config.clone()),
-                Some(Arc::new(config)),
-            )
+            (builder.tls_backend_preconfigured(config.clone()), Some(Arc::new(config)))
         } else {
             (builder.tls_certs_only([]), None)
         };
@@ -74,22 +71,13 @@ impl Client {
             .build()
             .map_err(|e| Problem::new(Code::Error, format!("cannot make an HTTP client: {e}")))?;
         let token = endpoint.token.as_deref().map(Arc::from);
-        Ok(Self {
-            http,
-            base,
-            token,
-            tls,
-            retry_for: RETRY_FOR,
-        })
+        Ok(Self { http, base, token, tls, retry_for: RETRY_FOR })
     }
 
     /// The same client, trying for so long to reach a controller.
     #[must_use]
     pub fn retrying_for(&self, time: Duration) -> Self {
-        Self {
-            retry_for: time,
-            ..self.clone()
-        }
+        Self { retry_for: time, ..self.clone() }
     }
 
     /// The controller's address.
@@ -100,11 +88,8 @@ impl Client {
 
 fn parse_url(text: &str) -> Result<Url, Problem> {
     let bad = |why: &str| {
-        Problem::new(
-            Code::Usage,
-            format!("{text:?} is not a controller's address: {why}"),
-        )
-        .hint("write http://127.0.0.1:7440 or https://HOST:PORT")
+        Problem::new(Code::Usage, format!("{text:?} is not a controller's address: {why}"))
+            .hint("write http://127.0.0.1:7440 or https://HOST:PORT")
     };
     let url = Url::parse(text).map_err(|e| bad(&e.to_string()))?;
     match (url.scheme(), url.host_str()) {
@@ -118,10 +103,7 @@ fn parse_url(text: &str) -> Result<Url, Problem> {
 /// Is it a name or an address of this machine only?
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|a| a.is_loopback())
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
 }
 
 #[cfg(test)]

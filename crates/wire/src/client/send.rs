@@ -23,9 +23,7 @@ pub(super) struct Call {
 
 impl Call {
     pub fn query(mut self, key: &str, value: impl ToString) -> Self {
-        self.url
-            .query_pairs_mut()
-            .append_pair(key, &value.to_string());
+        self.url.query_pairs_mut().append_pair(key, &value.to_string());
         self
     }
 
@@ -70,12 +68,7 @@ impl Call {
 
 impl Client {
     pub(super) fn call(&self, method: Method, path: &[&str]) -> Call {
-        Call {
-            method,
-            url: self.at(path),
-            body: None,
-            timeout: Some(CALL_TIMEOUT),
-        }
+        Call { method, url: self.at(path), body: None, timeout: Some(CALL_TIMEOUT) }
     }
 
     pub(super) fn get(&self, path: &[&str]) -> Call {
@@ -103,11 +96,8 @@ impl Client {
     pub(super) async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, Problem> {
         let bytes = self.ask_bytes(call).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            Problem::new(
-                Code::Error,
-                format!("the controller's answer is not understood: {e}"),
-            )
-            .hint("the versions may differ: compare `lace --version` with `lace server info`")
+            Problem::new(Code::Error, format!("the controller's answer is not understood: {e}"))
+                .hint("the versions may differ: compare `lace --version` with `lace server info`")
         })
     }
 
@@ -160,12 +150,9 @@ impl Client {
         } else {
             "is the address right? lace context list"
         };
-        Problem::new(
-            Code::Unreachable,
-            format!("no controller answers at {}", self.url()),
-        )
-        .hint(hint)
-        .details(innermost(error))
+        Problem::new(Code::Unreachable, format!("no controller answers at {}", self.url()))
+            .hint(hint)
+            .details(innermost(error))
     }
 }
 
@@ -202,19 +189,9 @@ async fn accept(response: Response) -> Result<Response, Problem> {
 /// The problem in a refusal; one made from its status where the body holds none.
 pub(super) fn problem_of(status: u16, body: &[u8]) -> Problem {
     serde_json::from_slice(body).unwrap_or_else(|_| {
-        let text: String = String::from_utf8_lossy(body)
-            .chars()
-            .take(FOREIGN_TEXT_CHARS)
-            .collect();
-        let text = if text.trim().is_empty() {
-            String::new()
-        } else {
-            format!(": {}", text.trim())
-        };
-        Problem::new(
-            code_of(status),
-            format!("the controller answered {status}{text}"),
-        )
+        let text: String = String::from_utf8_lossy(body).chars().take(FOREIGN_TEXT_CHARS).collect();
+        let text = if text.trim().is_empty() { String::new() } else { format!(": {}", text.trim()) };
+        Problem::new(code_of(status), format!("the controller answered {status}{text}"))
     })
 }
 

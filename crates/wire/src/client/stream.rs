@@ -70,10 +70,7 @@ impl Client {
         let host = self.base.host_str().unwrap_or_default().to_owned();
         let port = self.base.port_or_known_default().unwrap_or(7440);
         let tcp = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect((bare(&host), port)));
-        let tcp = tcp
-            .await
-            .map_err(|e| self.unreachable(&e))?
-            .map_err(|e| self.unreachable(&e))?;
+        let tcp = tcp.await.map_err(|e| self.unreachable(&e))?.map_err(|e| self.unreachable(&e))?;
         let _ = tcp.set_nodelay(true);
         match &self.tls {
             None => self.shake(request, tcp).await,
@@ -81,19 +78,15 @@ impl Client {
                 let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
                 let name = rustls::pki_types::ServerName::try_from(bare(&host).to_owned())
                     .map_err(|e| self.unreachable(&e))?;
-                let tls = connector
-                    .connect(name, tcp)
-                    .await
-                    .map_err(|e| self.unreachable(&e))?;
+                let tls = connector.connect(name, tcp).await.map_err(|e| self.unreachable(&e))?;
                 self.shake(request, tls).await
             }
         }
     }
 
     fn upgrade(&self, open: &StreamOpen) -> Result<Request, Problem> {
-        let bad = |e: &dyn std::fmt::Display| {
-            Problem::new(Code::Error, format!("cannot ask for a stream: {e}"))
-        };
+        let bad =
+            |e: &dyn std::fmt::Display| Problem::new(Code::Error, format!("cannot ask for a stream: {e}"));
         let text = serde_json::to_string(open).map_err(|e| bad(&e))?;
         let mut url: Url = self.at(&["v1", "stream"]);
         url.query_pairs_mut().append_pair("request", &text);
@@ -114,8 +107,7 @@ impl Client {
             .read_buffer_size(STREAM_FRAME_BYTES_MAX)
             .max_message_size(Some(4 * STREAM_FRAME_BYTES_MAX))
             .max_frame_size(Some(4 * STREAM_FRAME_BYTES_MAX));
-        let shaken =
-            tokio_tungstenite::client_async_with_config(request, socket, Some(config)).await;
+        let shaken = tokio_tungstenite::client_async_with_config(request, socket, Some(config)).await;
         match shaken {
             Ok((socket, _)) => Ok(pump(socket)),
             Err(Error::Http(answer)) => {
@@ -152,11 +144,7 @@ where
     S: Sink<Message> + Unpin,
 {
     while let Some(frame) = frames.recv().await {
-        if out
-            .send(Message::Binary(encode_frame(&frame)))
-            .await
-            .is_err()
-        {
+        if out.send(Message::Binary(encode_frame(&frame))).await.is_err() {
             return;
         }
     }
@@ -199,15 +187,8 @@ mod tests {
             StreamFrame::StdinEnd,
             StreamFrame::Stdout(Bytes::new()),
             StreamFrame::Stderr(Bytes::from_static(&[0, 255])),
-            StreamFrame::Line(LogLine {
-                at: 1,
-                stderr: true,
-                text: "x".into(),
-            }),
-            StreamFrame::Resize(TerminalSize {
-                columns: 80,
-                rows: 24,
-            }),
+            StreamFrame::Line(LogLine { at: 1, stderr: true, text: "x".into() }),
+            StreamFrame::Resize(TerminalSize { columns: 80, rows: 24 }),
             StreamFrame::Exit(137),
             StreamFrame::Failed(Problem::not_found("node shop/game/9")),
         ];

@@ -31,9 +31,6 @@ fn roots(pem: &str) -> Result<RootCertStore, Problem> {
 }
 
 fn bad(why: &str) -> Problem {
-    Problem::new(
-        Code::Usage,
-        format!("cannot trust the controller's authority: {why}"),
-    )
-    .hint("give the PEM file of the controller's CA with --ca FILE")
+    Problem::new(Code::Usage, format!("cannot trust the controller's authority: {why}"))
+        .hint("give the PEM file of the controller's CA with --ca FILE")
 }

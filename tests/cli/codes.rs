@@ -1,0 +1,178 @@
+//! Every command ends with the exit status of the code that stopped it.
+
+use crate::fake::{Fake, Line};
+use crate::samples::{self, accepted, operation, uuid};
+use lace_model::Code;
+use lace_model::operation::OperationState;
+
+/// Command lines that ask the controller something, without their passing on of another status.
+fn asking() -> Vec<Vec<String>> {
+    let id = uuid(1);
+    let lines = format!(
+        "status
+status shop
+wait shop --timeout 1s
+why shop/game
+history shop/game
+rollback shop/game --to 2
+rollout show shop/game
+rollout pause shop/game
+rollout resume shop/game
+rollout promote shop/game
+rollout abort shop/game
+scale shop/game 5
+start shop/game
+stop shop/game
+restart shop/game
+delete shop/game --force
+replace shop/game/2
+export shop
+top
+logs shop/game
+events
+run --detach shop/game -- true
+op list
+op show {id}
+op cancel {id}
+op wait {id}
+release list
+release show game@1.2.0
+release activate shop/game game@1.2.0
+release download game@1.2.0 out
+release delete game@1.1.0
+app create shop
+app list
+app show shop
+app delete shop
+family create shop/game --release game
+family set shop/game --cpu 1
+family show shop/game
+node add shop/game 2
+node remove shop/game/3
+node list
+node show shop/game/1
+host list
+host show alpha
+host drain alpha
+host undrain alpha
+host remove alpha
+firewall set shop/game tcp:80
+firewall show shop/game
+firewall clear shop/game
+secret set shop KEY
+secret list shop
+secret remove shop KEY
+secret rotate shop KEY
+job list
+job show {id}
+job logs {id}
+job cancel {id}
+token create ci
+token list
+token remove {id}
+audit
+audit --verify
+server info
+server backup backup.lace
+server adopted
+forward shop/game 0:80"
+    );
+    lines.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+fn words(line: &[String]) -> Vec<&str> {
+    line.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn every_command_ends_with_the_status_of_the_code() {
+    for code in Code::ALL {
+        let fake = Fake::start();
+        fake.fail(code);
+        for line in asking() {
+            if line[0] == "wait" && code == Code::NotFound {
+                continue; // it waits for what is not there yet
+            }
+            let ran = fake.line().input("value").run(&words(&line));
+            assert_eq!(ran.exit, code.exit_status(), "{line:?} with {code:?}: {ran:?}");
+            let told = ran.err.contains("error: ");
+            assert!(told, "{line:?} says an error: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn what_passes_a_status_on_says_its_own_failures_with_125() {
+    for code in Code::ALL {
+        let fake = Fake::start();
+        fake.fail(code);
+        for line in ["exec shop/game -- true", "run shop/game -- true", "shell shop/game/1"] {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(fake.lace(&words).exit, 125, "{line} with {code:?}");
+        }
+    }
+}
+
+#[test]
+fn an_operation_that_ends_badly_gives_its_code() {
+    for code in Code::ALL {
+        let fake = Fake::start();
+        fake.on("POST /v1/verbs", accepted());
+        let mut failed = operation(OperationState::Failed, Some(code), "revision 4 failed");
+        failed.details = vec!["  | boom".into()];
+        fake.on(&format!("GET /v1/operations/{}", uuid(1)), failed);
+        let ran = fake.lace(&["scale", "shop/game", "5"]);
+        assert_eq!(ran.exit, code.exit_status(), "{ran:?}");
+        assert!(ran.err.contains("error: scale of shop/game: revision 4 failed\n"), "{ran:?}");
+        assert!(ran.err.contains("| boom"), "the last lines are shown: {ran:?}");
+    }
+}
+
+#[test]
+fn json_has_the_problem_on_the_error_output() {
+    let fake = Fake::start();
+    fake.fail(Code::NotFound);
+    let ran = fake.lace(&["--format", "json", "why", "shop"]);
+    let problem: serde_json::Value = serde_json::from_str(&ran.err).expect("json");
+    assert_eq!(problem["error"]["code"], "not-found");
+    assert_eq!((ran.exit, ran.out.as_str()), (7, ""));
+}
+
+#[test]
+fn nobody_home_is_10_and_says_lace_up() {
+    let dir = tempfile::tempdir().expect("directory");
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
+    let ran = Line::new(dir.path()).env("LACE_URL", &format!("http://{port}")).run(&["status"]);
+    assert_eq!(ran.exit, 10);
+    assert!(ran.err.contains("hint: start one on this machine: lace up\n"), "{ran:?}");
+}
+
+#[test]
+fn roles_get_their_words() {
+    let dir = tempfile::tempdir().expect("directory");
+    let cases = [
+        ("server", 101),
+        ("server --state /tmp/x --listen 0.0.0.0:1", 111),
+        ("server restore file", 109),
+        ("agent --join token", 102),
+        ("net", 103),
+        ("pid1 --anything", 104),
+        ("up --detach", 105),
+        ("down --keep-nodes", 106),
+        ("demo --exit --nodes 5", 107),
+        ("doctor", 108),
+    ];
+    for (line, exit) in cases {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(Line::new(dir.path()).run(&words).exit, exit, "{line}");
+    }
+}
+
+#[test]
+fn the_token_travels() {
+    let fake = Fake::start();
+    fake.on("GET /v1/apps", samples::apps());
+    fake.lace(&["app", "list"]);
+    assert_eq!(fake.called()[0].token.as_deref(), Some("Bearer token"));
+}
