@@ -216,7 +216,12 @@ pub(crate) async fn delete(
     let silent = Silent::under(state, &scene, target);
     let mut deed = Deed::light(if how.force { "delete --force" } else { "delete" }, target);
     deed.details = silent.lines(if how.force { "is abandoned" } else { "is waited for" });
-    if !how.delete_data {
+    let mut going = scene
+        .live
+        .services
+        .values()
+        .filter(|s| target.service.as_ref().is_none_or(|name| *name == s.service.path.service));
+    if !how.delete_data && going.any(|s| s.wanted().is_some_and(|r| !r.spec.volumes.is_empty())) {
         deed.details.push("volumes stay; delete them with --delete-data".into());
     }
     let mut batch = deed.batch(caller);

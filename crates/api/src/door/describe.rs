@@ -16,6 +16,10 @@ use utoipa::openapi::{
 
 const TOKEN_SCHEME: &str = "token";
 
+const ABOUT: &str = "Everything that the command line and the dashboard can do. Errors are Problems. A session \
+    cookie (from /login) does instead of a token, for our own pages only: a request with an Origin must come from \
+    ours, and whatever is not GET must carry the header X-Lace-Csrf.";
+
 /// Nouns of the model that travel as they are; what they hold is told in crate `lace-model`.
 const NOUNS: &[(&str, &str)] = &[
     ("Application", "An application: name, created_at, deleting."),
@@ -41,11 +45,7 @@ pub(crate) fn document(version: &str) -> OpenApi {
             None => drop(paths.paths.insert(door.rule.path.into(), item)),
         }
     }
-    let info = InfoBuilder::new()
-        .title("Lace")
-        .version(version)
-        .description(Some("Everything that the command line and the dashboard can do. Errors are Problems."))
-        .build();
+    let info = InfoBuilder::new().title("Lace").version(version).description(Some(ABOUT)).build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components())).build()
 }
 

@@ -7,7 +7,7 @@ use crate::state::ApiState;
 use crate::{limit, session, token};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lace_model::token::{Role, Token};
@@ -54,30 +54,49 @@ pub(crate) struct Post {
 pub(crate) async fn guard(
     State(post): State<Post>,
     params: Result<RawPathParams, RawPathParamsRejection>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    let params = match measure(&post.rule, &request).and_then(|()| readable(params)) {
-        Ok(params) => params,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let Need::Token(role, scope) = post.rule.need else {
-        return post.pass(request, next).await;
-    };
-    let caller = match identify(&post.state, &request) {
-        Ok(caller) => caller,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let subject = request.uri().path().to_owned();
-    let response = match allow(&caller, role, scope, &params) {
-        Ok(()) => {
-            request.extensions_mut().insert(caller.clone());
-            post.pass(request, next).await
-        }
-        Err(refusal) => refusal.into_response(),
-    };
-    post.note(&caller, &subject, response.status()).await;
+    let (method, path) = (post.rule.method, post.rule.path);
+    let answered = post.meet(params, request, next).await;
+    let response = marked(answered.unwrap_or_else(Refusal::into_response));
+    // The pattern, not the path: a login link has its token in it.
+    tracing::debug!(method, path, status = response.status().as_u16(), "answered");
     response
+}
+
+/// Answers hold tokens and states of a moment: no one keeps them, unless their handler says otherwise.
+fn marked(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+impl Post {
+    async fn meet(
+        &self,
+        params: Result<RawPathParams, RawPathParamsRejection>,
+        mut request: Request,
+        next: Next,
+    ) -> Answer<Response> {
+        measure(&self.rule, &request)?;
+        let params = readable(params)?;
+        let Need::Token(role, scope) = self.rule.need else {
+            return Ok(self.pass(request, next).await);
+        };
+        let caller = identify(&self.state, &request)?;
+        let subject = request.uri().path().to_owned();
+        let response = match allow(&caller, role, scope, &params) {
+            Ok(()) => {
+                request.extensions_mut().insert(caller.clone());
+                self.pass(request, next).await
+            }
+            Err(refusal) => refusal.into_response(),
+        };
+        self.note(&caller, &subject, response.status()).await;
+        Ok(response)
+    }
 }
 
 /// Sizes that are known before anything is read.

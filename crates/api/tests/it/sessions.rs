@@ -35,6 +35,8 @@ async fn a_login_token_works_once() {
     assert_eq!(statuses, [200, 401]);
     let made: TokenMade = if one.status == 200 { one.ok() } else { two.ok() };
     assert!(made.expires_at.is_some_and(|at| at > NOW));
+    let kept = if one.status == 200 { &one.headers } else { &two.headers };
+    assert_eq!(kept["cache-control"], "no-store");
     assert_eq!(house.call(&made.token, "GET", "/v1/status", Body::empty()).await.status, 200);
     assert_eq!(house.call("", "POST", "/v1/login", body()).await.problem(401).code, Code::NotAuthenticated);
     house.clock.advance(13 * 3_600_000);
