@@ -1,6 +1,7 @@
 //! Planning the families that became dirty, one after the other, each seeing what the former ones took.
 
 use crate::world::World;
+use lace_model::host::Host;
 use lace_model::job::{JobOrigin, JobState};
 use lace_model::node::NodePhase;
 use lace_model::revision::{Limits, Revision};
@@ -64,22 +65,29 @@ impl World {
     fn views(&self, path: &FamilyPath, taken: &HashMap<HostId, Taken>) -> Vec<HostView> {
         let own = self.targets.get(path).map(|t| t.nodes.as_slice()).unwrap_or_default();
         let service = path.service_path();
-        let view = |host: &lace_model::host::Host| {
+        let view = |host: &Host| {
             let mut taken = taken.get(&host.id).cloned().unwrap_or_default();
             for node in own.iter().filter(|n| n.host == host.id) {
                 taken.remove(&self.limits_of(&service, node.revision), node.address);
             }
             let mut liveness = self.liveness.get(&host.id).copied().unwrap_or_default();
             liveness.last_seen = liveness.last_seen.max(self.started_at);
-            HostView {
-                host: host.clone(),
-                liveness,
-                used: taken.used,
-                taken: taken.addresses,
-                missing: Vec::new(),
-            }
+            let missing = self.missing(path, host);
+            HostView { host: host.clone(), liveness, used: taken.used, taken: taken.addresses, missing }
         };
         self.hosts.values().map(view).collect()
+    }
+
+    /// What the wanted revision's release needs and the host lacks. A host that said nothing of itself lacks nothing.
+    fn missing(&self, path: &FamilyPath, host: &Host) -> Vec<String> {
+        let wanted = self.families.get(path).map(|f| f.revision);
+        let revision = self.revisions.get(&path.service_path()).and_then(|r| r.get(&wanted?));
+        let release = revision.and_then(|r| self.releases.get(&r.spec.release));
+        let facts = lace_release::HostFacts::from_attributes(&host.attributes);
+        match (release, facts) {
+            (Some(release), Some(facts)) => lace_release::preflight(&release.needs, &facts),
+            _ => Vec::new(),
+        }
     }
 
     fn gates(&mut self, path: &FamilyPath, batch: &mut Batch) -> Gates {

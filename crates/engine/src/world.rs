@@ -6,6 +6,7 @@ use lace_model::host::{Host, Liveness};
 use lace_model::job::{Job, JobState};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Operation, OperationState};
+use lace_model::release::Release;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::{
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub targets: BTreeMap<FamilyPath, Target>,
     pub observed: BTreeMap<FamilyPath, BTreeMap<NodeId, NodeStatus>>,
     pub hosts: BTreeMap<HostId, Host>,
+    /// Releases by `NAME@VERSION`: what they need of a host.
+    pub releases: BTreeMap<String, Release>,
     pub jobs: BTreeMap<JobId, Job>,
     pub operations: BTreeMap<OperationId, Operation>,
     /// Sessions as fleet sees them, read at each step.
@@ -78,6 +81,7 @@ impl World {
         self.families = self.all(store, |f: &Family| f.path.clone())?;
         self.targets = self.all(store, |t: &Target| t.family.clone())?;
         self.hosts = self.all(store, |h: &Host| h.id)?;
+        self.releases = self.all(store, Release::key)?;
         self.jobs = self.all(store, |j: &Job| j.id)?;
         self.operations = self.all(store, |o: &Operation| o.id)?;
         self.operations.retain(|_, o| o.state == OperationState::Running);
@@ -179,6 +183,10 @@ impl World {
                 let value = self.fetch::<Target>(store, key)?;
                 replace(&mut self.targets, key.parse().ok(), value);
                 self.family_touched(key);
+            }
+            "release" => {
+                let value = self.fetch::<Release>(store, key)?;
+                replace(&mut self.releases, Some(key.to_owned()), value);
             }
             "revision" => self.take_revision(store, key)?,
             "node" => self.take_node(store, key)?,

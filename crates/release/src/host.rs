@@ -3,7 +3,7 @@
 use crate::elf;
 use lace_model::release::Needs;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What releases may ask of a host.
@@ -100,6 +100,23 @@ const PACKAGES: [(&str, &str); 9] = [
     ("python3", "python3-minimal"),
     ("node", "nodejs"),
 ];
+
+impl HostFacts {
+    /// The facts as a host's attributes carry them (lists with commas); `None` where it says nothing of its machine.
+    pub fn from_attributes(attributes: &BTreeMap<String, String>) -> Option<Self> {
+        let list = |name: &str| {
+            let text = attributes.get(name).map(String::as_str).unwrap_or_default();
+            text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        };
+        Some(Self {
+            arch: attributes.get("arch")?.clone(),
+            glibc: attributes.get("glibc").cloned(),
+            libraries: list("libraries"),
+            programs: list("programs"),
+            erts: list("erts"),
+        })
+    }
+}
 
 /// What the release needs and the host does not have, a line for each; empty: it can run.
 pub fn preflight(needs: &Needs, host: &HostFacts) -> Vec<String> {
