@@ -85,7 +85,7 @@ async fn remove(s: &mut Session, node: TargetPath) -> Outcome {
 
 async fn list(s: &mut Session, target: Option<TargetPath>) -> Outcome {
     let nodes = s.client()?.nodes(target.as_ref()).await?;
-    if s.out.for_people() {
+    if s.out.for_people() && !nodes.is_empty() {
         let nodes: Vec<&NodeView> = nodes.iter().collect();
         let now = s.now();
         s.out.table(status::node_table(&nodes, now));

@@ -72,8 +72,10 @@ fn show(s: &mut Session, status: &Status, target: Option<&TargetPath>) {
     }
     if target.is_some() && !families.is_empty() {
         let nodes: Vec<&NodeView> = families.iter().flat_map(|f| &f.nodes).collect();
-        s.out.line("");
-        s.out.table(node_table(&nodes, status.now));
+        if !nodes.is_empty() {
+            s.out.line("");
+            s.out.table(node_table(&nodes, status.now));
+        }
     }
     for line in families.iter().flat_map(|family| remarks(family)).chain(about_hosts(status)) {
         s.out.line(line);

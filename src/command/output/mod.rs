@@ -105,6 +105,7 @@ impl Output {
     /// A list: a table with a row for each, or JSON.
     pub fn list<T: Serialize>(&mut self, items: &[T], head: &[&str], row: impl Fn(&T) -> Vec<Cell>) {
         match self.format {
+            Format::Table if items.is_empty() => self.note("there is none"),
             Format::Table => {
                 let mut table = Table::new(head);
                 items.iter().for_each(|item| table.row(row(item)));

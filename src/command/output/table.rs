@@ -3,6 +3,11 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, presets};
 use std::fmt::Write;
 
+/// Blanks between columns.
+const GAP: u16 = 2;
+/// A column that is wrapped keeps this much room.
+const WRAPPED_MIN: usize = 14;
+
 /// How a text stands out. Colour is never the only sign: the text says the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Tone {
@@ -91,10 +96,10 @@ impl Table {
         for row in self.rows {
             table.add_row(row.into_iter().map(styled));
         }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            // Names and ids are copied from here: they stay in one piece.
-            if index == 0 {
+        let whole = unbroken(&table.column_max_content_widths(), columns);
+        for (column, whole) in table.column_iter_mut().zip(whole) {
+            column.set_padding((0, GAP));
+            if whole {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
@@ -103,6 +108,25 @@ impl Table {
             text
         })
     }
+}
+
+/// Which columns keep their lines in one piece, so that names and ids can be copied: the first, then the narrow ones, as
+/// long as the others keep some room.
+fn unbroken(widths: &[u16], columns: u16) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by_key(|index| (*index != 0, widths[*index]));
+    let mut whole = vec![false; widths.len()];
+    let mut room = usize::from(columns);
+    for (done, index) in order.into_iter().enumerate() {
+        let others = (widths.len() - done - 1) * WRAPPED_MIN;
+        let width = usize::from(widths[index] + GAP);
+        if index != 0 && width + others > room {
+            break;
+        }
+        whole[index] = true;
+        room = room.saturating_sub(width);
+    }
+    whole
 }
 
 fn styled(cell: Cell) -> comfy_table::Cell {
