@@ -118,7 +118,10 @@ fn tell(args: &DemoArgs, state: &State) -> Result<(), Failure> {
 /// A port whose successor is free too (API and link), 7440 first.
 fn free_ports() -> Result<u16, Failure> {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    (7440..7600).step_by(2).find(|p| free(*p) && free(*p + 1)).ok_or_else(|| "no free port from 7440 to 7600".into())
+    (7440..7600)
+        .step_by(2)
+        .find(|p| free(*p) && free(*p + 1))
+        .ok_or_else(|| "no free port from 7440 to 7600".into())
 }
 
 struct Places {
@@ -145,14 +148,25 @@ fn text(path: &Path) -> String {
 
 fn generic(story: &mut Story, places: &Places) -> Result<(), Failure> {
     story.chapter("generic nodes: two shell scripts, each with its own address");
-    story.step("two generic nodes: packed, uploaded, running", &["deploy", "hello", &text(&places.hello)], 0)?;
+    story.step(
+        "two generic nodes: packed, uploaded, running",
+        &["deploy", "hello", &text(&places.hello)],
+        0,
+    )?;
     story.type_in(&["node", "list", "hello"], 0)?;
     Ok(())
 }
 
 /// `make demo` installs Erlang in the background and says how far it is in a file.
 fn wait_for_erlang(story: &mut Story) -> Result<(), Failure> {
-    let present = || Command::new("erlc").arg("-h").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status().is_ok();
+    let present = || {
+        Command::new("erlc")
+            .arg("-h")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .is_ok()
+    };
     let status = std::env::var_os("LACE_INSTALL_STATUS").map(PathBuf::from);
     let began = Instant::now();
     let until = began + INSTALLED_WITHIN;
@@ -165,7 +179,9 @@ fn wait_for_erlang(story: &mut Story) -> Result<(), Failure> {
             break;
         }
         if status.is_none() {
-            return Err("Erlang is missing: type `make demo`, or install the Debian package erlang-base".into());
+            return Err(
+                "Erlang is missing: type `make demo`, or install the Debian package erlang-base".into()
+            );
         }
         if Instant::now() > until {
             return Err("Erlang was not installed in time".into());
@@ -181,7 +197,11 @@ fn wait_for_erlang(story: &mut Story) -> Result<(), Failure> {
 fn cluster(story: &mut Story, places: &Places, nodes: u32) -> Result<(), Failure> {
     story.chapter(&format!("{nodes} Erlang/OTP nodes from a release: built, uploaded, clustered, healthy"));
     let (ball, nodes) = (text(&places.ball), format!("nodes={nodes}"));
-    story.step("ball 1.0.0: built, uploaded, clustered, healthy", &["deploy", "ball", &ball, "--var", &nodes], 0)?;
+    story.step(
+        "ball 1.0.0: built, uploaded, clustered, healthy",
+        &["deploy", "ball", &ball, "--var", &nodes],
+        0,
+    )?;
     story.type_in(&["status", "ball"], 0)?;
     story.chapter("who runs the distributed application? every node is asked");
     story.step("exec on all nodes", &["exec", "ball/ball", "--", "bin/ball", "rpc", "ball_srv", "ask"], 0)?;
@@ -194,7 +214,11 @@ fn survive(story: &mut Story) -> Result<(), Failure> {
     let kill = "kill -9 $(pidof beam.smp)";
     story.type_in(&["exec", "ball/ball/1", "--", "sh", "-c", kill], 0).ok();
     story.until(&["events", "--format", "jsonl"], STATE_WITHIN, |typed| typed.out.contains("node.exited"))?;
-    story.step("killed node seen and healthy again", &["wait", "ball", "--for", "healthy", "--timeout", "60s"], 0)?;
+    story.step(
+        "killed node seen and healthy again",
+        &["wait", "ball", "--for", "healthy", "--timeout", "60s"],
+        0,
+    )?;
     story.took("from kill to healthy", began.elapsed());
     story.type_in(&["exec", "ball/ball", "--first", "--", "bin/ball", "rpc", "ball_srv", "ask"], 0)?;
     Ok(())

@@ -35,7 +35,10 @@ pub fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
         return Ok(());
     };
     let ended = end_nodes(state, &settings)?;
-    eprintln!("ended, {ended} nodes with it; what was applied stays in {} and comes back with `lace up`", state.dir().display());
+    eprintln!(
+        "ended, {ended} nodes with it; what was applied stays in {} and comes back with `lace up`",
+        state.dir().display()
+    );
     Ok(())
 }
 
@@ -43,7 +46,8 @@ pub fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
 fn end_nodes(state: &State, settings: &Settings) -> Result<usize, Failure> {
     let space: lace_machine::Cidr = settings.space.parse()?;
     let block = lace_machine::Cidr::new(space.address(), 24)?;
-    let machine = Machine::open(MachineConfig::new(state.agent().join("machine"), &settings.label, space, block))?;
+    let machine =
+        Machine::open(MachineConfig::new(state.agent().join("machine"), &settings.label, space, block))?;
     let ended = machine.sweep(&[])?.len();
     machine.close_all()?;
     Ok(ended)

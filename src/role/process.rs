@@ -48,7 +48,9 @@ impl Record {
     /// Asks it to end, and kills it after `grace`.
     pub fn stop(&self, grace: Duration) {
         let Some(pid) = rustix::process::Pid::from_raw(self.pid) else { return };
-        let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
+        let Ok(handle) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else {
+            return;
+        };
         if !self.is_alive() {
             return;
         }
@@ -67,7 +69,10 @@ impl Record {
 /// A pidfd becomes readable when its process ends.
 fn wait_readable(fd: &impl std::os::fd::AsFd, within: Duration) {
     let mut fds = [rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)];
-    let timeout = rustix::event::Timespec { tv_sec: within.as_secs() as i64, tv_nsec: i64::from(within.subsec_nanos()) };
+    let timeout = rustix::event::Timespec {
+        tv_sec: within.as_secs() as i64,
+        tv_nsec: i64::from(within.subsec_nanos()),
+    };
     let _ = rustix::event::poll(&mut fds, Some(&timeout));
 }
 

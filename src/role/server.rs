@@ -30,6 +30,9 @@ const STATE_FREE_WITHIN: Duration = Duration::from_secs(10);
 /// Silent hosts are looked for at this interval.
 const SILENCE_EVERY: Duration = Duration::from_millis(500);
 
+/// What nobody needs any more is removed at this interval.
+const HOUSE_EVERY: Duration = Duration::from_secs(3600);
+
 /// The role's words.
 #[derive(Parser, Debug, Clone)]
 #[command(name = "lace server")]
@@ -78,6 +81,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
         pass_on(events),
     ));
     tokio::spawn(watch_silence(fleet.clone()));
+    tokio::spawn(keep_house(store.clone()));
     let link = tokio::spawn(serve_link(args.link, fleet.clone(), ca, link_identity(&identity)));
     let api = tokio::spawn(serve_api(args.clone(), api_state(&args, &state, store, fleet, clock), identity));
     tracing::info!(listen = %args.listen, link = %args.link, "controller serves");
@@ -102,7 +106,9 @@ async fn open_store(state: &State, key: &MasterKey, clock: &Arc<dyn Clock>) -> R
 }
 
 /// What hosts say, in the engine's words, in order.
-fn pass_on(mut events: mpsc::UnboundedReceiver<lace_fleet::FleetEvent>) -> mpsc::UnboundedReceiver<lace_engine::Heard> {
+fn pass_on(
+    mut events: mpsc::UnboundedReceiver<lace_fleet::FleetEvent>,
+) -> mpsc::UnboundedReceiver<lace_engine::Heard> {
     let (to, said) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
@@ -121,11 +127,28 @@ async fn watch_silence(fleet: Fleet) {
     }
 }
 
+async fn keep_house(store: Store) {
+    loop {
+        tokio::time::sleep(HOUSE_EVERY).await;
+        let store = store.clone();
+        match tokio::task::spawn_blocking(move || lace_engine::keep_house(&store)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "old rows and blobs were not removed"),
+            Err(error) => tracing::warn!(%error, "old rows and blobs were not removed"),
+        }
+    }
+}
+
 fn link_identity(identity: &Identity) -> TonicIdentity {
     TonicIdentity::from_pem(&identity.certificate, &identity.key)
 }
 
-async fn serve_link(listen: SocketAddr, fleet: Fleet, ca: String, identity: TonicIdentity) -> Result<(), Failure> {
+async fn serve_link(
+    listen: SocketAddr,
+    fleet: Fleet,
+    ca: String,
+    identity: TonicIdentity,
+) -> Result<(), Failure> {
     let tls = ServerTlsConfig::new()
         .identity(identity)
         .client_ca_root(Certificate::from_pem(ca))
@@ -139,7 +162,13 @@ async fn serve_link(listen: SocketAddr, fleet: Fleet, ca: String, identity: Toni
     Ok(server.serve(listen).await?)
 }
 
-fn api_state(args: &ServerArgs, state: &State, store: Store, fleet: Fleet, clock: Arc<dyn Clock>) -> ApiState {
+fn api_state(
+    args: &ServerArgs,
+    state: &State,
+    store: Store,
+    fleet: Fleet,
+    clock: Arc<dyn Clock>,
+) -> ApiState {
     let loopback = args.listen.ip().is_loopback();
     let scheme = if loopback { "http" } else { "https" };
     ApiState {
@@ -159,7 +188,8 @@ fn api_state(args: &ServerArgs, state: &State, store: Store, fleet: Fleet, clock
 }
 
 async fn serve_api(args: ServerArgs, state: ApiState, identity: Identity) -> Result<(), Failure> {
-    let tcp = TcpListener::bind(args.listen).await.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
+    let tcp =
+        TcpListener::bind(args.listen).await.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
     let router = lace_api::router(state);
     if args.listen.ip().is_loopback() {
         let tcp = tcp.tap_io(|stream| drop(stream.set_nodelay(true)));

@@ -81,7 +81,12 @@ impl Story {
     }
 
     /// Types a command again and again until what it says is as wanted.
-    pub fn until(&self, words: &[&str], within: Duration, wanted: impl Fn(&Typed) -> bool) -> Result<Typed, Failure> {
+    pub fn until(
+        &self,
+        words: &[&str],
+        within: Duration,
+        wanted: impl Fn(&Typed) -> bool,
+    ) -> Result<Typed, Failure> {
         let until = Instant::now() + within;
         loop {
             let typed = self.quietly(words)?;
@@ -89,7 +94,12 @@ impl Story {
                 return Ok(typed);
             }
             if Instant::now() > until {
-                return Err(format!("`lace {}` did not come to say what was awaited: {}", words.join(" "), typed.out).into());
+                return Err(format!(
+                    "`lace {}` did not come to say what was awaited: {}",
+                    words.join(" "),
+                    typed.out
+                )
+                .into());
             }
             std::thread::sleep(Duration::from_millis(50));
         }

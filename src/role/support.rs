@@ -112,14 +112,17 @@ impl ControllerSupport {
     fn new_host(&self, request: &JoinRequest) -> Result<Host, Problem> {
         let hosts: Vec<Host> = self.store.list::<Host>("")?.into_iter().map(|row| row.value).collect();
         let names: BTreeSet<_> = hosts.iter().map(|h| h.name.to_string()).collect();
-        let tries = std::iter::once(request.name.to_string()).chain((2..).map(|n| format!("{}-{n}", request.name)));
+        let tries =
+            std::iter::once(request.name.to_string()).chain((2..).map(|n| format!("{}-{n}", request.name)));
         let name = tries.take(1_000).find(|n| !names.contains(n)).and_then(|n| Name::new(n).ok());
         let taken: BTreeSet<Block> = hosts.iter().flat_map(|h| h.blocks.iter().copied()).collect();
-        let blocks = free_blocks(&self.space, &taken)
-            .ok_or_else(|| Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space)))?;
+        let blocks = free_blocks(&self.space, &taken).ok_or_else(|| {
+            Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space))
+        })?;
         let host = Host {
             id: HostId(uuid::Uuid::now_v7()),
-            name: name.ok_or_else(|| Problem::new(Code::Conflict, "there are too many hosts of that name"))?,
+            name: name
+                .ok_or_else(|| Problem::new(Code::Conflict, "there are too many hosts of that name"))?,
             capacity: request.facts.capacity.clone(),
             attributes: request.facts.attributes.clone(),
             blocks,
@@ -153,7 +156,8 @@ mod tests {
         assert_eq!((first.len(), first[0].base), (8, Ipv4Addr::new(10, 192, 0, 0)));
         let second = free_blocks("10.192.0.0/10", &first.into_iter().collect()).expect("room");
         assert_eq!(second[0].base, Ipv4Addr::new(10, 192, 8, 0));
-        let all: BTreeSet<_> = free_blocks("10.9.9.0/24", &BTreeSet::new()).expect("room").into_iter().collect();
+        let all: BTreeSet<_> =
+            free_blocks("10.9.9.0/24", &BTreeSet::new()).expect("room").into_iter().collect();
         assert_eq!((all.len(), free_blocks("10.9.9.0/24", &all)), (1, None));
     }
 }

@@ -44,7 +44,8 @@ impl Settings {
             None => SocketAddr::new(listen.ip(), listen.port() + 1),
         };
         // The state's path names the installation on this machine: two of them never share a name.
-        let label = lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
+        let label =
+            lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
         Ok(Self { listen, link, space: args.space.clone(), label })
     }
 
@@ -84,7 +85,9 @@ async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
     refuse_second(&state)?;
     fs::create_dir_all(state.run())?;
     std::os::unix::fs::chown(state.dir(), Some(0), Some(0))?;
-    Record::of(std::process::id() as i32).ok_or("this process cannot be read in /proc")?.write(&state.run(), "up")?;
+    Record::of(std::process::id() as i32)
+        .ok_or("this process cannot be read in /proc")?
+        .write(&state.run(), "up")?;
     fs::write(state.settings(), serde_json::to_vec_pretty(&settings)?)?;
     let (end, ending) = watch::channel(false);
     let mut roles = tokio::task::JoinSet::new();
@@ -111,7 +114,9 @@ async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
     }
     let _ = fs::remove_file(state.run().join("ready"));
     if outcome.is_ok() {
-        eprintln!("controller and agent ended; nodes go on running. `lace up` picks them up again, `lace down` ends them.");
+        eprintln!(
+            "controller and agent ended; nodes go on running. `lace up` picks them up again, `lace down` ends them."
+        );
     }
     outcome
 }
@@ -184,7 +189,12 @@ async fn answers(settings: &Settings, state: &State) -> Result<Client, Failure> 
         }
         if Instant::now() > until {
             let log = server_role(settings, state).log();
-            return Err(format!("the controller does not answer at {}; its log: {}", settings.url(), log.display()).into());
+            return Err(format!(
+                "the controller does not answer at {}; its log: {}",
+                settings.url(),
+                log.display()
+            )
+            .into());
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -259,12 +269,8 @@ fn detach(args: &UpArgs, state: &State) -> Result<(), Failure> {
     if let Some(link) = &args.link {
         command.args(["--link", link]);
     }
-    let mut child = command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
+    let mut child =
+        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
     let until = Instant::now() + ANSWERS_WITHIN + JOINS_WITHIN;
     loop {
         if let Ok(text) = fs::read_to_string(&ready) {

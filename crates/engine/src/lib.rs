@@ -8,6 +8,7 @@ pub mod certificate;
 mod documents;
 mod heard;
 mod job;
+mod keep_house;
 mod operation;
 mod plan;
 mod remove;
@@ -18,5 +19,6 @@ mod world;
 
 pub use documents::Delta;
 pub use heard::{Heard, JobEnded, JobNews};
+pub use keep_house::keep_house;
 pub use run::{Hosts, run};
 pub use step::{Engine, Told};

@@ -1,0 +1,89 @@
+//! What nobody needs any more: ended operations beyond a number, blobs that no release names.
+
+use lace_model::Span;
+use lace_model::operation::{Operation, OperationState};
+use lace_model::release::{Release, Tree, TreeNode};
+use lace_store::{Batch, Expect, Store, StoreError};
+use std::collections::BTreeSet;
+
+/// Ended operations that are kept; a row is about a kilobyte.
+const OPERATIONS_KEPT: usize = 2_000;
+/// Blobs younger than this stay: an upload puts chunks first, and names them in a release later.
+const BLOB_GRACE: Span = Span::secs(24 * 3600);
+
+/// Removes what nobody needs any more. Blocks for as long as the disk takes.
+///
+/// # Errors
+/// What the store says.
+pub fn keep_house(store: &Store) -> Result<(), StoreError> {
+    drop_operations(store)?;
+    let mut live = BTreeSet::new();
+    for release in store.list::<Release>("")? {
+        live.insert(release.value.tree);
+        let Some(bytes) = store.blobs().get(&release.value.tree)? else { continue };
+        // A tree that cannot be read names nothing that may be thrown away safely: nothing is collected then.
+        let Ok(tree) = serde_json::from_slice::<Tree>(&bytes) else { return Ok(()) };
+        for entry in tree.entries {
+            if let TreeNode::File { chunks, .. } = entry.node {
+                live.extend(chunks);
+            }
+        }
+    }
+    store.blobs().collect(&live, BLOB_GRACE)?;
+    Ok(())
+}
+
+fn drop_operations(store: &Store) -> Result<(), StoreError> {
+    let mut ended: Vec<_> = store
+        .list::<Operation>("")?
+        .into_iter()
+        .filter(|row| row.value.state != OperationState::Running)
+        .map(|row| (row.value.ended_at, row.value.id))
+        .collect();
+    ended.sort_unstable();
+    let over = ended.len().saturating_sub(OPERATIONS_KEPT);
+    let mut batch = Batch::new(None);
+    for (_, id) in ended.into_iter().take(over) {
+        batch.delete::<Operation>(&id.to_string(), Expect::Any);
+    }
+    if !batch.is_empty() {
+        store.commit(batch)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lace_model::OperationId;
+    use lace_store::{ManualClock, MasterKey};
+    use std::sync::Arc;
+
+    #[test]
+    fn the_newest_ended_operations_stay_and_running_ones_too() {
+        let store = Store::open_in_memory(MasterKey::from_bytes([1; 32]), Arc::new(ManualClock::at(1)))
+            .expect("store");
+        let mut batch = Batch::new(None);
+        for n in 0..(OPERATIONS_KEPT as u64 + 5) {
+            let operation = Operation {
+                id: OperationId::derive(&[0; 32], &n.to_string()),
+                verb: "scale".into(),
+                subject: "shop".into(),
+                actor: "test".into(),
+                waits: Vec::new(),
+                state: if n == 0 { OperationState::Running } else { OperationState::Done },
+                code: None,
+                message: String::new(),
+                details: Vec::new(),
+                started_at: n,
+                ended_at: (n > 0).then_some(n),
+            };
+            batch.put(&operation, Expect::Absent);
+        }
+        store.commit(batch).expect("put");
+        keep_house(&store).expect("kept");
+        let left = store.list::<Operation>("").expect("list");
+        assert_eq!(left.len(), OPERATIONS_KEPT + 1);
+        assert!(left.iter().all(|row| row.value.ended_at.is_none_or(|at| at > 4)));
+    }
+}
