@@ -15,7 +15,8 @@ fn ball(lace: &Lace) -> String {
 /// Who says that it runs the distributed application, asked on each node.
 fn runners(lace: &Lace) -> Vec<String> {
     let ran = lace.run(&["exec", "ball/ball", "--", "bin/ball", "rpc", "ball_srv", "ask"]);
-    let names = |line: &str| line.split(|c: char| "{}',\" ".contains(c)).find(|w| w.contains('@')).map(str::to_owned);
+    let names =
+        |line: &str| line.split(|c: char| "{}',\" ".contains(c)).find(|w| w.contains('@')).map(str::to_owned);
     ran.out.lines().filter_map(names).collect()
 }
 
@@ -37,7 +38,8 @@ fn a_cluster_fails_over_rolls_and_reverts() {
     let _ = lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
     eventually("the killed node was seen", || lace.run(&["events"]).out.contains("node.exited"));
     eventually("node 1 took it over again", || {
-        lace.ready("ball") == 3 && runners(&lace).iter().filter(|r| r.starts_with("ball@ball-1.")).count() == 3
+        lace.ready("ball") == 3
+            && runners(&lace).iter().filter(|r| r.starts_with("ball@ball-1.")).count() == 3
     });
 
     lace.run(&["scale", "ball/ball", "5"]).ok();

@@ -37,7 +37,8 @@ fn a_day_with_generic_nodes() {
     lace.run(&["exec", "shop/web/1", "--", "sh", "-c", "exit 7"]).ends(7);
     let said = lace.run(&["exec", "shop", "--", "echo", "{{self}} of {{all}}"]).ok();
     assert!(said.out.contains("web-1.web.shop.lace.internal"), "{}", said.out);
-    let said = lace.run(&["exec", "shop/web/1", "--", "getent", "hosts", "web-2.web.shop.lace.internal"]).ok();
+    let said =
+        lace.run(&["exec", "shop/web/1", "--", "getent", "hosts", "web-2.web.shop.lace.internal"]).ok();
     assert!(said.out.contains("10.211.0.3"), "{}", said.out);
     assert!(lace.run(&["logs", "shop/web/2"]).ok().out.contains("hello from web-2"));
 
@@ -90,5 +91,9 @@ fn jobs_and_secrets() {
         .arg(lace.state().join("server"))
         .output()
         .expect("grep");
-    assert!(found.stdout.is_empty(), "a secret lies in the clear: {}", String::from_utf8_lossy(&found.stdout));
+    assert!(
+        found.stdout.is_empty(),
+        "a secret lies in the clear: {}",
+        String::from_utf8_lossy(&found.stdout)
+    );
 }

@@ -28,7 +28,8 @@ fn rounds(count: u64, net: u8) {
     for round in 0..count {
         let wanted = 1 + dice.throw(5);
         let delay = Duration::from_millis(dice.throw(120));
-        let victims: &[&str] = [&["server"][..], &["agent"], &["server", "agent"], &["net"]][dice.throw(4) as usize];
+        let victims: &[&str] =
+            [&["server"][..], &["agent"], &["server", "agent"], &["net"]][dice.throw(4) as usize];
         let roll = dice.throw(3) == 0;
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -41,7 +42,9 @@ fn rounds(count: u64, net: u8) {
             victims.iter().for_each(|role| lace.kill(role));
         });
         // A command that was cut off may not have been taken: it is typed again, as a person would.
-        eventually("the command is taken", || lace.run(&["scale", "shop/web", &wanted.to_string()]).status == 0);
+        eventually("the command is taken", || {
+            lace.run(&["scale", "shop/web", &wanted.to_string()]).status == 0
+        });
         let what = format!("round {round} (seed {seed}): {wanted} ready after killing {victims:?}");
         eventually(&what, || lace.ready("shop") == wanted && as_wanted(&lace, wanted));
     }
@@ -94,7 +97,8 @@ fn nodes_outlive_controller_and_agent_and_come_back_after_a_reboot() {
     for root in lace.cgroups() {
         for node in std::fs::read_dir(root).into_iter().flatten().flatten() {
             let pids = std::fs::read_to_string(node.path().join("cgroup.procs")).unwrap_or_default();
-            for pid in pids.lines().filter_map(|p| p.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+            for pid in pids.lines().filter_map(|p| p.parse().ok()).filter_map(rustix::process::Pid::from_raw)
+            {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }

@@ -77,7 +77,8 @@ impl Lace {
     /// `lace up --detach`.
     pub fn start(&self) {
         let (listen, link) = (format!("127.0.0.1:{}", self.listen), format!("127.0.0.1:{}", self.link));
-        let words = ["up", "--detach", "--listen", &listen, "--link", &link, "--space", &self.space, "--state"];
+        let words =
+            ["up", "--detach", "--listen", &listen, "--link", &link, "--space", &self.space, "--state"];
         self.command(&words, |c| c.arg(self.state())).ok();
     }
 
@@ -149,7 +150,9 @@ impl Lace {
     pub fn cgroups(&self) -> Vec<PathBuf> {
         let name = format!("lace-{}", self.label());
         let mut found = Vec::new();
-        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"] {
+        for root in
+            ["/sys/fs/cgroup", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"]
+        {
             let path = Path::new(root).join(&name);
             if path.exists() {
                 found.push(path);
@@ -171,7 +174,10 @@ impl Lace {
         assert!(!said(&["nft", "list", "tables"]).contains(&label), "an nft table is left");
         assert!(!said(&["ip", "-o", "link"]).contains(&label), "a link is left");
         let state = self.state().display().to_string();
-        assert!(!std::fs::read_to_string("/proc/self/mountinfo").expect("read").contains(&state), "a mount is left");
+        assert!(
+            !std::fs::read_to_string("/proc/self/mountinfo").expect("read").contains(&state),
+            "a mount is left"
+        );
         assert!(!said(&["ps", "axo", "args"]).contains(&state), "a process is left");
     }
 }

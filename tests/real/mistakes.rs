@@ -20,7 +20,10 @@ fn mistakes_are_told_and_change_nothing() {
     for hint in ["count", "Bad Name", "lots", "htp", "99999"] {
         assert!(ran.err.contains(hint), "{hint} is not named:\n{}", ran.err);
     }
-    assert_eq!(lace.run(&["app", "list", "--format", "json"]).ok().json().as_array().expect("a list").len(), 0);
+    assert_eq!(
+        lace.run(&["app", "list", "--format", "json"]).ok().json().as_array().expect("a list").len(),
+        0
+    );
 
     lace.run(&["exec", "shop/web/9", "--", "true"]).ends(125);
     lace.run(&["status", "nothing"]).ends(7);
@@ -44,7 +47,11 @@ fn a_bad_version_reverts_and_says_why() {
     let run = dir.join("bin/run");
     fs::write(&run, "#!/bin/sh\necho no scoreboard configured >&2\nexit 9\n").expect("written");
     let ran = lace.run(&["deploy", "shop", path]).ends(3);
-    assert!(ran.err.contains("no scoreboard configured") || ran.out.contains("no scoreboard configured"), "{}", ran.err);
+    assert!(
+        ran.err.contains("no scoreboard configured") || ran.out.contains("no scoreboard configured"),
+        "{}",
+        ran.err
+    );
     assert_eq!(lace.ready("shop"), 2);
     assert!(lace.run(&["history", "shop/web"]).ok().out.contains("exit status 9"));
     lace.run(&["rollback", "shop/web", "--to", "1"]).ok();
