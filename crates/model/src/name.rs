@@ -129,7 +129,8 @@ impl FamilyPath {
     }
 }
 
-/// `APP/SERVICE/FAMILY/N`: the place of a node, which stays while nodes come and go. N counts from 1.
+/// `APP/SERVICE/FAMILY/N`: the place of a node, which stays while nodes come and go. N counts from 1; 0 is a job, which
+/// has an address in the family's network and no name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NodePath {
@@ -221,12 +222,17 @@ impl FromStr for FamilyPath {
 impl FromStr for NodePath {
     type Err = NameError;
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let target: TargetPath = text.parse()?;
-        let (Some(service), Some(index)) = (target.service, target.index) else {
-            return Err(NameError::Node(text.into()));
-        };
-        let family = target.family.unwrap_or_else(|| service.clone());
-        Ok(FamilyPath::new(target.app, service, family).node(index))
+        let bad = || NameError::Node(text.into());
+        let (head, index) = text.rsplit_once('/').ok_or_else(bad)?;
+        let index = index.parse().map_err(|_| bad())?;
+        let mut names = split(head)?.into_iter();
+        match (names.next(), names.next(), names.next(), names.next()) {
+            (Some(app), Some(service), family, None) => {
+                let family = family.unwrap_or_else(|| service.clone());
+                Ok(FamilyPath::new(app, service, family).node(index))
+            }
+            _ => Err(bad()),
+        }
     }
 }
 

@@ -46,7 +46,7 @@ struct Running {
 }
 
 /// Runs the command until it ends or the stream is closed, which kills it.
-pub async fn serve(node: NodeHandle, wish: Wish, mut from: In, out: Out) -> Result<(), Problem> {
+pub async fn serve(node: NodeHandle, wish: Wish, from: &mut In, out: Out) -> Result<(), Problem> {
     let Running { handle, input, output, errors, terminal } = start(node, wish).await?;
     let mut pumps = JoinSet::new();
     pumps.spawn(pump(output, out.clone(), StreamFrame::Stdout));
@@ -56,7 +56,7 @@ pub async fn serve(node: NodeHandle, wish: Wish, mut from: In, out: Out) -> Resu
     let mut ending = Ending::of(handle).map_err(failed)?;
     let exit = tokio::select! {
         exit = ending.exit() => exit.map_err(failed)?,
-        () = feed(&mut from, input, terminal) => return Ok(()),
+        () = feed(from, input, terminal) => return Ok(()),
     };
     let drained = async { while pumps.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN, drained).await;

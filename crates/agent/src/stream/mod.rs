@@ -14,10 +14,14 @@ use lace_wire::link::frame::StreamPart;
 use lace_wire::stream::{STREAM_FRAMES_WAITING, StreamFrame, StreamRequest};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
+
+/// The controller closes a stream that has ended within this time.
+const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Towards the controller. A send waits while the reader is slow.
 #[derive(Clone)]
@@ -68,7 +72,7 @@ pub async fn open(hands: Arc<Hands>, link: Link, stream: StreamId, request: Stre
     if to.try_send(StreamPart::Attach(stream)).is_err() {
         return;
     }
-    let from = match link.stream(ReceiverStream::new(frames)).await {
+    let mut from = match link.stream(ReceiverStream::new(frames)).await {
         Ok(from) => In(from),
         Err(status) => {
             tracing::info!(%stream, cause = status.message(), "stream not attached");
@@ -76,12 +80,15 @@ pub async fn open(hands: Arc<Hands>, link: Link, stream: StreamId, request: Stre
         }
     };
     let out = Out(to);
-    if let Err(problem) = serve(&hands, request, from, out.clone()).await {
+    if let Err(problem) = serve(&hands, request, &mut from, out.clone()).await {
         out.send(StreamFrame::Failed(problem)).await;
     }
+    // The last frames are on their way: giving the call up now would reset it and lose them.
+    drop(out);
+    let _ = tokio::time::timeout(CLOSED_WITHIN, from.closed()).await;
 }
 
-async fn serve(hands: &Arc<Hands>, request: StreamRequest, mut from: In, out: Out) -> Result<(), Problem> {
+async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: Out) -> Result<(), Problem> {
     let place = place(hands, request.node())?;
     match request {
         StreamRequest::Exec { argv, env, terminal, stdin, .. } => {
