@@ -49,5 +49,5 @@ pub fn disk_used_permille(path: &Path) -> u32 {
     let Ok(disk) = rustix::fs::statvfs(path) else { return 0 };
     let used = disk.f_blocks.saturating_sub(disk.f_bfree);
     let all = used + disk.f_bavail;
-    if all == 0 { 0 } else { (used * 1000 / all) as u32 }
+    (used * 1000).checked_div(all).unwrap_or(0) as u32
 }

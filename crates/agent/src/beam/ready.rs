@@ -52,7 +52,7 @@ fn question(hands: &Hands, entry: &NodeEntry) -> Option<Vec<String>> {
     let me = node_name(&base, beam.names, &peer(&entry.path, entry.address));
     let topic = hands.topic(&entry.path.family.app);
     let members = topic.iter().flat_map(|topic| &topic.members);
-    let up = members.filter(|m| m.up && m.path.family == entry.path.family);
+    let up = members.filter(|m| m.up && m.path.index > 0 && m.path.family == entry.path.family);
     let mut others: Vec<_> = up
         .map(|m| node_name(&base, beam.names, &peer(&m.path, m.address)))
         .filter(|name| *name != me)

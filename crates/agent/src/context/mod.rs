@@ -34,7 +34,7 @@ impl Context {
         let mut by_index: BTreeMap<u32, Peer> =
             subject.members.iter().map(|peer| (peer.index, peer.clone())).collect();
         let members = topic.into_iter().flat_map(|topic| &topic.members);
-        for member in members.filter(|m| subject.kin.holds(&m.path)) {
+        for member in members.filter(|m| m.path.index > 0 && subject.kin.holds(&m.path)) {
             by_index.insert(member.path.index, peer(&member.path, member.address));
         }
         let me = Peer { index: subject.index, name: subject.fqdn.clone(), address: subject.address };

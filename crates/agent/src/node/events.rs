@@ -34,13 +34,16 @@ impl NodeEvents {
 
     /// The next event; nothing when the node is gone. May be dropped and called again.
     pub async fn next(&mut self) -> Option<Event> {
+        let Self { events, ready, .. } = self;
+        // Some may have come together with the last answer: nothing would announce them.
+        let mut looked = take(events);
         loop {
-            let Self { events, ready, .. } = self;
-            match ready.try_io(Interest::READABLE, || take(events)) {
+            match looked {
                 Ok(event) => return Some(event),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.readable().await.ok()?,
                 Err(_) => return None,
             }
+            looked = ready.try_io(Interest::READABLE, || take(events));
         }
     }
 }

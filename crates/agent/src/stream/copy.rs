@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 
 /// Unpacks what comes on stdin below a directory of the node.
-pub async fn into(node: NodeHandle, directory: String, from: &mut In, out: Out) -> Result<(), Problem> {
+pub async fn into(node: NodeHandle, directory: String, from: &mut In, out: &Out) -> Result<(), Problem> {
     let (theirs, ours) = io::pipe().map_err(failed)?;
     let mut writer = pipe::Sender::from_owned_fd(ours.into()).map_err(failed)?;
     let unpacking =
@@ -37,7 +37,7 @@ fn root_or(directory: &str) -> &str {
 }
 
 /// Packs a path of the node to stdout. Closing the stream ends tar by a closed pipe.
-pub async fn out_of(node: NodeHandle, path: String, from: &mut In, out: Out) -> Result<(), Problem> {
+pub async fn out_of(node: NodeHandle, path: String, from: &mut In, out: &Out) -> Result<(), Problem> {
     let (ours, theirs) = io::pipe().map_err(failed)?;
     let reader = pipe::Receiver::from_owned_fd(ours.into()).map_err(failed)?;
     let packing = tokio::task::spawn_blocking(move || node.read_tree(&path, theirs.as_fd()));

@@ -46,7 +46,7 @@ struct Running {
 }
 
 /// Runs the command until it ends or the stream is closed, which kills it.
-pub async fn serve(node: NodeHandle, wish: Wish, from: &mut In, out: Out) -> Result<(), Problem> {
+pub async fn serve(node: NodeHandle, wish: Wish, from: &mut In, out: &Out) -> Result<(), Problem> {
     let Running { handle, input, output, errors, terminal } = start(node, wish).await?;
     let mut pumps = JoinSet::new();
     pumps.spawn(pump(output, out.clone(), StreamFrame::Stdout));
@@ -153,13 +153,10 @@ impl Ending {
     }
 
     async fn exit(&mut self) -> Result<Exit, String> {
+        let Self { handle, ready } = self;
+        // The end may have come together with the start: nothing would announce it.
+        let mut looked = look(handle);
         loop {
-            let Self { handle, ready } = self;
-            let looked = ready.try_io(Interest::READABLE, || match handle.wait(Some(NOT_AT_ALL)) {
-                Ok(exit) => Ok(Ok(exit)),
-                Err(Error::Timeout(..)) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(error) => Ok(Err(error.to_string())),
-            });
             match looked {
                 Ok(exit) => return exit,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -167,7 +164,16 @@ impl Ending {
                 }
                 Err(error) => return Err(error.to_string()),
             }
+            looked = ready.try_io(Interest::READABLE, || look(handle));
         }
+    }
+}
+
+fn look(handle: &mut ExecHandle) -> io::Result<Result<Exit, String>> {
+    match handle.wait(Some(NOT_AT_ALL)) {
+        Ok(exit) => Ok(Ok(exit)),
+        Err(Error::Timeout(..)) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(error) => Ok(Err(error.to_string())),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Carries bytes both ways until the node closes its side, or the stream is closed.
-pub async fn serve(address: Ipv4Addr, port: u16, from: &mut In, out: Out) -> Result<(), Problem> {
+pub async fn serve(address: Ipv4Addr, port: u16, from: &mut In, out: &Out) -> Result<(), Problem> {
     let no = |cause: String| {
         Problem::new(Code::NodeUnreachable, format!("port {port} of the node: {cause}"))
             .hint("is the process listening on all addresses of the node?")

@@ -20,8 +20,8 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-/// The controller closes a stream that has ended within this time.
-const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+/// A reader has this long to take the last frames.
+const FAREWELL: Duration = Duration::from_secs(600);
 
 /// Towards the controller. A send waits while the reader is slow.
 #[derive(Clone)]
@@ -80,15 +80,15 @@ pub async fn open(hands: Arc<Hands>, link: Link, stream: StreamId, request: Stre
         }
     };
     let out = Out(to);
-    if let Err(problem) = serve(&hands, request, &mut from, out.clone()).await {
+    if let Err(problem) = serve(&hands, request, &mut from, &out).await {
         out.send(StreamFrame::Failed(problem)).await;
     }
-    // The last frames are on their way: giving the call up now would reset it and lose them.
+    // Letting go of the answer resets the call, and with it the last frames that are still on their way.
     drop(out);
-    let _ = tokio::time::timeout(CLOSED_WITHIN, from.closed()).await;
+    let _ = tokio::time::timeout(FAREWELL, from.closed()).await;
 }
 
-async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: Out) -> Result<(), Problem> {
+async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &Out) -> Result<(), Problem> {
     let place = place(hands, request.node())?;
     match request {
         StreamRequest::Exec { argv, env, terminal, stdin, .. } => {
@@ -98,7 +98,7 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: O
         StreamRequest::Logs { since, until, tail, follow, .. } => {
             let span = logs::Span { since, until, tail, follow };
             tokio::select! {
-                done = logs::serve(hands.machine.log_dir(&place.name), span, &out) => done,
+                done = logs::serve(hands.machine.log_dir(&place.name), span, out) => done,
                 () = from.closed() => Ok(()),
             }
         }

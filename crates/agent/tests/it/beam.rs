@@ -1,0 +1,86 @@
+//! Two nodes of our own Erlang/OTP release, clustered with failover.
+
+use crate::world::{World, can_run, check};
+use lace_model::beam::{Beam, BeamNames};
+use lace_model::check::Probe;
+use lace_model::document::NodeEntry;
+use lace_model::release::ReleaseKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The release, built once per test; nothing where Erlang is not installed.
+fn build(world: &World) -> Option<PathBuf> {
+    let erlang = Command::new("erlc").arg("-h").output();
+    if erlang.is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI must have erlang-base");
+        eprintln!("skipped: erlang-base is not installed");
+        return None;
+    }
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ball");
+    let out = world.state.join("ball");
+    let built = Command::new(examples.join("build.sh")).arg("1.0.0").arg(&out).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Some(out)
+}
+
+fn ball(world: &World, index: u32, tree: lace_model::Digest) -> NodeEntry {
+    let mut node = world.node(index, "");
+    node.spec.kind = ReleaseKind::Relx;
+    node.spec.tree = Some(tree);
+    node.spec.start = vec!["bin/ball".into(), "foreground".into()];
+    node.spec.secrets.insert("LACE_COOKIE_web".into(), 1);
+    node.spec.limits.cpu = lace_model::CpuMillis(2000);
+    node.spec.limits.memory = lace_model::ByteSize::mib(256);
+    node.spec.beam = Some(Beam {
+        name: Some("ball".into()),
+        names: BeamNames::Address,
+        failover: Some("ball".into()),
+        applications: vec!["court".into()],
+        ..Beam::default()
+    });
+    node.spec.check = Some(check(Probe::Http { port: 8080, path: "/up".into() }));
+    node
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_form_a_cluster_and_know_when_they_are_ready() {
+    if !can_run() {
+        return;
+    }
+    let Some(world) = World::start().await else { return };
+    let Some(release) = build(&world) else { return };
+    let tree = world.upload(&release);
+    let cookie = bytes::Bytes::from_static(b"a-cookie-of-the-cluster");
+    world.controller.fake.secrets.lock().unwrap().insert("shop/LACE_COOKIE_web@1".into(), cookie);
+    let nodes = [ball(&world, 1, tree), ball(&world, 2, tree)];
+    world.topic(&[(&nodes[0], false), (&nodes[1], false)]);
+    for node in &nodes {
+        world.controller.node(node);
+    }
+    for node in &nodes {
+        world.controller.until_node("running", node.id, |n| n.is_up()).await;
+    }
+    world.topic(&[(&nodes[0], true), (&nodes[1], true)]);
+    for node in &nodes {
+        world.controller.until_node("ready", node.id, |n| n.ready).await;
+    }
+    let seen = crate::streams::says(&world, nodes[0].id, &["bin/ball", "eval", "nodes()"]).await;
+    assert_eq!(seen.trim(), format!("['ball@{}']", nodes[1].address));
+    let set = crate::streams::says(
+        &world,
+        nodes[1].id,
+        &["bin/ball", "eval", "application:get_env(kernel, distributed)"],
+    )
+    .await;
+    let compact: String = set.split_whitespace().collect();
+    let (first, second) = (nodes[0].address, nodes[1].address);
+    assert_eq!(compact, format!("{{ok,[{{ball,2000,['ball@{first}',{{'ball@{second}'}}]}}]}}"));
+    let words = command_lines();
+    assert!(!words.contains("a-cookie-of-the-cluster"), "the cookie is on a command line");
+}
+
+fn command_lines() -> String {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ") + "\n").collect()
+}

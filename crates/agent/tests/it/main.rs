@@ -1,0 +1,12 @@
+//! A real agent, in a process of its own, with a controller in this one, and real nodes. Needs root; without it every
+//! test says so and passes, except on CI.
+
+mod controller;
+mod world;
+
+mod basics;
+mod beam;
+mod jobs;
+mod session;
+mod streams;
+mod survival;
