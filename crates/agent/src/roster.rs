@@ -1,7 +1,7 @@
 //! Who does what: one actor per entry, told the newest statement.
 
 use crate::hands::Hands;
-use crate::held::{Record, Verdict, judge};
+use crate::held::{Record, State, Verdict, judge};
 use crate::job::{self, JobWish};
 use crate::node::{self, Wish};
 use crate::task;
@@ -65,9 +65,24 @@ impl Roster {
         self.hands.held.commit(records.chain(gone.iter().copied().map(Record::Gone)).collect());
         taken.sort_by_key(|entry| matches!(entry.body, EntryBody::Task(_)));
         taken.into_iter().for_each(|entry| self.tell(entry));
+        let some_gone = !gone.is_empty();
         gone.into_iter().for_each(|id| self.drop_entry(id));
         self.hands.wall.nudge();
+        if some_gone {
+            self.sweep_trees();
+        }
         refused
+    }
+
+    /// Forgets releases that are not needed. Not while a node is there that no entry names: it may stand on one.
+    fn sweep_trees(&self) {
+        let hands = self.hands.clone();
+        tokio::task::spawn_blocking(move || {
+            let named = || hands.held.read(State::trees);
+            if hands.trees.is_crowded(named().len()) && !has_strays(&hands) {
+                hands.trees.sweep(named);
+            }
+        });
     }
 
     fn judge(&self, id: EntryId, offered: Generation) -> Verdict {
@@ -140,4 +155,14 @@ impl Roster {
             }
         });
     }
+}
+
+fn has_strays(hands: &Hands) -> bool {
+    let known = |name: &str| {
+        name.parse().is_ok_and(|id| {
+            let ids = [EntryId::Node(NodeId(id)), EntryId::Job(JobId(id))];
+            hands.held.read(|state| ids.iter().any(|id| state.entries.contains_key(id)))
+        })
+    };
+    hands.machine.list().iter().any(|node| node.alive && !known(&node.id))
 }

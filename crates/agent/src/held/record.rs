@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::Block;
-use lace_model::{AppName, Generation, Millis, TaskId};
+use lace_model::{AppName, Digest, Generation, Millis, TaskId};
 use lace_wire::link::frame::JobReport;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// One line of the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,6 +115,16 @@ impl State {
     /// Entries with their generations, for the hello.
     pub fn generations(&self) -> Vec<(EntryId, Generation)> {
         self.entries.values().map(|entry| (entry.id, entry.generation)).collect()
+    }
+
+    /// Trees that entries name.
+    pub fn trees(&self) -> HashSet<Digest> {
+        let tree = |entry: &Entry| match &entry.body {
+            EntryBody::Node(node) => node.spec.tree,
+            EntryBody::Job(job) => job.spec.tree,
+            EntryBody::Task(_) => None,
+        };
+        self.entries.values().filter_map(tree).collect()
     }
 
     /// Secrets that no entry names.

@@ -153,10 +153,18 @@ impl Ending {
     }
 
     async fn exit(&mut self) -> Result<Exit, String> {
-        let Self { handle, ready } = self;
-        // The end may have come together with the start: nothing would announce it.
-        let mut looked = look(handle);
+        // A quick command's end may have come with the answer to its start: the socket will not say so again.
+        match self.handle.wait(Some(NOT_AT_ALL)) {
+            Err(Error::Timeout(..)) => {}
+            ended => return ended.map_err(|e| e.to_string()),
+        }
         loop {
+            let Self { handle, ready } = self;
+            let looked = ready.try_io(Interest::READABLE, || match handle.wait(Some(NOT_AT_ALL)) {
+                Ok(exit) => Ok(Ok(exit)),
+                Err(Error::Timeout(..)) => Err(io::ErrorKind::WouldBlock.into()),
+                Err(error) => Ok(Err(error.to_string())),
+            });
             match looked {
                 Ok(exit) => return exit,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -164,16 +172,7 @@ impl Ending {
                 }
                 Err(error) => return Err(error.to_string()),
             }
-            looked = ready.try_io(Interest::READABLE, || look(handle));
         }
-    }
-}
-
-fn look(handle: &mut ExecHandle) -> io::Result<Result<Exit, String>> {
-    match handle.wait(Some(NOT_AT_ALL)) {
-        Ok(exit) => Ok(Ok(exit)),
-        Err(Error::Timeout(..)) => Err(io::ErrorKind::WouldBlock.into()),
-        Err(error) => Ok(Err(error.to_string())),
     }
 }
 

@@ -7,14 +7,22 @@ use crate::hands::LinkNow;
 use chunks::Chunks;
 use lace_model::Digest;
 use lace_model::release::Tree;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::OnceCell;
 
 /// The release's directory within the layer.
 const APP: &str = "app";
 
+/// What is being forgotten.
+const GONE: &str = "gone";
+/// Trees that are kept though nobody names them.
+const UNNAMED_KEPT: usize = 4;
+
+/// A tree that is there: since when, which, where.
+type Laid = (SystemTime, Digest, PathBuf);
 type Flight = Arc<OnceCell<PathBuf>>;
 
 /// The trees of this host.
@@ -30,6 +38,11 @@ impl Trees {
     pub fn open(state_dir: &Path, link: LinkNow) -> Result<Self, AgentError> {
         let dir = state_dir.join("trees");
         std::fs::create_dir_all(&dir).map_err(AgentError::state("make", &dir))?;
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == GONE) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
         let chunks = Arc::new(Chunks::open(state_dir.join("chunks"), link)?);
         Ok(Self { dir, chunks, flights: Mutex::default() })
     }
@@ -39,6 +52,35 @@ impl Trees {
         let flight =
             self.flights.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default().clone();
         flight.get_or_try_init(|| self.lay_out(digest)).await.cloned()
+    }
+
+    /// Forgets trees that nobody names, but for the last few: a rollback wants them again. Asks who is named only after
+    /// nobody can begin to use one any more.
+    pub fn sweep(&self, named: impl FnOnce() -> HashSet<Digest>) {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        for (digest, path) in surplus(self.there(), &named()) {
+            flights.remove(&digest);
+            let aside = path.with_extension(GONE);
+            if std::fs::rename(&path, &aside).is_ok() {
+                tracing::info!(tree = digest.short(), "forgotten");
+                let _ = std::fs::remove_dir_all(aside);
+            }
+        }
+    }
+
+    /// Are there more trees than those that are kept in any case?
+    pub fn is_crowded(&self, named: usize) -> bool {
+        self.there().len() > named + UNNAMED_KEPT
+    }
+
+    fn there(&self) -> Vec<Laid> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let laid = |entry: std::fs::DirEntry| {
+            let digest = entry.file_name().to_str()?.parse().ok()?;
+            let at = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            Some((at, digest, entry.path()))
+        };
+        entries.filter_map(laid).collect()
     }
 
     async fn lay_out(&self, digest: Digest) -> Result<PathBuf, String> {
@@ -60,10 +102,32 @@ impl Trees {
     }
 }
 
+/// The trees to forget: unnamed, and not among the youngest of those.
+fn surplus(mut there: Vec<Laid>, named: &HashSet<Digest>) -> Vec<(Digest, PathBuf)> {
+    there.retain(|(_, digest, _)| !named.contains(digest));
+    there.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    there.into_iter().skip(UNNAMED_KEPT).map(|(_, digest, path)| (digest, path)).collect()
+}
+
 fn lay_out(tree: &Tree, chunks: &Chunks, place: &Path) -> Result<(), String> {
     std::fs::create_dir_all(place).map_err(|e| e.to_string())?;
     // What a crash left half written; nobody else works here.
     lace_release::sweep(place).map_err(|e| e.to_string())?;
     lace_release::materialise(tree, &place.join(APP), |digest| chunks.read(*digest))
         .map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn named_trees_and_the_youngest_others_stay() {
+        let digest = |n: u8| Digest::of(&[n]);
+        let at = |n: u8| SystemTime::UNIX_EPOCH + Duration::from_secs(n.into());
+        let there: Vec<Laid> = (0..8).map(|n| (at(n), digest(n), PathBuf::from(n.to_string()))).collect();
+        let gone = surplus(there, &HashSet::from([digest(0), digest(7)]));
+        assert_eq!(gone.iter().map(|(d, _)| *d).collect::<Vec<_>>(), [digest(2), digest(1)]);
+    }
 }

@@ -7,6 +7,7 @@ mod world;
 mod basics;
 mod beam;
 mod jobs;
+mod many;
 mod session;
 mod streams;
 mod survival;
