@@ -65,6 +65,9 @@ pub struct Located {
 /// # Errors
 /// [`Code::InvalidManifest`] with every mistake and its line.
 pub fn read(s: &Session, path: &Path, args: &ManifestArgs) -> Result<Located, Problem> {
+    // A directory means the manifest in it.
+    let inside = path.join("lace.toml");
+    let path = if s.at(path).is_dir() { inside.as_path() } else { path };
     let text = s.read_text(path).map_err(|problem| {
         let problem = Problem { code: Code::Usage, ..problem };
         problem.hint("lace init writes one; name another file: lace apply FILE")

@@ -61,7 +61,7 @@ fn as_wanted(lace: &Lace, wanted: u64) -> bool {
 
 #[test]
 fn rounds_of_kills_leave_the_world_as_wanted() {
-    rounds(25, 216);
+    rounds(100, 216);
 }
 
 #[test]

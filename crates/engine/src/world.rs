@@ -23,7 +23,6 @@ const CHANGES_AT_ONCE: usize = 5_000;
 pub(crate) struct World {
     pub now: Millis,
     pub epoch: u64,
-    pub adopt: bool,
     pub seed: [u8; 32],
     pub started_at: Millis,
     pub apps: BTreeMap<AppName, Application>,
@@ -64,7 +63,6 @@ impl World {
         let meta = store.meta()?;
         let mut world = World {
             epoch: meta.epoch,
-            adopt: meta.adopt,
             seed: Digest::of(meta.installation.0.as_bytes()).0,
             ..Default::default()
         };
