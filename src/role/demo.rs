@@ -3,7 +3,7 @@
 use super::down::down;
 use super::paths::State;
 use super::story::Story;
-use super::{Failure, ended};
+use super::{Failure, ended, out};
 use crate::command::DemoArgs;
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,11 +58,11 @@ pub fn main(args: DemoArgs) -> ExitCode {
     }
     let state = State::new(Some(&demo_dir()));
     let told = tell(&args, &state);
-    if args.exit || told.is_err() {
-        if let Err(error) = clean_up(&state) {
-            eprintln!("error: the demo could not clean up: {error}");
-            return ExitCode::FAILURE;
-        }
+    if (args.exit || told.is_err())
+        && let Err(error) = clean_up(&state)
+    {
+        eprintln!("error: the demo could not clean up: {error}");
+        return ExitCode::FAILURE;
     }
     ended("demo", told)
 }
@@ -109,8 +109,8 @@ fn tell(args: &DemoArgs, state: &State) -> Result<(), Failure> {
     if args.exit {
         return Ok(());
     }
-    println!("\nIt stays up until Ctrl-C. The controller: {url}");
-    println!("Look around: LACE_CONFIG_DIR={} lace status", config.display());
+    out(&format!("\nIt stays up until Ctrl-C. The controller: {url}"));
+    out(&format!("Look around: LACE_CONFIG_DIR={} lace status", config.display()));
     wait_for_ctrl_c()?;
     clean_up(state)
 }

@@ -39,6 +39,12 @@ fn block_on<F: Future<Output = Result<(), Failure>>>(threads: usize, role: &str,
     ended(role, outcome)
 }
 
+/// Writes a line for the person who typed the command; one who has gone away is no failure.
+fn out(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
 /// Says how a role ended.
 fn ended(role: &str, outcome: Result<(), Failure>) -> ExitCode {
     match outcome {

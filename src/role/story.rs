@@ -1,6 +1,6 @@
 //! How `lace demo` tells its story: what is typed, what it says, how long it took.
 
-use super::Failure;
+use super::{Failure, out};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -31,12 +31,12 @@ impl Story {
 
     /// A heading.
     pub fn chapter(&self, title: &str) {
-        println!("\n[{:>5.1} s] {title}", self.began.elapsed().as_secs_f64());
+        out(&format!("\n[{:>5.1} s] {title}", self.began.elapsed().as_secs_f64()));
     }
 
     /// A remark.
     pub fn say(&self, text: &str) {
-        println!("          {text}");
+        out(&format!("          {text}"));
     }
 
     /// Remembers how long a step took.
@@ -55,7 +55,7 @@ impl Story {
 
     /// Types a command and shows it and what it says.
     pub fn type_in(&self, words: &[&str], expected: i32) -> Result<Typed, Failure> {
-        println!("          $ lace {}", words.join(" "));
+        out(&format!("          $ lace {}", words.join(" ")));
         let typed = self.quietly(words)?;
         for line in typed.out.lines() {
             self.say(line);
@@ -107,9 +107,9 @@ impl Story {
 
     /// The table of times.
     pub fn table(&self) {
-        println!("\n{:<58} {:>8}", "step", "seconds");
+        out(&format!("\n{:<58} {:>8}", "step", "seconds"));
         for (step, time) in &self.times {
-            println!("{step:<58} {:>8.2}", time.as_secs_f64());
+            out(&format!("{step:<58} {:>8.2}", time.as_secs_f64()));
         }
     }
 }

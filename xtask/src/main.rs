@@ -29,11 +29,7 @@ fn tidy_the_tree() -> ExitCode {
         }
     };
     print!("{report}");
-    if report.is_clean() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The repository this program was built from.

@@ -32,13 +32,7 @@ pub struct Finding {
 impl Finding {
     fn new(file: &str, line: usize, rule: &str, what: impl Into<String>, mend: &str) -> Self {
         let (file, rule, mend) = (file.to_owned(), rule.to_owned(), mend.to_owned());
-        Self {
-            file,
-            line,
-            rule,
-            what: what.into(),
-            mend,
-        }
+        Self { file, line, rule, what: what.into(), mend }
     }
 }
 
@@ -73,11 +67,7 @@ impl fmt::Display for Report {
             write!(f, "error: {error}")?;
         }
         let (errors, warnings) = (self.errors.len(), self.warnings.len());
-        writeln!(
-            f,
-            "tidy: {errors} errors, {warnings} warnings; {}",
-            self.measured
-        )
+        writeln!(f, "tidy: {errors} errors, {warnings} warnings; {}", self.measured)
     }
 }
 
@@ -95,9 +85,7 @@ pub fn check(root: &Path) -> Result<Report, String> {
 
     let (sources, unreadable) = source::parse_all(&tree);
     report.errors.extend(unreadable);
-    report
-        .errors
-        .extend(rooms::check(&sources, &architecture.rules));
+    report.errors.extend(rooms::check(&sources, &architecture.rules));
     measures::check(&sources, &architecture, &mut report);
 
     report.errors.sort();

@@ -53,18 +53,8 @@ impl Documents {
     fn topics_missing(&self, held: &[(AppName, Generation)]) -> Vec<ToAgent> {
         let held: HashMap<_, _> = held.iter().cloned().collect();
         let newer = |t: &&Topic| held.get(&t.app).is_none_or(|g| *g < t.generation);
-        let gone = held
-            .keys()
-            .filter(|app| !self.topics.contains_key(*app))
-            .cloned()
-            .map(ToAgent::TopicGone);
-        self.topics
-            .values()
-            .filter(newer)
-            .cloned()
-            .map(ToAgent::Topic)
-            .chain(gone)
-            .collect()
+        let gone = held.keys().filter(|app| !self.topics.contains_key(*app)).cloned().map(ToAgent::TopicGone);
+        self.topics.values().filter(newer).cloned().map(ToAgent::Topic).chain(gone).collect()
     }
 }
 
@@ -98,32 +88,16 @@ mod tests {
     #[test]
     fn nothing_is_said_before_the_engine_has_said_everything() {
         let documents = Documents::default();
-        let held = [(
-            entry("a", 1).id,
-            Generation {
-                epoch: 1,
-                number: 1,
-            },
-        )];
+        let held = [(entry("a", 1).id, Generation { epoch: 1, number: 1 })];
         assert!(documents.catch_up(&held, &[], false).is_empty());
     }
 
     #[test]
     fn a_host_gets_what_is_newer_and_loses_what_is_gone() {
-        let mut documents = Documents {
-            complete: true,
-            ..Default::default()
-        };
+        let mut documents = Documents { complete: true, ..Default::default() };
         documents.update(&[entry("a", 2), entry("b", 1)], &[]);
-        let old = Generation {
-            epoch: 1,
-            number: 1,
-        };
-        let held = [
-            (entry("a", 1).id, old),
-            (entry("b", 1).id, old),
-            (entry("c", 1).id, old),
-        ];
+        let old = Generation { epoch: 1, number: 1 };
+        let held = [(entry("a", 1).id, old), (entry("b", 1).id, old), (entry("c", 1).id, old)];
         assert_eq!(document(&documents.catch_up(&held, &[], false)), (1, 1));
         assert_eq!(document(&documents.catch_up(&held, &[], true)), (1, 0));
     }

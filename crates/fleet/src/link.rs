@@ -36,26 +36,16 @@ fn caller<T>(request: &Request<T>) -> Result<HostId, Status> {
     let certificates = request.peer_certs().ok_or_else(no)?;
     let first = certificates.first().ok_or_else(no)?;
     let (_, certificate) = x509_parser::parse_x509_certificate(first).map_err(|_| no())?;
-    let names = certificate
-        .subject_alternative_name()
-        .map_err(|_| no())?
-        .ok_or_else(no)?;
-    let host = names
-        .value
-        .general_names
-        .iter()
-        .find_map(|name| match name {
-            x509_parser::extensions::GeneralName::DNSName(name) => host_of_certificate_name(name),
-            _ => None,
-        });
+    let names = certificate.subject_alternative_name().map_err(|_| no())?.ok_or_else(no)?;
+    let host = names.value.general_names.iter().find_map(|name| match name {
+        x509_parser::extensions::GeneralName::DNSName(name) => host_of_certificate_name(name),
+        _ => None,
+    });
     host.ok_or_else(no)
 }
 
 impl LinkService for FleetLink {
-    fn join(
-        &self,
-        request: Request<JoinRequest>,
-    ) -> BoxFuture<'static, Result<Response<JoinReply>, Status>> {
+    fn join(&self, request: Request<JoinRequest>) -> BoxFuture<'static, Result<Response<JoinReply>, Status>> {
         let joined = self.0.0.support.join(request.into_inner());
         Box::pin(async move { joined.await.map(Response::new).map_err(status) })
     }
@@ -68,27 +58,12 @@ impl LinkService for FleetLink {
         Box::pin(async move {
             let host = caller(&request)?;
             let mut said = request.into_inner();
-            let Some(Ok(ToController::Hello {
-                facts,
-                entries,
-                topics,
-                nodes,
-                ..
-            })) = said.next().await
+            let Some(Ok(ToController::Hello { facts, entries, topics, nodes, .. })) = said.next().await
             else {
                 return Err(Status::invalid_argument("the first frame must be a hello"));
             };
             let blocks = fleet.0.support.blocks(host).map_err(status)?;
-            let (number, frames) = fleet.connected(
-                host,
-                blocks,
-                Hello {
-                    facts,
-                    entries,
-                    topics,
-                    nodes,
-                },
-            );
+            let (number, frames) = fleet.connected(host, blocks, Hello { facts, entries, topics, nodes });
             tokio::spawn(async move {
                 while let Some(Ok(frame)) = said.next().await {
                     fleet.heard(host, frame);
@@ -108,9 +83,7 @@ impl LinkService for FleetLink {
             let host = caller(&request)?;
             let mut parts = request.into_inner();
             let Some(Ok(StreamPart::Attach(id))) = parts.next().await else {
-                return Err(Status::invalid_argument(
-                    "the first frame must name the stream",
-                ));
+                return Err(Status::invalid_argument("the first frame must name the stream"));
             };
             let gone = || Status::not_found("nobody waits for this stream any more");
             let (said, told) = fleet.0.waiting.attach(id, host).ok_or_else(gone)?;
@@ -121,11 +94,7 @@ impl LinkService for FleetLink {
                     }
                 }
             });
-            Ok(Response::new(
-                ReceiverStream::new(told)
-                    .map(|frame| Ok(StreamPart::Frame(frame)))
-                    .boxed(),
-            ))
+            Ok(Response::new(ReceiverStream::new(told).map(|frame| Ok(StreamPart::Frame(frame))).boxed()))
         })
     }
 
@@ -142,12 +111,7 @@ impl LinkService for FleetLink {
             }
             let blobs = stream::iter(digests).then(move |digest| {
                 let content = fleet.0.support.blob(digest);
-                async move {
-                    Ok(FetchedBlob {
-                        digest,
-                        content: content.await,
-                    })
-                }
+                async move { Ok(FetchedBlob { digest, content: content.await }) }
             });
             Ok(Response::new(blobs.boxed()))
         })

@@ -22,10 +22,6 @@ impl UsageNow {
             let past_ms = at.saturating_sub(f.at).max(1);
             u32::try_from(used_us / past_ms).unwrap_or(u32::MAX)
         });
-        Self {
-            usage,
-            at,
-            cpu_millis,
-        }
+        Self { usage, at, cpu_millis }
     }
 }

@@ -101,10 +101,7 @@ impl Fleet {
     }
 
     fn hosts(&self) -> MutexGuard<'_, HashMap<HostId, HostState>> {
-        self.0
-            .hosts
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn emit(&self, event: FleetEvent) {
@@ -113,10 +110,7 @@ impl Fleet {
 
     /// How a host is now.
     pub fn liveness(&self, host: HostId) -> Liveness {
-        self.hosts()
-            .get(&host)
-            .map(|h| h.liveness)
-            .unwrap_or_default()
+        self.hosts().get(&host).map(|h| h.liveness).unwrap_or_default()
     }
 
     /// Every host that was heard of since the controller started, or that something was published for.
@@ -138,9 +132,7 @@ impl Fleet {
 
     /// What a node uses now.
     pub fn usage(&self, node: NodeId) -> Option<UsageNow> {
-        self.hosts()
-            .values()
-            .find_map(|h| h.usage.get(&node).copied())
+        self.hosts().values().find_map(|h| h.usage.get(&node).copied())
     }
 
     /// The engine's changes of a host's document; `complete` once everything was said.
@@ -170,10 +162,7 @@ impl Fleet {
         }
         for (host, state) in hosts.iter_mut() {
             let frame = if carriers.contains(host) {
-                state
-                    .documents
-                    .topics
-                    .insert(topic.app.clone(), topic.clone());
+                state.documents.topics.insert(topic.app.clone(), topic.clone());
                 ToAgent::Topic(topic.clone())
             } else if state.documents.topics.remove(&topic.app).is_some() {
                 ToAgent::TopicGone(topic.app.clone())
@@ -199,9 +188,7 @@ impl Fleet {
 
     pub(crate) fn send(&self, host: HostId, frame: ToAgent) -> bool {
         let mut hosts = self.hosts();
-        hosts
-            .get_mut(&host)
-            .is_some_and(|state| self.tell(host, state, vec![frame]))
+        hosts.get_mut(&host).is_some_and(|state| self.tell(host, state, vec![frame]))
     }
 
     /// Sends frames, the secrets that they name first. A session that cannot take them ends; the agent comes again.
@@ -250,21 +237,14 @@ impl Fleet {
         hello: Hello,
     ) -> (u64, mpsc::Receiver<ToAgent>) {
         let (to, frames) = mpsc::channel(FRAMES_WAITING);
-        let number = self
-            .0
-            .sessions
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self.0.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let adopt = self.0.support.adopting();
         let mut hosts = self.hosts();
         let state = hosts.entry(host).or_default();
         state.liveness.connected = true;
         state.liveness.last_seen = self.0.support.now();
         state.held = hello.nodes_held();
-        state.session = Some(Session {
-            number,
-            to,
-            secrets: HashSet::new(),
-        });
+        state.session = Some(Session { number, to, secrets: HashSet::new() });
         let welcome = ToAgent::Welcome {
             version: lace_wire::WIRE_VERSION,
             host,
@@ -274,25 +254,11 @@ impl Fleet {
             beat_ms: BEAT_MS,
         };
         let mut first = vec![welcome];
-        first.extend(
-            state
-                .documents
-                .catch_up(&hello.entries, &hello.topics, adopt),
-        );
+        first.extend(state.documents.catch_up(&hello.entries, &hello.topics, adopt));
         self.tell(host, state, first);
         drop(hosts);
-        let Hello {
-            facts,
-            entries,
-            nodes,
-            ..
-        } = hello;
-        self.emit(FleetEvent::Connected {
-            host,
-            facts,
-            entries,
-            nodes,
-        });
+        let Hello { facts, entries, nodes, .. } = hello;
+        self.emit(FleetEvent::Connected { host, facts, entries, nodes });
         (number, frames)
     }
 
@@ -301,17 +267,9 @@ impl Fleet {
         self.alive(host);
         match frame {
             ToController::Report { nodes, jobs, tasks } => {
-                self.emit(FleetEvent::Report {
-                    host,
-                    nodes,
-                    jobs,
-                    tasks,
-                });
+                self.emit(FleetEvent::Report { host, nodes, jobs, tasks });
             }
-            ToController::Beat {
-                disk_used_permille,
-                usage,
-            } => self.beat(host, disk_used_permille, usage),
+            ToController::Beat { disk_used_permille, usage } => self.beat(host, disk_used_permille, usage),
             ToController::Refused { id, held } => {
                 tracing::warn!(%host, ?id, %held, "agent holds a newer statement")
             }
@@ -326,19 +284,13 @@ impl Fleet {
         }
     }
 
-    fn beat(
-        &self,
-        host: HostId,
-        disk_used_permille: u32,
-        usage: Vec<lace_wire::link::frame::NodeUsage>,
-    ) {
+    fn beat(&self, host: HostId, disk_used_permille: u32, usage: Vec<lace_wire::link::frame::NodeUsage>) {
         let now = self.0.support.now();
         if let Some(state) = self.hosts().get_mut(&host) {
             state.liveness.disk_used_permille = disk_used_permille;
             let former = std::mem::take(&mut state.usage);
-            let next = |u: lace_wire::link::frame::NodeUsage| {
-                (u.node, UsageNow::next(former.get(&u.node), u, now))
-            };
+            let next =
+                |u: lace_wire::link::frame::NodeUsage| (u.node, UsageNow::next(former.get(&u.node), u, now));
             state.usage = usage.into_iter().map(next).collect();
         }
     }
@@ -363,9 +315,7 @@ impl Fleet {
         let now = self.0.support.now();
         let mut silent = Vec::new();
         for (host, state) in self.hosts().iter_mut() {
-            if state.liveness.connected
-                && now.saturating_sub(state.liveness.last_seen) > HEARD_WITHIN_MS
-            {
+            if state.liveness.connected && now.saturating_sub(state.liveness.last_seen) > HEARD_WITHIN_MS {
                 state.session = None;
                 state.liveness.connected = false;
                 silent.push(*host);
@@ -401,8 +351,5 @@ fn secret_names(entry: &Entry) -> Vec<(AppName, String, u64)> {
         EntryBody::Job(job) => (&job.app, &job.spec.secrets),
         EntryBody::Task(_) => return Vec::new(),
     };
-    secrets
-        .iter()
-        .map(|(name, version)| (app.clone(), name.clone(), *version))
-        .collect()
+    secrets.iter().map(|(name, version)| (app.clone(), name.clone(), *version)).collect()
 }

@@ -4,9 +4,7 @@ use crate::Fleet;
 use futures::future::BoxFuture;
 use lace_model::{Code, HostId, Problem, StreamId};
 use lace_wire::link::frame::ToAgent;
-use lace_wire::stream::{
-    STREAM_FRAMES_WAITING, StreamFrame, StreamOpener, StreamPair, StreamRequest,
-};
+use lace_wire::stream::{STREAM_FRAMES_WAITING, StreamFrame, StreamOpener, StreamPair, StreamRequest};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -30,9 +28,7 @@ pub(crate) struct Waiting(Mutex<HashMap<StreamId, (HostId, Ends)>>);
 
 impl Waiting {
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, (HostId, Ends)>> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The agent of `host` attaches.
@@ -52,11 +48,7 @@ impl Waiting {
 }
 
 impl Fleet {
-    async fn open_stream(
-        self,
-        host: HostId,
-        request: StreamRequest,
-    ) -> Result<StreamPair, Problem> {
+    async fn open_stream(self, host: HostId, request: StreamRequest) -> Result<StreamPair, Problem> {
         let stream = StreamId(uuid::Uuid::new_v4());
         let (to, told) = mpsc::channel(STREAM_FRAMES_WAITING);
         let (said, from) = mpsc::channel(STREAM_FRAMES_WAITING);
@@ -64,30 +56,16 @@ impl Fleet {
         {
             let mut waiting = self.0.waiting.map();
             if waiting.len() >= STREAMS_MAX {
-                return Err(Problem::new(
-                    Code::NodeUnreachable,
-                    "too many streams wait for their hosts",
-                ));
+                return Err(Problem::new(Code::NodeUnreachable, "too many streams wait for their hosts"));
             }
-            waiting.insert(
-                stream,
-                (
-                    host,
-                    Ends {
-                        said,
-                        told,
-                        attached,
-                    },
-                ),
-            );
+            waiting.insert(stream, (host, Ends { said, told, attached }));
         }
         let away = || {
             Problem::new(Code::NodeUnreachable, "the node's host does not answer")
                 .hint("lace host list shows which hosts are connected")
         };
         let sent = self.send(host, ToAgent::Open { stream, request });
-        let answered =
-            sent && matches!(tokio::time::timeout(ATTACH_WITHIN, done).await, Ok(Ok(())));
+        let answered = sent && matches!(tokio::time::timeout(ATTACH_WITHIN, done).await, Ok(Ok(())));
         if !answered {
             self.0.waiting.map().remove(&stream);
             return Err(away());
@@ -97,11 +75,7 @@ impl Fleet {
 }
 
 impl StreamOpener for Fleet {
-    fn open(
-        &self,
-        host: HostId,
-        request: StreamRequest,
-    ) -> BoxFuture<'static, Result<StreamPair, Problem>> {
+    fn open(&self, host: HostId, request: StreamRequest) -> BoxFuture<'static, Result<StreamPair, Problem>> {
         Box::pin(self.clone().open_stream(host, request))
     }
 }

@@ -131,9 +131,5 @@ pub struct StreamPair {
 /// The power to open streams: implemented by fleet, handed to the API by the composition.
 pub trait StreamOpener: Send + Sync {
     /// Opens a stream to a node on a host. Fails at once when the host has no session.
-    fn open(
-        &self,
-        host: HostId,
-        request: StreamRequest,
-    ) -> BoxFuture<'static, Result<StreamPair, Problem>>;
+    fn open(&self, host: HostId, request: StreamRequest) -> BoxFuture<'static, Result<StreamPair, Problem>>;
 }

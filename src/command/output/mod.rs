@@ -136,11 +136,6 @@ impl Output {
         self.bytes(text.as_bytes());
     }
 
-    /// A text in a colour, where there is colour.
-    pub fn paint(&self, cell: Cell) -> String {
-        cell.paint(self.color)
-    }
-
     /// Makes the terminal empty before the next picture.
     pub fn clear(&mut self) {
         self.bytes(b"\x1b[H\x1b[2J\x1b[3J");

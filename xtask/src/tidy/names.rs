@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use super::Finding;
 use super::tree::Tree;
 
-const BANNED: [&str; 7] = [
-    "utils", "util", "common", "helpers", "helper", "manager", "misc",
-];
+const BANNED: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "manager", "misc"];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
@@ -45,20 +43,12 @@ mod tests {
 
     fn check_paths(paths: &[&str]) -> Vec<String> {
         let files: Vec<_> = paths.iter().map(|path| (*path, "")).collect();
-        check(&Tree::of(&files))
-            .into_iter()
-            .map(|finding| finding.file)
-            .collect()
+        check(&Tree::of(&files)).into_iter().map(|finding| finding.file).collect()
     }
 
     #[test]
     fn banned_words_are_found_as_file_and_as_folder() {
-        let paths = [
-            "src/utils.rs",
-            "crates/x/common/a.rs",
-            "crates/x/common/b.rs",
-            "src/commons.rs",
-        ];
+        let paths = ["src/utils.rs", "crates/x/common/a.rs", "crates/x/common/b.rs", "src/commons.rs"];
         assert_eq!(check_paths(&paths), ["src/utils.rs", "crates/x/common"]);
     }
 }

@@ -7,9 +7,7 @@ use super::architecture::Rule;
 use super::source::Source;
 
 pub fn check(sources: &[Source], rules: &[Rule]) -> Vec<Finding> {
-    let pairs = sources
-        .iter()
-        .flat_map(|source| rules.iter().map(move |rule| (source, rule)));
+    let pairs = sources.iter().flat_map(|source| rules.iter().map(move |rule| (source, rule)));
     pairs
         .filter(|(source, rule)| rule.holds_in(&source.path))
         .flat_map(|(source, rule)| check_one(source, rule))
@@ -20,17 +18,10 @@ fn check_one(source: &Source, rule: &Rule) -> Vec<Finding> {
     let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
     let words: Vec<&str> = source.words.iter().map(|word| word.text.as_str()).collect();
     for entry in &rule.deny {
-        found.extend(
-            lines_with(source, &words, entry)
-                .into_iter()
-                .map(|line| (line, format!("`{entry}`"))),
-        );
+        found.extend(lines_with(source, &words, entry).into_iter().map(|line| (line, format!("`{entry}`"))));
     }
     for begin in &rule.literals {
-        let texts = source
-            .literals
-            .iter()
-            .filter(|one| one.text.trim_start().starts_with(begin));
+        let texts = source.literals.iter().filter(|one| one.text.trim_start().starts_with(begin));
         found.extend(texts.map(|one| (one.line, format!("a text that begins with `{begin}`"))));
     }
     found
@@ -41,13 +32,7 @@ fn check_one(source: &Source, rule: &Rule) -> Vec<Finding> {
 }
 
 fn finding(source: &Source, rule: &Rule, line: usize, what: &str) -> Finding {
-    Finding::new(
-        &source.path,
-        line,
-        &rule.name,
-        format!("{what} does not belong here"),
-        &rule.mend,
-    )
+    Finding::new(&source.path, line, &rule.name, format!("{what} does not belong here"), &rule.mend)
 }
 
 /// Lines where the entry stands, in the code or spelled out of a `use`.
@@ -79,21 +64,13 @@ fn pattern(entry: &str) -> Vec<&str> {
 
 /// A long path is also found by its last two names, as one writes it after `use a::b`.
 fn shortened<'a>(pattern: &'a [&'a str]) -> &'a [&'a str] {
-    let from = if pattern.len() >= 5 {
-        pattern.len() - 3
-    } else {
-        0
-    };
+    let from = if pattern.len() >= 5 { pattern.len() - 3 } else { 0 };
     &pattern[from..]
 }
 
 fn places<'a>(words: &'a [&str], pattern: &'a [&str]) -> impl Iterator<Item = usize> + 'a {
     let fits = move |window: &[&str]| window == pattern;
-    words
-        .windows(pattern.len())
-        .enumerate()
-        .filter(move |(_, w)| fits(w))
-        .map(|(at, _)| at)
+    words.windows(pattern.len()).enumerate().filter(move |(_, w)| fits(w)).map(|(at, _)| at)
 }
 
 #[cfg(test)]
@@ -114,20 +91,11 @@ mod tests {
 
     fn lines(path: &str, text: &str, rule: Rule) -> Vec<usize> {
         let source = Source::parse(path, text).unwrap();
-        check(&[source], &[rule])
-            .into_iter()
-            .map(|finding| finding.line)
-            .collect()
+        check(&[source], &[rule]).into_iter().map(|finding| finding.line).collect()
     }
 
     fn found(text: &str) -> Vec<usize> {
-        let deny = [
-            "std::process::Command",
-            "Instant::now",
-            "async",
-            "libc::fork",
-            "todo!",
-        ];
+        let deny = ["std::process::Command", "Instant::now", "async", "libc::fork", "todo!"];
         lines("crates/x/src/a.rs", text, rule(&deny, false))
     }
 
@@ -167,22 +135,13 @@ mod tests {
     #[test]
     fn a_rule_for_tests_holds_in_tests() {
         let text = "#[cfg(test)]\nmod tests {\n fn f() { todo!() }\n}";
-        assert_eq!(
-            lines("crates/x/src/a.rs", text, rule(&["todo!"], true)),
-            [3]
-        );
+        assert_eq!(lines("crates/x/src/a.rs", text, rule(&["todo!"], true)), [3]);
     }
 
     #[test]
     fn a_rule_holds_within_its_folders_but_for_its_exceptions() {
         let text = "async fn f() {}";
-        assert_eq!(
-            lines("crates/x/src/free.rs", text, rule(&["async"], true)),
-            [] as [usize; 0]
-        );
-        assert_eq!(
-            lines("crates/xy/src/a.rs", text, rule(&["async"], true)),
-            [] as [usize; 0]
-        );
+        assert_eq!(lines("crates/x/src/free.rs", text, rule(&["async"], true)), [] as [usize; 0]);
+        assert_eq!(lines("crates/xy/src/a.rs", text, rule(&["async"], true)), [] as [usize; 0]);
     }
 }

@@ -47,17 +47,8 @@ pub fn parse_all(tree: &Tree) -> (Vec<Source>, Vec<Finding>) {
         match Source::parse(path, text) {
             Ok(source) => sources.push(source),
             Err(error) => {
-                let (line, what) = (
-                    error.span().start().line,
-                    format!("does not parse: {error}"),
-                );
-                findings.push(Finding::new(
-                    path,
-                    line,
-                    "Rust that parses",
-                    what,
-                    "cargo check",
-                ));
+                let (line, what) = (error.span().start().line, format!("does not parse: {error}"));
+                findings.push(Finding::new(path, line, "Rust that parses", what, "cargo check"));
             }
         }
     }
@@ -88,11 +79,7 @@ impl Source {
 
     /// Lines that are not inside `#[cfg(test)]`.
     pub fn lines_of_code(&self) -> usize {
-        let tests: usize = self
-            .test_lines
-            .iter()
-            .map(|lines| lines.end() - lines.start() + 1)
-            .sum();
+        let tests: usize = self.test_lines.iter().map(|lines| lines.end() - lines.start() + 1).sum();
         self.lines.saturating_sub(tests)
     }
 }
@@ -110,15 +97,9 @@ fn flatten(stream: TokenStream, words: &mut Vec<Word>, literals: &mut Vec<Word>)
             TokenTree::Group(group) => flatten(group.stream(), words, literals),
             TokenTree::Literal(literal) => {
                 if let syn::Lit::Str(text) = syn::Lit::new(literal) {
-                    literals.push(Word {
-                        text: text.value(),
-                        line,
-                    });
+                    literals.push(Word { text: text.value(), line });
                 }
-                words.push(Word {
-                    text: String::new(),
-                    line,
-                });
+                words.push(Word { text: String::new(), line });
             }
             other => push_word(words, other.to_string(), line),
         }
@@ -151,8 +132,7 @@ impl Reader {
     fn skips(&mut self, attributes: &[syn::Attribute], item: &impl Spanned) -> bool {
         let is_test = attributes.iter().any(is_cfg_test);
         if is_test {
-            self.test_lines
-                .push(item.span().start().line..=item.span().end().line);
+            self.test_lines.push(item.span().start().line..=item.span().end().line);
         }
         is_test
     }
@@ -160,11 +140,7 @@ impl Reader {
     fn function(&mut self, signature: &syn::Signature, block: &syn::Block) {
         let line = signature.span().start().line;
         let lines = block.span().end().line - line + 1;
-        self.functions.push(Function {
-            name: signature.ident.to_string(),
-            line,
-            lines,
-        });
+        self.functions.push(Function { name: signature.ident.to_string(), line, lines });
     }
 }
 
@@ -245,29 +221,20 @@ fn spell_out(tree: &syn::UseTree, before: &mut Vec<String>, imports: &mut Vec<Im
             before.truncate(before.len() - 2);
         }
         syn::UseTree::Group(group) => {
-            group
-                .items
-                .iter()
-                .for_each(|item| spell_out(item, before, imports));
+            group.items.iter().for_each(|item| spell_out(item, before, imports));
         }
         syn::UseTree::Name(name) => imports.push(import(before, &name.ident)),
         syn::UseTree::Rename(rename) => imports.push(import(before, &rename.ident)),
         syn::UseTree::Glob(glob) => {
             let line = glob.span().start().line;
-            imports.push(Import {
-                words: before.clone(),
-                line,
-            });
+            imports.push(Import { words: before.clone(), line });
         }
     }
 }
 
 fn import(before: &[String], last: &syn::Ident) -> Import {
     let words = before.iter().cloned().chain([last.to_string()]).collect();
-    Import {
-        words,
-        line: last.span().start().line,
-    }
+    Import { words, line: last.span().start().line }
 }
 
 #[cfg(test)]
@@ -298,31 +265,20 @@ impl X {
     #[test]
     fn functions_are_measured_and_tests_left_out() {
         let functions = source().functions;
-        let found: Vec<_> = functions
-            .iter()
-            .map(|f| (f.name.as_str(), f.line, f.lines))
-            .collect();
+        let found: Vec<_> = functions.iter().map(|f| (f.name.as_str(), f.line, f.lines)).collect();
         assert_eq!(found, [("one", 4, 3), ("three", 12, 1)]);
         assert_eq!(source().lines_of_code(), 15 - 4 - 2);
     }
 
     #[test]
     fn imports_are_written_out() {
-        let found: Vec<_> = source()
-            .imports
-            .iter()
-            .map(|one| one.words.concat())
-            .collect();
+        let found: Vec<_> = source().imports.iter().map(|one| one.words.concat()).collect();
         assert_eq!(found, ["a::b::C", "a::d"]);
     }
 
     #[test]
     fn literals_are_texts_and_not_documentation() {
-        let found: Vec<_> = source()
-            .literals
-            .iter()
-            .map(|one| one.text.clone())
-            .collect();
+        let found: Vec<_> = source().literals.iter().map(|one| one.text.clone()).collect();
         assert_eq!(found, ["SELECT 1", "fake"]);
     }
 }

@@ -5,11 +5,7 @@ use super::Finding;
 use super::tree::Tree;
 
 /// Written in pieces, so that this file does not find itself.
-const MACHINE_PATHS: [&str; 3] = [
-    concat!("/wo", "rk/"),
-    concat!("/ho", "me/runner"),
-    concat!("/Us", "ers/"),
-];
+const MACHINE_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ho", "me/runner"), concat!("/Us", "ers/")];
 
 const REGISTRY_HOSTS: [&str; 4] = [
     concat!("index.", "crates.io"),
@@ -35,8 +31,7 @@ const LOCK_FILES: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let ours = tree.texts().filter(|(path, _)| !is_lock_file(path));
-    ours.flat_map(|(path, text)| check_text(path, text))
-        .collect()
+    ours.flat_map(|(path, text)| check_text(path, text)).collect()
 }
 
 fn is_lock_file(path: &str) -> bool {
@@ -45,18 +40,13 @@ fn is_lock_file(path: &str) -> bool {
 
 fn check_text(path: &str, text: &str) -> Vec<Finding> {
     let lines = text.lines().enumerate();
-    lines
-        .filter_map(|(index, line)| check_line(path, index + 1, line))
-        .collect()
+    lines.filter_map(|(index, line)| check_line(path, index + 1, line)).collect()
 }
 
 fn check_line(path: &str, number: usize, line: &str) -> Option<Finding> {
     let found = |what: String, mend| Some(Finding::new(path, number, "banned text", what, mend));
     if let Some(place) = MACHINE_PATHS.iter().find(|place| holds_path(line, place)) {
-        return found(
-            format!("`{place}` is a path of one machine"),
-            "use a path inside the repository",
-        );
+        return found(format!("`{place}` is a path of one machine"), "use a path inside the repository");
     }
     let lower = line.to_lowercase();
     if let Some(host) = REGISTRY_HOSTS.iter().find(|host| lower.contains(**host)) {
@@ -80,9 +70,8 @@ fn holds_path(line: &str, place: &str) -> bool {
 
 fn holds_word(line: &str, word: &str) -> bool {
     let apart = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
-    line.match_indices(word).any(|(at, _)| {
-        apart(line[..at].chars().next_back()) && apart(line[at + word.len()..].chars().next())
-    })
+    line.match_indices(word)
+        .any(|(at, _)| apart(line[..at].chars().next_back()) && apart(line[at + word.len()..].chars().next()))
 }
 
 #[cfg(test)]
@@ -107,13 +96,7 @@ mod tests {
 
     #[test]
     fn ordinary_texts_pass() {
-        for good in [
-            "an OpenAPI file",
-            "/var/lib/lace/work/x",
-            "crates.io",
-            "a/work/b",
-            "homework/",
-        ] {
+        for good in ["an OpenAPI file", "/var/lib/lace/work/x", "crates.io", "a/work/b", "homework/"] {
             assert!(!is_found(good), "{good}");
         }
     }
@@ -123,9 +106,6 @@ mod tests {
         let text = format!("fine\nfine\nat {}x\n", MACHINE_PATHS[0]);
         let findings = check(&Tree::of(&[("doc/a.md", &text), ("Cargo.lock", &text)]));
         assert_eq!(findings.len(), 1);
-        assert_eq!(
-            (findings[0].file.as_str(), findings[0].line),
-            ("doc/a.md", 3)
-        );
+        assert_eq!((findings[0].file.as_str(), findings[0].line), ("doc/a.md", 3));
     }
 }

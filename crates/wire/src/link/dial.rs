@@ -1,9 +1,7 @@
 //! The agent's end of the link.
 
 use super::codec::{Cbor, FRAME_BYTES_MAX};
-use super::frame::{
-    FetchRequest, FetchedBlob, JoinReply, JoinRequest, StreamPart, ToAgent, ToController,
-};
+use super::frame::{FetchRequest, FetchedBlob, JoinReply, JoinRequest, StreamPart, ToAgent, ToController};
 use futures::Stream;
 use http::uri::PathAndQuery;
 use std::time::Duration;

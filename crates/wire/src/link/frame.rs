@@ -6,8 +6,7 @@ use lace_model::document::{Entry, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Capacity};
 use lace_model::node::NodeStatus;
 use lace_model::{
-    AppName, Digest, Generation, HostId, InstallationId, JobId, Millis, Name, Problem, StreamId,
-    TaskId,
+    AppName, Digest, Generation, HostId, InstallationId, JobId, Millis, Name, Problem, StreamId, TaskId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

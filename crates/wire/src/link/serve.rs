@@ -1,9 +1,7 @@
 //! The controller's end of the link.
 
 use super::codec::{Cbor, FRAME_BYTES_MAX};
-use super::frame::{
-    FetchRequest, FetchedBlob, JoinReply, JoinRequest, StreamPart, ToAgent, ToController,
-};
+use super::frame::{FetchRequest, FetchedBlob, JoinReply, JoinRequest, StreamPart, ToAgent, ToController};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::convert::Infallible;
@@ -19,10 +17,7 @@ pub type Outgoing<T> = BoxStream<'static, Result<T, Status>>;
 /// What a controller does with calls. The caller's certificates are in the request's extensions.
 pub trait LinkService: Send + Sync + 'static {
     /// A new host joins.
-    fn join(
-        &self,
-        request: Request<JoinRequest>,
-    ) -> BoxFuture<'static, Result<Response<JoinReply>, Status>>;
+    fn join(&self, request: Request<JoinRequest>) -> BoxFuture<'static, Result<Response<JoinReply>, Status>>;
     /// A host's session.
     fn session(
         &self,
@@ -121,12 +116,8 @@ impl<S: LinkService> tower::Service<http::Request<Body>> for LinkServer<S> {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 "/lace.v1.Link/Join" => grpc::<JoinReply, JoinRequest>().unary(call, request).await,
-                "/lace.v1.Link/Session" => {
-                    grpc::<ToAgent, ToController>().streaming(call, request).await
-                }
-                "/lace.v1.Link/Stream" => {
-                    grpc::<StreamPart, StreamPart>().streaming(call, request).await
-                }
+                "/lace.v1.Link/Session" => grpc::<ToAgent, ToController>().streaming(call, request).await,
+                "/lace.v1.Link/Stream" => grpc::<StreamPart, StreamPart>().streaming(call, request).await,
                 "/lace.v1.Link/Fetch" => {
                     grpc::<FetchedBlob, FetchRequest>().server_streaming(call, request).await
                 }
