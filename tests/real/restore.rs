@@ -26,6 +26,10 @@ fn a_restore_harms_nothing_that_runs() {
     assert_eq!(pids(&lace), 4, "what the backup does not know goes on");
     let status = lace.status("shop");
     assert_eq!(status["adopt"], true);
+    lace.run(&["server", "adopted", "--yes"]).ok();
+    eventually("what nobody adopted is removed", || pids(&lace) == 2);
+    assert_eq!(lace.ready("shop"), 2);
+    lace.down_and_nothing_left();
 }
 
 fn count(root: &std::path::Path) -> usize {

@@ -10,6 +10,7 @@ use lace_model::node::NodeStatus;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
 use lace_wire::link::frame::{HostFacts, JobReport, ToAgent, ToController};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
@@ -65,8 +66,17 @@ struct HostState {
     documents: Documents,
     liveness: Liveness,
     usage: HashMap<NodeId, UsageNow>,
-    /// Nodes that the host held when its session began.
-    held: Vec<NodeId>,
+    /// Entries that the host held when its session began, and nodes without one.
+    held: Vec<(EntryId, Generation)>,
+}
+
+impl HostState {
+    fn unknown(&self) -> Vec<(EntryId, Generation)> {
+        if !self.documents.complete {
+            return Vec::new();
+        }
+        self.held.iter().filter(|(id, _)| !self.documents.entries.contains_key(id)).copied().collect()
+    }
 }
 
 pub(crate) struct Inner {
@@ -74,7 +84,8 @@ pub(crate) struct Inner {
     pub(crate) waiting: Waiting,
     pub(crate) support: Arc<dyn Support>,
     events: mpsc::UnboundedSender<FleetEvent>,
-    sessions: std::sync::atomic::AtomicU64,
+    sessions: AtomicU64,
+    adopting: AtomicBool,
 }
 
 /// All hosts that are there. Cheap to clone.
@@ -90,7 +101,8 @@ impl Fleet {
             waiting: Waiting::default(),
             support,
             events,
-            sessions: std::sync::atomic::AtomicU64::new(1),
+            sessions: AtomicU64::new(1),
+            adopting: AtomicBool::new(false),
         };
         (Self(Arc::new(inner)), said)
     }
@@ -121,13 +133,25 @@ impl Fleet {
     /// Nodes that hosts hold and no document names: left over from before a restore, or strays.
     pub fn unknown(&self) -> Vec<(HostId, NodeId)> {
         let hosts = self.hosts();
-        let complete = hosts.iter().filter(|(_, state)| state.documents.complete);
-        complete
-            .flat_map(|(host, state)| {
-                let known = |n: &&NodeId| state.documents.entries.contains_key(&EntryId::Node(**n));
-                state.held.iter().filter(move |n| !known(n)).map(|n| (*host, *n))
-            })
-            .collect()
+        let of_host = |(host, state): (&HostId, &HostState)| {
+            let nodes = state.unknown().into_iter().filter_map(|(id, _)| match id {
+                EntryId::Node(node) => Some(node),
+                _ => None,
+            });
+            nodes.map(|node| (*host, node)).collect::<Vec<_>>()
+        };
+        hosts.iter().flat_map(of_host).collect()
+    }
+
+    /// Adopt mode ended: hosts are told to remove what no document names.
+    fn remove_unknown(&self) {
+        for (host, state) in self.hosts().iter_mut() {
+            let removes = state.unknown();
+            if !removes.is_empty() {
+                tracing::info!(%host, count = removes.len(), "what adopt mode kept is removed");
+                self.tell(*host, state, vec![ToAgent::Document { upserts: Vec::new(), removes }]);
+            }
+        }
     }
 
     /// What a node uses now.
@@ -146,6 +170,8 @@ impl Fleet {
         let mut hosts = self.hosts();
         let state = hosts.entry(host).or_default();
         state.documents.update(&upserts, &removes);
+        // What was known and is removed now is no stranger.
+        state.held.retain(|(id, _)| removes.iter().all(|(removed, _)| removed != id));
         if complete {
             state.documents.complete = true;
         }
@@ -237,13 +263,13 @@ impl Fleet {
         hello: Hello,
     ) -> (u64, mpsc::Receiver<ToAgent>) {
         let (to, frames) = mpsc::channel(FRAMES_WAITING);
-        let number = self.0.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self.0.sessions.fetch_add(1, Ordering::Relaxed);
         let adopt = self.0.support.adopting();
         let mut hosts = self.hosts();
         let state = hosts.entry(host).or_default();
         state.liveness.connected = true;
         state.liveness.last_seen = self.0.support.now();
-        state.held = hello.nodes_held();
+        state.held = hello.held();
         state.session = Some(Session { number, to, secrets: HashSet::new() });
         let welcome = ToAgent::Welcome {
             version: lace_wire::WIRE_VERSION,
@@ -310,8 +336,13 @@ impl Fleet {
         self.emit(FleetEvent::Lost { host });
     }
 
-    /// Hosts that were not heard for too long lose their session. Called about once a second.
+    /// Hosts that were not heard for too long lose their session; the end of adopt mode is noticed. Called about once a
+    /// second.
     pub fn check_silence(&self) {
+        let adopting = self.0.support.adopting();
+        if self.0.adopting.swap(adopting, Ordering::Relaxed) && !adopting {
+            self.remove_unknown();
+        }
         let now = self.0.support.now();
         let mut silent = Vec::new();
         for (host, state) in self.hosts().iter_mut() {
@@ -336,12 +367,13 @@ pub(crate) struct Hello {
 }
 
 impl Hello {
-    fn nodes_held(&self) -> Vec<NodeId> {
-        let of_entries = self.entries.iter().filter_map(|(id, _)| match id {
-            EntryId::Node(node) => Some(*node),
-            _ => None,
-        });
-        of_entries.chain(self.nodes.iter().map(|n| n.id)).collect::<HashSet<_>>().into_iter().collect()
+    /// Entries, and nodes that have none.
+    fn held(&self) -> Vec<(EntryId, Generation)> {
+        let mut held: HashMap<EntryId, Generation> = self.entries.iter().copied().collect();
+        for node in &self.nodes {
+            held.entry(EntryId::Node(node.id)).or_insert(node.generation);
+        }
+        held.into_iter().collect()
     }
 }
 
