@@ -138,7 +138,6 @@ fn unpack(state: &State) -> Result<Places, Failure> {
         let program = text.starts_with("#!");
         fs::set_permissions(&file, fs::Permissions::from_mode(if program { 0o755 } else { 0o644 }))?;
     }
-    fs::set_permissions(state.dir(), fs::Permissions::from_mode(0o711))?;
     Ok(Places { ball: root.join("ball"), hello: root.join("hello") })
 }
 

@@ -75,3 +75,36 @@ impl axum::serve::Listener for TlsListener {
         Ok(self.local)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lace_wire::client::{Client, Endpoint};
+
+    #[tokio::test]
+    async fn only_who_trusts_our_authority_gets_an_answer() {
+        lace_wire::install_crypto();
+        let dir = tempfile::tempdir().expect("dir");
+        let authority =
+            lace_engine::certificate::Authority::load_or_create(dir.path(), "test").expect("authority");
+        let tcp = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let address = tcp.local_addr().expect("address");
+        let identity = authority.controller(&["localhost".into()], &[address.ip()]).expect("identity");
+        let listener = TlsListener::new(tcp, &identity).expect("listener");
+        let router = axum::Router::new().route("/healthz", axum::routing::get(|| async { "ok" }));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        // A peer that never shakes hands holds nobody up.
+        let _silent = TcpStream::connect(address).await.expect("connected");
+        let endpoint = |ca: Option<&str>| Endpoint {
+            url: format!("https://{address}"),
+            token: None,
+            ca: ca.map(str::to_owned),
+        };
+        let other = tempfile::tempdir().expect("dir");
+        let stranger =
+            lace_engine::certificate::Authority::load_or_create(other.path(), "other").expect("authority");
+        Client::new(&endpoint(Some(authority.ca()))).expect("client").healthy().await.expect("an answer");
+        let refused = Client::new(&endpoint(Some(stranger.ca()))).expect("client").healthy().await;
+        assert!(refused.is_err(), "another authority is not trusted");
+    }
+}

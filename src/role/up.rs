@@ -12,6 +12,7 @@ use lace_wire::client::{Client, Endpoint};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -84,7 +85,7 @@ async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
     let settings = Settings::new(&args, &state)?;
     refuse_second(&state)?;
     fs::create_dir_all(state.run())?;
-    std::os::unix::fs::chown(state.dir(), Some(0), Some(0))?;
+    fs::set_permissions(state.dir(), fs::Permissions::from_mode(0o700))?;
     Record::of(std::process::id() as i32)
         .ok_or("this process cannot be read in /proc")?
         .write(&state.run(), "up")?;
@@ -183,7 +184,7 @@ async fn answers(settings: &Settings, state: &State) -> Result<Client, Failure> 
             let endpoint = Endpoint { url: settings.url(), token: Some(token.trim().into()), ca };
             let client = Client::new(&endpoint)?;
             if client.server().await.is_ok() {
-                crate::command::context::save_local(&endpoint.url, token.trim())?;
+                crate::command::context::save_local(&endpoint)?;
                 return Ok(client);
             }
         }

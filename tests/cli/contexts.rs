@@ -4,12 +4,17 @@ use crate::command::context::save_local_in;
 use crate::fake::{Fake, Line};
 use crate::samples;
 use lace_model::{Code, Problem};
+use lace_wire::client::Endpoint;
 use std::os::unix::fs::PermissionsExt;
+
+fn here(token: &str) -> Endpoint {
+    Endpoint { url: "http://127.0.0.1:7440".into(), token: Some(token.into()), ca: None }
+}
 
 #[test]
 fn the_file_is_for_its_owner_only() {
     let dir = tempfile::tempdir().expect("directory");
-    save_local_in(&Line::new(dir.path()).world(), "http://127.0.0.1:7440", "secret").expect("saved");
+    save_local_in(&Line::new(dir.path()).world(), &here("secret")).expect("saved");
     let mode = |path: &str| {
         let meta = std::fs::metadata(dir.path().join(path)).expect("there");
         meta.permissions().mode() & 0o777
@@ -26,11 +31,11 @@ fn the_file_is_below_the_usual_directories() {
     let dir = tempfile::tempdir().expect("directory");
     let home = dir.path().display().to_string();
     let line = || Line::new(dir.path()).env("LACE_CONFIG_DIR", "").env("HOME", &home);
-    save_local_in(&line().world(), "http://127.0.0.1:7440", "t").expect("saved");
+    save_local_in(&line().world(), &here("t")).expect("saved");
     assert!(dir.path().join(".config/lace/contexts.toml").is_file());
     let xdg = dir.path().join("xdg").display().to_string();
     let line = line().env("XDG_CONFIG_HOME", &xdg);
-    save_local_in(&line.world(), "http://127.0.0.1:7440", "t").expect("saved");
+    save_local_in(&line.world(), &here("t")).expect("saved");
     assert!(dir.path().join("xdg/lace/contexts.toml").is_file());
 }
 

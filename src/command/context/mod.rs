@@ -85,17 +85,18 @@ fn from_environment(world: &World, url: &str) -> Result<Context, Problem> {
 }
 
 /// Keeps the controller of this machine as context `local`; called by `lace up`. It becomes the chosen one where none is.
-pub fn save_local(url: &str, token: &str) -> Result<(), Problem> {
-    save_local_in(&World::real(), url, token)
+pub fn save_local(endpoint: &Endpoint) -> Result<(), Problem> {
+    save_local_in(&World::real(), endpoint)
 }
 
 /// The same, in a given world.
-pub fn save_local_in(world: &World, url: &str, token: &str) -> Result<(), Problem> {
+pub fn save_local_in(world: &World, endpoint: &Endpoint) -> Result<(), Problem> {
     let mut contexts = Contexts::load(world)?;
     let stored = contexts.context.entry(LOCAL.into()).or_default();
-    stored.url = url.to_owned();
-    stored.token = Some(token.to_owned());
-    stored.ca = None;
+    stored.url = endpoint.url.clone();
+    stored.token = endpoint.token.clone();
+    // Plain HTTP needs none; for TLS it is the installation's own authority.
+    stored.ca = endpoint.ca.clone().filter(|_| endpoint.url.starts_with("https:"));
     contexts.current.get_or_insert_with(|| LOCAL.into());
     contexts.save(world)
 }
