@@ -85,7 +85,8 @@ async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
     let settings = Settings::new(&args, &state)?;
     refuse_second(&state)?;
     fs::create_dir_all(state.run())?;
-    fs::set_permissions(state.dir(), fs::Permissions::from_mode(0o700))?;
+    // Nodes' roots lie below, and their ids must pass through; nobody but root may look around.
+    fs::set_permissions(state.dir(), fs::Permissions::from_mode(0o711))?;
     Record::of(std::process::id() as i32)
         .ok_or("this process cannot be read in /proc")?
         .write(&state.run(), "up")?;
