@@ -150,6 +150,7 @@ impl Fleet {
             if !removes.is_empty() {
                 tracing::info!(%host, count = removes.len(), "what adopt mode kept is removed");
                 self.tell(*host, state, vec![ToAgent::Document { upserts: Vec::new(), removes }]);
+                state.held.clear();
             }
         }
     }
@@ -265,6 +266,8 @@ impl Fleet {
         let (to, frames) = mpsc::channel(FRAMES_WAITING);
         let number = self.0.sessions.fetch_add(1, Ordering::Relaxed);
         let adopt = self.0.support.adopting();
+        // Noticed here too: the mode may end before the next look at it.
+        self.0.adopting.fetch_or(adopt, Ordering::Relaxed);
         let mut hosts = self.hosts();
         let state = hosts.entry(host).or_default();
         state.liveness.connected = true;
