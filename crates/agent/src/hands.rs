@@ -3,14 +3,15 @@
 use crate::config::{AgentConfig, AgentError};
 use crate::held::Held;
 use crate::identity::Identity;
-use crate::node::address::Addresses;
+use crate::node::claim::Claims;
 use crate::outbox::Outbox;
 use crate::tree::Trees;
+use crate::volume::Volumes;
 use crate::wall::Wall;
-use lace_machine::{Cidr, Machine, MachineConfig};
-use lace_model::document::Topic;
+use lace_machine::{Cidr, Machine, MachineConfig, NodeState};
+use lace_model::document::{EntryBody, Topic};
 use lace_model::host::Block;
-use lace_model::{AppName, HostId};
+use lace_model::{AppName, HostId, NodePath};
 use lace_wire::link::dial::Link;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -46,7 +47,9 @@ pub struct Hands {
     /// The firewall.
     pub wall: Arc<Wall>,
     /// Who has which address.
-    pub addresses: Addresses,
+    pub addresses: Claims<Ipv4Addr>,
+    /// What outlives nodes.
+    pub volumes: Volumes,
     /// Topics, for whoever waits for one.
     pub topics: watch::Sender<Topics>,
     /// The open link, if any.
@@ -68,11 +71,14 @@ impl Hands {
             let shared = state.topics.iter().map(|(app, topic)| (app.clone(), Arc::new(topic.clone())));
             Topics::new(shared.collect())
         });
+        let alive: Vec<_> = machine.list().into_iter().filter(|node| node.alive).collect();
+        let addresses = alive.iter().filter_map(|node| Some((node.address?, node.id.clone()))).collect();
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
         let hands = Self {
             host: identity.host,
             trees: Trees::open(&config.state_dir, link_now)?,
-            addresses: Addresses::of(&machine.list()),
+            addresses,
+            volumes: Volumes::open(&config.state_dir, places(&held, &alive))?,
             machine: Arc::new(machine),
             held,
             outbox: Outbox::default(),
@@ -96,6 +102,17 @@ impl Hands {
         let within = |block: &Block| u32::from(block.base) >> 8 == u32::from(address) >> 8;
         self.held.read(|state| state.blocks.iter().any(within)) || self.blocks.iter().any(within)
     }
+}
+
+/// The places of the nodes that are there. Of a stray, which no entry names, none is known.
+fn places(held: &Held, nodes: &[NodeState]) -> Claims<NodePath> {
+    held.read(|state| {
+        let named = state.entries.values().filter_map(|entry| match &entry.body {
+            EntryBody::Node(node) => Some((node.path.clone(), node.id.to_string())),
+            _ => None,
+        });
+        named.filter(|(_, name)| nodes.iter().any(|node| node.id == *name)).collect()
+    })
 }
 
 async fn open_machine(config: &AgentConfig, identity: &Identity) -> Result<Machine, AgentError> {

@@ -92,7 +92,7 @@ impl Actor {
             return Err(format!("{address} is not in this host's blocks of addresses"));
         }
         let layer = spec::layer(&self.hands, job.spec.tree).await?;
-        self.hands.addresses.claim(address, &self.name, |_| {}).await;
+        self.hands.addresses.claim(&address, &self.name, |_| {}).await;
         let mut spec = spec::render(&self.hands, &Subject::job(&job, address), layer)?;
         if let Some(process) = &mut spec.process {
             process.one_shot = true;
@@ -151,7 +151,7 @@ impl Actor {
 
     fn free_address(&self) {
         if let Some(address) = self.wish.borrow().job.address {
-            self.hands.addresses.free(address, &self.name);
+            self.hands.addresses.free(&address, &self.name);
         }
     }
 }

@@ -24,6 +24,7 @@ mod spec;
 mod stream;
 mod task;
 mod tree;
+mod volume;
 mod wall;
 
 pub use config::{AgentConfig, AgentError};

@@ -19,7 +19,7 @@ impl Actor {
             self.set(NodePhase::Stopping, Some(cause));
             tokio::time::sleep(backoff.wait()).await;
         }
-        self.hands.addresses.free(self.status.address, &self.name);
+        self.free();
         self.hands.wall.nudge();
         self.set(NodePhase::Gone, None);
     }

@@ -1,7 +1,7 @@
 //! One actor per node: prepares, starts, watches, checks and removes it, and keeps its status.
 
-pub mod address;
 mod care;
+pub mod claim;
 mod events;
 mod leave;
 mod probe;

@@ -5,6 +5,7 @@ use super::{Actor, attach, start};
 use crate::spec::{self, Subject};
 use lace_model::document::NodeEntry;
 use lace_model::node::NodePhase;
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Who templates over peers waits so long for the topic to name this node.
@@ -26,10 +27,11 @@ impl Actor {
         };
         let layer = layer?;
         self.wait_for_topic(&entry).await;
-        if !self.claim_address(&entry).await {
+        if !self.claim(&entry).await {
             return Ok(None);
         }
-        let spec = spec::render(&self.hands, &Subject::node(&entry), layer)?;
+        let mut spec = spec::render(&self.hands, &Subject::node(&entry), layer)?;
+        spec.volumes = self.hands.volumes.give(&entry)?;
         self.set(NodePhase::Starting, None);
         self.start(spec).await?;
         self.hands.wall.nudge();
@@ -39,7 +41,8 @@ impl Actor {
     /// Events of a node that is there already.
     async fn attach(&mut self) -> Option<NodeEvents> {
         let events = attach(&self.hands, &self.name).await?;
-        self.hands.addresses.claim(self.status.address, &self.name, |_| {}).await;
+        self.hands.addresses.claim(&self.status.address, &self.name, |_| {}).await;
+        self.hands.volumes.held.claim(&self.status.path, &self.name, |_| {}).await;
         Some(events)
     }
 
@@ -65,25 +68,40 @@ impl Actor {
         let _ = tokio::time::timeout(TOPIC_WAIT, self.unless_unwanted(named)).await;
     }
 
-    async fn claim_address(&mut self, entry: &NodeEntry) -> bool {
+    /// The address, and the place with its volumes: after a move away and back the addresses alone would differ.
+    async fn claim(&mut self, entry: &NodeEntry) -> bool {
         let hands = self.hands.clone();
         let name = self.name.clone();
         let mut wish = self.wish.clone();
-        let waiting = |holder: &str| {
-            let detail = format!("waits for {} until node {holder} has left", entry.address);
+        let mut waiting = |what: &dyn Display, holder: &str| {
+            let detail = format!("waits for {what} until node {holder} has left");
             self.set(NodePhase::Preparing, Some(detail));
         };
-        tokio::select! {
-            () = hands.addresses.claim(entry.address, &name, waiting) => true,
+        let claimed = async {
+            hands.addresses.claim(&entry.address, &name, |holder| waiting(&entry.address, holder)).await;
+            hands.volumes.held.claim(&entry.path, &name, |holder| waiting(&entry.path, holder)).await;
+        };
+        let claimed = tokio::select! {
+            () = claimed => true,
             _ = wish.wait_for(|wish| wish.gone()) => false,
+        };
+        if !claimed {
+            self.free();
         }
+        claimed
+    }
+
+    /// Somebody else may have its address and its place.
+    pub(super) fn free(&self) {
+        self.hands.addresses.free(&self.status.address, &self.name);
+        self.hands.volumes.held.free(&self.status.path, &self.name);
     }
 
     async fn start(&mut self, spec: lace_machine::NodeSpec) -> Result<(), String> {
         match start(&self.hands, spec).await {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.hands.addresses.free(self.status.address, &self.name);
+                self.free();
                 Err(error)
             }
         }

@@ -11,3 +11,4 @@ mod many;
 mod session;
 mod streams;
 mod survival;
+mod volumes;

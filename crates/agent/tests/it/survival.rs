@@ -80,11 +80,15 @@ async fn a_node_whose_pid1_dies_is_started_again() {
     let node = world.node(1, "exec sleep 1000");
     world.controller.node(&node);
     world.controller.until_node("up", node.id, |n| n.ready).await;
-    let inner = crate::streams::says(&world, node.id, &["sh", "-c", "readlink /proc/self/ns/pid"]).await;
-    let pid = host_pid_of(inner.trim());
-    kill(pid);
+    kill_pid1(&world, node.id).await;
     let status = world.controller.until_node("up again", node.id, |n| n.ready && n.restarts == 1).await;
     assert_eq!(status.phase, NodePhase::Running);
+}
+
+/// Kills a node's PID 1.
+pub async fn kill_pid1(world: &World, node: lace_model::NodeId) {
+    let inner = crate::streams::says(world, node, &["sh", "-c", "readlink /proc/self/ns/pid"]).await;
+    kill(host_pid_of(inner.trim()));
 }
 
 /// The process with pid 1 in a pid namespace.
