@@ -22,8 +22,23 @@ const READY: &str = "lace_ready";
 /// The word that says what is missing.
 const WAITS: &str = "lace_waits";
 
+/// What a node lacks to be ready.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lacks {
+    /// In words.
+    pub what: String,
+    /// It has booted and its applications run: it only does not see a member that is up.
+    pub peers_only: bool,
+}
+
+impl From<String> for Lacks {
+    fn from(what: String) -> Self {
+        Self { what, peers_only: false }
+    }
+}
+
 /// Asks once.
-pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle) -> Result<(), String> {
+pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle) -> Result<(), Lacks> {
     let Some(argv) = question(hands, entry) else { return Ok(()) };
     let command = ExecSpec::new(argv);
     let asked = crate::node::ask(node, move |node| node.output(&command));
@@ -31,17 +46,18 @@ pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle) -> Result<
         .await
         .map_err(|_| "the node's tool does not answer".to_owned())??;
     let said = format!("{} {}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err));
-    judge(&said).unwrap_or_else(|| Err(format!("the node does not answer yet ({})", exit.reason)))
+    judge(&said).unwrap_or_else(|| Err(format!("the node does not answer yet ({})", exit.reason).into()))
 }
 
-fn judge(said: &str) -> Option<Result<(), String>> {
+fn judge(said: &str) -> Option<Result<(), Lacks>> {
     if said.contains(READY) {
         return Some(Ok(()));
     }
     let (_, rest) = said.split_once(WAITS)?;
     let words: Vec<_> =
         rest.split(['{', '}', ',', '[', ']', '\'', '"', '\n', ' ', ':']).filter(|w| !w.is_empty()).collect();
-    Some(Err(format!("waits for {}", words.join(" ").chars().take(300).collect::<String>())))
+    let what = format!("waits for {}", words.join(" ").chars().take(300).collect::<String>());
+    Some(Err(Lacks { what, peers_only: words.first() == Some(&"started") }))
 }
 
 /// The words that ask, through the release's start script.
@@ -93,7 +109,7 @@ fn elixir(others: &[String], applications: &[String]) -> String {
     format!(
         "l = {others} -- Node.list(); for n <- l, do: spawn(fn -> Node.connect(n) end); \
          a = {applications} -- for({{a, _, _}} <- :application.which_applications(), do: a); \
-         s = elem(:init.get_status(), 0); \
+         s = if a == [], do: elem(:init.get_status(), 0), else: :applications; \
          IO.puts(if l == [] and a == [] and s == :started, do: \"{READY}\", \
          else: \"{WAITS} \" <> inspect({{s, l, a}}))"
     )
@@ -114,7 +130,8 @@ mod tests {
             ("ball: node does not answer", None),
         ];
         for (said, expected) in table {
-            assert_eq!(judge(said), expected.map(|r| r.map_err(str::to_owned)), "{said}");
+            let judged = judge(said).map(|r| r.map_err(|lacks| lacks.what));
+            assert_eq!(judged, expected.map(|r| r.map_err(str::to_owned)), "{said}");
         }
     }
 }

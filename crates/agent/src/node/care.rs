@@ -149,14 +149,21 @@ impl Patient {
     async fn cluster(self, question: usize) {
         let mut tally = Tally::default();
         loop {
-            let answer = beam::ready::ask(&self.hands, &self.entry, &self.node).await;
+            let (eager, calm) = beam::ready::INTERVALS;
+            let answer = match beam::ready::ask(&self.hands, &self.entry, &self.node).await {
+                // Who is ready serves on while another member comes or goes.
+                Err(lacks) if tally.ready && lacks.peers_only => {
+                    tokio::time::sleep(eager).await;
+                    continue;
+                }
+                answer => answer.map_err(|lacks| lacks.what),
+            };
             let good = answer.is_ok();
             if let Some(answer) = tally.count(answer, BEAM_FAILURES)
                 && self.say.send(Said::Answer(question, answer)).await.is_err()
             {
                 return;
             }
-            let (eager, calm) = beam::ready::INTERVALS;
             tokio::time::sleep(if good { calm } else { eager }).await;
         }
     }

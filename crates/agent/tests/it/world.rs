@@ -172,12 +172,27 @@ impl Drop for World {
                 std::fs::read_to_string(self.state.join("agent.log")).unwrap_or_default()
             );
         }
-        match Machine::open(self.machine_config()).and_then(Machine::close_all) {
+        match self.machine_when_free().and_then(Machine::close_all) {
             Ok(()) => {}
             Err(error) if std::thread::panicking() => eprintln!("left behind: {error}"),
             Err(error) => panic!("left behind: {error}"),
         }
         let _ = std::fs::remove_dir_all(&self.state);
+    }
+}
+
+impl World {
+    /// The machine, as soon as the killed agent's last helper has let go of it.
+    fn machine_when_free(&self) -> lace_machine::Result<Machine> {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            match Machine::open(self.machine_config()) {
+                Err(lace_machine::Error::Busy(_)) if std::time::Instant::now() < until => {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
     }
 }
 

@@ -70,7 +70,8 @@ proptest! {
 
 #[test]
 fn a_node_needs_an_index_from_one() {
-    assert!("shop/game/0".parse::<NodePath>().is_err());
+    assert!("shop/game/0".parse::<TargetPath>().is_err(), "people count from one");
+    assert!("shop/game/0".parse::<NodePath>().is_ok(), "a job's place among the members");
     assert!("shop/2".parse::<NodePath>().is_err());
     assert!("shop/game".parse::<NodePath>().is_err());
     assert_eq!("shop/game/2".parse::<NodePath>().expect("a node").to_string(), "shop/game/game/2");
