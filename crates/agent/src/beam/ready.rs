@@ -37,9 +37,9 @@ impl From<String> for Lacks {
     }
 }
 
-/// Asks once.
-pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle) -> Result<(), Lacks> {
-    let Some(argv) = question(hands, entry) else { return Ok(()) };
+/// Asks once. A node that is `joining` also waits until it shares the global names of the others.
+pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle, joining: bool) -> Result<(), Lacks> {
+    let Some(argv) = question(hands, entry, joining) else { return Ok(()) };
     let command = ExecSpec::new(argv);
     let asked = crate::node::ask(node, move |node| node.output(&command));
     let (exit, out, err) = tokio::time::timeout(TIMEOUT, asked)
@@ -61,7 +61,7 @@ fn judge(said: &str) -> Option<Result<(), Lacks>> {
 }
 
 /// The words that ask, through the release's start script.
-fn question(hands: &Hands, entry: &NodeEntry) -> Option<Vec<String>> {
+fn question(hands: &Hands, entry: &NodeEntry, joining: bool) -> Option<Vec<String>> {
     let beam = entry.spec.beam.as_ref()?;
     let script = entry.spec.start.first()?;
     let base = base_name(beam, &entry.path.family.service_path());
@@ -78,8 +78,8 @@ fn question(hands: &Hands, entry: &NodeEntry) -> Option<Vec<String>> {
         others.clear();
     }
     let (verb, expression) = match entry.spec.kind {
-        ReleaseKind::Relx => ("eval", erlang(&others, &beam.applications)),
-        ReleaseKind::Mix => ("rpc", elixir(&others, &beam.applications)),
+        ReleaseKind::Relx => ("eval", erlang(&others, &beam.applications, joining)),
+        ReleaseKind::Mix => ("rpc", elixir(&others, &beam.applications, joining)),
         ReleaseKind::Generic => return None,
     };
     Some(vec![script.clone(), verb.to_owned(), expression])
@@ -90,26 +90,28 @@ fn peer(path: &NodePath, address: std::net::Ipv4Addr) -> Peer {
 }
 
 /// One line: some scripts read no further.
-fn erlang(others: &[String], applications: &[String]) -> String {
+fn erlang(others: &[String], applications: &[String], joining: bool) -> String {
     let (others, applications) = (atoms(others), atoms(applications));
+    let sync = if joining { "global:sync(), " } else { "" };
     format!(
         "case {{{others} -- nodes(), {applications} -- [element(1,A)||A<-application:which_applications()], \
-         element(1,init:get_status())}} of {{[],[],started}} -> {READY}; {{[],L,started}} -> {{{WAITS},applications,L}}; \
+         element(1,init:get_status())}} of {{[],[],started}} -> {sync}{READY}; {{[],L,started}} -> {{{WAITS},applications,L}}; \
          {{L,_,S}} -> [spawn(fun() -> net_kernel:connect_node(N) end)||N<-L], {{{WAITS},S,L}} end"
     )
 }
 
-fn elixir(others: &[String], applications: &[String]) -> String {
+fn elixir(others: &[String], applications: &[String], joining: bool) -> String {
     let list = |names: &[String]| {
         let quoted: Vec<_> =
             names.iter().map(|name| format!(":\"{}\"", atom(name).trim_matches('\''))).collect();
         format!("[{}]", quoted.join(","))
     };
     let (others, applications) = (list(others), list(applications));
+    let sync = if joining { "if l == [], do: :global.sync(); " } else { "" };
     format!(
         "l = {others} -- Node.list(); for n <- l, do: spawn(fn -> Node.connect(n) end); \
          a = {applications} -- for({{a, _, _}} <- :application.which_applications(), do: a); \
-         s = if a == [], do: elem(:init.get_status(), 0), else: :applications; \
+         s = if a == [], do: elem(:init.get_status(), 0), else: :applications; {sync}\
          IO.puts(if l == [] and a == [] and s == :started, do: \"{READY}\", \
          else: \"{WAITS} \" <> inspect({{s, l, a}}))"
     )

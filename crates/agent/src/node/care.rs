@@ -150,7 +150,7 @@ impl Patient {
         let mut tally = Tally::default();
         loop {
             let (eager, calm) = beam::ready::INTERVALS;
-            let answer = match beam::ready::ask(&self.hands, &self.entry, &self.node).await {
+            let answer = match beam::ready::ask(&self.hands, &self.entry, &self.node, !tally.ready).await {
                 // Who is ready serves on while another member comes or goes.
                 Err(lacks) if tally.ready && lacks.peers_only => {
                     tokio::time::sleep(eager).await;
