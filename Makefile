@@ -27,10 +27,10 @@ test: ## all tests, with what they need; root is wanted for light nodes
 test-all: ## the tests and their long versions
 	@LACE_TEST_LONG=1 scripts/test.sh
 
-bench: ## the benchmarks, each prints its figure
+bench: ## the benchmarks, each prints its figures; ARGS=--quick bounds them
 	@scripts/install.sh --for bench
-	@$(STAGE) "building the benchmarks" 400 cargo bench --workspace --locked --bench '*' --no-run
-	@cargo bench --workspace --locked --bench '*' $(ARGS)
+	@$(STAGE) "building the benchmarks" 600 scripts/bench.sh --build
+	@scripts/bench.sh $(ARGS)
 
 clean: ## removes what was built
 	@cargo clean

@@ -1,0 +1,102 @@
+//! Three nodes of an Erlang cluster, beside the same three boots without anybody's help.
+
+use crate::idle::Ending;
+use crate::probe::{free_port, is_installed, run_time, until_answers};
+use crate::report::Report;
+use crate::world::World;
+use crate::{Bounds, Failure};
+use lace_model::AppName;
+use lace_model::application::ApplyRequest;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const BARE: &str = "three bare erl boots until /up answers";
+/// What Lace may add to the bare boots: names, addresses, clustering, checks.
+const BEYOND_BARE_MS: f64 = 3_000.0;
+const NODES: usize = 3;
+
+/// Builds examples/ball and measures both.
+pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
+    if !is_installed("erlc") {
+        report.note("Erlang is not installed: scripts/install.sh --for bench");
+        return Ok(());
+    }
+    let ball = world.files().join("ball");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ball");
+    run_time(Command::new("cp").arg("-r").arg(source).arg(&ball))?;
+    // Uploads the release, and tells what has to be applied.
+    world.run(&["deploy", "ball", &ball.display().to_string()])?;
+    let app = AppName::new("ball")?;
+    let spec = world.client.export(&app).await?;
+    world.delete("ball").await?;
+    let request = ApplyRequest { app, spec, prune: false, delete_data: false, plan: None };
+
+    let bare: Result<Vec<_>, _> =
+        (0..bounds.long_rounds).map(|_| boot_bare(world.files(), &ball.join("_build/ball"))).collect();
+    report.times(BARE, &bare?);
+    let mut ours = Vec::new();
+    for _ in 0..bounds.long_rounds {
+        ours.push(boot_ours(world, &request).await?);
+    }
+    let row = report.times("three BEAM nodes: apply to clustered and healthy", &ours);
+    row.beside(BARE);
+    let bare = report.median(BARE).unwrap_or_default();
+    let beyond = ours.iter().map(|t| t.as_secs_f64() * 1000.0 - bare).collect();
+    report.values("three BEAM nodes: beyond the bare boots", crate::report::MS, beyond).aim(BEYOND_BARE_MS);
+    Ok(())
+}
+
+/// Apply until a follower has seen each node ready; that they see one another is asked afterwards.
+async fn boot_ours(world: &World, request: &ApplyRequest) -> Result<Duration, Failure> {
+    let mut follower = world.follow("ball").await?;
+    let begun = Instant::now();
+    let accepted = world.client.apply(request).await?;
+    follower.hears("node.ready", NODES).await?;
+    let took = begun.elapsed();
+    let said = world.run(&["exec", "ball", "--", "bin/ball", "eval", "length(nodes())"])?;
+    let clustered = said.lines().filter(|l| l.trim_end().ends_with('2')).count();
+    if clustered != NODES {
+        return Err(format!("{clustered} of {NODES} nodes see the two others: {said}").into());
+    }
+    world.done(accepted).await?;
+    world.delete("ball").await?;
+    Ok(took)
+}
+
+/// Three at once, each with an address of its own on the loopback interface.
+fn boot_bare(files: &Path, release: &Path) -> Result<Duration, Failure> {
+    let dist = free_port()?.to_string();
+    let begun = Instant::now();
+    let mut nodes = Vec::new();
+    for n in 1..=NODES {
+        let home = files.join(format!("home-{n}"));
+        fs::create_dir_all(&home)?;
+        let port = free_port()?;
+        let child = boot_one(release, &home, n, port, &dist)?;
+        nodes.push((child, port));
+    }
+    for (_, port) in &nodes {
+        until_answers(SocketAddr::from(([127, 0, 0, 1], *port)), "/up", Duration::from_secs(60))?;
+    }
+    Ok(begun.elapsed())
+}
+
+fn boot_one(release: &Path, home: &Path, n: usize, port: u16, dist: &str) -> Result<Ending, Failure> {
+    let child = Command::new(release.join("bin/ball"))
+        .arg("foreground")
+        .env("HOME", home)
+        .env("LACE_NODE_NAME", format!("ball@127.0.0.{}", 10 + n))
+        .env("LACE_COOKIE", "only-for-this-run")
+        .env("ERL_DIST_PORT", dist)
+        .env("ERL_FLAGS", format!("-kernel inet_dist_use_interface {{127,0,0,{}}}", 10 + n))
+        .env("PORT", port.to_string())
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(Ending(child))
+}

@@ -1,0 +1,92 @@
+//! The main job on one machine, measured on the real binary: `cargo bench -p lace --bench main_job [-- --quick]`.
+//!
+//! Every figure is of whole processes and goes through the door that a user takes. Where a peer does a comparable
+//! thing it is measured in the same run, so that the ratio holds on a busy machine too. Installations have states,
+//! ports and a private space of their own; nothing of them stays.
+
+mod beam;
+mod exec;
+mod idle;
+mod many;
+mod peer;
+mod probe;
+mod report;
+mod single;
+mod world;
+
+use report::Report;
+use std::process::ExitCode;
+use std::time::Instant;
+use world::World;
+
+/// What may go wrong here ends one section of the run.
+type Failure = Box<dyn std::error::Error>;
+
+/// The second part of the private space: 10.230.0.0/16.
+const NET: u8 = 230;
+
+/// How much is measured.
+struct Bounds {
+    /// Nodes that are added one after the other.
+    singles: u32,
+    /// Sizes of the families that are applied as a whole.
+    families: &'static [u32],
+    /// Rounds of what is short.
+    rounds: usize,
+    /// Rounds of what takes seconds.
+    long_rounds: usize,
+}
+
+const FULL: Bounds = Bounds { singles: 100, families: &[100, 1000], rounds: 20, long_rounds: 5 };
+const QUICK: Bounds = Bounds { singles: 10, families: &[10], rounds: 5, long_rounds: 1 };
+
+fn main() -> ExitCode {
+    let bounds = if std::env::args().any(|a| a == "--quick") { QUICK } else { FULL };
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("main_job: light nodes need root: sudo make bench");
+        return ExitCode::from(2);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut report = Report::begin();
+    let whole = runtime.block_on(async {
+        tokio::select! {
+            () = run(&bounds, &mut report) => true,
+            _ = tokio::signal::ctrl_c() => false,
+        }
+    });
+    report.print();
+    if whole && report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// All sections. One that fails is named in the report and the others go on.
+async fn run(bounds: &Bounds, report: &mut Report) {
+    section("cold start of the controller", report, async |r| idle::cold_start(bounds, r).await).await;
+    let world = match World::up(NET).await {
+        Ok(world) => world,
+        Err(error) => return report.failed("lace up", error.as_ref()),
+    };
+    section("memory at rest", report, async |r| idle::at_rest(&world, r).await).await;
+    section("peers of a start", report, async |r| peer::starts(bounds, r)).await;
+    section("single nodes", report, async |r| single::measure(&world, bounds, r).await).await;
+    section("exec", report, async |r| exec::measure(&world, bounds, r).await).await;
+    section("the end of the single nodes", report, async |_| world.delete("bench").await).await;
+    for nodes in bounds.families {
+        let what = format!("a family of {nodes}");
+        section(&what, report, async |r| many::measure(&world, *nodes, bounds, r).await).await;
+    }
+    section("three BEAM nodes", report, async |r| beam::measure(&world, bounds, r).await).await;
+    section("lace down", report, async |_| world.down()).await;
+}
+
+async fn section(
+    what: &str,
+    report: &mut Report,
+    work: impl AsyncFnOnce(&mut Report) -> Result<(), Failure>,
+) {
+    let begun = Instant::now();
+    let outcome = work(report).await;
+    eprintln!("main_job: {what}: {:.1} s", begun.elapsed().as_secs_f64());
+    if let Err(error) = outcome {
+        report.failed(what, error.as_ref());
+    }
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Runs the benchmarks; each prints its figures beside what they should be, and
+# beside a peer where one is installed.
+#
+#   scripts/bench.sh [--build] [--quick] [NAME...]
+#
+# Names: main_job, nodes, store, planner, names; all of them where none is
+# said. --quick bounds main_job to ten nodes and few rounds; --build builds and
+# runs nothing. Needs root to run.
+set -eu
+
+every='main_job nodes store planner names'
+build=no quick='' names=''
+for word in "$@"; do
+    case $word in
+        --build) build=yes ;;
+        --quick) quick=--quick ;;
+        -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 0 ;;
+        main_job | nodes | store | planner | names) names="$names $word" ;;
+        *) echo "bench: there is no '$word': choose from $every" >&2 && exit 2 ;;
+    esac
+done
+if [ "$build" = no ] && [ "$(id -u)" != 0 ]; then
+    echo 'bench: light nodes need root: sudo make bench' >&2
+    exit 2
+fi
+
+example() { # CRATE EXAMPLE
+    if [ "$build" = yes ]; then
+        cargo build --release --locked -p "$1" --example "$2"
+    else
+        cargo run --quiet --release --locked -p "$1" --example "$2"
+    fi
+}
+
+main_job() {
+    if [ "$build" = yes ]; then
+        cargo bench --locked -p lace --bench main_job --no-run
+    else
+        cargo bench --quiet --locked -p lace --bench main_job -- ${quick:+"$quick"}
+    fi
+}
+
+failed=''
+for name in ${names:-$every}; do
+    echo "== $name"
+    case $name in
+        main_job) main_job ;;
+        nodes) example lace-machine start_bench ;;
+        store) example lace-store bench ;;
+        planner) example lace-planner decisions ;;
+        names) example lace-edge lookups ;;
+    esac || failed="$failed $name"
+done
+if [ -n "$failed" ]; then
+    echo "bench: not measured as a whole:$failed" >&2
+    exit 1
+fi
