@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 /// A role's log above this size is put aside at the next start (one former log is kept).
 const LOG_BYTES_MAX: u64 = 10 << 20;
-/// A role that ran for this long starts again at once.
-const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// A role that ran for this long starts again at once; one that cannot start ends sooner.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// Waiting time between starts of a role that ends at once.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A role has this long to end by itself.

@@ -4,8 +4,14 @@ use crate::step::Told;
 use crate::world::World;
 use lace_model::document::{Entry, EntryBody, EntryId, Member, Topic};
 use lace_model::job::JobState;
-use lace_model::{AppName, FamilyPath, Generation, HostId, NodeId, NodePath};
+use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, NodeId, NodePath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// A topic with more members than this is not told at every change of a state.
+const TOPIC_SMALL: usize = 64;
+/// Between two statements about a large topic, in milliseconds: a family of 1,000 nodes that comes up changes a thousand
+/// times, and each statement is some hundred kilobytes for every host.
+const TOPIC_EVERY_MS: u64 = 100;
 
 /// Changes of one host's document.
 #[derive(Debug, Default)]
@@ -16,21 +22,53 @@ pub struct Delta {
     pub removes: Vec<(EntryId, Generation)>,
 }
 
+/// A topic as it was last told.
+pub(crate) struct ToldTopic {
+    pub content: Digest,
+    /// Its number is the moment at which it was told, or shortly after.
+    pub generation: Generation,
+    pub carriers: HashSet<HostId>,
+    pub members: usize,
+}
+
 impl World {
     /// Everything that changed since the last call.
     pub(crate) fn tell(&mut self, families: &BTreeSet<FamilyPath>, told: &mut Told) {
         let mut deltas: HashMap<HostId, Delta> = HashMap::new();
+        let mut newcomers = BTreeSet::new();
         for path in families {
-            self.tell_family(path, &mut deltas);
+            if self.tell_family(path, &mut deltas) {
+                newcomers.insert(path.app.clone());
+            }
         }
         self.tell_jobs(&mut deltas);
         for app in std::mem::take(&mut self.topics_dirty) {
-            self.tell_topic(&app, told);
+            if !newcomers.contains(&app) && self.topic_waits(&app) {
+                self.topics_dirty.insert(app);
+            } else {
+                self.tell_topic(&app, told);
+            }
         }
         told.documents.extend(deltas);
     }
 
-    fn tell_family(&mut self, path: &FamilyPath, deltas: &mut HashMap<HostId, Delta>) {
+    /// A large topic was told a moment ago: what changed since is told together. Never where nodes come, who must know
+    /// their peers.
+    fn topic_waits(&self, app: &AppName) -> bool {
+        let large =
+            |t: &&ToldTopic| t.members > TOPIC_SMALL && self.now < t.generation.number + TOPIC_EVERY_MS;
+        self.topics.get(app).filter(large).is_some()
+    }
+
+    /// When a large topic that waits may be told.
+    pub(crate) fn topics_due(&self) -> Option<u64> {
+        let due = |app| self.topics.get(app).map(|t: &ToldTopic| t.generation.number + TOPIC_EVERY_MS);
+        self.topics_dirty.iter().filter_map(due).min()
+    }
+
+    /// Says whether entries came or changed.
+    fn tell_family(&mut self, path: &FamilyPath, deltas: &mut HashMap<HostId, Delta>) -> bool {
+        let mut came = false;
         let former = self.entries.remove(path).unwrap_or_default();
         let mut now = BTreeMap::new();
         if let Some(target) = self.targets.get(path) {
@@ -38,6 +76,7 @@ impl World {
             let revisions = self.revisions.get(&path.service_path()).unwrap_or(&none);
             for (host, entry) in lace_planner::entries(target, revisions, &former) {
                 if former.get(&entry.id) != Some(&entry) {
+                    came = true;
                     self.told_to.insert(entry.id, host);
                     deltas.entry(host).or_default().upserts.push(entry.clone());
                 }
@@ -52,6 +91,7 @@ impl World {
         if !now.is_empty() {
             self.entries.insert(path.clone(), now);
         }
+        came
     }
 
     fn tell_jobs(&mut self, deltas: &mut HashMap<HostId, Delta>) {
@@ -92,7 +132,7 @@ impl World {
             observed.extend(statuses.iter().map(|(id, status)| (*id, status.clone())));
         }
         let former = self.topics.get(app);
-        let last = former.map_or(0, |(_, generation, _)| generation.number);
+        let last = former.map_or(0, |t| t.generation.number);
         // Topics are not stored: the clock carries their numbers over a restart of the controller.
         let generation = Generation { epoch: self.epoch, number: self.now.max(last + 1) };
         let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
@@ -100,13 +140,15 @@ impl World {
         let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
         carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
         let content = topic.content();
-        if former.is_some_and(|(digest, _, to)| *digest == content && *to == carriers) {
+        if former.is_some_and(|t| t.content == content && t.carriers == carriers) {
             return;
         }
         if carriers.is_empty() && former.is_none() {
             return;
         }
-        self.topics.insert(app.clone(), (content, generation, carriers.clone()));
+        let members = topic.members.len();
+        let now = ToldTopic { content, generation, carriers: carriers.clone(), members };
+        self.topics.insert(app.clone(), now);
         told.topics.push((topic, carriers));
     }
 

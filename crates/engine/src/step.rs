@@ -116,6 +116,7 @@ impl Engine {
         let families = self.world.wakes.values().min().copied();
         let tick = self.world.services.values().any(|s| s.spec.tasks.as_ref().is_some_and(|t| !t.is_empty()))
             || !self.world.operations.is_empty();
-        families.into_iter().chain(tick.then_some(self.world.now + 1_000)).min()
+        let topics = self.world.topics_due();
+        families.into_iter().chain(topics).chain(tick.then_some(self.world.now + 1_000)).min()
     }
 }

@@ -1,5 +1,6 @@
 //! What the engine knows: a copy of the stored objects, kept fresh from the change feed, and what became dirty.
 
+use crate::documents::ToldTopic;
 use lace_model::document::{Entry, EntryId};
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::{Host, Liveness};
@@ -50,7 +51,7 @@ pub(crate) struct World {
     pub job_entries: HashMap<EntryId, Generation>,
     /// Where an entry was told.
     pub told_to: HashMap<EntryId, HostId>,
-    pub topics: BTreeMap<AppName, (Digest, Generation, HashSet<HostId>)>,
+    pub topics: BTreeMap<AppName, ToldTopic>,
     revs: HashMap<(String, String), Rev>,
     /// Rows that the batch of this step holds already: a second put of one expects anything.
     written: HashSet<(&'static str, String)>,

@@ -37,6 +37,20 @@ pub fn can_run() -> bool {
     root
 }
 
+/// A block that no other test has, in this process or another: it is locked until this process ends.
+fn free_block() -> Ipv4Addr {
+    let dir = PathBuf::from("/tmp/lace-agent-tests");
+    std::fs::create_dir_all(&dir).unwrap();
+    for block in 0..=255u8 {
+        let lock = std::fs::File::create(dir.join(format!("{block}.lock"))).unwrap();
+        if lock.try_lock().is_ok() {
+            std::mem::forget(lock);
+            return Ipv4Addr::new(10, 228, block, 0);
+        }
+    }
+    panic!("no free block of addresses for a test");
+}
+
 impl World {
     /// A fresh agent that has joined and holds a session.
     pub async fn start() -> Option<Self> {
@@ -46,8 +60,7 @@ impl World {
         lace_wire::install_crypto();
         let (pid, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let label = format!("a{pid}-{number}");
-        // The process number keeps two runs, and nextest's processes, apart.
-        let base = Ipv4Addr::new(10, 228, ((pid * 7 + number) % 256) as u8, 0);
+        let base = free_block();
         let space = Cidr::new(base, 24).unwrap();
         let state = PathBuf::from(format!("/tmp/lace-agent-tests/{label}"));
         std::fs::create_dir_all(&state).unwrap();

@@ -124,3 +124,23 @@ fn a_restarted_controller_picks_up_where_it_was() {
     assert_eq!(scene.target("shop/web/web").nodes, before.nodes);
     assert_eq!(scene.running().len(), 3);
 }
+
+#[test]
+fn a_large_topic_is_told_with_newcomers_at_once_and_with_states_together() {
+    let mut scene = Scene::new(3);
+    scene.serve("shop/web/web", 80, vec![]);
+    scene.turn(vec![]);
+    let told = |scene: &Scene| {
+        let host = scene.hosts.values().next().expect("a host");
+        let members = &host.topics.get(&path("shop/web/web").app).expect("a topic").members;
+        (members.len(), members.iter().filter(|m| m.up).count())
+    };
+    assert_eq!(told(&scene), (80, 0), "newcomers know each other before they start");
+    let heard = scene.obey();
+    scene.turn(heard);
+    assert_eq!(told(&scene), (80, 0), "states wait");
+    assert!(scene.engine.wake_at().is_some_and(|at| at <= scene.clock.now_ms() + 100), "not for long");
+    scene.clock.advance(100);
+    scene.turn(vec![]);
+    assert_eq!(told(&scene), (80, 80));
+}

@@ -20,6 +20,20 @@ pub struct World {
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// A block that no other test has, in this process or another: it is locked until this process ends.
+fn free_block() -> Ipv4Addr {
+    let dir = PathBuf::from("/tmp/lace-machine-tests");
+    std::fs::create_dir_all(&dir).unwrap();
+    for (net, block) in (230..238u8).flat_map(|net| (0..=255u8).map(move |block| (net, block))) {
+        let lock = std::fs::File::create(dir.join(format!("{net}.{block}.lock"))).unwrap();
+        if lock.try_lock().is_ok() {
+            std::mem::forget(lock);
+            return Ipv4Addr::new(10, net, block, 0);
+        }
+    }
+    panic!("no free block of addresses for a test");
+}
+
 /// A fresh machine, or `None` (with the reason printed) where nodes cannot run.
 pub fn world() -> Option<World> {
     // SAFETY: cannot fail.
@@ -30,9 +44,7 @@ pub fn world() -> Option<World> {
     }
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let pid = std::process::id();
-    // The process number keeps two runs of the suite apart.
-    let space = Ipv4Addr::new(10, 230 + (pid % 8) as u8, (pid / 8 % 4 * 64 + number) as u8, 0);
-    let space = Cidr::new(space, 24).unwrap();
+    let space = Cidr::new(free_block(), 24).unwrap();
     let installation = format!("t{pid}-{number}");
     let state = PathBuf::from(format!("/tmp/lace-machine-tests/{installation}"));
     let mut config = MachineConfig::new(state, &installation, space, space);
