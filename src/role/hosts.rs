@@ -56,12 +56,11 @@ impl LivenessView for FleetView {
 /// What hosts say, in the engine's words.
 pub fn heard(event: FleetEvent) -> Heard {
     match event {
-        FleetEvent::Connected { host, facts, entries, nodes } => Heard::Connected {
+        FleetEvent::Connected { host, facts, nodes, .. } => Heard::Connected {
             host,
             capacity: facts.capacity,
             attributes: facts.attributes,
             agent_version: facts.agent_version,
-            held: entries,
             nodes,
         },
         FleetEvent::Report { host, nodes, jobs, tasks } => {

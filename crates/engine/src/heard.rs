@@ -1,11 +1,11 @@
 //! What hosts say, as the engine takes it; and what of it is written.
 
 use crate::world::World;
-use lace_model::document::{EntryId, TaskOutcome};
+use lace_model::document::TaskOutcome;
 use lace_model::event::NewEvent;
 use lace_model::host::Capacity;
 use lace_model::node::{NodePhase, NodeStatus};
-use lace_model::{Generation, HostId, JobId, Millis, TaskId};
+use lace_model::{HostId, JobId, Millis, TaskId};
 use lace_store::{Batch, Expect};
 use std::collections::BTreeMap;
 
@@ -22,8 +22,6 @@ pub enum Heard {
         attributes: BTreeMap<String, String>,
         /// Its agent's version.
         agent_version: String,
-        /// Entries it holds.
-        held: Vec<(EntryId, Generation)>,
         /// All its nodes.
         nodes: Vec<NodeStatus>,
     },
@@ -73,9 +71,8 @@ impl World {
     /// Takes in what a host says: changed statuses go into the batch, families that it touches become dirty.
     pub(crate) fn hear(&mut self, heard: Heard, batch: &mut Batch) {
         match heard {
-            Heard::Connected { host, capacity, attributes, agent_version, held, nodes } => {
+            Heard::Connected { host, capacity, attributes, agent_version, nodes } => {
                 self.host_connected(host, (capacity, attributes, agent_version), batch);
-                self.note_unknown(host, &held, &nodes);
                 self.statuses_all(host, nodes, batch);
                 self.host_changed(host);
             }

@@ -5,9 +5,9 @@ use crate::heard::Heard;
 use crate::world::World;
 use lace_model::document::Topic;
 use lace_model::host::Liveness;
-use lace_model::{FamilyPath, HostId, Millis, NodeId};
+use lace_model::{FamilyPath, HostId, Millis};
 use lace_store::{Batch, Store, StoreError};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The loop's logic and what it knows.
 pub struct Engine {
@@ -42,11 +42,6 @@ impl Engine {
     /// All hosts that are known.
     pub fn hosts(&self) -> impl Iterator<Item = HostId> + '_ {
         self.world.hosts.keys().copied()
-    }
-
-    /// Nodes that hosts hold and the controller does not know.
-    pub fn unknown(&self) -> &BTreeMap<HostId, BTreeSet<NodeId>> {
-        &self.world.unknown
     }
 
     /// Reads what changed in the store.

@@ -5,7 +5,7 @@ use lace_model::document::{Entry, EntryId};
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::{Host, Liveness};
 use lace_model::job::{Job, JobState};
-use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::node::NodeStatus;
 use lace_model::operation::{Operation, OperationState};
 use lace_model::release::Release;
 use lace_model::revision::Revision;
@@ -39,8 +39,6 @@ pub(crate) struct World {
     pub operations: BTreeMap<OperationId, Operation>,
     /// Sessions as fleet sees them, read at each step.
     pub liveness: HashMap<HostId, Liveness>,
-    /// Nodes that hosts hold and we do not know.
-    pub unknown: BTreeMap<HostId, BTreeSet<NodeId>>,
     pub dirty: BTreeSet<FamilyPath>,
     pub topics_dirty: BTreeSet<AppName>,
     pub jobs_dirty: bool,
@@ -269,21 +267,6 @@ impl World {
             .collect();
         self.dirty.extend(touched);
         self.jobs_dirty = true;
-    }
-
-    /// In adopt mode: which of a host's nodes are not ours to touch.
-    pub fn note_unknown(&mut self, host: HostId, held: &[(EntryId, Generation)], nodes: &[NodeStatus]) {
-        let known: HashSet<NodeId> =
-            self.targets.values().flat_map(|t| t.nodes.iter().map(|n| n.id)).collect();
-        let of_entries =
-            held.iter().filter_map(|(id, _)| if let EntryId::Node(n) = id { Some(*n) } else { None });
-        let of_nodes = nodes.iter().filter(|n| n.phase != NodePhase::Gone).map(|n| n.id);
-        let unknown: BTreeSet<_> = of_entries.chain(of_nodes).filter(|id| !known.contains(id)).collect();
-        if unknown.is_empty() {
-            self.unknown.remove(&host);
-        } else {
-            self.unknown.insert(host, unknown);
-        }
     }
 
     /// Are all wanted nodes of a family ready?

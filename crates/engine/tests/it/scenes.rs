@@ -104,11 +104,10 @@ fn nodes_of_a_silent_host_come_up_elsewhere_and_the_old_ones_go_when_it_returns(
     assert_eq!(other.nodes.values().filter(|n| n.phase == NodePhase::Running).count(), 4);
     scene.hosts.get_mut(&silent).expect("there").connected = true;
     let nodes = scene.hosts[&silent].nodes.values().cloned().collect();
-    let held = scene.hosts[&silent].entries.values().map(|e| (e.id, e.generation)).collect();
     let host = silent;
     let capacity = scene.store.list::<lace_model::host::Host>("").expect("hosts")[0].value.capacity.clone();
     let attributes = Default::default();
-    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version: "t".into(), held, nodes }]);
+    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version: "t".into(), nodes }]);
     scene.settle();
     assert_eq!(scene.running(), [(1, 1), (2, 1), (3, 1), (4, 1)], "no double after the return");
 }
