@@ -5,6 +5,7 @@ use crate::held::Held;
 use crate::identity::Identity;
 use crate::node::claim::Claims;
 use crate::outbox::Outbox;
+use crate::refresh::Refresh;
 use crate::tree::Trees;
 use crate::volume::Volumes;
 use crate::wall::Wall;
@@ -44,6 +45,8 @@ pub struct Hands {
     pub outbox: Outbox,
     /// Releases laid out.
     pub trees: Trees,
+    /// What running nodes know of their families.
+    pub refresh: Refresh,
     /// The firewall.
     pub wall: Arc<Wall>,
     /// Who has which address.
@@ -82,6 +85,7 @@ impl Hands {
             machine: Arc::new(machine),
             held,
             outbox: Outbox::default(),
+            refresh: Refresh::default(),
             wall: Arc::default(),
             topics: watch::Sender::new(topics),
             link,

@@ -17,6 +17,7 @@ mod job;
 mod names;
 mod node;
 mod outbox;
+mod refresh;
 mod roster;
 mod secret;
 mod session;
@@ -53,6 +54,7 @@ async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     roster.recall();
     let _wall = hands.wall.clone().keep(hands.clone());
     let _names = names::keep(config.net_socket.clone(), hands.topics.subscribe());
+    let _told = refresh::keep(hands.clone());
     let _disk = held::keep_synced(hands.held.clone());
     session::keep(&config, &identity, facts, hands, roster).await
 }

@@ -5,13 +5,14 @@
 //! and PID 1 greets with its version. A node may be years older than its agent.
 
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{ExecSpec, ProcessSpec};
 
 /// The version that this build speaks.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Largest frame, bytes: an exec's environment fits, a mistake does not.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -59,6 +60,13 @@ pub enum Request {
     Subscribe,
     /// Go on in the executable whose descriptor travels along, keeping all children.
     Reexec,
+    /// Replace a file, whole, by what the descriptor holds that travels along (since version 2).
+    Put {
+        /// Where, absolute, inside the node.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Something newer than this build.
     #[serde(other)]
     Unknown,

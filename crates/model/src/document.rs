@@ -58,20 +58,6 @@ pub struct NodeEntry {
     pub spec: RevisionSpec,
     /// What shall become of it.
     pub want: Want,
-    /// Peers that are said beside those of the topic, which agents use (see decisions/0003); usually none.
-    #[serde(default)]
-    pub members: Vec<Peer>,
-}
-
-/// A node of the same family, as commands and templates see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// Index.
-    pub index: u32,
-    /// Stable DNS name.
-    pub name: String,
-    /// Address.
-    pub address: Ipv4Addr,
 }
 
 /// A verb on a node, done once; the agent journals it and reports until acknowledged.

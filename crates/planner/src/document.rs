@@ -50,8 +50,6 @@ fn entry(target: &Target, node: &PlannedNode, spec: RevisionSpec, before: Option
         revision: node.revision,
         spec,
         want: node.want,
-        // Peers come from the topic: see decisions/0003.
-        members: Vec::new(),
     }));
     let unchanged = before.filter(|e| e.body == body).map(|e| e.generation);
     Entry { id: EntryId::Node(node.id), generation: unchanged.unwrap_or(target.generation), body }

@@ -7,12 +7,11 @@ mod config;
 mod flags;
 pub mod ready;
 
-use crate::context::Context;
+use crate::context::{Context, Peer};
 use crate::spec::{Secrets, Subject};
 use lace_machine::FileSpec;
 use lace_model::ServicePath;
 use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT};
-use lace_model::document::Peer;
 use lace_model::release::ReleaseKind;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +21,7 @@ pub const COOKIE_PREFIX: &str = "LACE_COOKIE_";
 /// On tmpfs: the runtime reads its cookie from here.
 const HOME: &str = "/run/lace/home";
 /// The additional configuration file.
-const CONFIG: &str = "/run/lace/beam.config";
+pub const CONFIG: &str = "/run/lace/beam.config";
 
 /// What a BEAM node gets beside its own environment and files.
 #[derive(Default)]

@@ -5,10 +5,10 @@
 
 use super::config::{atom, atoms};
 use super::{base_name, node_name};
+use crate::context::Peer;
 use crate::hands::Hands;
 use lace_machine::{ExecSpec, NodeHandle};
-use lace_model::NodePath;
-use lace_model::document::{NodeEntry, Peer};
+use lace_model::document::NodeEntry;
 use lace_model::release::ReleaseKind;
 use std::time::Duration;
 
@@ -65,12 +65,12 @@ fn question(hands: &Hands, entry: &NodeEntry, joining: bool) -> Option<Vec<Strin
     let beam = entry.spec.beam.as_ref()?;
     let script = entry.spec.start.first()?;
     let base = base_name(beam, &entry.path.family.service_path());
-    let me = node_name(&base, beam.names, &peer(&entry.path, entry.address));
+    let me = node_name(&base, beam.names, &Peer::at(&entry.path, entry.address));
     let topic = hands.topic(&entry.path.family.app);
     let members = topic.iter().flat_map(|topic| &topic.members);
     let up = members.filter(|m| m.up && m.path.index > 0 && m.path.family == entry.path.family);
     let mut others: Vec<_> = up
-        .map(|m| node_name(&base, beam.names, &peer(&m.path, m.address)))
+        .map(|m| node_name(&base, beam.names, &Peer::at(&m.path, m.address)))
         .filter(|name| *name != me)
         .collect();
     others.sort();
@@ -83,10 +83,6 @@ fn question(hands: &Hands, entry: &NodeEntry, joining: bool) -> Option<Vec<Strin
         ReleaseKind::Generic => return None,
     };
     Some(vec![script.clone(), verb.to_owned(), expression])
-}
-
-fn peer(path: &NodePath, address: std::net::Ipv4Addr) -> Peer {
-    Peer { index: path.index, name: path.fqdn(), address }
 }
 
 /// One line: some scripts read no further.

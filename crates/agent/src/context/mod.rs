@@ -1,17 +1,18 @@
 //! What commands, environment and templates may say about the node and its family.
 
+mod peer;
 mod place;
 
+pub use peer::Peer;
+
 use crate::spec::{Kin, Subject};
-use lace_model::NodePath;
 use lace_model::beam::BeamNames;
-use lace_model::document::{Peer, Topic};
+use lace_model::document::{Member, Topic};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use place::{Place, Places};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 /// Largest rendered text, in bytes: a loop in a template ends here, not in the host's memory.
 const RENDERED_BYTES_MAX: usize = 4 << 20;
@@ -26,24 +27,27 @@ pub struct Context {
     beam: Option<(String, BeamNames)>,
     env: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
+    /// Another one than the lowest index.
+    first: Option<Peer>,
 }
 
 impl Context {
     /// The context of a node or job: its kin are what the topic says, a node itself included whatever the topic says.
     pub fn of(subject: &Subject, topic: Option<&Topic>, secrets: BTreeMap<String, String>) -> Self {
-        let mut by_index: BTreeMap<u32, Peer> =
-            subject.members.iter().map(|peer| (peer.index, peer.clone())).collect();
-        let members = topic.into_iter().flat_map(|topic| &topic.members);
-        for member in members.filter(|m| m.path.index > 0 && subject.kin.holds(&m.path)) {
-            by_index.insert(member.path.index, peer(&member.path, member.address));
-        }
-        let me = Peer { index: subject.index, name: subject.fqdn.clone(), address: subject.address };
+        let mut by_index = kin(subject, topic);
+        let known = by_index.get(&subject.index).filter(|peer| peer.address == subject.address);
+        let me = Peer {
+            index: subject.index,
+            name: subject.fqdn.clone(),
+            address: subject.address,
+            state: known.map(|peer| peer.state).unwrap_or_default(),
+        };
         if matches!(subject.kin, Kin::Family(_)) {
             by_index.insert(me.index, me.clone());
         }
         let beam = subject.spec.beam.as_ref().zip(subject.kin.service());
         let beam = beam.map(|(beam, service)| (crate::beam::base_name(beam, &service), beam.names));
-        Self { me, peers: by_index.into_values().collect(), beam, env: BTreeMap::new(), secrets }
+        Self { me, peers: by_index.into_values().collect(), beam, env: BTreeMap::new(), secrets, first: None }
     }
 
     /// The family, by index, the node itself included.
@@ -61,14 +65,21 @@ impl Context {
         self.env = env;
     }
 
+    /// Calls this one the first.
+    pub fn set_first(&mut self, member: &Member) {
+        self.first = Some(member.into());
+    }
+
     fn place(&self, peer: &Peer) -> Place {
         let node = self.beam.as_ref().map(|(name, names)| crate::beam::node_name(name, *names, peer));
-        Place { index: peer.index, name: peer.name.clone(), address: peer.address.to_string(), node }
+        let (index, name, address) = (peer.index, peer.name.clone(), peer.address.to_string());
+        Place { index, name, address, state: peer.state.as_str(), node }
     }
 
     fn value(&self) -> Value {
         let all: Vec<_> = self.peers.iter().map(|peer| self.place(peer)).collect();
-        let first = all.first().cloned().map(Value::from_object);
+        let first = self.first.as_ref().or(self.peers.first());
+        let first = first.map(|peer| Value::from_object(self.place(peer)));
         minijinja::context! {
             self => Value::from_object(self.place(&self.me)),
             index => self.me.index,
@@ -103,7 +114,8 @@ impl Context {
     pub fn json(&self) -> Vec<u8> {
         let place = |peer: &Peer| {
             let place = self.place(peer);
-            json!({ "index": place.index, "name": place.name, "fqdn": place.name, "address": place.address, "node": place.node })
+            json!({ "index": place.index, "name": place.name, "fqdn": place.name, "address": place.address,
+                "state": place.state, "node": place.node })
         };
         let members: Vec<_> = self.peers.iter().map(place).collect();
         let document = json!({ "self": place(&self.me), "index": self.me.index, "first": members.first(),
@@ -112,8 +124,11 @@ impl Context {
     }
 }
 
-fn peer(path: &NodePath, address: Ipv4Addr) -> Peer {
-    Peer { index: path.index, name: path.fqdn(), address }
+/// Those of the topic that count as the subject's peers, by index.
+pub fn kin(subject: &Subject, topic: Option<&Topic>) -> BTreeMap<u32, Peer> {
+    let members = topic.into_iter().flat_map(|topic| &topic.members);
+    let kin = members.filter(|m| m.path.index > 0 && subject.kin.holds(&m.path));
+    kin.map(|member| (member.path.index, Peer::from(member))).collect()
 }
 
 /// The word for an error that a person can act on.
@@ -128,9 +143,10 @@ fn deepest(error: &minijinja::Error) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use lace_model::document::{Member, NodeEntry};
+    use lace_model::document::NodeEntry;
     use lace_model::target::Want;
     use lace_model::{Generation, NodeId};
+    use std::net::Ipv4Addr;
 
     /// A node entry of a family, for tests.
     pub fn entry(index: u32, spec: lace_model::revision::RevisionSpec) -> NodeEntry {
@@ -141,7 +157,6 @@ pub mod tests {
             revision: 1,
             spec,
             want: Want::Run,
-            members: Vec::new(),
         }
     }
 
@@ -179,6 +194,7 @@ pub mod tests {
             ("{{self.address}}", "10.228.0.3"),
             ("{{ self.name }}:{{ index }}", "game-2.game.shop.lace.internal:2"),
             ("{{first}}", "game-1.game.shop.lace.internal"),
+            ("{{first.state}} {{self.state}}", "ready ready"),
             (
                 "{{all}}",
                 "game-1.game.shop.lace.internal,game-2.game.shop.lace.internal,game-3.game.shop.lace.internal",

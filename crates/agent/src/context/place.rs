@@ -11,6 +11,7 @@ pub struct Place {
     pub index: u32,
     pub name: String,
     pub address: String,
+    pub state: &'static str,
     /// The BEAM node's name.
     pub node: Option<String>,
 }
@@ -21,13 +22,14 @@ impl Object for Place {
             "index" => Some(self.index.into()),
             "name" | "fqdn" => Some(self.name.clone().into()),
             "address" => Some(self.address.clone().into()),
+            "state" => Some(self.state.into()),
             "node" => self.node.clone().map(Value::from),
             _ => None,
         }
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Str(&["index", "name", "fqdn", "address", "node"])
+        Enumerator::Str(&["index", "name", "fqdn", "address", "state", "node"])
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

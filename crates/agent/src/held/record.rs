@@ -27,7 +27,7 @@ pub enum Record {
     Epoch(u64),
     /// The host's blocks.
     Blocks(Vec<Block>),
-    /// A job or task began: not to be begun again.
+    /// A job or task began, a node has joined its cluster: not to be begun again.
     Begun(EntryId, Millis),
     /// A job ended.
     JobEnded(JobReport),
@@ -48,7 +48,7 @@ pub struct State {
     pub epoch: u64,
     /// Blocks, once a session said them.
     pub blocks: Vec<Block>,
-    /// Jobs and tasks that began.
+    /// Jobs and tasks that began, nodes that joined.
     pub begun: HashMap<EntryId, Millis>,
     /// Jobs that ended, until their entries go.
     pub jobs: HashMap<lace_model::JobId, JobReport>,

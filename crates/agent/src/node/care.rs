@@ -1,5 +1,6 @@
 //! Is the process ready, is it alive? One task per question; they end with the process.
 
+use super::bootstrap;
 use super::probe::probe;
 use crate::beam;
 use crate::hands::Hands;
@@ -9,7 +10,7 @@ use lace_model::check::Check;
 use lace_model::document::NodeEntry;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// While not ready a probe comes at least so often: a start should not wait for its check.
@@ -40,16 +41,18 @@ pub struct Care {
     said: Option<mpsc::Receiver<Said>>,
     /// The last answer to each question.
     answers: Vec<Option<Result<(), String>>>,
+    /// Are all questions but the last answered well? Asked by the last one, where it is the bootstrap.
+    others_good: watch::Sender<bool>,
     /// Aborts its tasks when dropped.
     _tasks: JoinSet<()>,
 }
 
 /// What the tasks work with.
 #[derive(Clone)]
-struct Patient {
-    hands: Arc<Hands>,
-    entry: Arc<NodeEntry>,
-    node: NodeHandle,
+pub struct Patient {
+    pub hands: Arc<Hands>,
+    pub entry: Arc<NodeEntry>,
+    pub node: NodeHandle,
     started_at: Millis,
     say: mpsc::Sender<Said>,
 }
@@ -57,7 +60,12 @@ struct Patient {
 impl Care {
     /// Of a process that is down.
     pub fn none() -> Self {
-        Self { said: None, answers: Vec::new(), _tasks: JoinSet::new() }
+        Self {
+            said: None,
+            answers: Vec::new(),
+            others_good: watch::Sender::new(false),
+            _tasks: JoinSet::new(),
+        }
     }
 
     /// Does anything but the process itself decide on readiness?
@@ -80,10 +88,15 @@ impl Care {
             questions += 1;
         }
         if let Some(live) = entry.spec.live.clone() {
-            tasks.spawn(patient.liveness(live));
+            tasks.spawn(patient.clone().liveness(live));
+        }
+        let others_good = watch::Sender::new(questions == 0);
+        if bootstrap::is_due(hands, &entry) {
+            tasks.spawn(patient.bootstrap(questions, others_good.subscribe()));
+            questions += 1;
         }
         let said = (!tasks.is_empty()).then_some(said);
-        Self { said, answers: vec![None; questions], _tasks: tasks }
+        Self { said, answers: vec![None; questions], others_good, _tasks: tasks }
     }
 
     /// The next finding; never, where there are no checks.
@@ -97,6 +110,10 @@ impl Care {
                 Some(Said::Dead(cause)) => return Finding::Dead(cause),
                 Some(Said::Answer(question, answer)) => {
                     self.answers[question] = Some(answer);
+                    if let Some((_, others)) = self.answers.split_last() {
+                        let good = others.iter().all(|answer| matches!(answer, Some(Ok(()))));
+                        self.others_good.send_if_modified(|was| std::mem::replace(was, good) != good);
+                    }
                     if let Some(finding) = together(&self.answers) {
                         return finding;
                     }
@@ -146,6 +163,11 @@ impl Tally {
 }
 
 impl Patient {
+    /// False when nobody listens any more.
+    pub async fn answer(&self, question: usize, answer: Result<(), String>) -> bool {
+        self.say.send(Said::Answer(question, answer)).await.is_ok()
+    }
+
     async fn cluster(self, question: usize) {
         let mut tally = Tally::default();
         loop {
@@ -160,7 +182,7 @@ impl Patient {
             };
             let good = answer.is_ok();
             if let Some(answer) = tally.count(answer, BEAM_FAILURES)
-                && self.say.send(Said::Answer(question, answer)).await.is_err()
+                && !self.answer(question, answer).await
             {
                 return;
             }
@@ -174,7 +196,7 @@ impl Patient {
         loop {
             let answer = probe(&check, &self.entry, &self.node).await;
             if let Some(answer) = tally.count(answer, check.failures)
-                && self.say.send(Said::Answer(question, answer)).await.is_err()
+                && !self.answer(question, answer).await
             {
                 return;
             }

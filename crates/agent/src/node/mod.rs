@@ -1,5 +1,6 @@
 //! One actor per node: prepares, starts, watches, checks and removes it, and keeps its status.
 
+mod bootstrap;
 mod care;
 pub mod claim;
 mod events;

@@ -4,6 +4,7 @@ use super::care::{Care, Finding};
 use super::events::NodeEvents;
 use super::{Actor, Ended, Order, ask, status};
 use crate::clock::now;
+use crate::refresh::Refresh;
 use lace_machine::{Event, NodeHandle};
 use lace_model::document::{TaskOutcome, Verb};
 use lace_model::node::NodePhase;
@@ -12,6 +13,8 @@ impl Actor {
     /// Until the node is unwanted or its PID 1 is gone.
     pub(super) async fn watch(&mut self, mut events: NodeEvents) -> Ended {
         let said = events.status().clone();
+        let entry = self.wish.borrow().entry.clone();
+        let _told = Refresh::begin(&self.hands, entry, events.node.clone());
         let mut care = Care::none();
         self.take_status(&said);
         if self.status.phase == NodePhase::Running {

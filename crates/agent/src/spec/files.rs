@@ -19,24 +19,43 @@ pub fn secrets(secrets: &Secrets) -> Vec<FileSpec> {
     secrets.0.iter().map(file).collect()
 }
 
-/// The revision's own files. One that holds a secret's value must be asked for below /run to stay off the disk.
-pub fn rendered(spec: &RevisionSpec, context: &Context) -> Result<Vec<FileSpec>, String> {
+/// Everything that a node may know, for its own programs.
+pub fn context(context: &Context) -> FileSpec {
+    private("/run/lace/context.json", context.json())
+}
+
+/// The revision's own files, those whose texts are `wanted`. One that holds a secret's value must be asked for below
+/// /run to stay off the disk.
+pub fn rendered(
+    spec: &RevisionSpec,
+    context: &Context,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<FileSpec>, String> {
     let file = |(path, file): (&String, &revision::FileSpec)| {
         let content =
             if file.verbatim { file.content.clone() } else { context.render(path, &file.content)? };
         let tmpfs = path.starts_with("/run/");
         Ok(FileSpec { path: path.into(), mode: file.mode, owner: None, content: content.into_bytes(), tmpfs })
     };
-    spec.files.iter().map(file).collect()
+    spec.files.iter().filter(|(_, file)| wanted(&file.content)).map(file).collect()
 }
 
-/// Files of the release that are templates: the rendered text lies over the file of the tree.
-pub fn templates(spec: &RevisionSpec, context: &Context, layer: &Path) -> Result<Vec<FileSpec>, String> {
-    let file = |name: &String| {
+/// Files of the release that are templates, those whose texts are `wanted`: the rendered text lies over the file of the
+/// tree.
+pub fn templates(
+    spec: &RevisionSpec,
+    context: &Context,
+    layer: &Path,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<FileSpec>, String> {
+    let mut files = Vec::new();
+    for name in &spec.templates {
         let (text, executable) = of_release(layer, name).map_err(|e| format!("template {name}: {e}"))?;
-        Ok(over(name, context.render(name, &text)?, executable))
-    };
-    spec.templates.iter().map(file).collect()
+        if wanted(&text) {
+            files.push(over(name, context.render(name, &text)?, executable));
+        }
+    }
+    Ok(files)
 }
 
 /// A text file of the release, and whether it may be executed.

@@ -10,14 +10,14 @@ use crate::beam;
 use crate::context::Context;
 use crate::hands::Hands;
 use crate::held::Held;
-use lace_machine::{Limits, NodeSpec, ProcessSpec};
-use lace_model::document::{NodeEntry, Peer};
+use lace_machine::{FileSpec, Limits, NodeSpec, ProcessSpec};
+use lace_model::document::NodeEntry;
 use lace_model::job::Job;
 use lace_model::revision::RevisionSpec;
 use lace_model::{AppName, Digest, FamilyPath, NodePath, ServicePath, name};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the release lies in a node.
 pub const HOME: &str = "/app";
@@ -71,8 +71,6 @@ pub struct Subject<'a> {
     pub spec: &'a RevisionSpec,
     /// Its peers.
     pub kin: Kin<'a>,
-    /// Peers that the entry itself names.
-    pub members: &'a [Peer],
 }
 
 impl<'a> Subject<'a> {
@@ -87,7 +85,6 @@ impl<'a> Subject<'a> {
             address: entry.address,
             spec: &entry.spec,
             kin: Kin::Family(&entry.path.family),
-            members: &entry.members,
         }
     }
 
@@ -104,7 +101,6 @@ impl<'a> Subject<'a> {
             address,
             spec: &job.spec,
             kin: job.service.as_ref().map_or(Kin::Nobody, Kin::Service),
-            members: &[],
         }
     }
 }
@@ -139,10 +135,14 @@ impl Secrets {
 
 /// Do its texts depend on who else is there?
 pub fn speaks_of_peers(spec: &RevisionSpec) -> bool {
-    let words = ["first", "all", "members"];
     let mut texts = spec.start.iter().chain(spec.env.values()).chain(spec.files.values().map(|f| &f.content));
-    !spec.templates.is_empty()
-        || texts.any(|text| text.contains('{') && words.iter().any(|word| text.contains(word)))
+    !spec.templates.is_empty() || texts.any(|text| speaks(text))
+}
+
+/// May what this text becomes depend on who else is there?
+fn speaks(text: &str) -> bool {
+    let words = ["first", "all", "members", "state"];
+    text.contains('{') && words.iter().any(|word| text.contains(word))
 }
 
 /// The layer of a release, fetched and laid out where it is not there yet.
@@ -153,21 +153,48 @@ pub async fn layer(hands: &Hands, tree: Option<Digest>) -> Result<Option<PathBuf
     }
 }
 
+/// What all texts of a subject are rendered from.
+struct Basis {
+    secrets: Secrets,
+    context: Context,
+    env: BTreeMap<String, String>,
+    /// Files of its runtime.
+    gifts: Vec<FileSpec>,
+}
+
+impl Basis {
+    fn of(hands: &Hands, subject: &Subject, layer: Option<&Path>) -> Result<Self, String> {
+        let secrets = Secrets::find(&hands.held, subject.app, subject.spec)?;
+        let topic = hands.topic(subject.app);
+        let mut context = Context::of(subject, topic.as_deref(), secrets.texts());
+        let gift = beam::gift(subject, &context, &secrets, layer)?;
+        let env = environment(subject.spec, &context, &secrets, gift.env)?;
+        context.set_env(env.clone());
+        Ok(Self { secrets, context, env, gifts: gift.files })
+    }
+}
+
+/// The files of a running node that may change with its family: its context first, then those that speak of peers.
+pub fn of_peers(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<Vec<FileSpec>, String> {
+    let Basis { context, gifts, .. } = Basis::of(hands, subject, layer.as_deref())?;
+    let mut files = vec![files::context(&context)];
+    files.extend(gifts.into_iter().filter(|file| file.path == Path::new(beam::CONFIG)));
+    files.extend(files::rendered(subject.spec, &context, speaks)?);
+    if let Some(layer) = &layer {
+        files.extend(files::templates(subject.spec, &context, layer, speaks)?);
+    }
+    Ok(files)
+}
+
 /// The whole specification.
 pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<NodeSpec, String> {
-    let secrets = Secrets::find(&hands.held, subject.app, subject.spec)?;
-    let topic = hands.topic(subject.app);
-    let mut context = Context::of(subject, topic.as_deref(), secrets.texts());
-    let gift = beam::gift(subject, &context, &secrets, layer.as_deref())?;
-    let env = environment(subject.spec, &context, &secrets, gift.env)?;
-    context.set_env(env.clone());
-    let mut files = gift.files;
+    let Basis { secrets, context, env, gifts: mut files } = Basis::of(hands, subject, layer.as_deref())?;
     files.extend(files::secrets(&secrets));
-    files.extend(files::rendered(subject.spec, &context)?);
+    files.extend(files::rendered(subject.spec, &context, |_| true)?);
     if let Some(layer) = &layer {
-        files.extend(files::templates(subject.spec, &context, layer)?);
+        files.extend(files::templates(subject.spec, &context, layer, |_| true)?);
     }
-    files.push(files::private("/run/lace/context.json", context.json()));
+    files.push(files::context(&context));
     let process = ProcessSpec { env, ..process(subject.spec, &context, layer.is_some())? };
     Ok(NodeSpec {
         id: subject.id.clone(),

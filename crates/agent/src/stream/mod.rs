@@ -1,5 +1,6 @@
 //! Streams that the controller asks for: each is a call of its own, attached by its id, with backpressure both ways.
 
+pub mod command;
 mod copy;
 mod exec;
 mod forward;
@@ -93,7 +94,7 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
     match request {
         StreamRequest::Exec { argv, env, terminal, stdin, .. } => {
             let node = connect(hands, &place).await?;
-            exec::serve(node, exec::Wish { argv, env, terminal, stdin }, from, out).await
+            exec::serve(node, command::Wish { argv, env, terminal, stdin }, from, out).await
         }
         StreamRequest::Logs { since, until, tail, follow, .. } => {
             let span = logs::Span { since, until, tail, follow };

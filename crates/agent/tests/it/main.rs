@@ -6,8 +6,10 @@ mod world;
 
 mod basics;
 mod beam;
+mod bootstrap;
 mod jobs;
 mod many;
+mod peers;
 mod session;
 mod streams;
 mod survival;

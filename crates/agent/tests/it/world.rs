@@ -142,7 +142,6 @@ impl World {
             revision: 1,
             spec: shell(script),
             want: Want::Run,
-            members: Vec::new(),
         }
     }
 

@@ -210,6 +210,17 @@ impl NodeHandle {
         }
     }
 
+    /// Replaces a file in the node, whole; its directory must exist.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the reason, also by a PID 1 that is too old to know how.
+    pub fn put(&self, path: &Path, mode: u32, content: &[u8]) -> Result<()> {
+        let memory = crate::sys::memory_file().map_err(|cause| self.failed(cause))?;
+        crate::sys::write_all(memory.as_fd(), content).map_err(|cause| self.failed(cause))?;
+        let request = Request::Put { path: path.to_owned(), mode };
+        self.ask(&request, Some(ANSWER), &[memory.as_fd()]).map(drop)
+    }
+
     /// Replaces PID 1 by another executable; processes, commands and subscriptions go on.
     /// The executable should be static: a dynamic one is completed by the node's own libraries.
     ///

@@ -8,6 +8,7 @@ pub(crate) mod launch;
 mod log;
 mod oom;
 mod process;
+mod put;
 mod reexec;
 mod rights;
 mod seccomp;

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::process::Then;
+use super::put;
 use super::reexec;
 use super::supervisor::Supervisor;
 use crate::protocol::{self, Reply, Request, VERSION};
@@ -181,6 +182,15 @@ impl Supervisor {
                 let fd = self.clients[index].fds.pop();
                 let message = reexec::replace(self, index, fd).to_string();
                 Some(Reply::Error { message })
+            }
+            Request::Put { path, mode } => {
+                let content = self.clients[index].fds.pop();
+                let put = content.map(|content| put::put(&path, mode, content));
+                Some(match put {
+                    Some(Ok(())) => Reply::Done,
+                    Some(Err(failed)) => error(&format!("put {}: {failed}", path.display())),
+                    None => error("put: a descriptor must come along"),
+                })
             }
             Request::Unknown => Some(error("this node's pid1 does not know the request")),
         }

@@ -62,6 +62,13 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((own(fds[0].into()), own(fds[1].into())))
 }
 
+/// A file in memory only, close-on-exec (`memfd_create(2)`).
+pub fn memory_file() -> io::Result<OwnedFd> {
+    // SAFETY: the name is a C string.
+    let fd = unsafe { libc::memfd_create(c"lace".as_ptr(), libc::MFD_CLOEXEC) };
+    check(fd.into()).map(own)
+}
+
 /// Sets or clears close-on-exec.
 pub fn set_cloexec(fd: BorrowedFd, on: bool) -> io::Result<()> {
     let flag = if on { libc::FD_CLOEXEC } else { 0 };

@@ -9,6 +9,23 @@ use lace_machine::VolumeSpec;
 use crate::world::{run, says, world};
 
 #[test]
+fn a_file_is_replaced_while_the_node_runs() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    let big = "line\n".repeat(100_000);
+    let path = std::path::Path::new("/run/note.json");
+    node.put(path, 0o600, b"first").unwrap();
+    says(&node, "exec 3< /run/note.json; ln -s /etc/hosts /run/link");
+    node.put(path, 0o640, big.as_bytes()).unwrap();
+    assert_eq!(says(&node, "stat -c '%a %U %s' /run/note.json"), "640 root 500000");
+    node.put(std::path::Path::new("/run/link"), 0o600, b"no link").unwrap();
+    assert_eq!(says(&node, "cat /run/link; grep -c localhost /etc/hosts"), "no link1");
+    assert_eq!(says(&node, "ls -A /run | grep -c new || true"), "0");
+    let refused = node.put(std::path::Path::new("/no/such/dir/file"), 0o600, b"x").unwrap_err().to_string();
+    assert!(refused.contains("/no/such/dir/file"), "{refused}");
+}
+
+#[test]
 fn volumes_outlive_nodes_and_their_id_ranges() {
     let Some(world) = world() else { return };
     let data = world.config.state_dir.join("data");

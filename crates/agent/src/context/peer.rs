@@ -1,0 +1,61 @@
+//! A node of the same family, as commands and templates see it.
+
+use lace_model::NodePath;
+use lace_model::document::Member;
+use serde::Serialize;
+use std::net::Ipv4Addr;
+
+/// One of the family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// Index.
+    pub index: u32,
+    /// Stable DNS name.
+    pub name: String,
+    /// Address.
+    pub address: Ipv4Addr,
+    /// How it is.
+    pub state: State,
+}
+
+/// What a peer may expect of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its process does not run, or nothing is known of it yet.
+    #[default]
+    Down,
+    /// Its process runs.
+    Up,
+    /// It does its work.
+    Ready,
+}
+
+impl State {
+    /// As templates say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+impl Peer {
+    /// A node at its place.
+    pub fn at(path: &NodePath, address: Ipv4Addr) -> Self {
+        Self { index: path.index, name: path.fqdn(), address, state: State::Down }
+    }
+}
+
+impl From<&Member> for Peer {
+    fn from(member: &Member) -> Self {
+        let state = match (member.up, member.ready) {
+            (_, true) => State::Ready,
+            (true, false) => State::Up,
+            (false, false) => State::Down,
+        };
+        Self { state, ..Self::at(&member.path, member.address) }
+    }
+}

@@ -1,0 +1,156 @@
+//! The command that makes a new node part of its cluster: run in it once, when everything else about it is good.
+//!
+//! Once per node id, whichever agent looks after it: what was done is in the journal. An agent that is killed
+//! while the command runs kills it too and runs it again, so it has to bear being cut off, as any command.
+
+use super::care::Patient;
+use crate::clock::{Backoff, now};
+use crate::context::Context;
+use crate::hands::Hands;
+use crate::held::Record;
+use crate::spec::Subject;
+use crate::stream::command::{self, Wish};
+use lace_model::document::{EntryId, Member, NodeEntry, Topic};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// For one try: joining may mean copying data.
+const WITHIN: Duration = Duration::from_secs(300);
+/// Between tries.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// What of the command's last words goes into the reason.
+const LINES_MAX: usize = 5;
+const CHARS_MAX: usize = 500;
+
+/// Whom a node shall join.
+#[derive(Debug, PartialEq, Eq)]
+enum Joining<'a> {
+    /// This one.
+    To(&'a Member),
+    /// Nobody: the cluster begins with it.
+    Begins,
+    /// Not known yet.
+    Waits(String),
+}
+
+/// The ready member with the lowest index is joined; where none is, the node with the lowest index of all begins.
+fn whom<'a>(entry: &NodeEntry, topic: Option<&'a Topic>) -> Joining<'a> {
+    let members = || topic.into_iter().flat_map(|topic| &topic.members);
+    if !members().any(|member| member.node == entry.id) {
+        return Joining::Waits("the members of its family are not known yet".to_owned());
+    }
+    let is_other = |m: &&Member| {
+        m.path.family == entry.path.family && m.path.index > 0 && m.path.index != entry.path.index
+    };
+    let others = || members().filter(is_other);
+    let lowest = |m: &&Member| m.path.index;
+    if let Some(first) = others().filter(|member| member.ready).min_by_key(lowest) {
+        return Joining::To(first);
+    }
+    match others().min_by_key(lowest) {
+        Some(first) if first.path.index < entry.path.index => {
+            Joining::Waits(format!("joins when {} is ready", first.path.fqdn()))
+        }
+        _ => Joining::Begins,
+    }
+}
+
+/// Has the node a bootstrap command that was not run yet?
+pub fn is_due(hands: &Hands, entry: &NodeEntry) -> bool {
+    let done = || hands.held.read(|state| state.begun.contains_key(&EntryId::Node(entry.id)));
+    entry.spec.bootstrap.as_ref().is_some_and(|words| !words.is_empty()) && !done()
+}
+
+impl Patient {
+    /// Ends when the node has joined. `others` says whether all other questions are answered well.
+    pub(super) async fn bootstrap(self, question: usize, mut others: tokio::sync::watch::Receiver<bool>) {
+        let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
+        let mut topics = self.hands.topics.subscribe();
+        while others.wait_for(|good| *good).await.is_ok() {
+            let topic = topics.borrow_and_update().get(&self.entry.path.family.app).cloned();
+            let (answer, waits) = match whom(&self.entry, topic.as_deref()) {
+                Joining::Begins => (Ok(()), false),
+                Joining::Waits(what) => (Err(what), true),
+                Joining::To(first) => (self.join(first, topic.as_deref()).await, false),
+            };
+            let joined = answer.is_ok();
+            if joined {
+                let id = EntryId::Node(self.entry.id);
+                self.hands.held.commit(vec![Record::Begun(id, now())]);
+            }
+            if !self.answer(question, answer).await || joined {
+                return;
+            }
+            if !waits {
+                tokio::time::sleep(backoff.wait()).await;
+            } else if topics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn join(&self, first: &Member, topic: Option<&Topic>) -> Result<(), String> {
+        // Without secrets: words of a command can be seen by anybody.
+        let mut context = Context::of(&Subject::node(&self.entry), topic, BTreeMap::new());
+        context.set_first(first);
+        let words = self.entry.spec.bootstrap.iter().flatten();
+        let argv = words.map(|word| context.render("bootstrap", word)).collect::<Result<Vec<_>, _>>()?;
+        let env = BTreeMap::from([("LACE_FIRST".to_owned(), first.path.fqdn())]);
+        let wish = Wish { argv, env, terminal: None, stdin: false };
+        let ran = tokio::time::timeout(WITHIN, command::output(self.node.clone(), wish)).await;
+        let (exit, said) = ran
+            .map_err(|_| format!("bootstrap: not done within {} s", WITHIN.as_secs()))?
+            .map_err(|problem| format!("bootstrap: {}", problem.message))?;
+        match exit.code {
+            Some(0) => Ok(()),
+            _ => Err(format!("bootstrap: {}: {}", exit.reason, last_lines(&said))),
+        }
+    }
+}
+
+fn last_lines(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(LINES_MAX)..].join(" | ");
+    let skipped = last.chars().count().saturating_sub(CHARS_MAX);
+    last.chars().skip(skipped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::{entry, spec, topic};
+
+    #[test]
+    fn the_lowest_ready_one_is_joined_and_the_lowest_of_all_begins() {
+        let ready = |topic: &mut Topic, indexes: &[u32]| {
+            topic.members.iter_mut().for_each(|m| m.ready = indexes.contains(&m.path.index));
+        };
+        // index of the node, who is ready, whom it joins (0: it begins; none: it waits)
+        let table: [(u32, &[u32], Option<u32>); 6] = [
+            (1, &[], Some(0)),
+            (1, &[1], Some(0)),
+            (2, &[], None),
+            (2, &[1, 3], Some(1)),
+            (1, &[2, 3], Some(2)),
+            (3, &[2], Some(2)),
+        ];
+        for (index, readies, expected) in table {
+            let mut topic = topic(3);
+            ready(&mut topic, readies);
+            let found = match whom(&entry(index, spec()), Some(&topic)) {
+                Joining::To(member) => Some(member.path.index),
+                Joining::Begins => Some(0),
+                Joining::Waits(_) => None,
+            };
+            assert_eq!(found, expected, "node {index}, ready {readies:?}");
+        }
+        assert!(matches!(whom(&entry(1, spec()), None), Joining::Waits(_)));
+    }
+
+    #[test]
+    fn the_reason_has_the_last_words() {
+        assert_eq!(last_lines(b"a\nb\n\nc\nd\ne\nf\n"), "b | c | d | e | f");
+        assert_eq!(last_lines("x".repeat(600).as_bytes()).len(), CHARS_MAX);
+    }
+}

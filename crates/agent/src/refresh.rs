@@ -1,0 +1,143 @@
+//! What running nodes know of their family is kept true: `/run/lace/context.json`, and the files that speak of peers.
+//!
+//! One task for all nodes of the host. A change waits a little for others; after a round it rests nine times as long
+//! as the round took, so that a large family that comes up (every node's change is news to all) never costs more
+//! than a tenth of a processor. Nothing but files is touched: who wants to be told watches its file.
+
+use crate::context::kin;
+use crate::hands::{Hands, Kept};
+use crate::spec::{self, Subject};
+use lace_machine::{FileSpec, NodeHandle};
+use lace_model::document::NodeEntry;
+use lace_model::{Digest, FamilyPath, NodeId};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Changes of so long go together.
+const GATHER: Duration = Duration::from_millis(200);
+/// After a round it rests so many times as long as the round took.
+const REST: u32 = 9;
+
+/// The running nodes and what each was told.
+#[derive(Default)]
+pub struct Refresh {
+    nodes: Mutex<HashMap<NodeId, Running>>,
+    news: Notify,
+}
+
+#[derive(Clone)]
+struct Running {
+    node: NodeHandle,
+    entry: Arc<NodeEntry>,
+    /// Digest of the family that it was told last.
+    family: Option<Digest>,
+    /// Digests of its files, the context aside: a file that stays equal stays untouched.
+    files: HashMap<PathBuf, Digest>,
+}
+
+/// Keeps a node told; until dropped.
+pub struct Seat {
+    hands: Arc<Hands>,
+    id: NodeId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hands.refresh.nodes().remove(&self.id);
+    }
+}
+
+impl Refresh {
+    fn nodes(&self) -> MutexGuard<'_, HashMap<NodeId, Running>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins with a node that runs. It is told once in any case: its family may have changed since its files were
+    /// written.
+    pub fn begin(hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle) -> Seat {
+        let id = entry.id;
+        let running = Running { node, entry, family: None, files: HashMap::new() };
+        hands.refresh.nodes().insert(id, running);
+        hands.refresh.news.notify_one();
+        Seat { hands: hands.clone(), id }
+    }
+}
+
+/// Tells the nodes what changes, for ever.
+pub fn keep(hands: Arc<Hands>) -> Kept {
+    Kept(tokio::spawn(async move {
+        let mut topics = hands.topics.subscribe();
+        loop {
+            tokio::select! {
+                changed = topics.changed() => if changed.is_err() { return },
+                () = hands.refresh.news.notified() => {}
+            }
+            tokio::time::sleep(GATHER).await;
+            topics.mark_unchanged();
+            let began = tokio::time::Instant::now();
+            round(&hands).await;
+            tokio::time::sleep(began.elapsed() * REST).await;
+        }
+    }))
+}
+
+async fn round(hands: &Arc<Hands>) {
+    let nodes: Vec<_> = hands.refresh.nodes().values().cloned().collect();
+    let mut families = HashMap::new();
+    for mut running in nodes {
+        let path = running.entry.path.family.clone();
+        let family = *families.entry(path).or_insert_with_key(|path| family(hands, path, &running.entry));
+        if running.family == Some(family) {
+            continue;
+        }
+        match tell(hands, &mut running).await {
+            Ok(()) => running.family = Some(family),
+            Err(cause) => {
+                tracing::debug!(node = %running.entry.id, cause, "its files stay as they are for now")
+            }
+        }
+        // Not put back where it has left meanwhile.
+        if let Some(place) = hands.refresh.nodes().get_mut(&running.entry.id) {
+            (place.family, place.files) = (running.family, running.files);
+        }
+    }
+}
+
+fn family(hands: &Hands, path: &FamilyPath, entry: &NodeEntry) -> Digest {
+    let topic = hands.topic(&path.app);
+    let kin = kin(&Subject::node(entry), topic.as_deref());
+    Digest::of_value(&kin.values().collect::<Vec<_>>())
+}
+
+async fn tell(hands: &Arc<Hands>, running: &mut Running) -> Result<(), String> {
+    let layer = spec::layer(hands, running.entry.spec.tree).await?;
+    let (hands, entry, node) = (hands.clone(), running.entry.clone(), running.node.clone());
+    let known = std::mem::take(&mut running.files);
+    let told = tokio::task::spawn_blocking(move || {
+        write(&spec::of_peers(&hands, &Subject::node(&entry), layer)?, &known, &node)
+    });
+    running.files = told.await.map_err(|e| e.to_string())??;
+    Ok(())
+}
+
+/// Writes what differs. Digests of what is there then; the context changes whenever it is asked for.
+fn write(
+    files: &[FileSpec],
+    known: &HashMap<PathBuf, Digest>,
+    node: &NodeHandle,
+) -> Result<HashMap<PathBuf, Digest>, String> {
+    let mut there = HashMap::new();
+    for file in files {
+        let digest = Digest::of(&file.content);
+        if known.get(&file.path) != Some(&digest) {
+            node.put(&file.path, file.mode, &file.content).map_err(|e| e.to_string())?;
+        }
+        if !file.path.ends_with("context.json") {
+            there.insert(file.path.clone(), digest);
+        }
+    }
+    Ok(there)
+}
