@@ -29,6 +29,7 @@ pub mod rollout;
 pub mod secret;
 pub mod target;
 pub mod token;
+pub mod vm;
 
 pub use code::{Code, Problem};
 pub use digest::Digest;
