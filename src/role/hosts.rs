@@ -3,9 +3,9 @@
 use lace_api::{LivenessView, UsageSample};
 use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
-use lace_model::document::Topic;
+use lace_model::document::{EntryId, Topic};
 use lace_model::host::Liveness;
-use lace_model::{HostId, NodeId};
+use lace_model::{Generation, HostId, NodeId};
 use lace_store::Clock;
 use lace_wire::link::frame::JobReport;
 use std::collections::{BTreeMap, HashSet};
@@ -56,17 +56,25 @@ impl LivenessView for FleetView {
 /// What hosts say, in the engine's words.
 pub fn heard(event: FleetEvent) -> Heard {
     match event {
-        FleetEvent::Connected { host, facts, nodes, .. } => Heard::Connected {
+        FleetEvent::Connected { host, facts, entries, nodes } => Heard::Connected {
             host,
             capacity: facts.capacity,
             attributes: facts.attributes,
             agent_version: facts.agent_version,
+            held: entries.into_iter().filter_map(node_of).collect(),
             nodes,
         },
         FleetEvent::Report { host, nodes, jobs, tasks } => {
             Heard::Report { host, nodes, jobs: jobs.into_iter().map(job_news).collect(), tasks }
         }
         FleetEvent::Lost { host } => Heard::Lost { host },
+    }
+}
+
+fn node_of((entry, _): (EntryId, Generation)) -> Option<NodeId> {
+    match entry {
+        EntryId::Node(node) => Some(node),
+        _ => None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::daily::project;
 use crate::lace::{Lace, eventually, may_run};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// A small generator, so that a failing run can be repeated with its seed.
@@ -12,6 +14,99 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
+
+    fn choose<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.throw(from.len() as u64) as usize]
+    }
+}
+
+const VICTIMS: [&[&str]; 4] = [&["server"], &["agent"], &["server", "agent"], &["net"]];
+
+/// What somebody is doing while roles are killed. Scaling costs no other node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Scale,
+    Restart,
+    /// A new revision.
+    Roll,
+    /// A revision that ends at once, and reverts.
+    Break,
+}
+
+const WORKS: [Work; 6] = [Work::Scale, Work::Scale, Work::Scale, Work::Restart, Work::Roll, Work::Break];
+
+struct World {
+    lace: Lace,
+    manifest: String,
+    /// The round whose revision was the last good one.
+    good: u64,
+}
+
+impl World {
+    fn new(net: u8) -> Self {
+        let lace = Lace::up(net);
+        let dir = project(&lace, "shop", "echo up; [ -z \"$BREAK\" ] || exit 9", "count = 2\nenv = {}");
+        lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+        Self { lace, manifest: dir.join("lace.toml").to_str().expect("text").to_owned(), good: 0 }
+    }
+
+    fn scale(&self, wanted: u64) -> i32 {
+        self.lace.run(&["scale", "shop/web", &wanted.to_string(), "--timeout", "30s"]).status
+    }
+
+    fn apply(&self) -> i32 {
+        self.lace.run(&["apply", &self.manifest, "--yes", "--timeout", "30s"]).status
+    }
+
+    fn write(&self, env: &str) {
+        let text = std::fs::read_to_string(&self.manifest).expect("a manifest");
+        let (head, _) = text.split_once("env =").expect("an environment");
+        std::fs::write(Path::new(&self.manifest), format!("{head}env = {env}\n")).expect("written");
+    }
+
+    fn begin(&self, work: Work, wanted: u64) {
+        match work {
+            Work::Scale => drop(self.scale(wanted)),
+            Work::Restart => drop(self.lace.run(&["restart", "shop", "--timeout", "30s"])),
+            Work::Roll | Work::Break => drop(self.apply()),
+        }
+    }
+
+    /// What was cut off is typed again, as a person would, and ends as it should.
+    fn see_through(&mut self, work: Work, round: u64, what: &str) {
+        match work {
+            Work::Scale | Work::Restart => {}
+            Work::Roll => {
+                eventually(&format!("{what}: applied"), || self.apply() == 0);
+                self.good = round;
+            }
+            Work::Break => eventually(&format!("{what}: reverted"), || matches!(self.apply(), 0 | 3)),
+        }
+        let good = format!("{}\n", self.good);
+        eventually(&format!("{what}: all healthy with the environment of round {good}"), || {
+            let waited = self.lace.run(&["wait", "shop", "--for", "healthy", "--timeout", "30s"]);
+            waited.status == 0 && self.rounds_inside().iter().all(|round| *round == good)
+        });
+    }
+
+    /// What the nodes have in their environment.
+    fn rounds_inside(&self) -> Vec<String> {
+        let nodes = nodes(&self.lace).into_keys();
+        let ask = |path: String| self.lace.run(&["exec", &path, "--", "sh", "-c", "echo ${ROUND:-0}"]).out;
+        nodes.map(ask).map(|out| out.rsplit(' ').next().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// Id and start of each node by its path.
+fn nodes(lace: &Lace) -> BTreeMap<String, String> {
+    let status = lace.status("shop");
+    let nodes = status["apps"][0]["families"][0]["nodes"].as_array().cloned().unwrap_or_default();
+    let of = |node: &serde_json::Value| {
+        let status = &node["status"];
+        let path = format!("shop/web/{}", status["path"].as_str().unwrap_or_default().rsplit('/').next()?);
+        Some((path, format!("{} started at {}", status["id"], status["started_at"])))
+    };
+    nodes.iter().filter_map(of).collect()
 }
 
 fn rounds(count: u64, net: u8, seed: u64) {
@@ -21,42 +116,44 @@ fn rounds(count: u64, net: u8, seed: u64) {
     let seed = std::env::var("LACE_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(seed);
     eprintln!("seed {seed}");
     let mut dice = Dice(seed);
-    let lace = Lace::up(net);
-    let dir = project(&lace, "shop", "echo up", "count = 2");
-    let path = dir.to_str().expect("text");
-    lace.run(&["deploy", "shop", path]).ok();
-    for round in 0..count {
+    let mut world = World::new(net);
+    for round in 1..=count {
         let wanted = 1 + dice.throw(5);
-        let delay = Duration::from_millis(dice.throw(120));
-        let victims: &[&str] =
-            [&["server"][..], &["agent"], &["server", "agent"], &["net"]][dice.throw(4) as usize];
-        let roll = dice.throw(3) == 0;
+        let delay = Duration::from_millis(dice.throw(150));
+        let (victims, work) = (dice.choose(&VICTIMS), dice.choose(&WORKS));
+        match work {
+            Work::Roll => world.write(&format!("{{ ROUND = \"{round}\" }}")),
+            Work::Break => world.write(&format!("{{ ROUND = \"{round}\", BREAK = \"yes\" }}")),
+            Work::Scale | Work::Restart => {}
+        }
+        let before = nodes(&world.lace);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                if roll {
-                    lace.run(&["restart", "shop", "--timeout", "20s"]);
-                }
-                lace.run(&["scale", "shop/web", &wanted.to_string(), "--timeout", "20s"])
-            });
+            scope.spawn(|| world.begin(work, wanted));
             std::thread::sleep(delay);
-            victims.iter().for_each(|role| lace.kill(role));
+            victims.iter().for_each(|role| world.lace.kill(role));
         });
-        // A command that was cut off may not have been taken: it is typed again, as a person would.
-        eventually("the command is taken", || {
-            lace.run(&["scale", "shop/web", &wanted.to_string()]).status == 0
+        let what = format!("round {round} (seed {seed}), {work:?} while {victims:?} are killed");
+        world.see_through(work, round, &what);
+        eventually(&format!("{what}: the scale to {wanted} is taken"), || world.scale(wanted) == 0);
+        eventually(&format!("{what}: {wanted} ready"), || {
+            world.lace.ready("shop") == wanted && as_wanted(&world.lace, wanted)
         });
-        let what = format!("round {round} (seed {seed}): {wanted} ready after killing {victims:?}");
-        eventually(&what, || lace.ready("shop") == wanted && as_wanted(&lace, wanted));
+        if work == Work::Scale {
+            let after = nodes(&world.lace);
+            let same = |(path, node): (&String, &String)| after.get(path).is_none_or(|now| now == node);
+            assert!(before.iter().all(same), "{what}: a node was replaced: {before:#?} {after:#?}");
+        }
     }
-    lace.down_and_nothing_left();
+    world.lace.down_and_nothing_left();
 }
 
-/// As many nodes on the machine as wanted, no more: counted by their cgroups.
+/// As many nodes on the machine as wanted, no more: by their cgroups, and by what they have on disk.
 fn as_wanted(lace: &Lace, wanted: u64) -> bool {
-    lace.cgroups().iter().all(|root| {
-        let nodes = std::fs::read_dir(root).into_iter().flatten().flatten();
-        nodes.filter(|entry| entry.path().is_dir()).count() as u64 == wanted
-    })
+    let count = |root: &Path| {
+        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.path().is_dir()).count() as u64
+    };
+    lace.cgroups().iter().all(|root| count(root) == wanted) && count(&lace.node_dirs()) == wanted
 }
 
 // Two hundred rounds in all, side by side.
@@ -74,43 +171,4 @@ fn rounds_of_kills_with_another_seed() {
 #[ignore = "long: 1,000 rounds"]
 fn long_rounds_of_kills_leave_the_world_as_wanted() {
     rounds(1_000, 217, 11);
-}
-
-#[test]
-fn nodes_outlive_controller_and_agent_and_come_back_after_a_reboot() {
-    if !may_run() {
-        return;
-    }
-    let lace = Lace::up(218);
-    let dir = project(&lace, "shop", "echo up", "count = 3");
-    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
-    let started = |lace: &Lace| {
-        let status = lace.status("shop");
-        let nodes = status["apps"][0]["families"][0]["nodes"].as_array().expect("nodes").clone();
-        nodes.iter().map(|n| n["status"]["started_at"].to_string()).collect::<Vec<_>>()
-    };
-    let before = started(&lace);
-    for role in ["server", "agent", "net"] {
-        lace.kill(role);
-    }
-    eventually("all ready again", || lace.ready("shop") == 3);
-    assert_eq!(started(&lace), before, "no process was started anew");
-
-    // A reboot: every process is gone at once, the disk stays.
-    for role in ["up", "server", "agent", "net"] {
-        lace.kill(role);
-    }
-    for root in lace.cgroups() {
-        for node in std::fs::read_dir(root).into_iter().flatten().flatten() {
-            let pids = std::fs::read_to_string(node.path().join("cgroup.procs")).unwrap_or_default();
-            for pid in pids.lines().filter_map(|p| p.parse().ok()).filter_map(rustix::process::Pid::from_raw)
-            {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-            }
-        }
-    }
-    lace.start();
-    eventually("the nodes came back", || lace.ready("shop") == 3);
-    assert_ne!(started(&lace), before);
-    lace.down_and_nothing_left();
 }

@@ -161,6 +161,11 @@ impl Lace {
         found
     }
 
+    /// Where nodes have what they write.
+    pub fn node_dirs(&self) -> PathBuf {
+        self.state().join("agent/machine/nodes")
+    }
+
     /// Ends everything and looks for leftovers.
     #[track_caller]
     pub fn down_and_nothing_left(&self) {

@@ -5,4 +5,5 @@ mod daily;
 mod kill;
 mod lace;
 mod mistakes;
+mod outlive;
 mod restore;

@@ -63,6 +63,7 @@ impl Actor {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         self.free_address();
+        self.hands.held.commit(vec![Record::Left(EntryId::Job(self.id))]);
         self.hands.outbox.forget_job(self.id);
     }
 

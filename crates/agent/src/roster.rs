@@ -1,5 +1,6 @@
 //! Who does what: one actor per entry, told the newest statement.
 
+use crate::clock::Backoff;
 use crate::hands::Hands;
 use crate::held::{Record, State, Verdict, judge};
 use crate::job::{self, JobWish};
@@ -10,7 +11,11 @@ use lace_model::{Generation, JobId, NodeId};
 use lace_wire::link::frame::ToController;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// Between tries to remove a stray.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 /// All actors.
 pub struct Roster {
@@ -34,9 +39,11 @@ impl Roster {
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// After a start: an actor for each entry that is held. Strays, which no entry names, are left alone until a
-    /// controller removes them by name.
+    /// After a start: an actor for each entry that is held, and removals that were begun go on. Strays, which no entry
+    /// names, are left alone until a controller, who hears of them, removes them by name.
     pub fn recall(&self) {
+        let leaving = self.hands.held.read(|state| state.leaving.clone());
+        leaving.into_iter().for_each(|id| self.remove_stray(id));
         let mut entries: Vec<_> = self.hands.held.read(|state| state.entries.values().cloned().collect());
         // Tasks last: they speak to the actors of nodes.
         entries.sort_by_key(|entry| matches!(entry.body, EntryBody::Task(_)));
@@ -132,7 +139,7 @@ impl Roster {
                     actors.nodes.retain(|_, other| !other.wish.is_closed());
                     actors.nodes.insert(id, handle);
                 }
-                None => self.remove_stray(id.to_string()),
+                None => self.remove_stray(EntryId::Node(id)),
             },
             EntryId::Job(id) => match actors.jobs.remove(&id) {
                 Some(job) => {
@@ -140,29 +147,46 @@ impl Roster {
                     actors.jobs.retain(|_, other| !other.is_closed());
                     actors.jobs.insert(id, job);
                 }
-                None => self.remove_stray(id.to_string()),
+                None => self.remove_stray(EntryId::Job(id)),
             },
             EntryId::Task(id) => self.hands.outbox.forget_task(id),
         }
     }
 
-    /// A controller names a node for removal that nobody here looks after.
-    fn remove_stray(&self, name: String) {
+    /// Removes what nobody here looks after: a controller named it, or an earlier agent did not come to the end.
+    fn remove_stray(&self, id: EntryId) {
+        let name = match id {
+            EntryId::Node(node) => node.to_string(),
+            EntryId::Job(job) => job.to_string(),
+            EntryId::Task(_) => return,
+        };
         let hands = self.hands.clone();
         tokio::spawn(async move {
-            if let Err(cause) = node::remove(&hands, &name).await {
-                tracing::warn!(name, cause, "stray not removed");
+            let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
+            while let Err(cause) = node::remove(&hands, &name).await {
+                tracing::warn!(name, cause, "stray not removed yet");
+                tokio::time::sleep(backoff.wait()).await;
             }
+            hands.addresses.free_all_of(&name);
+            hands.volumes.held.free_all_of(&name);
+            hands.held.commit(vec![Record::Left(id)]);
+            hands.wall.nudge();
         });
     }
 }
 
 fn has_strays(hands: &Hands) -> bool {
-    let known = |name: &str| {
-        name.parse().is_ok_and(|id| {
-            let ids = [EntryId::Node(NodeId(id)), EntryId::Job(JobId(id))];
-            hands.held.read(|state| ids.iter().any(|id| state.entries.contains_key(id)))
-        })
-    };
-    hands.machine.list().iter().any(|node| node.alive && !known(&node.id))
+    !strays(hands).is_empty()
+}
+
+/// Nodes of ours on this machine that no entry names and nobody removes: their entries were lost.
+pub fn strays(hands: &Hands) -> Vec<NodeId> {
+    let nodes = hands.machine.list();
+    hands.held.read(|state| {
+        let is_known = |id: &EntryId| state.entries.contains_key(id) || state.leaving.contains(id);
+        let ids = nodes.iter().filter_map(|node| node.id.parse().ok());
+        ids.filter(|id| ![EntryId::Node(NodeId(*id)), EntryId::Job(JobId(*id))].iter().any(is_known))
+            .map(NodeId)
+            .collect()
+    })
 }

@@ -5,9 +5,9 @@ use lace_model::document::TaskOutcome;
 use lace_model::event::NewEvent;
 use lace_model::host::Capacity;
 use lace_model::node::{NodePhase, NodeStatus};
-use lace_model::{HostId, JobId, Millis, TaskId};
+use lace_model::{HostId, JobId, Millis, NodeId, TaskId};
 use lace_store::{Batch, Expect};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What hosts say.
 #[derive(Debug)]
@@ -22,7 +22,9 @@ pub enum Heard {
         attributes: BTreeMap<String, String>,
         /// Its agent's version.
         agent_version: String,
-        /// All its nodes.
+        /// The nodes that its agent has in hand, whether it looked at them already or not.
+        held: HashSet<NodeId>,
+        /// What is known of them so far.
         nodes: Vec<NodeStatus>,
     },
     /// Something moved on.
@@ -71,9 +73,9 @@ impl World {
     /// Takes in what a host says: changed statuses go into the batch, families that it touches become dirty.
     pub(crate) fn hear(&mut self, heard: Heard, batch: &mut Batch) {
         match heard {
-            Heard::Connected { host, capacity, attributes, agent_version, nodes } => {
+            Heard::Connected { host, capacity, attributes, agent_version, held, nodes } => {
                 self.host_connected(host, (capacity, attributes, agent_version), batch);
-                self.statuses_all(host, nodes, batch);
+                self.statuses_all(host, held, nodes, batch);
                 self.host_changed(host);
             }
             Heard::Report { nodes, jobs, .. } => {
@@ -114,9 +116,17 @@ impl World {
         }
     }
 
-    /// A fresh session tells all nodes: those that we believed there and that are not, are gone.
-    fn statuses_all(&mut self, host: HostId, nodes: Vec<NodeStatus>, batch: &mut Batch) {
-        let told: std::collections::HashSet<_> = nodes.iter().map(|n| n.id).collect();
+    /// A fresh session names all nodes: those that we believed there and that are not, are gone. What is named without
+    /// a status was not looked at yet by an agent that has just started: what we believed of it still holds.
+    fn statuses_all(
+        &mut self,
+        host: HostId,
+        held: HashSet<NodeId>,
+        nodes: Vec<NodeStatus>,
+        batch: &mut Batch,
+    ) {
+        let mut told = held;
+        told.extend(nodes.iter().map(|n| n.id));
         let missing: Vec<_> = self
             .observed
             .values()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::Block;
-use lace_model::{AppName, Digest, Generation, Millis, TaskId};
+use lace_model::{AppName, Digest, Generation, Millis, NodeId, TaskId};
 use lace_wire::link::frame::JobReport;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -13,8 +13,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 pub enum Record {
     /// An entry, new or newer.
     Entry(Box<Entry>),
-    /// An entry that is gone.
+    /// An entry that is gone; what it named is to be removed.
     Gone(EntryId),
+    /// Nothing is left of what such an entry named.
+    Left(EntryId),
     /// A topic, new or newer.
     Topic(Topic),
     /// A topic that is gone.
@@ -33,6 +35,28 @@ pub enum Record {
     JobEnded(JobReport),
     /// A task ended.
     TaskEnded(TaskId, TaskOutcome),
+    /// A node was found ready, or not any more.
+    Ready(NodeId, Option<Readiness>),
+}
+
+/// Which process of a node was found ready, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// When the process started.
+    pub started_at: Millis,
+    /// Ready since.
+    pub since: Millis,
+}
+
+/// The agent and PID 1 each note the start of a process; their moments lie this near to each other.
+const SAME_START_MS: Millis = 1_000;
+
+impl Readiness {
+    /// Is it about the process that started at that moment? None starts anew within a second with the same moment:
+    /// after a reboot of the host more time has gone by.
+    pub fn is_of(&self, started_at: Millis) -> bool {
+        self.started_at.abs_diff(started_at) < SAME_START_MS
+    }
 }
 
 /// What is held.
@@ -54,6 +78,10 @@ pub struct State {
     pub jobs: HashMap<lace_model::JobId, JobReport>,
     /// Tasks that ended, until their entries go.
     pub tasks: BTreeMap<TaskId, TaskOutcome>,
+    /// Nodes and jobs that no entry names any more and that are not removed yet.
+    pub leaving: BTreeSet<EntryId>,
+    /// Nodes that were found ready.
+    pub ready: HashMap<NodeId, Readiness>,
 }
 
 impl State {
@@ -61,9 +89,11 @@ impl State {
     pub fn take(&mut self, record: Record) {
         match record {
             Record::Entry(entry) => {
+                self.leaving.remove(&entry.id);
                 self.entries.insert(entry.id, *entry);
             }
             Record::Gone(id) => self.forget(id),
+            Record::Left(id) => drop(self.leaving.remove(&id)),
             Record::Topic(topic) => {
                 self.topics.insert(topic.app.clone(), topic);
             }
@@ -87,6 +117,10 @@ impl State {
             Record::TaskEnded(id, outcome) => {
                 self.tasks.insert(id, outcome);
             }
+            Record::Ready(node, Some(readiness)) => {
+                self.ready.insert(node, readiness);
+            }
+            Record::Ready(node, None) => drop(self.ready.remove(&node)),
         }
     }
 
@@ -95,20 +129,26 @@ impl State {
         self.begun.remove(&id);
         match id {
             EntryId::Job(job) => drop(self.jobs.remove(&job)),
-            EntryId::Task(task) => drop(self.tasks.remove(&task)),
-            EntryId::Node(_) => {}
+            EntryId::Task(task) => {
+                self.tasks.remove(&task);
+                return;
+            }
+            EntryId::Node(node) => drop(self.ready.remove(&node)),
         }
+        self.leaving.insert(id);
     }
 
     /// The records that make this state anew.
     pub fn records(&self) -> Vec<Record> {
         let mut records = vec![Record::Epoch(self.epoch), Record::Blocks(self.blocks.clone())];
         records.extend(self.secrets.iter().map(|(key, value)| Record::Secret(key.clone(), value.clone())));
+        records.extend(self.leaving.iter().copied().map(Record::Gone));
         records.extend(self.entries.values().cloned().map(|entry| Record::Entry(Box::new(entry))));
         records.extend(self.topics.values().cloned().map(Record::Topic));
         records.extend(self.begun.iter().map(|(id, at)| Record::Begun(*id, *at)));
         records.extend(self.jobs.values().cloned().map(Record::JobEnded));
         records.extend(self.tasks.iter().map(|(id, outcome)| Record::TaskEnded(*id, outcome.clone())));
+        records.extend(self.ready.iter().map(|(node, readiness)| Record::Ready(*node, Some(*readiness))));
         records
     }
 

@@ -54,6 +54,7 @@ pub struct Patient {
     pub entry: Arc<NodeEntry>,
     pub node: NodeHandle,
     started_at: Millis,
+    was_ready: bool,
     say: mpsc::Sender<Said>,
 }
 
@@ -73,10 +74,17 @@ impl Care {
         !self.answers.is_empty()
     }
 
-    /// Begins the checks of a process that started at that moment.
-    pub fn begin(hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle, started_at: Millis) -> Self {
+    /// Begins the checks of a process that started at that moment. `was_ready`: an earlier agent found it so.
+    pub fn begin(
+        hands: &Arc<Hands>,
+        entry: Arc<NodeEntry>,
+        node: NodeHandle,
+        started_at: Millis,
+        was_ready: bool,
+    ) -> Self {
         let (say, said) = mpsc::channel(4);
-        let patient = Patient { hands: hands.clone(), entry: entry.clone(), node, started_at, say };
+        let patient =
+            Patient { hands: hands.clone(), entry: entry.clone(), node, started_at, was_ready, say };
         let mut tasks = JoinSet::new();
         let mut questions = 0;
         if entry.spec.beam.is_some() {
@@ -96,7 +104,8 @@ impl Care {
             questions += 1;
         }
         let said = (!tasks.is_empty()).then_some(said);
-        Self { said, answers: vec![None; questions], others_good, _tasks: tasks }
+        let answer = was_ready.then_some(Ok(()));
+        Self { said, answers: vec![answer; questions], others_good, _tasks: tasks }
     }
 
     /// The next finding; never, where there are no checks.
@@ -133,7 +142,6 @@ fn together(answers: &[Option<Result<(), String>>]) -> Option<Finding> {
 }
 
 /// Counts failures in a row.
-#[derive(Default)]
 struct Tally {
     ready: bool,
     failures: u32,
@@ -142,6 +150,11 @@ struct Tally {
 }
 
 impl Tally {
+    /// Of a question that was answered well before, or never.
+    fn begin(ready: bool) -> Self {
+        Self { ready, failures: 0, said: ready.then_some(Ok(())) }
+    }
+
     /// What one more answer changes: nothing, or what is to be said.
     fn count(&mut self, answer: Result<(), String>, failures_max: u32) -> Option<Result<(), String>> {
         match &answer {
@@ -169,7 +182,7 @@ impl Patient {
     }
 
     async fn cluster(self, question: usize) {
-        let mut tally = Tally::default();
+        let mut tally = Tally::begin(self.was_ready);
         loop {
             let (eager, calm) = beam::ready::INTERVALS;
             let answer = match beam::ready::ask(&self.hands, &self.entry, &self.node, !tally.ready).await {
@@ -191,7 +204,7 @@ impl Patient {
     }
 
     async fn readiness(self, question: usize, check: Check) {
-        let mut tally = Tally::default();
+        let mut tally = Tally::begin(self.was_ready);
         let interval = Duration::from_millis(check.interval.0.max(10));
         loop {
             let answer = probe(&check, &self.entry, &self.node).await;
@@ -205,7 +218,7 @@ impl Patient {
     }
 
     async fn liveness(self, check: Check) {
-        let mut tally = Tally { ready: true, ..Tally::default() };
+        let mut tally = Tally { ready: true, failures: 0, said: None };
         loop {
             tokio::time::sleep(Duration::from_millis(check.interval.0.max(10))).await;
             let answer = probe(&check, &self.entry, &self.node).await;
@@ -227,7 +240,7 @@ mod tests {
 
     #[test]
     fn one_success_makes_ready_and_failures_in_a_row_unready() {
-        let mut tally = Tally::default();
+        let mut tally = Tally::begin(false);
         let no = || Err("no".to_owned());
         let yes = || Ok(());
         let table = [

@@ -50,6 +50,14 @@ impl<K: Eq + Hash + Clone> Claims<K> {
         }
     }
 
+    /// The node has left; what it had is not known any more.
+    pub fn free_all_of(&self, id: &str) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|_, holder| holder != id);
+        drop(taken);
+        self.freed.notify_waiters();
+    }
+
     /// The node has left.
     pub fn free(&self, what: &K, id: &str) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,9 +12,10 @@ mod watching;
 
 use crate::clock::Backoff;
 use crate::hands::Hands;
+use crate::held::Record;
 pub use events::NodeEvents;
 use lace_machine::{NodeHandle, NodeSpec};
-use lace_model::document::{NodeEntry, TaskOutcome, Verb};
+use lace_model::document::{EntryId, NodeEntry, TaskOutcome, Verb};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::target::Want;
 use lace_model::{Generation, NodeId};
@@ -110,6 +111,7 @@ impl Actor {
                 break;
             }
         }
+        self.hands.held.commit(vec![Record::Left(EntryId::Node(self.id))]);
         self.hands.outbox.forget_node(self.id);
     }
 

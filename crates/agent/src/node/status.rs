@@ -2,6 +2,7 @@
 
 use super::{Actor, Wish};
 use crate::clock::now;
+use crate::held::{Readiness, Record};
 use lace_machine::{Exit as MachineExit, Phase, Status};
 use lace_model::HostId;
 use lace_model::node::{Exit, NodePhase, NodeStatus};
@@ -68,10 +69,27 @@ impl Actor {
     pub(super) fn set_ready(&mut self, ready: bool, detail: Option<String>) {
         if self.status.ready != ready {
             self.status.since = now();
+            let since = self.status.since;
+            let started_at = self.status.started_at.filter(|_| ready);
+            let readiness = started_at.map(|started_at| Readiness { started_at, since });
+            self.hands.held.commit(vec![Record::Ready(self.id, readiness)]);
         }
         self.status.ready = ready;
         self.status.detail = detail;
         self.report();
+    }
+
+    /// Whether an earlier agent found this very process ready: it stays so until a check says otherwise.
+    pub(super) fn recall_ready(&mut self, said: &Status) -> bool {
+        let known = self.hands.held.read(|state| state.ready.get(&self.id).copied());
+        let started_at = said.started_at_ms.filter(|_| said.phase == Phase::Running);
+        let Some(readiness) = known.filter(|known| started_at.is_some_and(|at| known.is_of(at))) else {
+            return false;
+        };
+        self.status.phase = NodePhase::Running;
+        self.status.ready = true;
+        self.status.since = readiness.since;
+        true
     }
 
     /// The newest statement was read: reports say so.

@@ -16,9 +16,10 @@ impl Actor {
         let entry = self.wish.borrow().entry.clone();
         let _told = Refresh::begin(&self.hands, entry, events.node.clone());
         let mut care = Care::none();
+        let was_ready = self.recall_ready(&said);
         self.take_status(&said);
         if self.status.phase == NodePhase::Running {
-            care = self.care(&events.node);
+            care = self.care(&events.node, was_ready);
         }
         loop {
             tokio::select! {
@@ -39,9 +40,10 @@ impl Actor {
         }
     }
 
-    fn care(&mut self, node: &NodeHandle) -> Care {
+    fn care(&mut self, node: &NodeHandle, was_ready: bool) -> Care {
         let entry = self.wish.borrow().entry.clone();
-        let care = Care::begin(&self.hands, entry, node.clone(), self.status.started_at.unwrap_or_else(now));
+        let started_at = self.status.started_at.unwrap_or_else(now);
+        let care = Care::begin(&self.hands, entry, node.clone(), started_at, was_ready);
         if !care.decides() {
             self.set_ready(true, None);
         }
@@ -57,7 +59,7 @@ impl Actor {
                 }
                 self.status.started_at = Some(now());
                 self.set(NodePhase::Running, None);
-                *care = self.care(node);
+                *care = self.care(node, false);
             }
             Event::Exited { exit } => {
                 *care = Care::none();

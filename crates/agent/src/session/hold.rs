@@ -4,10 +4,10 @@ use super::beat::Pulse;
 use crate::config::AgentConfig;
 use crate::hands::{Hands, Topics};
 use crate::held::{Record, Verdict, judge};
-use crate::roster::Roster;
+use crate::roster::{self, Roster};
 use crate::stream;
-use lace_model::AppName;
-use lace_model::document::Topic;
+use lace_model::document::{EntryId, Topic};
+use lace_model::{AppName, Generation};
 use lace_wire::WIRE_VERSION;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::{HostFacts, ToAgent, ToController};
@@ -78,10 +78,13 @@ fn hello(facts: HostFacts, hands: &Hands) -> ToController {
     if nodes.len() > NODES_WITH_LINES_MAX {
         nodes.iter_mut().filter_map(|n| n.exit.as_mut()).for_each(|exit| exit.last_lines.clear());
     }
-    let (entries, topics) = hands.held.read(|state| {
+    let (mut entries, topics) = hands.held.read(|state| {
         let topics = state.topics.values().map(|topic| (topic.app.clone(), topic.generation));
         (state.generations(), topics.collect())
     });
+    // Of what no entry names any statement is newer.
+    let strays = roster::strays(hands).into_iter().map(EntryId::Node);
+    entries.extend(strays.map(|id| (id, Generation::default())));
     ToController::Hello { version: WIRE_VERSION, facts, entries, topics, nodes }
 }
 

@@ -107,7 +107,8 @@ fn nodes_of_a_silent_host_come_up_elsewhere_and_the_old_ones_go_when_it_returns(
     let host = silent;
     let capacity = scene.store.list::<lace_model::host::Host>("").expect("hosts")[0].value.capacity.clone();
     let attributes = Default::default();
-    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version: "t".into(), nodes }]);
+    let (held, agent_version) = (Default::default(), "t".into());
+    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version, held, nodes }]);
     scene.settle();
     assert_eq!(scene.running(), [(1, 1), (2, 1), (3, 1), (4, 1)], "no double after the return");
 }

@@ -78,7 +78,8 @@ fn way_back(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {
 /// A node that was ready when the watch began: it must stay so.
 fn watched(draft: &Draft, node: &PlannedNode, since: Millis) -> Option<Evidence> {
     let status = draft.status(node.id)?;
-    if !draft.is_connected(node.host) {
+    // A node of which its host has nothing left was not ended by its revision.
+    if !draft.is_connected(node.host) || status.phase == NodePhase::Gone {
         return None;
     }
     let restarted = status.restarts > 0 && status.started_at.is_some_and(|at| at > since + CLOCKS_DIFFER_MS);
