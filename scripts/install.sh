@@ -48,7 +48,8 @@ needs_of() {
         test)
             needs_of bench
             printf '%s\n' 'shellcheck shellcheck' 'bsdtar libarchive-tools' 'zip zip' \
-                'xz xz-utils' 'bzip2 bzip2' 'zstd zstd' 'script bsdutils'
+                'xz xz-utils' 'bzip2 bzip2' 'zstd zstd' 'script bsdutils' \
+                'mix elixir' 'mkfs.ext4 e2fsprogs'
             ;;
     esac
 }

@@ -66,10 +66,20 @@ fn free_port() -> u16 {
 }
 
 impl Lace {
-    /// An installation that is up. `net` is the second part of its private space, 10.`net`.0.0/16.
+    /// An installation that is up. `net` is the second part of its private space, 10.`net`.0.0/18.
     pub fn up(net: u8) -> Self {
+        Self::up_in(net, 0)
+    }
+
+    /// The same in another quarter (0 to 3) of 10.`net`.0.0/16.
+    pub fn up_in(net: u8, quarter: u8) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
-        let lace = Self { dir, listen: free_port(), link: free_port(), space: format!("10.{net}.0.0/16") };
+        let lace = Self {
+            dir,
+            listen: free_port(),
+            link: free_port(),
+            space: format!("10.{net}.{}.0/18", quarter * 64),
+        };
         lace.start();
         lace
     }

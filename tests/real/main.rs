@@ -2,6 +2,7 @@
 
 mod cluster;
 mod daily;
+mod elixir;
 mod kill;
 mod lace;
 mod mistakes;

@@ -27,31 +27,28 @@ fn lines(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
     lines
 }
 
+/// The version that a release starts, of `RUNTIME VERSION` in its start_erl.data.
+pub fn version(layer: &Path) -> Result<String, String> {
+    let (started, _) =
+        of_release(layer, "releases/start_erl.data").map_err(|e| format!("start_erl.data: {e}"))?;
+    let version = started.split_whitespace().nth(1).ok_or("start_erl.data names no release version")?;
+    Ok(version.to_owned())
+}
+
 /// Copies of vm.args (and sys.config where asked) that lie over the release's. None where it has no vm.args.
 pub fn files(
     kind: ReleaseKind,
     beam: &Beam,
     node: &str,
     address: &str,
-    layer: Option<&Path>,
+    (layer, version): (&Path, &str),
 ) -> Result<Vec<FileSpec>, String> {
-    let Some(layer) = layer else { return Ok(Vec::new()) };
-    let (started, _) =
-        of_release(layer, "releases/start_erl.data").map_err(|e| format!("start_erl.data: {e}"))?;
-    let version = started.split_whitespace().nth(1).ok_or("start_erl.data names no release version")?;
     let mut files = Vec::new();
     for name in ["vm.args", "vm.args.src"] {
         let path = format!("releases/{version}/{name}");
         if let Ok((text, executable)) = of_release(layer, &path) {
             files.push(over(&path, vm_args(&text, kind, beam, node, address), executable));
         }
-    }
-    let remote = format!("releases/{version}/remote.vm.args");
-    if kind == ReleaseKind::Mix
-        && let Ok((text, executable)) = of_release(layer, &remote)
-    {
-        let flags = format!("-start_epmd false\n-erl_epmd_port {DISTRIBUTION_PORT}\n-dist_listen false\n");
-        files.push(over(&remote, format!("{}\n{flags}", text.trim_end()), executable));
     }
     for name in ["sys.config", "sys.config.src"].iter().filter(|_| beam.replace_loopback) {
         let path = format!("releases/{version}/{name}");

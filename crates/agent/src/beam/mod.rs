@@ -6,6 +6,7 @@
 mod config;
 mod flags;
 pub mod ready;
+mod script;
 
 use crate::context::{Context, Peer};
 use crate::spec::{Secrets, Subject};
@@ -63,18 +64,27 @@ pub fn gift(
     let mut gift = Gift::default();
     if let Some(cookie) = secrets.cookie() {
         gift.env.insert("HOME".to_owned(), HOME.to_owned());
-        if subject.spec.kind == ReleaseKind::Mix {
-            gift.env.insert("RELEASE_COOKIE".to_owned(), cookie.clone());
-        }
         let file = crate::spec::private(&format!("{HOME}/.erlang.cookie"), cookie.into_bytes());
         gift.files.push(FileSpec { mode: 0o400, ..file });
     }
     gift.env.extend(environment(subject.spec.kind, node.as_deref()));
+    let release = match layer {
+        Some(layer) => Some((layer, flags::version(layer)?)),
+        None => None,
+    };
+    if let (ReleaseKind::Mix, Some((layer, version))) = (subject.spec.kind, &release) {
+        gift.files.extend(script::files(layer, version, node.as_deref())?);
+    }
     if let (false, Some(node)) = (is_job, &node) {
         let names: Vec<_> = context.peers().iter().map(|peer| node_name(&base, beam.names, peer)).collect();
         gift.files.push(crate::spec::private(CONFIG, config::text(beam, node, &names).into_bytes()));
         let address = subject.address.to_string();
-        let changed = flags::files(subject.spec.kind, beam, node, &address, layer)?;
+        let changed = match &release {
+            Some((layer, version)) => {
+                flags::files(subject.spec.kind, beam, node, &address, (*layer, version.as_str()))?
+            }
+            None => Vec::new(),
+        };
         if changed.is_empty() {
             gift.env.insert("ERL_ZFLAGS".to_owned(), flags::words(subject.spec.kind, beam).join(" "));
         }
@@ -91,6 +101,7 @@ fn environment(kind: ReleaseKind, node: Option<&str>) -> BTreeMap<String, String
     match kind {
         ReleaseKind::Mix => {
             env.push(("RELEASE_DISTRIBUTION", "name".to_owned()));
+            env.push(("RELEASE_COOKIE", script::NOT_THE_COOKIE.to_owned()));
             env.extend(node.map(|node| ("RELEASE_NODE", node.to_owned())));
         }
         _ => {
