@@ -4,7 +4,7 @@ use super::world::World;
 use super::{
     app, apply, audit, completion, context, cp, deploy, errors, events, exec, export, family, firewall,
     forward, history, host, init, job, login, logs, node, op, output, plan, release, roles, rollback,
-    rollout, run, scale, schema, secret, server, shell, status, token, top, verb, wait, why,
+    rollout, run, scale, schema, secret, server, shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -137,6 +137,8 @@ pub enum Command {
     Node(node::NodeArgs),
     /// Machines with our agent
     Host(host::HostArgs),
+    /// What outlives nodes
+    Volume(volume::VolumeArgs),
     /// Openings of the firewall
     Firewall(firewall::FirewallArgs),
     /// Sealed values

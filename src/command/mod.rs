@@ -48,6 +48,7 @@ mod token;
 mod top;
 mod upload;
 mod verb;
+mod volume;
 mod wait;
 mod watch;
 mod why;
@@ -146,6 +147,7 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Family(args) => family::run(args, s).await,
         Command::Node(args) => node::run(args, s).await,
         Command::Host(args) => host::run(args, s).await,
+        Command::Volume(args) => volume::run(args, s).await,
         Command::Firewall(args) => firewall::run(args, s).await,
         Command::Secret(args) => secret::run(args, s).await,
         Command::Job(args) => job::run(args, s).await,

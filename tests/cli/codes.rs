@@ -52,6 +52,7 @@ node remove shop/game/3
 node list
 node show shop/game/1
 host list
+volume list shop/game
 host show alpha
 host drain alpha
 host undrain alpha

@@ -65,6 +65,7 @@ op show 019aa9d6-2d4e-8000-8000-000000000001
 op cancel 019aa9d6-2d4e-8000-8000-000000000001
 op wait 019aa9d6-2d4e-8000-8000-000000000001
 host list
+volume list shop/game
 host show alpha
 host drain alpha
 host undrain alpha

@@ -3,7 +3,7 @@
 use crate::lace::{Lace, eventually, may_run};
 use std::process::Command;
 
-fn ball(lace: &Lace) -> String {
+pub fn ball(lace: &Lace) -> String {
     let from = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ball");
     let to = lace.files().join("ball");
     let copied = Command::new("cp").arg("-r").arg(from).arg(&to).status().expect("cp");

@@ -57,6 +57,7 @@ fn a_mix_release_forms_a_cluster_and_keeps_its_cookie_to_itself() {
         eventually("the tool was seen", || command_lines().contains("Process.sleep(1500)"));
         while !tool.is_finished() {
             assert!(!command_lines().contains(&cookie), "the cookie is on a command line");
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
         tool.join().expect("it ran").ok();
     });

@@ -3,6 +3,7 @@
 mod cluster;
 mod daily;
 mod elixir;
+mod families;
 mod kill;
 mod lace;
 mod mistakes;

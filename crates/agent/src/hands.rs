@@ -1,6 +1,7 @@
 //! What the actors of nodes and jobs may use: the machine, the held state, the way to the controller.
 
 use crate::config::{AgentConfig, AgentError};
+use crate::disk::Verdicts;
 use crate::held::Held;
 use crate::identity::Identity;
 use crate::node::claim::Claims;
@@ -45,6 +46,8 @@ pub struct Hands {
     pub outbox: Outbox,
     /// Releases laid out.
     pub trees: Trees,
+    /// Who is over its disk limit.
+    pub disk: watch::Sender<Verdicts>,
     /// What running nodes know of their families.
     pub refresh: Refresh,
     /// The firewall.
@@ -81,10 +84,11 @@ impl Hands {
             host: identity.host,
             trees: Trees::open(&config.state_dir, link_now)?,
             addresses,
-            volumes: Volumes::open(&config.state_dir, places(&held, &alive))?,
+            volumes: Volumes::open(machine.volumes_dir(), places(&held, &alive))?,
             machine: Arc::new(machine),
             held,
             outbox: Outbox::default(),
+            disk: watch::Sender::default(),
             refresh: Refresh::default(),
             wall: Arc::default(),
             topics: watch::Sender::new(topics),

@@ -9,6 +9,7 @@ mod beam;
 mod clock;
 mod config;
 mod context;
+mod disk;
 mod facts;
 mod hands;
 mod held;
@@ -55,6 +56,7 @@ async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     let _wall = hands.wall.clone().keep(hands.clone());
     let _names = names::keep(config.net_socket.clone(), hands.topics.subscribe());
     let _told = refresh::keep(hands.clone());
+    let _measured = disk::keep(hands.clone());
     let _disk = held::keep_synced(hands.held.clone());
     session::keep(&config, &identity, facts, hands, roster).await
 }

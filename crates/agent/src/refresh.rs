@@ -55,6 +55,11 @@ impl Refresh {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The entries of the nodes that run.
+    pub fn entries(&self) -> Vec<Arc<NodeEntry>> {
+        self.nodes().values().map(|running| running.entry.clone()).collect()
+    }
+
     /// Begins with a node that runs. It is told once in any case: its family may have changed since its files were
     /// written.
     pub fn begin(hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle) -> Seat {

@@ -6,6 +6,7 @@ use crate::held::{Record, State, Verdict, judge};
 use crate::job::{self, JobWish};
 use crate::node::{self, Wish};
 use crate::task;
+use crate::volume;
 use lace_model::document::{Entry, EntryBody, EntryId, Task};
 use lace_model::{Generation, JobId, NodeId};
 use lace_wire::link::frame::ToController;
@@ -169,6 +170,7 @@ impl Roster {
             }
             hands.addresses.free_all_of(&name);
             hands.volumes.held.free_all_of(&name);
+            volume::erase_doomed(&hands).await;
             hands.held.commit(vec![Record::Left(id)]);
             hands.wall.nudge();
         });

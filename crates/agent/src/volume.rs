@@ -1,17 +1,21 @@
 //! Volumes: directories of this host that outlive the nodes that write to them.
 //!
-//! Each index of a family has its own, `volumes/APP/SERVICE/FAMILY/VOLUME/INDEX` below the state directory: made at
-//! first use, mounted into whichever node has the index, never deleted here. Jobs have none: a node may run beside them.
+//! Each index of a family has its own, `APP/SERVICE/FAMILY/VOLUME/INDEX` below the machine's volumes: made at
+//! first use, mounted into whichever node has the index, deleted only by who says so. Jobs have none: a node may run
+//! beside them.
 //! Two nodes never share one: a node holds its place from before its start until it is gone.
 
 use crate::config::AgentError;
+use crate::hands::Hands;
+use crate::held::Record;
 use crate::node::claim::Claims;
-use lace_model::NodePath;
 use lace_model::document::NodeEntry;
 use lace_model::revision::VolumeSpec;
+use lace_model::{Name, NodePath};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Nobody but root gets past here: a node's root can leave setuid files of root's in its volume.
 const OUTER_MODE: u32 = 0o700;
@@ -26,9 +30,8 @@ pub struct Volumes {
 }
 
 impl Volumes {
-    /// Opens the directory below the state directory. `held` are the places of nodes that are there.
-    pub fn open(state_dir: &Path, held: Claims<NodePath>) -> Result<Self, AgentError> {
-        let dir = state_dir.join("volumes");
+    /// Opens the directory. `held` are the places of nodes that are there.
+    pub fn open(dir: PathBuf, held: Claims<NodePath>) -> Result<Self, AgentError> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(OUTER_MODE).create(&dir);
         made.map_err(AgentError::state("make", &dir))?;
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(OUTER_MODE))
@@ -43,11 +46,23 @@ impl Volumes {
         volumes.into_iter().map(|volume| self.give_one(&entry.path, volume)).collect()
     }
 
+    /// Every volume that is there, of the places that are `wanted`.
+    pub fn there(&self, wanted: impl Fn(&NodePath) -> bool) -> Vec<There> {
+        let mut there: Vec<_> =
+            places_below(&self.dir).iter().filter_map(|below| There::at(&self.dir, below)).collect();
+        there.retain(|volume| wanted(&volume.place));
+        there.sort_by(|a, b| (&a.place, &a.name).cmp(&(&b.place, &b.name)));
+        // A directory and the file beside it are one.
+        there.dedup_by(|a, b| a.dir == b.dir);
+        there
+    }
+
     fn give_one(&self, place: &NodePath, volume: &VolumeSpec) -> Result<lace_machine::VolumeSpec, String> {
         let source = self.path(place, volume);
         make(&source)
             .map_err(|e| format!("volume {}: cannot make {}: {e}", volume.name, source.display()))?;
-        Ok(lace_machine::VolumeSpec { source, target: volume.at.clone().into(), read_only: false })
+        let (target, size_bytes) = (volume.at.clone().into(), Some(volume.size.0));
+        Ok(lace_machine::VolumeSpec { source, target, read_only: false, size_bytes })
     }
 
     fn path(&self, place: &NodePath, volume: &VolumeSpec) -> PathBuf {
@@ -56,6 +71,87 @@ impl Volumes {
         path.extend([&family.app, &family.service, &family.family, &volume.name].map(|name| name.as_str()));
         path.join(place.index.to_string())
     }
+}
+
+/// A volume that is there.
+pub struct There {
+    /// The place that it belongs to.
+    pub place: NodePath,
+    /// Its name.
+    pub name: Name,
+    /// Its directory; the file with its data lies beside it, where it has one.
+    dir: PathBuf,
+}
+
+impl There {
+    fn at(dir: &Path, below: &Path) -> Option<Self> {
+        let words: Vec<_> = below.iter().map(|word| word.to_str()).collect::<Option<_>>()?;
+        let [app, service, family, name, index] = words[..] else { return None };
+        let index = index.strip_suffix(".img").unwrap_or(index);
+        let place = format!("{app}/{service}/{family}/{index}").parse().ok()?;
+        let dir = dir.join(below).with_file_name(index);
+        Some(Self { place, name: name.parse().ok()?, dir })
+    }
+
+    /// Its size, where one is enforced.
+    pub fn size(&self) -> Option<u64> {
+        lace_machine::volume::size_bytes(&self.dir)
+    }
+
+    /// Bytes of the disk that it takes.
+    pub fn used(&self) -> u64 {
+        lace_machine::volume::disk_bytes(&self.dir)
+    }
+
+    /// Deletes it. Nobody may have it.
+    pub fn remove(&self) -> Result<(), String> {
+        let removed = lace_machine::volume::remove(&self.dir);
+        removed.map_err(|e| format!("volume {} of {}: {e}", self.name, self.place))
+    }
+}
+
+/// Who has a place while its volumes are deleted.
+const ERASER: &str = "that is deleted";
+
+/// Deletes a place's volumes where nobody has it, and nobody gets it meanwhile; else they go with the node that has it.
+pub fn erase(hands: &Hands, place: &NodePath) {
+    if hands.volumes.held.try_claim(place, ERASER).is_err() {
+        hands.held.commit(vec![Record::Doomed(place.clone())]);
+        return;
+    }
+    remove_all(hands, place);
+    hands.volumes.held.free(place, ERASER);
+}
+
+/// Deletes the volumes of a place; whoever calls has it.
+pub fn remove_all(hands: &Hands, place: &NodePath) {
+    for volume in hands.volumes.there(|there| there == place) {
+        if let Err(cause) = volume.remove() {
+            tracing::warn!(cause, "not deleted");
+        }
+    }
+    hands.held.commit(vec![Record::Erased(place.clone())]);
+}
+
+/// What should have gone with nodes that went without anybody who knew their places.
+pub async fn erase_doomed(hands: &Arc<Hands>) {
+    let doomed: Vec<_> = hands.held.read(|state| state.doomed.iter().cloned().collect());
+    let hands = hands.clone();
+    let erased = tokio::task::spawn_blocking(move || doomed.iter().for_each(|place| erase(&hands, place)));
+    let _ = erased.await;
+}
+
+/// Paths of five words below a directory: APP/SERVICE/FAMILY/VOLUME/INDEX.
+fn places_below(dir: &Path) -> Vec<PathBuf> {
+    let mut level = vec![PathBuf::new()];
+    for _ in 0..5 {
+        let inner = |below: &PathBuf| {
+            let entries = std::fs::read_dir(dir.join(below)).into_iter().flatten().flatten();
+            entries.map(|entry| below.join(entry.file_name())).collect::<Vec<_>>()
+        };
+        level = level.iter().flat_map(inner).collect();
+    }
+    level
 }
 
 /// Makes a directory of root's, which is also root's in the node. One that is there stays as it is.
@@ -78,7 +174,7 @@ mod tests {
     #[test]
     fn every_index_has_its_own_and_keeps_it() {
         let dir = tempfile::tempdir().unwrap();
-        let volumes = Volumes::open(dir.path(), Claims::default()).unwrap();
+        let volumes = Volumes::open(dir.path().join("volumes"), Claims::default()).unwrap();
         let volume = |name: &str, at: &str| -> VolumeSpec {
             serde_json::from_value(serde_json::json!({ "name": name, "size": "1GiB", "at": at })).unwrap()
         };
@@ -95,6 +191,10 @@ mod tests {
         assert_ne!(given(1)[0].source, outer.source);
         assert_eq!(given(2)[0].source, outer.source);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let there: Vec<_> = volumes.there(|place| place.index == 2).into_iter().map(|v| v.dir).collect();
+        assert_eq!(there, [inner.source, outer.source.clone()]);
+        std::fs::write(outer.source.with_file_name("2.img"), "data").unwrap();
+        assert_eq!(volumes.there(|_| true).len(), 4, "a file and its directory are one volume");
         assert_eq!((mode(&outer.source), mode(&dir.path().join("volumes"))), (0o750, OUTER_MODE));
     }
 }

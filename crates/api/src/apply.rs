@@ -36,6 +36,7 @@ pub(crate) async fn make(
 ) -> Answer<Json<Accepted>> {
     // What only deletes must work on a full disk, too.
     let shrinks = request.prune && request.spec.services.is_empty();
+    let delete_data = request.delete_data;
     let Decision { outcome, reads } = decide(&state, &caller, &app, request).await?;
     let deed = if shrinks { Deed::light("apply", &app) } else { Deed::new("apply", &app) };
     let mut batch = deed.batch(&caller);
@@ -44,7 +45,12 @@ pub(crate) async fn make(
         batch.secret_put(&app, name, SecretValue::new(value), true);
     }
     // Not tried again: the plan that the person may have seen no longer holds.
-    Ok(Json(deed.done(&state, &caller, outcome.edit, &reads, batch).await?))
+    let deleted = if delete_data { crate::volume::deleted_by(&outcome.edit) } else { Vec::new() };
+    let mut accepted = deed.done(&state, &caller, outcome.edit, &reads, batch).await?;
+    if let Some(words) = crate::volume::erase(&state, &deleted).await? {
+        accepted.message = format!("{}; {words}", accepted.message);
+    }
+    Ok(Json(accepted))
 }
 
 /// `GET /v1/apps/{app}/export`.

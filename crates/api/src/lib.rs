@@ -38,6 +38,7 @@ mod status;
 mod stream;
 mod token;
 mod verb;
+mod volume;
 mod wait;
 mod why;
 mod world;

@@ -228,7 +228,13 @@ pub(crate) async fn delete(
     if how.force {
         silent.abandon(state, &mut batch);
     }
-    Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)
+    let mut accepted = deed.done(state, caller, edit, &scene.reads, batch).await?;
+    if how.delete_data
+        && let Some(words) = crate::volume::erase(state, std::slice::from_ref(target)).await?
+    {
+        accepted.message = format!("{}; {words}", accepted.message);
+    }
+    Ok(accepted)
 }
 
 #[cfg(test)]

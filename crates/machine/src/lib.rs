@@ -26,6 +26,8 @@ mod skeleton;
 mod spec;
 mod sys;
 mod tree;
+mod usage;
+pub mod volume;
 
 pub use cgroup::Stats;
 pub use cidr::Cidr;

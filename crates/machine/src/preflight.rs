@@ -67,6 +67,7 @@ pub fn raise() {
 /// Looks at everything.
 pub fn inspect() -> Vec<Finding> {
     let mut findings = vec![rights(), kernel(), overlay(), user_namespaces(), nft(), open_files()];
+    findings.extend([volumes(), disk()]);
     findings.extend(controllers());
     findings.extend(RAISED.iter().filter_map(setting));
     findings
@@ -112,6 +113,17 @@ fn nft() -> Finding {
     let there = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"].iter().any(|p| Path::new(p).exists());
     let value = if there { "installed" } else { "absent" };
     finding("nft", good_or(Level::Error, there), value, "install the package nftables")
+}
+
+fn volumes() -> Finding {
+    let hindrance = crate::volume::hindrance();
+    let level = good_or(Level::Warning, hindrance.is_none());
+    let value = hindrance.map_or("enforced".to_owned(), |why| format!("not enforced: {why}"));
+    finding("sizes of volumes", level, value, "apt-get install e2fsprogs mount, and modprobe loop")
+}
+
+fn disk() -> Finding {
+    finding("disk limits of nodes", Level::Good, "measured and told, not enforced", "")
 }
 
 fn open_files() -> Finding {

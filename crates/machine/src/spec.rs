@@ -117,13 +117,17 @@ impl std::fmt::Debug for FileSpec {
 /// root in the directory (idmapped), so a volume can move between nodes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeSpec {
-    /// The directory on the host; it must exist.
+    /// The directory on the host; it must exist. With a size, the data lies in a file beside it (see
+    /// [`crate::volume`]).
     pub source: PathBuf,
     /// Where it appears, absolute.
     pub target: PathBuf,
     /// Without the right to write.
     #[serde(default)]
     pub read_only: bool,
+    /// Its size; unbounded when absent.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
 }
 
 /// A process that PID 1 keeps running.

@@ -18,6 +18,7 @@
 //! | GET /v1/blobs/{digest} | -> bytes |
 //! | POST /v1/releases | [`ReleaseUpload`] -> `Release` |
 //! | GET /v1/apps/{app}/secrets · PUT/DELETE /v1/apps/{app}/secrets/{name} | -> `SecretInfo` list · value bytes -> [`Accepted`] |
+//! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
 //! | GET /v1/events[?since&follow&subject&limit] | -> `Event` list, or SSE with `follow` |
 //! | POST /v1/jobs | [`JobRequest`] -> `Job` |

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use lace_model::{HostId, Millis, NodeId, Problem};
+use lace_model::{HostId, Millis, Name, NodeId, NodePath, Problem, TargetPath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
@@ -72,17 +72,49 @@ pub enum StreamRequest {
         /// Which port.
         port: u16,
     },
+    /// Say which volumes the host has: one JSON list of [`Volume`]s on stdout.
+    Volumes {
+        /// Of what; all of them when absent.
+        under: Option<TargetPath>,
+        /// Delete them; one that a node has goes when the node goes.
+        erase: bool,
+    },
+}
+
+/// A volume as its host has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Volume {
+    /// Whose: the place of the node that has it, or had it last.
+    #[schema(value_type = String)]
+    pub path: NodePath,
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// Its size in bytes; none where the host does not enforce one.
+    pub size: Option<u64>,
+    /// Bytes of the disk that it takes.
+    pub used: u64,
+    /// The node that has it now.
+    #[schema(value_type = Option<String>)]
+    pub node: Option<NodeId>,
+    /// Its host; filled in by the controller.
+    #[serde(default)]
+    pub host: String,
+    /// It goes when its node goes.
+    #[serde(default)]
+    pub doomed: bool,
 }
 
 impl StreamRequest {
-    /// The node (or job) that the stream goes to.
-    pub fn node(&self) -> NodeId {
+    /// The node (or job) that the stream goes to; none where it goes to the host itself.
+    pub fn node(&self) -> Option<NodeId> {
         match self {
             Self::Exec { node, .. }
             | Self::Logs { node, .. }
             | Self::CopyIn { node, .. }
             | Self::CopyOut { node, .. }
-            | Self::Forward { node, .. } => *node,
+            | Self::Forward { node, .. } => Some(*node),
+            Self::Volumes { .. } => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::Block;
-use lace_model::{AppName, Digest, Generation, Millis, NodeId, TaskId};
+use lace_model::{AppName, Digest, Generation, Millis, NodeId, NodePath, TaskId};
 use lace_wire::link::frame::JobReport;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -37,6 +37,10 @@ pub enum Record {
     TaskEnded(TaskId, TaskOutcome),
     /// A node was found ready, or not any more.
     Ready(NodeId, Option<Readiness>),
+    /// The volumes of a place go with the node that has them.
+    Doomed(NodePath),
+    /// The volumes of a place are gone.
+    Erased(NodePath),
 }
 
 /// Which process of a node was found ready, and since when.
@@ -82,6 +86,8 @@ pub struct State {
     pub leaving: BTreeSet<EntryId>,
     /// Nodes that were found ready.
     pub ready: HashMap<NodeId, Readiness>,
+    /// Places whose volumes go with the node that has them.
+    pub doomed: HashSet<NodePath>,
 }
 
 impl State {
@@ -121,6 +127,12 @@ impl State {
                 self.ready.insert(node, readiness);
             }
             Record::Ready(node, None) => drop(self.ready.remove(&node)),
+            Record::Doomed(place) => {
+                self.doomed.insert(place);
+            }
+            Record::Erased(place) => {
+                self.doomed.remove(&place);
+            }
         }
     }
 
@@ -147,6 +159,7 @@ impl State {
         records.extend(self.topics.values().cloned().map(Record::Topic));
         records.extend(self.begun.iter().map(|(id, at)| Record::Begun(*id, *at)));
         records.extend(self.jobs.values().cloned().map(Record::JobEnded));
+        records.extend(self.doomed.iter().cloned().map(Record::Doomed));
         records.extend(self.tasks.iter().map(|(id, outcome)| Record::TaskEnded(*id, outcome.clone())));
         records.extend(self.ready.iter().map(|(node, readiness)| Record::Ready(*node, Some(*readiness))));
         records

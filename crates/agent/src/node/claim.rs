@@ -25,7 +25,8 @@ impl<K: Eq + Hash + Clone> FromIterator<(K, String)> for Claims<K> {
 }
 
 impl<K: Eq + Hash + Clone> Claims<K> {
-    fn try_claim(&self, what: &K, id: &str) -> Result<(), String> {
+    /// Takes it where it is free; who has it, where it is not.
+    pub fn try_claim(&self, what: &K, id: &str) -> Result<(), String> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match taken.get(what) {
             Some(holder) if holder != id => Err(holder.clone()),
@@ -56,6 +57,11 @@ impl<K: Eq + Hash + Clone> Claims<K> {
         taken.retain(|_, holder| holder != id);
         drop(taken);
         self.freed.notify_waiters();
+    }
+
+    /// Who has it.
+    pub fn holder(&self, what: &K) -> Option<String> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(what).cloned()
     }
 
     /// The node has left.

@@ -2,6 +2,7 @@
 
 use super::{Actor, ask, connect, remove};
 use crate::clock::Backoff;
+use crate::volume;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::node::NodePhase;
 use std::time::Duration;
@@ -19,9 +20,22 @@ impl Actor {
             self.set(NodePhase::Stopping, Some(cause));
             tokio::time::sleep(backoff.wait()).await;
         }
+        self.erase_if_doomed().await;
         self.free();
         self.hands.wall.nudge();
         self.set(NodePhase::Gone, None);
+    }
+
+    /// Before anybody else has the place.
+    async fn erase_if_doomed(&self) {
+        let (hands, place) = (self.hands.clone(), self.status.path.clone());
+        if !hands.held.read(|state| state.doomed.contains(&place))
+            || hands.volumes.held.holder(&place).as_ref() != Some(&self.name)
+        {
+            return;
+        }
+        let erased = tokio::task::spawn_blocking(move || volume::remove_all(&hands, &place));
+        let _ = erased.await;
     }
 
     async fn stop(&self, node: &NodeHandle) {

@@ -73,6 +73,8 @@ struct Actor {
     status: NodeStatus,
     /// Restarts that an earlier PID 1 of this node counted.
     restarts_before: u32,
+    /// What could not be arranged as asked when the node was made.
+    notes: Vec<String>,
 }
 
 /// Why the watch over a running node ended.
@@ -97,6 +99,7 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
         wish: wish_in,
         orders: orders_in,
         restarts_before: 0,
+        notes: Vec::new(),
     };
     tokio::spawn(actor.live());
     Handle { wish, orders }

@@ -2,6 +2,7 @@
 
 use super::{Actor, Wish};
 use crate::clock::now;
+use crate::disk;
 use crate::held::{Readiness, Record};
 use lace_machine::{Exit as MachineExit, Phase, Status};
 use lace_model::HostId;
@@ -54,6 +55,13 @@ pub fn exit(exit: &MachineExit) -> Exit {
 }
 
 impl Actor {
+    /// What is to be known about a node that is well.
+    pub(super) fn remarks(&self) -> Option<String> {
+        let over = self.hands.disk.borrow().get(&self.id).map(|limit| disk::words(*limit));
+        let remarks: Vec<_> = self.notes.iter().cloned().chain(over).collect();
+        (!remarks.is_empty()).then(|| remarks.join("; "))
+    }
+
     /// A new phase, reported at once. A phase other than running is never ready.
     pub(super) fn set(&mut self, phase: NodePhase, detail: Option<String>) {
         if self.status.phase != phase {
@@ -108,6 +116,7 @@ impl Actor {
             Phase::Backoff => said.last_exit.as_ref().map(waits),
             _ => None,
         };
+        self.notes.clone_from(&said.notes);
         self.set(phase(said.phase), detail);
     }
 

@@ -21,6 +21,7 @@ impl Actor {
         if self.status.phase == NodePhase::Running {
             care = self.care(&events.node, was_ready);
         }
+        let mut disk = self.hands.disk.subscribe();
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -35,6 +36,9 @@ impl Actor {
                     }
                     self.hands.wall.nudge();
                 }
+                Ok(()) = disk.changed() => if self.status.ready {
+                    self.set_ready(true, self.remarks());
+                },
                 Some(order) = self.orders.recv() => obey(order, events.node.clone()),
             }
         }
@@ -45,7 +49,7 @@ impl Actor {
         let started_at = self.status.started_at.unwrap_or_else(now);
         let care = Care::begin(&self.hands, entry, node.clone(), started_at, was_ready);
         if !care.decides() {
-            self.set_ready(true, None);
+            self.set_ready(true, self.remarks());
         }
         care
     }
@@ -83,7 +87,7 @@ impl Actor {
 
     fn found(&mut self, finding: Finding, node: &NodeHandle) {
         match finding {
-            Finding::Ready => self.set_ready(true, None),
+            Finding::Ready => self.set_ready(true, self.remarks()),
             Finding::Unready(cause) => self.set_ready(false, Some(cause)),
             Finding::Dead(cause) => {
                 tracing::warn!(node = %self.id, cause, "not alive: its process is restarted");

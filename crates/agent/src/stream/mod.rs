@@ -5,6 +5,7 @@ mod copy;
 mod exec;
 mod forward;
 mod logs;
+mod volumes;
 
 use crate::hands::Hands;
 use bytes::Bytes;
@@ -90,7 +91,11 @@ pub async fn open(hands: Arc<Hands>, link: Link, stream: StreamId, request: Stre
 }
 
 async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &Out) -> Result<(), Problem> {
-    let place = place(hands, request.node())?;
+    if let StreamRequest::Volumes { under, erase } = request {
+        return volumes::serve(hands, under, erase, out).await;
+    }
+    let node = request.node().ok_or_else(|| Problem::new(Code::Usage, "the stream names no node"))?;
+    let place = place(hands, node)?;
     match request {
         StreamRequest::Exec { argv, env, terminal, stdin, .. } => {
             let node = connect(hands, &place).await?;
@@ -110,6 +115,7 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
             copy::out_of(connect(hands, &place).await?, path, from, out).await
         }
         StreamRequest::Forward { port, .. } => forward::serve(place.address, port, from, out).await,
+        StreamRequest::Volumes { .. } => Ok(()),
     }
 }
 

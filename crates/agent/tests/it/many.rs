@@ -2,7 +2,7 @@
 //! `cargo test -p lace-agent --test it many -- --nocapture`; with LACE_NODES=240 for more of them.
 
 use crate::world::World;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn starts_one_by_one_and_many_at_once() {
@@ -13,9 +13,7 @@ async fn starts_one_by_one_and_many_at_once() {
         let node = world.node(n + 1, "exec sleep 1000");
         let begun = Instant::now();
         world.controller.node(&node);
-        while !world.controller.seen.lock().unwrap().nodes.get(&node.id).is_some_and(|n| n.ready) {
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
+        world.controller.until_node("up", node.id, |n| n.ready).await;
         waits.push(begun.elapsed());
     }
     waits.sort();
@@ -38,12 +36,4 @@ async fn starts_one_by_one_and_many_at_once() {
             .collect::<Vec<_>>()
             .join(", ")
     );
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", world.agent_pid())).unwrap();
-        let fields: Vec<_> = stat.split_whitespace().map(str::to_owned).collect();
-        fields[13].parse::<u64>().unwrap() + fields[14].parse::<u64>().unwrap()
-    };
-    let before = ticks();
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    println!("agent idle: {} ms of processor per second", (ticks() - before) * 10 / 5);
 }

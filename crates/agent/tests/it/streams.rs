@@ -90,12 +90,18 @@ async fn a_shell_has_a_terminal_and_closing_the_stream_kills_the_command() {
     let mut pair = world.controller.open(exec(node, &["sh", "-c", "echo on; exec sleep 4242"], false)).await;
     assert_eq!(next(&mut pair).await, Some(StreamFrame::Stdout(Bytes::from_static(b"on\n"))));
     drop(pair);
-    let script =
-        "for i in $(seq 100); do pgrep -f 'sleep 4242' | grep -qv $$ || exit 0; sleep 0.1; done; exit 1";
     let looked = "for i in $(seq 100); do n=0; for f in /proc/[0-9]*/cmdline; do \
         tr '\\0' ' ' < $f 2>/dev/null | grep -q '^sleep 4242' && n=1; done; [ $n = 0 ] && exit 0; sleep 0.1; done; exit 1";
-    let _ = script;
     says(&world, node, &["sh", "-c", looked]).await;
+}
+
+/// Follows the log until so many lines were kept.
+async fn says_all_lines(world: &World, node: NodeId, lines: usize) {
+    let request = StreamRequest::Logs { node, since: None, until: None, tail: None, follow: true };
+    let mut pair = world.controller.open(request).await;
+    for _ in 0..lines {
+        assert!(matches!(next(&mut pair).await, Some(StreamFrame::Line(_))));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +111,7 @@ async fn logs_are_read_from_the_end_and_followed() {
         echo more >&2; exec sleep 1000";
     let node = up(&world, script).await;
     let request = StreamRequest::Logs { node, since: None, until: None, tail: Some(2), follow: true };
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    says_all_lines(&world, node, 5).await;
     let mut pair = world.controller.open(request).await;
     let mut texts = Vec::new();
     for n in 0..3 {

@@ -47,8 +47,28 @@ async fn a_volume_outlives_its_node_and_the_agent() {
     crate::survival::kill_pid1(&world, second.id).await;
     world.controller.until_node("up again", second.id, |n| n.ready && n.restarts == 1).await;
     assert_eq!(says(&world, second.id, &words).await, "first\nsecond\nsecond\n");
-    let path = world.state.join("agent/volumes/shop/web/web/kept/1/words");
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "first\nsecond\nsecond\n");
+    let image = world.state.join("agent/machine/volumes/shop/web/web/kept/1.img");
+    let meta = std::fs::metadata(image).unwrap();
+    assert_eq!(meta.len(), 1 << 30, "it has its size");
+    assert!(std::os::unix::fs::MetadataExt::blocks(&meta) < 64 << 11, "and takes what is in it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_volume_is_full_and_a_disk_limit_is_told() {
+    let Some(world) = World::start().await else { return };
+    let mut node = keeper(&world, 1, "here");
+    node.spec.volumes[0].size = lace_model::ByteSize::mib(16);
+    node.spec.limits.disk = lace_model::ByteSize::mib(4);
+    up(&world, &node).await;
+    let fill = "dd if=/dev/zero of=/var/lib/kept/big bs=1M count=64 2>&1 | grep -o 'No space left'";
+    assert_eq!(says(&world, node.id, &["sh", "-c", fill]).await, "No space left\n");
+    says(&world, node.id, &["dd", "if=/dev/zero", "of=/srv/big", "bs=1M", "count=8"]).await;
+    let over = |n: &lace_model::node::NodeStatus| {
+        n.ready && n.detail.as_deref() == Some("uses more than its disk limit of 4MiB")
+    };
+    world.controller.until_node("told", node.id, over).await;
+    says(&world, node.id, &["rm", "/srv/big"]).await;
+    world.controller.until_node("well again", node.id, |n| n.ready && n.detail.is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

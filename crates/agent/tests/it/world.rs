@@ -102,9 +102,13 @@ impl World {
         self.agent.as_ref().unwrap().id()
     }
 
-    /// The agent has ended by itself.
-    pub fn agent_has_ended(&mut self) -> bool {
-        self.agent.as_mut().is_some_and(|agent| agent.try_wait().unwrap().is_some())
+    /// Waits until the agent has ended by itself.
+    pub async fn agent_end(&mut self) {
+        let Some(mut agent) = self.agent.take() else { return };
+        let pid = agent.id();
+        let ended = tokio::task::spawn_blocking(move || agent.wait().unwrap());
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(30), ended).await;
+        assert!(ended.is_ok(), "the agent (process {pid}) goes on");
     }
 
     /// Restarts the controller at its address, empty, as after a crash.

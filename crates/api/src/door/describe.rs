@@ -175,6 +175,7 @@ fn components() -> Components {
         api::NodeView,
         api::UsageView,
         api::HostView,
+        lace_wire::stream::Volume,
         api::ReleaseUpload,
         api::JobRequest,
         api::StreamOpen,

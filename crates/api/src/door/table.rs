@@ -7,7 +7,7 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     app, apply, audit, blob, event, history, host, job, metrics, node, operation, page, release, secret,
-    server, session, status, stream, token, verb, why,
+    server, session, status, stream, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -229,6 +229,11 @@ fn work() -> Vec<Door> {
 fn house() -> Vec<Door> {
     vec![
         get("/v1/hosts", host::list).viewer(Whole).answers(List("HostView")).says("Hosts."),
+        get("/v1/volumes", volume::list)
+            .viewer(Whole)
+            .asks(TARGET)
+            .answers(List("Volume"))
+            .says("What outlives nodes, as the hosts that answer have it."),
         post("/v1/hosts/{name}/drain", host::drain)
             .admin()
             .answers(Reply::Json("Accepted"))

@@ -90,6 +90,7 @@ impl Machine {
         let gateway = block.first_host();
         let lock = open_state(&config.state_dir)?;
         preflight::raise();
+        crate::volume::sweep(&config.state_dir.join("volumes"));
         let cgroups = Cgroups::open(&config.installation)?;
         let interface = network::gateway_interface(&config.installation);
         let space = (config.space.address(), config.space.length());
@@ -158,6 +159,16 @@ impl Machine {
     pub fn connect(&self, id: &str) -> Result<NodeHandle> {
         check_id(id)?;
         NodeHandle::connect(id, &self.node_dir(id))
+    }
+
+    /// Bytes of the disk that a node's own writable layer takes; its volumes are counted apart.
+    pub fn disk_bytes(&self, id: &str) -> u64 {
+        crate::usage::tree_bytes(&self.node_dir(id).join("upper"))
+    }
+
+    /// Where volumes lie, unless their owner has another place for them.
+    pub fn volumes_dir(&self) -> PathBuf {
+        self.config.state_dir.join("volumes")
     }
 
     /// The directory of a node's log files (see [`crate::LogReader`]).

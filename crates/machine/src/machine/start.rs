@@ -17,6 +17,7 @@ use crate::skeleton;
 use crate::spec::{Image, Isolation, NodeSpec};
 use crate::sys::process::wait_readable;
 use crate::sys::step::{Step, StepError};
+use crate::volume;
 
 /// How long a node may take to be built, on a host under heavy load.
 const REPORT: Duration = Duration::from_secs(60);
@@ -112,10 +113,12 @@ impl Machine {
 
     fn build(&self, spec: &NodeSpec, slot: u32) -> Result<Vec<String>> {
         let start = |cause: StepError| Error::Start { id: spec.id.clone(), cause };
-        let plan = self.plan(spec, slot).map_err(|e| match e {
+        let mut plan = self.plan(spec, slot).map_err(|e| match e {
             Error::Step(cause) => start(cause),
             other => other,
         })?;
+        // Until the node has mounts of its own.
+        let _mounted = volume::mount(&spec.volumes, &mut plan.seats.notes).map_err(start)?;
         self.run_helper(&plan).map_err(start)
     }
 

@@ -122,6 +122,13 @@ pub fn attach(tree: BorrowedFd, target: impl AsRef<Path>) -> io::Result<()> {
     .map(drop)
 }
 
+/// Takes a mount off this namespace; whoever uses it keeps it (`MNT_DETACH`).
+pub fn detach(place: impl AsRef<Path>) -> io::Result<()> {
+    let place = cstring(place)?;
+    // SAFETY: the path outlives the call.
+    check(unsafe { libc::umount2(place.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) }.into()).map(drop)
+}
+
 /// Takes the mount tree of this namespace out of propagation (`rprivate`).
 pub fn make_private() -> io::Result<()> {
     let flags = libc::MS_REC | libc::MS_PRIVATE;

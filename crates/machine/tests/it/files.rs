@@ -26,13 +26,71 @@ fn a_file_is_replaced_while_the_node_runs() {
 }
 
 #[test]
+fn a_volume_of_a_size_is_full_when_it_is_full_and_leaves_no_mount() {
+    let Some(world) = world() else { return };
+    let place = world.config.state_dir.join("volumes/2");
+    fs::create_dir_all(&place).unwrap();
+    let with = |n: u32, mebibytes: u64| {
+        let mut spec = world.spec(n, "exec sleep 1000");
+        let (source, target) = (place.clone(), "/data".into());
+        let size_bytes = Some(mebibytes << 20);
+        spec.volumes = vec![VolumeSpec { source, target, read_only: false, size_bytes }];
+        spec
+    };
+    let mounts = || {
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        table.lines().filter(|line| line.contains(place.to_str().unwrap())).count()
+    };
+    let node = world.start(&with(0, 16));
+    assert_eq!((mounts(), node.status().unwrap().notes), (0, vec![]));
+    assert_eq!(says(&node, "ls -A /data; stat -c '%a %U' /data; echo kept > /data/kept"), "755 root");
+    let (code, said) = run(&node, "dd if=/dev/zero of=/data/big bs=1M count=64 2>&1");
+    assert!(code != 0 && said.contains("No space left"), "{code} {said}");
+    assert!(lace_machine::volume::disk_bytes(&place) < 17 << 20);
+    says(&node, "rm /data/big");
+    // At once to another node: its file system may not be gone yet. It grows on the way.
+    world.machine().remove("node-0").unwrap();
+    let node = world.start(&with(1, 48));
+    assert_eq!(
+        says(
+            &node,
+            "cat /data/kept; dd if=/dev/zero of=/data/big bs=1M count=32 2>&1 | tail -n 1 | cut -c 1-8"
+        ),
+        "kept\n33554432"
+    );
+    world.machine().remove("node-1").unwrap();
+    // What was made without a bound stays so, and says it.
+    let old = place.with_file_name("3");
+    fs::create_dir_all(&old).unwrap();
+    fs::write(old.join("file"), "x").unwrap();
+    let mut spec = with(2, 16);
+    spec.volumes[0].source = old.clone();
+    let node = world.start(&spec);
+    assert_eq!(says(&node, "cat /data/file"), "x");
+    let notes = node.status().unwrap().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("/data is not enforced: it was made without")),
+        "{notes:?}"
+    );
+    world.machine().remove("node-2").unwrap();
+    for place in [&place, &old] {
+        lace_machine::volume::remove(place).unwrap();
+    }
+    assert_eq!(fs::read_dir(place.parent().unwrap()).unwrap().count(), 0);
+}
+
+#[test]
 fn volumes_outlive_nodes_and_their_id_ranges() {
     let Some(world) = world() else { return };
     let data = world.config.state_dir.join("data");
     fs::create_dir(&data).unwrap();
     let mut spec = world.spec(0, "exec sleep 1000");
-    let volume =
-        |target: &str, read_only| VolumeSpec { source: data.clone(), target: target.into(), read_only };
+    let volume = |target: &str, read_only| VolumeSpec {
+        source: data.clone(),
+        target: target.into(),
+        read_only,
+        size_bytes: None,
+    };
     spec.volumes = vec![volume("/var/lib/data", false), volume("/srv/view", true)];
     let node = world.start(&spec);
     says(&node, "echo kept > /var/lib/data/f; install -o app -g app -m 600 /dev/null /var/lib/data/mine");

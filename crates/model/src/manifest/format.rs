@@ -100,7 +100,9 @@ impl Format {
             Format::Span => "a length of time such as 30s",
             Format::Cpu => "a share of processors such as 0.5",
             Format::SpanRange => "a range of waiting times such as 1s..60s",
-            Format::Cron => "a schedule of five fields such as `0 3 * * *`",
+            Format::Cron => {
+                "a schedule of five fields such as `0 3 * * *`, or of six that begin with seconds"
+            }
             Format::Path => "an absolute path without . and .. such as /var/lib/game",
             Format::LocalPath => "a path",
             Format::Mode => "permission bits such as 0600",
@@ -136,7 +138,7 @@ fn parsed<T: FromStr<Err: ToString>>(text: &str) -> Result<(), String> {
 }
 
 fn cron(text: &str) -> Result<(), String> {
-    if text.split_whitespace().count() != 5 {
+    if !(5..=6).contains(&text.split_whitespace().count()) {
         return Err(format!("{text:?} is not {}", Format::Cron.what()));
     }
     match croner::Cron::from_str(text) {

@@ -105,7 +105,7 @@ fn each_mistake_says_what_is_wanted() {
         ("restart = { backoff = \"60s..1s\" }", "a range of waiting times"),
         ("task.t = { command = [\"x\"] }", "schedule: the key is missing"),
         ("task.t = { command = [\"x\"], schedule = \"61 * * * *\" }", "is not a schedule of five fields"),
-        ("task.t = { command = [\"x\"], schedule = \"* * * * * *\" }", "is not a schedule of five fields"),
+        ("task.t = { command = [\"x\"], schedule = \"* * * * * * *\" }", "is not a schedule of five fields"),
         ("count = 1\nfamily.y.count = 2", "write it under [service.x.family.NAME]"),
         ("family.Y.count = 2", "is not a name"),
         ("count = \"{{vars.n}}\"", "there is no variable \"n\" (declare it: [vars] n = { default = ... })"),

@@ -6,6 +6,7 @@ use crate::api::{
     LoginRequest, NodeView, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView,
     VerbRequest,
 };
+use crate::stream::Volume;
 use bytes::Bytes;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
 use lace_model::change::Plan;
@@ -107,6 +108,11 @@ impl Client {
     /// All hosts.
     pub async fn hosts(&self) -> Answer<Vec<HostView>> {
         self.ask(self.get(&["v1", "hosts"])).await
+    }
+
+    /// What outlives nodes.
+    pub async fn volumes(&self, target: Option<&TargetPath>) -> Answer<Vec<Volume>> {
+        self.ask(self.get(&["v1", "volumes"]).query_some("target", target)).await
     }
 
     /// Moves everything away from a host.

@@ -1,0 +1,184 @@
+//! What a manifest promises beside the daily work: names by address, what a host must have, schedules, `before` jobs.
+
+use crate::cluster::ball;
+use crate::daily::project;
+use crate::lace::{Lace, eventually, may_run};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+/// Changes a file's text.
+fn change(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("read");
+    assert!(text.contains(from), "{from} is not in {}", path.display());
+    fs::write(path, text.replace(from, to)).expect("written");
+}
+
+#[test]
+fn a_cluster_by_address_has_its_own_address_where_it_said_loopback() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(217, 2);
+    let dir = ball(&lace);
+    let dir = Path::new(&dir);
+    change(&dir.join("lace.toml"), "beam = { ", "beam = { names = \"address\", replace_loopback = true, ");
+    change(
+        &dir.join("release/sys.config"),
+        " {sasl,",
+        " {ball, [{page, \"http://127.0.0.1:8080/\"}]},\n {sasl,",
+    );
+    lace.run(&["deploy", "ball", dir.to_str().expect("text"), "--var", "nodes=2"]).ok();
+    assert_eq!(lace.ready("ball"), 2);
+    let address = |n: u32| {
+        let family = &lace.status("ball")["apps"][0]["families"][0];
+        let nodes = family["nodes"].as_array().expect("nodes");
+        let node = nodes.iter().find(|node| node["status"]["path"] == format!("ball/ball/ball/{n}"));
+        node.expect("there")["status"]["address"].as_str().expect("an address").to_owned()
+    };
+    let eval = |words: &str| lace.run(&["exec", "ball/ball/1", "--", "bin/ball", "eval", words]).ok().out;
+    let said = eval("{node(), nodes()}");
+    for n in 1..=2 {
+        assert!(said.contains(&format!("'ball@{}'", address(n))), "{said}");
+    }
+    let said = eval("application:get_env(ball, page)");
+    assert!(said.contains(&format!("http://{}:8080/", address(1))) && !said.contains("127.0.0.1"), "{said}");
+    lace.down_and_nothing_left();
+}
+
+/// A program that wants a library which is nowhere.
+fn program_without_library(dir: &Path) {
+    let cc = |words: &[&str]| {
+        let ran = Command::new("cc").args(words).current_dir(dir).output().expect("cc");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    fs::write(dir.join("ssl.c"), "int ssl(void) { return 0; }\n").expect("written");
+    fs::write(dir.join("main.c"), "int ssl(void);\nint main(void) { return ssl(); }\n").expect("written");
+    cc(&["-shared", "-fPIC", "-Wl,-soname,libssl.so.0.9", "-o", "libssl.so.0.9", "ssl.c"]);
+    cc(&["-o", "bin/run", "main.c", "./libssl.so.0.9"]);
+    for file in ["ssl.c", "main.c", "libssl.so.0.9"] {
+        fs::remove_file(dir.join(file)).expect("removed");
+    }
+}
+
+/// The skeleton of a release whose runtime is to come from the host.
+fn release_without_runtime(dir: &Path) {
+    for file in ["ssl.c", "bin/run", "Procfile"] {
+        let _ = fs::remove_file(dir.join(file));
+    }
+    fs::create_dir_all(dir.join("releases/1.0.0")).expect("made");
+    let script = dir.join("bin/game");
+    for (file, text) in [
+        (dir.join("releases/start_erl.data"), "99.9 1.0.0"),
+        (dir.join("releases/1.0.0/vm.args"), "-name game@127.0.0.1\n"),
+        (dir.join("releases/1.0.0/sys.config"), "[].\n"),
+        (script.clone(), "#!/bin/sh\n# RELX_\nexec sleep 1000\n"),
+    ] {
+        fs::write(file, text).expect("written");
+    }
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+#[test]
+fn what_the_host_lacks_is_said_before_anything_is_placed() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(218, 1);
+    let dir = project(&lace, "old", "true", "count = 2");
+    program_without_library(&dir);
+    let path = dir.to_str().expect("text");
+    let ran = lace.run(&["deploy", "old", path, "--timeout", "20s"]).ends(5);
+    assert!(ran.err.contains("libssl.so.0.9"), "{}", ran.err);
+    release_without_runtime(&dir);
+    let ran = lace.run(&["deploy", "old", path, "--timeout", "20s"]).ends(5);
+    assert!(ran.err.contains("ERTS 99.9"), "{}", ran.err);
+    assert!(
+        lace.cgroups()
+            .iter()
+            .all(|root| { !fs::read_dir(root).expect("read").flatten().any(|entry| entry.path().is_dir()) })
+    );
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn schedules_run_and_a_before_job_that_fails_stops_the_rollout() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(218, 2);
+    let task = "[service.web.task.sweep]\ncommand = [\"sh\", \"-c\", \"echo swept by $COLOUR\"]\n\
+                schedule = \"*/2 * * * * *\"\n";
+    let manifest = format!("env = {{ COLOUR = \"red\" }}\nbefore = [[\"sh\", \"-c\", \"exit 0\"]]\n{task}");
+    let dir = project(&lace, "shop", "echo up", &manifest);
+    let path = dir.to_str().expect("text");
+    lace.run(&["deploy", "shop", path]).ok();
+    let swept = || {
+        let jobs = lace.run(&["job", "list", "--format", "json"]).ok().json();
+        let jobs = jobs.as_array().expect("a list").clone();
+        let done =
+            |job: &&serde_json::Value| job["origin"].to_string().contains("sweep") && job["state"] == "done";
+        jobs.iter().filter(done).map(|job| job["last_lines"].to_string()).collect::<Vec<_>>()
+    };
+    eventually("the task ran twice", || swept().len() >= 2);
+    assert!(swept()[0].contains("swept by red"), "{:?}", swept());
+
+    let revision =
+        |lace: &Lace| lace.status("shop")["apps"][0]["families"][0]["nodes"][0]["status"]["revision"].clone();
+    let before = revision(&lace);
+    change(&dir.join("lace.toml"), "exit 0", "echo no database; exit 4");
+    let ran = lace.run(&["deploy", "shop", path]);
+    assert!([3, 12].contains(&ran.status), "{}: {}", ran.status, ran.err);
+    assert!(ran.err.contains("no database"), "the job's words are told: {}", ran.err);
+    assert_eq!((lace.ready("shop"), revision(&lace)), (1, before), "nothing was rolled");
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn volumes_are_kept_listed_and_given_again_until_somebody_says_otherwise() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(218, 3);
+    let volume = "count = 2\nvolumes = [{ name = \"data\", size = \"16MiB\", at = \"/data\" }]";
+    let dir = project(&lace, "shop", "echo $(hostname) >> /data/starts", volume);
+    let path = dir.to_str().expect("text");
+    let listed = || {
+        let volumes = lace.run(&["volume", "list", "--format", "json"]).ok().json();
+        let volumes = volumes.as_array().expect("a list").clone();
+        let place = |v: &serde_json::Value| {
+            (v["path"].as_str().expect("a place").to_owned(), v["size"].as_u64(), !v["node"].is_null())
+        };
+        volumes.iter().map(place).collect::<Vec<_>>()
+    };
+    let places = |in_use: [bool; 2]| {
+        let place = |n: usize| (format!("shop/web/web/{}", n + 1), Some(16 << 20), in_use[n]);
+        [place(0), place(1)]
+    };
+    lace.run(&["deploy", "shop", path]).ok();
+    assert_eq!(listed(), places([true, true]));
+    let size = lace.run(&["exec", "shop/web/1", "--", "df", "--output=target", "/data"]).ok().out;
+    assert!(size.contains("/data"), "a file system of its own: {size}");
+    lace.run(&["scale", "shop/web", "1"]).ok();
+    assert_eq!(listed(), places([true, false]));
+    lace.run(&["scale", "shop/web", "2"]).ok();
+    let said = lace.run(&["exec", "shop/web/2", "--", "cat", "/data/starts"]).ok().out;
+    assert_eq!(said.matches("web-2").count(), 2, "the same data: {said}");
+
+    let ran = lace.run(&["delete", "shop", "--yes"]).ok();
+    assert_eq!(listed(), places([false, false]), "{}", ran.err);
+    lace.run(&["deploy", "shop", path]).ok();
+    let said = lace.run(&["exec", "shop/web/1", "--", "cat", "/data/starts"]).ok().out;
+    assert_eq!(said.matches("web-1").count(), 2, "given again: {said}");
+    lace.run(&["delete", "shop", "--yes", "--delete-data"]).ok();
+    eventually("all volumes are gone", || listed().is_empty());
+
+    // The same by leaving the service out of the manifest.
+    lace.run(&["deploy", "shop", path]).ok();
+    fs::write(dir.join("lace.toml"), "[application]\nname = \"shop\"\n").expect("written");
+    let file = dir.join("lace.toml");
+    lace.run(&["apply", file.to_str().expect("text"), "--prune", "--delete-data", "--yes"]).ok();
+    eventually("its volumes are gone", || listed().is_empty());
+    lace.down_and_nothing_left();
+}
