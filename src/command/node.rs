@@ -34,6 +34,14 @@ pub enum NodeVerb {
         /// The node
         node: TargetPath,
     },
+    /// Send its process a signal; a target: those of all its nodes
+    #[command(after_help = "Example:\n  lace node signal shop/game/2 USR1")]
+    Signal {
+        /// The node, or a target
+        target: TargetPath,
+        /// HUP, INT, QUIT, USR1, USR2, WINCH, TERM, STOP, CONT or KILL
+        signal: String,
+    },
     /// List them
     #[command(after_help = "Example:\n  lace node list shop/game")]
     List {
@@ -54,6 +62,10 @@ pub async fn run(args: NodeArgs, s: &mut Session) -> Outcome {
         NodeVerb::Add { target, count } => {
             let request = VerbRequest::Scale { target, count: format!("+{count}"), save: false };
             let accepted = s.client()?.verb(&request).await?;
+            watch::accepted(s, accepted).await
+        }
+        NodeVerb::Signal { target, signal } => {
+            let accepted = s.client()?.verb(&VerbRequest::Signal { target, signal }).await?;
             watch::accepted(s, accepted).await
         }
         NodeVerb::Remove { node } => remove(s, a_node(node)?).await,

@@ -5,6 +5,8 @@ use super::{Exit, Outcome, Session, watch};
 use clap::{Args, Subcommand};
 use lace_model::OperationId;
 use lace_model::operation::{Operation, OperationState};
+use lace_model::task::{NodeTask, TaskState};
+use serde::Serialize;
 use std::time::Duration;
 
 /// `lace op`.
@@ -55,7 +57,8 @@ pub async fn run(args: OpArgs, s: &mut Session) -> Outcome {
         }
         OpVerb::Show { id } => {
             let operation = s.client()?.operation(id, Duration::ZERO).await?;
-            s.out.item(&operation, picture);
+            let tasks = s.client()?.tasks(None, Some(id)).await?;
+            s.out.item(&Shown { operation, tasks }, Shown::picture);
         }
         OpVerb::Cancel { id } => {
             let operation = s.client()?.operation_cancel(id).await?;
@@ -67,6 +70,39 @@ pub async fn run(args: OpArgs, s: &mut Session) -> Outcome {
         }
     }
     Ok(Exit::DONE)
+}
+
+/// An operation with its verbs on nodes.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    operation: Operation,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<NodeTask>,
+}
+
+impl Shown {
+    fn picture(&self) -> String {
+        let mut text = picture(&self.operation);
+        for task in self.tasks.iter().rev() {
+            let state = task_state(task.state);
+            let cause = task.cause.as_ref().map_or(String::new(), |cause| format!(": {cause}"));
+            text.push_str(&format!("  {} {}: {state}{cause}\n", task.verb, task.path.short()));
+            task.lines.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+        }
+        text
+    }
+}
+
+fn task_state(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Queued => "waits for its host",
+        TaskState::Sent => "is with its host",
+        TaskState::Done => "done",
+        TaskState::Failed => "failed",
+        TaskState::Unknown => "not known",
+        TaskState::Expired => "not begun in time",
+    }
 }
 
 fn list(s: &mut Session, operations: &[Operation]) {

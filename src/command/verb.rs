@@ -25,7 +25,7 @@ pub struct StopArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  lace restart shop/game")]
 pub struct RestartArgs {
-    /// A target: its nodes are replaced one after the other; a node: its process is restarted
+    /// Its processes are restarted in place, those of a family one after the other; a node restarts alone
     pub target: TargetPath,
 }
 

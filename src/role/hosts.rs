@@ -5,7 +5,7 @@ use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
 use lace_model::document::{EntryId, Topic};
 use lace_model::host::Liveness;
-use lace_model::{Generation, HostId, NodeId};
+use lace_model::{Generation, HostId, NodeId, TaskId};
 use lace_store::Clock;
 use lace_wire::link::frame::JobReport;
 use std::collections::{BTreeMap, HashSet};
@@ -20,6 +20,12 @@ impl Hosts for FleetHosts {
     }
     fn publish(&self, host: HostId, delta: Delta, complete: bool) {
         self.0.publish(host, delta.upserts, delta.removes, complete);
+    }
+    fn acknowledge(&self, host: HostId, tasks: Vec<TaskId>) {
+        self.0.acknowledge(host, tasks);
+    }
+    fn forget(&self, host: HostId) {
+        self.0.forget(host);
     }
     fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>) {
         self.0.publish_topic(topic, carriers);

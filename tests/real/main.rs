@@ -9,3 +9,4 @@ mod lace;
 mod mistakes;
 mod outlive;
 mod restore;
+mod verbs;

@@ -5,7 +5,7 @@ use crate::hands::Hands;
 use crate::held::Record;
 use crate::node::Order;
 use lace_model::Millis;
-use lace_model::document::{EntryId, Task, TaskOutcome};
+use lace_model::document::{EntryId, Resume, Task, TaskOutcome};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,14 +18,15 @@ enum Step {
     Say(TaskOutcome),
 }
 
-fn step(ended: Option<TaskOutcome>, begun: bool, deadline: Millis, now: Millis) -> Step {
-    match ended {
-        Some(outcome) => Step::Say(outcome),
-        None if begun => Step::Say(TaskOutcome::Unknown),
-        None if deadline < now => Step::Say(TaskOutcome::Failed {
+fn step(ended: Option<TaskOutcome>, begun: Option<Resume>, deadline: Millis, now: Millis) -> Step {
+    match (ended, begun) {
+        (Some(outcome), _) => Step::Say(outcome),
+        (None, Some(Resume::Again)) => Step::Do,
+        (None, Some(Resume::Unknown)) => Step::Say(TaskOutcome::Unknown),
+        (None, None) if deadline < now => Step::Say(TaskOutcome::Failed {
             cause: "its deadline passed before it came to the host".to_owned(),
         }),
-        None => Step::Do,
+        (None, None) => Step::Do,
     }
 }
 
@@ -34,7 +35,7 @@ pub fn take(hands: Arc<Hands>, task: Task, node: Option<mpsc::Sender<Order>>) {
     let id = EntryId::Task(task.id);
     let (ended, begun) =
         hands.held.read(|state| (state.tasks.get(&task.id).cloned(), state.begun.contains_key(&id)));
-    match step(ended, begun, task.deadline, now()) {
+    match step(ended, begun.then(|| task.verb.resume()), task.deadline, now()) {
         Step::Say(outcome) => finish(&hands, &task, outcome),
         Step::Do => {
             hands.held.commit(vec![Record::Begun(id, now())]);
@@ -67,22 +68,23 @@ mod tests {
 
     #[test]
     fn a_task_is_done_once_and_in_time() {
-        let done = || TaskOutcome::Done;
+        let done = || TaskOutcome::Done { lines: Vec::new() };
         let table = [
-            (None, false, 10, Step::Do),
+            (None, None, 10, Step::Do),
             (
                 None,
-                false,
+                None,
                 4,
                 Step::Say(TaskOutcome::Failed {
                     cause: "its deadline passed before it came to the host".to_owned(),
                 }),
             ),
-            (None, true, 10, Step::Say(TaskOutcome::Unknown)),
-            (Some(done()), true, 4, Step::Say(done())),
+            (None, Some(Resume::Unknown), 10, Step::Say(TaskOutcome::Unknown)),
+            (None, Some(Resume::Again), 4, Step::Do),
+            (Some(done()), Some(Resume::Again), 4, Step::Say(done())),
         ];
         for (ended, begun, deadline, expected) in table {
-            assert_eq!(step(ended.clone(), begun, deadline, 5), expected, "{ended:?} {begun} {deadline}");
+            assert_eq!(step(ended.clone(), begun, deadline, 5), expected, "{ended:?} {begun:?} {deadline}");
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::caller::Caller;
 use crate::reads::Reads;
 use crate::refusal::Answer;
 use crate::state::ApiState;
-use lace_model::operation::{Operation, OperationState};
+use lace_model::operation::{Goal, Operation, OperationState};
+use lace_model::task::NodeTask;
 use lace_model::{Object, OperationId};
 use lace_planner::Edit;
 use lace_store::{Batch, Committed, Expect, StoreError};
@@ -71,19 +72,44 @@ impl Deed {
 
     /// The operation to watch; none where nothing is to be waited for.
     fn operation(&self, state: &ApiState, caller: &Caller, edit: &Edit) -> Option<Operation> {
-        (!edit.goals.is_empty()).then(|| Operation {
+        (!edit.goals.is_empty()).then(|| self.begin(state, caller, &edit.goals))
+    }
+
+    fn begin(&self, state: &ApiState, caller: &Caller, waits: &[Goal]) -> Operation {
+        Operation {
             id: OperationId(state.ids.id()),
             verb: self.verb.clone(),
             subject: self.subject.clone(),
             actor: caller.name.clone(),
-            waits: edit.goals.clone(),
+            waits: waits.to_vec(),
             state: OperationState::Running,
             code: None,
             message: String::new(),
             details: self.details.clone(),
             started_at: state.now(),
             ended_at: None,
-        })
+        }
+    }
+
+    /// Writes tasks, and the operation that ends with them.
+    pub async fn order(
+        self,
+        state: &ApiState,
+        caller: &Caller,
+        tasks: Vec<NodeTask>,
+        reads: &Reads,
+    ) -> Result<Accepted, StoreError> {
+        let mut batch = self.batch(caller);
+        let operation = self.begin(state, caller, &[]);
+        batch.put(&operation, Expect::Absent);
+        for task in tasks {
+            batch.put(&NodeTask { operation: Some(operation.id), ..task }, Expect::Absent);
+        }
+        reads.require(&mut batch, &BTreeSet::new());
+        batch.audit(&self.verb, &self.subject, "done");
+        state.store.commit_async(batch).await?;
+        let message = format!("{} of {} is under way", self.verb, self.subject);
+        Ok(Accepted { operation: Some(operation.id), message })
     }
 
     /// Notes in the audit log, and does nothing else.

@@ -36,6 +36,7 @@ mod session;
 mod state;
 mod status;
 mod stream;
+mod task;
 mod token;
 mod verb;
 mod volume;

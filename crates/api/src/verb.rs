@@ -40,6 +40,7 @@ fn target_of(request: &VerbRequest) -> &TargetPath {
         | VerbRequest::Start { target }
         | VerbRequest::Stop { target }
         | VerbRequest::Restart { target }
+        | VerbRequest::Signal { target, .. }
         | VerbRequest::Delete { target, .. }
         | VerbRequest::Replace { target }
         | VerbRequest::Rollback { target, .. }
@@ -58,12 +59,13 @@ async fn once(state: &ApiState, caller: &Caller, request: &VerbRequest) -> Answe
             each(state, caller, target, Deed::light("stop", target), verb::stop).await
         }
         VerbRequest::Restart { target } if target.index.is_some() => {
-            replace(state, caller, target, "restart").await
+            crate::task::restart(state, caller, target).await
         }
         VerbRequest::Restart { target } => {
             each(state, caller, target, Deed::new("restart", target), verb::restart).await
         }
-        VerbRequest::Replace { target } => replace(state, caller, target, "replace").await,
+        VerbRequest::Signal { target, signal } => crate::task::signal(state, caller, target, signal).await,
+        VerbRequest::Replace { target } => replace(state, caller, target).await,
         VerbRequest::Delete { target, force, delete_data } => {
             delete(state, caller, target, Delete { force: *force, delete_data: *delete_data }).await
         }
@@ -132,7 +134,7 @@ fn count_of(text: &str, now: u32) -> Answer<u32> {
     })
 }
 
-async fn replace(state: &ApiState, caller: &Caller, target: &TargetPath, word: &str) -> Answer<Accepted> {
+async fn replace(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answer<Accepted> {
     let Some(index) = target.index else {
         return Err(Refusal::usage(format!("{target} is not a node")).hint("write APP/SERVICE/N"));
     };
@@ -144,7 +146,7 @@ async fn replace(state: &ApiState, caller: &Caller, target: &TargetPath, word: &
         .map(|n| n.id)
         .ok_or_else(|| Refusal::not_found(format_args!("node {target}")).hint("lace node list"))?;
     let edit = verb::replace(family, of_family, node, &caller.doer(state.now()))?;
-    let deed = Deed::new(word, target);
+    let deed = Deed::new("replace", target);
     let batch = deed.batch(caller);
     Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)
 }

@@ -4,6 +4,7 @@ use crate::step::Told;
 use crate::world::World;
 use lace_model::document::{Entry, EntryBody, EntryId, Member, Topic};
 use lace_model::job::JobState;
+use lace_model::task::TaskState;
 use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, NodeId, NodePath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -42,6 +43,7 @@ impl World {
             }
         }
         self.tell_jobs(&mut deltas);
+        self.tell_tasks(&mut deltas);
         for app in std::mem::take(&mut self.topics_dirty) {
             if !newcomers.contains(&app) && self.topic_waits(&app) {
                 self.topics_dirty.insert(app);
@@ -119,6 +121,27 @@ impl World {
             .collect();
         for (id, generation) in over {
             self.job_entries.remove(&id);
+            if let Some(host) = self.told_to.remove(&id) {
+                deltas.entry(host).or_default().removes.push((id, generation));
+            }
+        }
+    }
+
+    /// Tasks are told until their outcome is stored. What they say never changes.
+    fn tell_tasks(&mut self, deltas: &mut HashMap<HostId, Delta>) {
+        let generation = Generation { epoch: self.epoch, number: 1 };
+        let sent: Vec<_> = self.open_tasks().filter(|t| t.state == TaskState::Sent).cloned().collect();
+        for task in sent {
+            let id = EntryId::Task(task.id);
+            if self.task_entries.insert(id, generation).is_none() {
+                self.told_to.insert(id, task.host);
+                let body = EntryBody::Task(task.told());
+                deltas.entry(task.host).or_default().upserts.push(Entry { id, generation, body });
+            }
+        }
+        let over: Vec<_> = self.task_entries.keys().filter(|id| !self.is_sent(id)).copied().collect();
+        for id in over {
+            self.task_entries.remove(&id);
             if let Some(host) = self.told_to.remove(&id) {
                 deltas.entry(host).or_default().removes.push((id, generation));
             }

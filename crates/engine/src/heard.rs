@@ -10,7 +10,7 @@ use lace_store::{Batch, Expect};
 use std::collections::{BTreeMap, HashSet};
 
 /// What hosts say.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Heard {
     /// A session began.
     Connected {
@@ -78,7 +78,8 @@ impl World {
                 self.statuses_all(host, held, nodes, batch);
                 self.host_changed(host);
             }
-            Heard::Report { nodes, jobs, .. } => {
+            Heard::Report { host, nodes, jobs, tasks } => {
+                self.task_news(host, tasks, batch);
                 nodes.into_iter().for_each(|status| self.status(status, batch));
                 jobs.into_iter().for_each(|news| self.job_news(news, batch));
             }

@@ -1,13 +1,16 @@
-//! What nobody needs any more: ended operations beyond a number, blobs that no release names.
+//! What nobody needs any more: ended operations and tasks beyond a number, blobs that no release names.
 
 use lace_model::Span;
 use lace_model::operation::{Operation, OperationState};
 use lace_model::release::{Release, Tree, TreeNode};
+use lace_model::task::NodeTask;
 use lace_store::{Batch, Expect, Store, StoreError};
 use std::collections::BTreeSet;
 
 /// Ended operations that are kept; a row is about a kilobyte.
 const OPERATIONS_KEPT: usize = 2_000;
+/// Ended tasks that are kept; a row is half a kilobyte.
+const TASKS_KEPT: usize = 2_000;
 /// Blobs younger than this stay: an upload puts chunks first, and names them in a release later.
 const BLOB_GRACE: Span = Span::secs(24 * 3600);
 
@@ -17,6 +20,7 @@ const BLOB_GRACE: Span = Span::secs(24 * 3600);
 /// What the store says.
 pub fn keep_house(store: &Store) -> Result<(), StoreError> {
     drop_operations(store)?;
+    drop_tasks(store)?;
     let mut live = BTreeSet::new();
     for release in store.list::<Release>("")? {
         live.insert(release.value.tree);
@@ -45,6 +49,30 @@ fn drop_operations(store: &Store) -> Result<(), StoreError> {
     let mut batch = Batch::new(None);
     for (_, id) in ended.into_iter().take(over) {
         batch.delete::<Operation>(&id.to_string(), Expect::Any);
+    }
+    if !batch.is_empty() {
+        store.commit(batch)?;
+    }
+    Ok(())
+}
+
+/// Those of running operations stay: they are what the operation waits for.
+fn drop_tasks(store: &Store) -> Result<(), StoreError> {
+    let operations = store.list::<Operation>("")?.into_iter().map(|row| row.value);
+    let running: BTreeSet<_> =
+        operations.filter(|o| o.state == OperationState::Running).map(|o| o.id).collect();
+    let mut ended: Vec<_> = store
+        .list::<NodeTask>("")?
+        .into_iter()
+        .map(|row| row.value)
+        .filter(|task| !task.state.is_open() && task.operation.is_none_or(|id| !running.contains(&id)))
+        .map(|task| (task.ended_at, task.id))
+        .collect();
+    ended.sort_unstable();
+    let over = ended.len().saturating_sub(TASKS_KEPT);
+    let mut batch = Batch::new(None);
+    for (_, id) in ended.into_iter().take(over) {
+        batch.delete::<NodeTask>(&id.to_string(), Expect::Any);
     }
     if !batch.is_empty() {
         store.commit(batch)?;

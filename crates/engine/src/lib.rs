@@ -15,6 +15,7 @@ mod remove;
 mod run;
 mod schedule;
 mod step;
+mod task;
 mod world;
 
 pub use documents::Delta;

@@ -4,22 +4,35 @@ use crate::world::World;
 use lace_model::NodeId;
 use lace_model::event::NewEvent;
 use lace_model::operation::{Operation, OperationState};
-use lace_planner::{GoalProgress, goal_state};
+use lace_planner::{GoalFacts, GoalProgress, goal_state};
 use lace_store::Batch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
+    fn progress(&self, operation: &Operation) -> GoalProgress {
+        let tasks = self.tasks.values().flat_map(BTreeMap::values);
+        let tasks: Vec<_> = tasks.filter(|t| t.operation == Some(operation.id)).collect();
+        let families = operation.waits.iter().map(|goal| &goal.family);
+        let families: BTreeSet<_> = families.chain(tasks.iter().map(|t| &t.path.family)).collect();
+        let mut observed: BTreeMap<NodeId, _> = BTreeMap::new();
+        for family in families {
+            observed.extend(self.observed.get(family).into_iter().flatten().map(|(k, v)| (*k, v.clone())));
+        }
+        let facts = GoalFacts {
+            families: &self.families,
+            targets: &self.targets,
+            observed: &observed,
+            tasks: &tasks,
+            now: self.now,
+        };
+        goal_state(operation, &facts)
+    }
+
     /// Ends the operations whose goals are reached or missed; notes what the others wait for.
     pub(crate) fn end_operations(&mut self, batch: &mut Batch) {
         let running: Vec<Operation> = self.operations.values().cloned().collect();
         for mut operation in running {
-            let mut observed: BTreeMap<NodeId, _> = BTreeMap::new();
-            for goal in &operation.waits {
-                observed.extend(
-                    self.observed.get(&goal.family).into_iter().flatten().map(|(k, v)| (*k, v.clone())),
-                );
-            }
-            let progress = goal_state(&operation, &self.families, &self.targets, &observed, self.now);
+            let progress = self.progress(&operation);
             let before = operation.clone();
             match progress {
                 GoalProgress::Running(message) => operation.message = message,

@@ -150,6 +150,7 @@ impl World {
         for path in std::mem::take(&mut self.dirty) {
             let gates = self.gates(&path, batch);
             let views = self.views(&path, &taken);
+            let restarts = self.restarts(&path);
             let none = BTreeMap::new();
             let no_revisions = BTreeMap::new();
             let Some(family) = self.families.get(&path) else {
@@ -163,6 +164,7 @@ impl World {
                 revisions: self.revisions.get(&path.service_path()).unwrap_or(&no_revisions),
                 hosts: &views,
                 gates: &gates,
+                restarts: &restarts,
                 epoch: self.epoch,
                 now: self.now,
                 seed: self.seed,
@@ -190,6 +192,7 @@ impl World {
             let family = family.clone();
             self.put(&family, batch);
         }
+        self.new_tasks(outcome.tasks, batch);
         if let Some((number, cause)) = outcome.bad {
             self.mark_bad(&path.service_path(), number, cause, batch);
         }

@@ -8,6 +8,7 @@ use lace_model::node::NodeStatus;
 use lace_model::object::revision_key;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
+use lace_model::task::NodeTask;
 use lace_model::{FamilyPath, ServicePath};
 use lace_store::{Batch, Expect};
 
@@ -18,6 +19,9 @@ impl World {
         batch.delete::<Target>(&path.to_string(), Expect::Any);
         for id in self.observed.remove(path).into_iter().flatten().map(|(id, _)| id) {
             batch.delete::<NodeStatus>(&id.to_string(), Expect::Any);
+        }
+        for id in self.tasks.remove(path).into_iter().flatten().map(|(id, _)| id) {
+            batch.delete::<NodeTask>(&id.to_string(), Expect::Any);
         }
         self.families.remove(path);
         self.targets.remove(path);

@@ -3,9 +3,9 @@
 use crate::documents::Delta;
 use crate::heard::Heard;
 use crate::step::Engine;
-use lace_model::HostId;
 use lace_model::document::Topic;
 use lace_model::host::Liveness;
+use lace_model::{HostId, TaskId};
 use lace_store::{Clock, Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +25,10 @@ pub trait Hosts: Send + Sync + 'static {
     fn liveness(&self, host: HostId) -> Liveness;
     /// Changes of its document; `complete` says that everything was said.
     fn publish(&self, host: HostId, delta: Delta, complete: bool);
+    /// The outcomes of these tasks are stored: the host may forget them.
+    fn acknowledge(&self, host: HostId, tasks: Vec<TaskId>);
+    /// A host that was removed for good.
+    fn forget(&self, host: HostId);
     /// A topic, and who carries it.
     fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>);
 }
@@ -63,10 +67,9 @@ async fn turn(
     heard: Vec<Heard>,
 ) -> Result<(), StoreError> {
     engine.refresh(store)?;
-    let mut heard = heard;
     for _ in 0..TRIES {
         let liveness: HashMap<_, _> = engine.hosts().map(|h| (h, hosts.liveness(h))).collect();
-        let batch = engine.step(std::mem::take(&mut heard), liveness, clock.now_ms());
+        let batch = engine.step(heard.clone(), liveness, clock.now_ms());
         if batch.is_empty() {
             break;
         }
@@ -97,5 +100,11 @@ fn tell(engine: &mut Engine, hosts: &dyn Hosts) {
     }
     for (host, delta) in told.documents {
         hosts.publish(host, delta, true);
+    }
+    for (host, tasks) in told.acknowledged {
+        hosts.acknowledge(host, tasks);
+    }
+    for host in told.forgotten {
+        hosts.forget(host);
     }
 }

@@ -5,7 +5,7 @@ use crate::heard::Heard;
 use crate::world::World;
 use lace_model::document::Topic;
 use lace_model::host::Liveness;
-use lace_model::{FamilyPath, HostId, Millis};
+use lace_model::{FamilyPath, HostId, Millis, TaskId};
 use lace_store::{Batch, Store, StoreError};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -24,6 +24,10 @@ pub struct Told {
     pub documents: HashMap<HostId, Delta>,
     /// Topics and the hosts that carry them.
     pub topics: Vec<(Topic, HashSet<HostId>)>,
+    /// Tasks whose outcome is stored.
+    pub acknowledged: HashMap<HostId, Vec<TaskId>>,
+    /// Hosts that were removed for good.
+    pub forgotten: Vec<HostId>,
 }
 
 impl Engine {
@@ -83,6 +87,7 @@ impl Engine {
             self.schedules_from = now;
         }
         self.world.dispatch_jobs(&mut batch);
+        self.world.move_tasks(&mut batch);
         self.world.remove_emptied(&mut batch);
         self.world.end_operations(&mut batch);
         batch
@@ -103,6 +108,8 @@ impl Engine {
         let mut told = Told::default();
         let touched = std::mem::take(&mut self.touched);
         self.world.tell(&touched, &mut told);
+        told.acknowledged = std::mem::take(&mut self.world.acknowledged);
+        told.forgotten = std::mem::take(&mut self.world.forgotten);
         told
     }
 
@@ -110,7 +117,8 @@ impl Engine {
     pub fn wake_at(&self) -> Option<Millis> {
         let families = self.world.wakes.values().min().copied();
         let tick = self.world.services.values().any(|s| s.spec.tasks.as_ref().is_some_and(|t| !t.is_empty()))
-            || !self.world.operations.is_empty();
+            || !self.world.operations.is_empty()
+            || self.world.open_tasks().next().is_some();
         let topics = self.world.topics_due();
         families.into_iter().chain(topics).chain(tick.then_some(self.world.now + 1_000)).min()
     }

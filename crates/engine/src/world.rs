@@ -10,8 +10,10 @@ use lace_model::operation::{Operation, OperationState};
 use lace_model::release::Release;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
+use lace_model::task::NodeTask;
 use lace_model::{
     AppName, Digest, FamilyPath, Generation, HostId, JobId, Millis, NodeId, Object, OperationId, ServicePath,
+    TaskId,
 };
 use lace_store::{Batch, ChangeRow, Expect, Rev, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -37,6 +39,8 @@ pub(crate) struct World {
     pub releases: BTreeMap<String, Release>,
     pub jobs: BTreeMap<JobId, Job>,
     pub operations: BTreeMap<OperationId, Operation>,
+    /// Tasks by the family of their node.
+    pub tasks: BTreeMap<FamilyPath, BTreeMap<TaskId, NodeTask>>,
     /// Sessions as fleet sees them, read at each step.
     pub liveness: HashMap<HostId, Liveness>,
     pub dirty: BTreeSet<FamilyPath>,
@@ -47,6 +51,12 @@ pub(crate) struct World {
     pub entries: BTreeMap<FamilyPath, BTreeMap<EntryId, Entry>>,
     /// Entries of jobs as last told.
     pub job_entries: HashMap<EntryId, Generation>,
+    /// Entries of tasks as last told.
+    pub task_entries: HashMap<EntryId, Generation>,
+    /// Outcomes that are stored with this step: their hosts may forget them after the commit.
+    pub acknowledged: HashMap<HostId, Vec<TaskId>>,
+    /// Hosts that were removed for good, and whoever knows the moment has not been told.
+    pub forgotten: Vec<HostId>,
     /// Where an entry was told.
     pub told_to: HashMap<EntryId, HostId>,
     pub topics: BTreeMap<AppName, ToldTopic>,
@@ -82,6 +92,11 @@ impl World {
         self.jobs = self.all(store, |j: &Job| j.id)?;
         self.operations = self.all(store, |o: &Operation| o.id)?;
         self.operations.retain(|_, o| o.state == OperationState::Running);
+        self.tasks.clear();
+        for (id, task) in self.all(store, |t: &NodeTask| t.id)? {
+            self.tasks.entry(task.path.family.clone()).or_default().insert(id, task);
+        }
+        self.acknowledged.clear();
         self.revisions.clear();
         for (_, revision) in self.all(store, |r: &Revision| (r.service.clone(), r.number))? {
             self.revisions.entry(revision.service.clone()).or_default().insert(revision.number, revision);
@@ -147,7 +162,7 @@ impl World {
         self.revs.get(&(T::KIND.to_owned(), key.to_owned())).map_or(Expect::Absent, |rev| Expect::Rev(*rev))
     }
 
-    fn fetch<T: Object>(&mut self, store: &Store, key: &str) -> Result<Option<T>, StoreError> {
+    pub fn fetch<T: Object>(&mut self, store: &Store, key: &str) -> Result<Option<T>, StoreError> {
         let row = store.get::<T>(key)?;
         let id = (T::KIND.to_owned(), key.to_owned());
         match &row {
@@ -189,6 +204,7 @@ impl World {
             "node" => self.take_node(store, key)?,
             "host" => {
                 let value = self.fetch::<Host>(store, key)?;
+                self.forgotten.extend(key.parse::<HostId>().ok().filter(|_| value.is_none()));
                 replace(&mut self.hosts, key.parse().ok(), value);
                 self.dirty_where(|_| true);
                 self.jobs_dirty = true;
@@ -201,6 +217,7 @@ impl World {
                 replace(&mut self.jobs, key.parse().ok(), value);
                 self.jobs_dirty = true;
             }
+            "task" => self.take_task(store, key)?,
             "operation" => {
                 let value = self.fetch::<Operation>(store, key)?;
                 let value = value.filter(|o| o.state == OperationState::Running);

@@ -86,12 +86,44 @@ pub enum Verb {
     },
 }
 
+/// What an agent does about a task that it began, and of which it does not know the end because it stopped in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// Do it again: twice is as good as once.
+    Again,
+    /// Say that nobody knows: twice might do harm.
+    Unknown,
+}
+
+impl Verb {
+    /// How it is resumed. Each verb that is added says it here.
+    pub fn resume(&self) -> Resume {
+        match self {
+            Self::Restart => Resume::Again,
+            Self::Signal { .. } => Resume::Unknown,
+        }
+    }
+}
+
+impl std::fmt::Display for Verb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Restart => f.write_str("restart"),
+            Self::Signal { signal } => write!(f, "signal {}", crate::signal::name(*signal)),
+        }
+    }
+}
+
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum TaskOutcome {
     /// Done.
-    Done,
+    Done {
+        /// What the verb said.
+        #[serde(default)]
+        lines: Vec<String>,
+    },
     /// Not done, and why.
     Failed {
         /// Why.

@@ -76,7 +76,7 @@ pub struct Family {
     pub running: bool,
     /// The wanted revision of the service.
     pub revision: u64,
-    /// Goes up with `lace restart`: nodes with an older value are replaced, rolling.
+    /// Goes up with `lace restart`: processes of nodes with an older value are restarted in place, rolling.
     #[serde(default)]
     pub restart: u64,
     /// Nodes that a person wants replaced (`lace replace`); an index leaves the set when its new node is ready.

@@ -27,7 +27,9 @@ pub mod release;
 pub mod revision;
 pub mod rollout;
 pub mod secret;
+pub mod signal;
 pub mod target;
+pub mod task;
 pub mod token;
 pub mod vm;
 

@@ -50,6 +50,7 @@ fn measure(hosts: &[HostView], nodes: u32, select: Select) {
             revisions: &revisions,
             hosts,
             gates: &gates,
+            restarts: &BTreeMap::new(),
             epoch: 1,
             now: 1_000 + families,
             seed: make::SEED,

@@ -54,10 +54,10 @@ impl Edit {
     }
 }
 
-/// The goal of a family as it is wanted.
+/// The goal of a family as it is wanted; which restart its processes have seen does not count.
 pub fn goal_of(family: &Family) -> Goal {
     let ready = if family.running { family.count } else { 0 };
-    Goal { family: family.path.clone(), revision: Some(family.revision), restart: family.restart, ready }
+    Goal { family: family.path.clone(), revision: Some(family.revision), restart: 0, ready }
 }
 
 /// The goal of a family that goes.

@@ -5,8 +5,11 @@ use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, Operation};
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::task::NodeTask;
 use lace_model::{Code, FamilyPath, Millis, NodeId, Reason};
 use std::collections::BTreeMap;
+
+mod task;
 
 /// A target that says "no host can take it" for so long is believed.
 pub const CANNOT_PLACE_AFTER_MS: Millis = 5_000;
@@ -24,23 +27,34 @@ pub enum GoalProgress {
 
 use GoalProgress::{Done, Failed, Running};
 
+/// What the answer is read from.
+pub struct GoalFacts<'a> {
+    /// Families.
+    pub families: &'a BTreeMap<FamilyPath, Family>,
+    /// Their targets.
+    pub targets: &'a BTreeMap<FamilyPath, Target>,
+    /// Nodes of the families and tasks that the operation is about.
+    pub observed: &'a BTreeMap<NodeId, NodeStatus>,
+    /// The operation's tasks. They count where it has no goals: those of a family's goal are the planner's.
+    pub tasks: &'a [&'a NodeTask],
+    /// Now.
+    pub now: Millis,
+}
+
 /// Where an operation stands, by its goals: failed if one failed, done if all are done. Time alone may change the
 /// answer, so a running operation is asked about every second.
-pub fn goal_state(
-    op: &Operation,
-    families: &BTreeMap<FamilyPath, Family>,
-    targets: &BTreeMap<FamilyPath, Target>,
-    observed: &BTreeMap<NodeId, NodeStatus>,
-    now: Millis,
-) -> GoalProgress {
+pub fn goal_state(op: &Operation, facts: &GoalFacts) -> GoalProgress {
     let look = |goal: &Goal| Look {
         op,
-        family: families.get(&goal.family),
-        target: targets.get(&goal.family),
-        observed,
-        now,
+        family: facts.families.get(&goal.family),
+        target: facts.targets.get(&goal.family),
+        observed: facts.observed,
+        now: facts.now,
     };
-    let states: Vec<GoalProgress> = op.waits.iter().map(|goal| look(goal).state(goal)).collect();
+    let mut states: Vec<GoalProgress> = op.waits.iter().map(|goal| look(goal).state(goal)).collect();
+    if states.is_empty() {
+        states = facts.tasks.iter().map(|task| task::state(task, facts)).collect();
+    }
     if let Some(failed) = states.iter().find(|s| matches!(s, Failed(..))) {
         return failed.clone();
     }
@@ -207,7 +221,7 @@ impl Look<'_> {
             if status.is_some_and(is_ready) {
                 continue;
             }
-            let crashed = status.is_some_and(crate::family::has_crashed);
+            let crashed = status.is_some_and(|s| crate::family::has_crashed(s, s.restarts));
             let late = self.now >= node.planned_at + deadline.ms();
             if crashed || late {
                 let exit = status.and_then(|s| s.exit.as_ref());

@@ -17,6 +17,8 @@ pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
 pub use document::{entries, topic};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
-pub use family::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used, plan};
-pub use goal::{GoalProgress, goal_state};
+pub use family::{
+    AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN_MS, Used, plan,
+};
+pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};

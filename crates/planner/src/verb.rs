@@ -73,7 +73,7 @@ pub fn stop(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
     Ok(put(Family { running: false, ..family.clone() }, "family.stopped", "stopped by wish", doer))
 }
 
-/// Replace every node, rolling. A stopped family is started.
+/// Restart the process of every node in place, rolling. A stopped family is started.
 ///
 /// # Errors
 /// `Conflict` for a family that is being deleted.
@@ -81,7 +81,9 @@ pub fn restart(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
     alive(family)?;
     let restart = family.restart + 1;
     let family = Family { running: true, restart, ..family.clone() };
-    Ok(put(family, "family.restarted", "every node is replaced", doer))
+    let mut edit = put(family, "family.restarted", "every process is restarted", doer);
+    edit.goals.iter_mut().for_each(|goal| goal.restart = restart);
+    Ok(edit)
 }
 
 /// Back to an older revision (`None`: the newest before the wanted one that is not known to be bad).

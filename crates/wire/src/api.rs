@@ -20,6 +20,7 @@
 //! | GET /v1/apps/{app}/secrets · PUT/DELETE /v1/apps/{app}/secrets/{name} | -> `SecretInfo` list · value bytes -> [`Accepted`] |
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
+//! | GET /v1/tasks[?target&operation] · GET /v1/tasks/{id} | -> `NodeTask` |
 //! | GET /v1/events[?since&follow&subject&limit] | -> `Event` list, or SSE with `follow` |
 //! | POST /v1/jobs | [`JobRequest`] -> `Job` |
 //! | GET /v1/jobs[?app] · GET /v1/jobs/{id}[?wait_ms] · POST /v1/jobs/{id}/cancel | -> `Job` |
@@ -187,11 +188,19 @@ pub enum VerbRequest {
         #[schema(value_type = String)]
         target: TargetPath,
     },
-    /// Replace nodes one after the other (a node: its process is restarted in place).
+    /// Restart processes in place, those of a family one after the other.
     Restart {
         /// What.
         #[schema(value_type = String)]
         target: TargetPath,
+    },
+    /// Send the processes of running nodes a signal.
+    Signal {
+        /// What.
+        #[schema(value_type = String)]
+        target: TargetPath,
+        /// Its name, with or without SIG.
+        signal: String,
     },
     /// Delete it.
     Delete {

@@ -75,6 +75,8 @@ struct Actor {
     restarts_before: u32,
     /// What could not be arranged as asked when the node was made.
     notes: Vec<String>,
+    /// The next start was ordered: it counts as no restart.
+    restart_ordered: bool,
 }
 
 /// Why the watch over a running node ended.
@@ -100,6 +102,7 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
         orders: orders_in,
         restarts_before: 0,
         notes: Vec::new(),
+        restart_ordered: false,
     };
     tokio::spawn(actor.live());
     Handle { wish, orders }

@@ -39,7 +39,7 @@ impl Actor {
                 Ok(()) = disk.changed() => if self.status.ready {
                     self.set_ready(true, self.remarks());
                 },
-                Some(order) = self.orders.recv() => obey(order, events.node.clone()),
+                Some(order) = self.orders.recv() => self.take_order(order, &events.node, &mut care),
             }
         }
     }
@@ -57,8 +57,10 @@ impl Actor {
     fn happened(&mut self, event: Event, node: &NodeHandle, care: &mut Care) {
         match event {
             Event::Started { .. } => {
-                // A start after an end is a restart; the first one was in the status already.
-                if self.status.phase != NodePhase::Running {
+                // A start after an end is a restart; the first one was in the status already. One that was ordered
+                // says nothing about the process.
+                let ordered = std::mem::take(&mut self.restart_ordered);
+                if self.status.phase != NodePhase::Running && !ordered {
                     self.status.restarts += 1;
                 }
                 self.status.started_at = Some(now());
@@ -103,6 +105,18 @@ impl Actor {
     }
 }
 
+impl Actor {
+    fn take_order(&mut self, order: Order, node: &NodeHandle, care: &mut Care) {
+        if order.verb == Verb::Restart {
+            // Said before the outcome is: nobody shall take the old process for the new one.
+            *care = Care::none();
+            self.restart_ordered = true;
+            self.set_ready(false, Some("restarts by order".into()));
+        }
+        obey(order, node.clone());
+    }
+}
+
 /// Does a verb beside the watch: it may last as long as the process's stop.
 fn obey(order: Order, node: NodeHandle) {
     tokio::spawn(async move {
@@ -111,7 +125,7 @@ fn obey(order: Order, node: NodeHandle) {
             Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await,
         };
         let _ = order.done.send(match done {
-            Ok(()) => TaskOutcome::Done,
+            Ok(()) => TaskOutcome::Done { lines: Vec::new() },
             Err(cause) => TaskOutcome::Failed { cause },
         });
     });

@@ -75,15 +75,21 @@ async fn a_verb_is_done_once_and_its_outcome_said_until_acknowledged() {
     let restart = task(Verb::Restart);
     world.controller.task(&restart);
     let done = |id| move |seen: &crate::controller::Seen| seen.tasks.get(&id).map(|o| o[0].clone());
-    assert_eq!(world.controller.until("done", done(restart.id)).await, TaskOutcome::Done);
+    assert_eq!(
+        world.controller.until("done", done(restart.id)).await,
+        TaskOutcome::Done { lines: Vec::new() }
+    );
     let signal = task(Verb::Signal { signal: 15 });
     world.controller.task(&signal);
-    assert_eq!(world.controller.until("done", done(signal.id)).await, TaskOutcome::Done);
+    assert_eq!(
+        world.controller.until("done", done(signal.id)).await,
+        TaskOutcome::Done { lines: Vec::new() }
+    );
     let mut late = task(Verb::Restart);
     late.deadline = 1;
     world.controller.task(&late);
     assert!(matches!(world.controller.until("late", done(late.id)).await, TaskOutcome::Failed { .. }));
-    world.controller.until_node("up", node.id, |n| n.ready && n.restarts >= 2).await;
+    world.controller.until_node("up", node.id, |n| n.ready && n.restarts == 1).await;
     world.kill_agent();
     world.start_agent(false);
     world.controller.until("a second session", |seen| (seen.connected > 1).then_some(())).await;

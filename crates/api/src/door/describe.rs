@@ -29,6 +29,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("Digests", "A list of digests."),
     ("Event", "A fact that happened: seq, at, kind, subject, message, actor."),
     ("Job", "Work that ends: id, app, state, exit, last_lines and more."),
+    ("NodeTask", "A verb on a node: id, path, verb, deadline, operation, state, cause, lines."),
     ("Operation", "A long piece of work: id, verb, subject, waits, state, code, message."),
     ("Plan", "The changes of an apply, and the digest that pins them."),
     ("Release", "An uploaded version of a user's code."),

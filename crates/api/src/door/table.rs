@@ -7,12 +7,14 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     app, apply, audit, blob, event, history, host, job, metrics, node, operation, page, release, secret,
-    server, session, status, stream, token, verb, volume, why,
+    server, session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
 
 const TARGET: Query = &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node")];
+const TASKS: Query =
+    &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("operation", "those that belong to it")];
 const APP: Query = &[("app", "the application")];
 const WAIT: Query = &[("wait_ms", "wait for it, at most so long (and 60,000)")];
 const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
@@ -111,7 +113,7 @@ fn applications() -> Vec<Door> {
             .deployer(Target)
             .takes(Json("VerbRequest"))
             .answers(Reply::Json("Accepted"))
-            .says("Scale, start, stop, restart, delete, replace, rollback, rollout, activate."),
+            .says("Scale, start, stop, restart, signal, delete, replace, rollback, rollout, activate."),
     ]
 }
 
@@ -196,6 +198,15 @@ fn work() -> Vec<Door> {
             .deployer(Row)
             .answers(Reply::Json("Operation"))
             .says("No longer watches an operation; what it began goes on."),
+        get("/v1/tasks", task::list)
+            .viewer(Target)
+            .asks(TASKS)
+            .answers(List("NodeTask"))
+            .says("Verbs on nodes, the newest first."),
+        get("/v1/tasks/{id}", task::show)
+            .viewer(Row)
+            .answers(Reply::Json("NodeTask"))
+            .says("One verb on a node, and its outcome."),
         get("/v1/jobs", job::list)
             .viewer(Target)
             .asks(APP)

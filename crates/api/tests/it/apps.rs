@@ -213,6 +213,7 @@ fn is_over_for_the_planner(house: &House) -> bool {
             revisions: &Default::default(),
             hosts: &hosts,
             gates: &Gates::default(),
+            restarts: &Default::default(),
             epoch: 1,
             now: NOW + 10,
             seed: [0; 32],

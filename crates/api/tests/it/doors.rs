@@ -4,15 +4,18 @@ use crate::house::{House, name, request};
 use axum::body::Body;
 use lace_api::door::{Need, Rule, Scope, Trail, table};
 use lace_api::{NewToken, PROBLEM_TYPE};
+use lace_model::document::Verb;
 use lace_model::job::{Job, JobOrigin, JobState};
 use lace_model::operation::{Operation, OperationState};
 use lace_model::token::Role;
-use lace_model::{Code, JobId, OperationId};
+use lace_model::task::{NodeTask, TaskState};
+use lace_model::{Code, FamilyPath, HostId, JobId, NodeId, OperationId, TaskId};
 use lace_wire::api::Accepted;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const OPERATION: &str = "00000000-0000-0000-0000-0000000000aa";
+const TASK: &str = "00000000-0000-0000-0000-0000000000cc";
 const JOB: &str = "00000000-0000-0000-0000-0000000000bb";
 const DIGEST: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
@@ -54,11 +57,32 @@ async fn house() -> House {
         ended_at: None,
         cancel: false,
     });
+    house.put(&NodeTask {
+        id: TASK.parse::<TaskId>().expect("an id"),
+        path: "other/game/game".parse::<FamilyPath>().expect("a path").node(1),
+        node: NodeId::derive(&[0; 32], "node"),
+        host: HostId::derive(&[0; 32], "host"),
+        verb: Verb::Restart,
+        deadline: 0,
+        operation: None,
+        state: TaskState::Queued,
+        cause: None,
+        lines: Vec::new(),
+        restarts: 0,
+        actor: "root".into(),
+        created_at: 0,
+        sent_at: None,
+        ended_at: None,
+    });
     house
 }
 
 fn path_of(rule: &Rule) -> String {
-    let id = if rule.path.starts_with("/v1/jobs") { JOB } else { OPERATION };
+    let id = match rule.path {
+        job if job.starts_with("/v1/jobs") => JOB,
+        task if task.starts_with("/v1/tasks") => TASK,
+        _ => OPERATION,
+    };
     let path = rule
         .path
         .replace("{app}", "other")

@@ -2,10 +2,12 @@
 
 use crate::house::{House, connected, name, request};
 use lace_model::Code;
+use lace_model::document::Verb;
 use lace_model::family::{Family, Service};
 use lace_model::operation::Operation;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::Target;
+use lace_model::task::{NodeTask, TaskState};
 use lace_store::{Batch, Expect};
 use lace_wire::api::Accepted;
 use serde_json::{Value, json};
@@ -70,6 +72,30 @@ async fn stop_start_and_restart() {
     assert_eq!(operation(&house, &accepted).await.waits[0].restart, 1);
     let got = house.verb(json!({"verb": "stop", "target": "shop/game/1"})).await;
     assert!(got.problem(422).hint.expect("a hint").contains("lace replace shop/game/1"));
+}
+
+#[tokio::test]
+async fn a_node_is_restarted_and_signalled_by_tasks_of_an_operation() {
+    let house = house().await;
+    let tasks = async |query: &str| house.get(&format!("/v1/tasks{query}")).await.ok::<Vec<NodeTask>>();
+    let accepted: Accepted = house.verb(json!({"verb": "restart", "target": "shop/game/2"})).await.ok();
+    let operation = operation(&house, &accepted).await;
+    assert!(operation.waits.is_empty());
+    let found = tasks(&format!("?operation={}", operation.id)).await;
+    assert_eq!(found.len(), 1);
+    let task = &found[0];
+    assert_eq!((task.node, task.state), (crate::house::node_id(&family(&house).path, 2), TaskState::Queued));
+    assert_eq!((&task.verb, family(&house).restart), (&Verb::Restart, 0));
+    let shown: NodeTask = house.get(&format!("/v1/tasks/{}", task.id)).await.ok();
+    assert_eq!(shown, *task);
+    let usr1 = json!({"verb": "signal", "target": "shop", "signal": "SIGUSR1"});
+    house.verb(usr1).await.ok::<Accepted>();
+    assert_eq!(tasks("").await.len(), 4, "one for each node");
+    assert_eq!(tasks("?target=shop/game/1").await[0].verb, Verb::Signal { signal: 10 });
+    let got = house.verb(json!({"verb": "signal", "target": "shop", "signal": "HELLO"})).await;
+    assert!(got.problem(422).hint.expect("a hint").contains("USR1"));
+    let got = house.verb(json!({"verb": "restart", "target": "shop/game/9"})).await;
+    assert_eq!(got.problem(404).code, Code::NotFound);
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! A small world: one store, one engine, hosts that do what they are told when they are let.
 
 use lace_engine::{Engine, Heard, JobEnded, JobNews};
-use lace_model::document::{Entry, EntryBody, EntryId, NodeEntry, Topic};
+use lace_model::document::{Entry, EntryBody, EntryId, NodeEntry, TaskOutcome, Topic};
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::{Block, Capacity, Host, Liveness};
 use lace_model::node::{Exit, NodePhase, NodeStatus};
 use lace_model::revision::{Revision, RevisionSpec};
 use lace_model::target::{Target, Want};
-use lace_model::{ByteSize, CpuMillis, Digest, FamilyPath, HostId, Millis, Name, Object};
+use lace_model::{ByteSize, CpuMillis, Digest, FamilyPath, HostId, Millis, Name, Object, TaskId};
 use lace_store::{Batch, Clock, Expect, ManualClock, MasterKey, Store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct FakeHost {
     pub entries: BTreeMap<EntryId, Entry>,
     pub topics: BTreeMap<Name, Topic>,
     pub nodes: BTreeMap<lace_model::NodeId, NodeStatus>,
+    /// How tasks ended that were not acknowledged yet.
+    pub outcomes: BTreeMap<TaskId, TaskOutcome>,
     pub connected: bool,
     pub last_seen: Millis,
 }
@@ -135,6 +137,10 @@ impl Scene {
                 self.hosts.entry(host).or_default().topics.insert(topic.app.clone(), topic.clone());
             }
         }
+        for (host, tasks) in told.acknowledged {
+            let outcomes = &mut self.hosts.entry(host).or_default().outcomes;
+            tasks.iter().for_each(|id| drop(outcomes.remove(id)));
+        }
         for (host, delta) in told.documents {
             let host = self.hosts.entry(host).or_default();
             for entry in delta.upserts {
@@ -150,13 +156,18 @@ impl Scene {
         }
     }
 
+    /// The controller dies and another one starts.
+    pub fn restart_controller(&mut self) {
+        self.engine = Engine::load(&self.store, self.clock.now_ms()).expect("an engine");
+    }
+
     /// Every connected host does what its document says and reports it.
     pub fn obey(&mut self) -> Vec<Heard> {
         let now = self.clock.now_ms();
         let (crashing, failing) = (self.crashing.clone(), self.failing_jobs.clone());
         let mut heard = Vec::new();
         for (id, host) in self.hosts.iter_mut().filter(|(_, h)| h.connected) {
-            let (mut nodes, mut jobs) = (Vec::new(), Vec::new());
+            let (mut nodes, mut jobs, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
             for entry in host.entries.values() {
                 match &entry.body {
                     EntryBody::Node(node) => {
@@ -177,11 +188,16 @@ impl Scene {
                         };
                         jobs.push(JobNews { job: job.id, started_at: Some(now), ended: Some(end) });
                     }
-                    EntryBody::Task(_) => {}
+                    EntryBody::Task(task) => {
+                        // Said until acknowledged.
+                        let done = || TaskOutcome::Done { lines: vec![] };
+                        let outcome = host.outcomes.entry(task.id).or_insert_with(done).clone();
+                        tasks.push((task.id, outcome));
+                    }
                 }
             }
-            if !(nodes.is_empty() && jobs.is_empty()) {
-                heard.push(Heard::Report { host: *id, nodes, jobs, tasks: vec![] });
+            if !(nodes.is_empty() && jobs.is_empty() && tasks.is_empty()) {
+                heard.push(Heard::Report { host: *id, nodes, jobs, tasks });
             }
         }
         heard

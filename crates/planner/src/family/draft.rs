@@ -11,6 +11,7 @@ use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::revision::Revision;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::task::NodeTask;
 use lace_model::{Generation, HostId, Millis, NodeId, NodePath, Reason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -37,6 +38,7 @@ pub(super) struct Draft<'a> {
     pub market: Market,
     pub bad: Option<(u64, String)>,
     pub events: Vec<NewEvent>,
+    pub tasks: Vec<NodeTask>,
     /// Missing indexes that no host can take now.
     pub unplaceable: BTreeSet<u32>,
     pub clear_replace: Vec<u32>,
@@ -61,6 +63,7 @@ impl<'a> Draft<'a> {
             market: Market::default(),
             bad: None,
             events: Vec::new(),
+            tasks: Vec::new(),
             unplaceable: BTreeSet::new(),
             clear_replace: Vec::new(),
             planned: 0,
@@ -125,6 +128,19 @@ impl<'a> Draft<'a> {
     pub fn is_ready(&self, node: &PlannedNode) -> bool {
         self.status(node.id).is_some_and(|s| s.ready && s.phase == NodePhase::Running)
             && self.is_connected(node.host)
+            && !self.restart_of(node.id).is_some_and(|task| task.state.is_open())
+    }
+    /// The newest wish to restart a node in place, this decision's included.
+    pub fn restart_of(&self, id: NodeId) -> Option<&NodeTask> {
+        self.tasks.iter().find(|t| t.node == id).or_else(|| self.input.restarts.get(&id))
+    }
+    /// When a node as it is now was begun: planned, or restarted in place by order.
+    pub fn begun_at(&self, node: &PlannedNode) -> Millis {
+        node.planned_at.max(self.restart_of(node.id).map_or(0, |task| task.created_at))
+    }
+    /// Restarts of a node's process that nobody asked for, since it was last restarted by order.
+    pub fn restarts(&self, status: &NodeStatus) -> u32 {
+        status.restarts.saturating_sub(self.restart_of(status.id).map_or(0, |task| task.restarts))
     }
     /// Known as bad, before this decision or by it. What this family has had in good health since is not.
     pub fn is_bad(&self, revision: u64) -> bool {
@@ -225,6 +241,7 @@ impl<'a> Draft<'a> {
             family_done,
             clear_replace: self.clear_replace,
             bad: self.bad,
+            tasks: self.tasks,
         }
     }
 }

@@ -6,6 +6,7 @@ use lace_model::host::{Host, Liveness};
 use lace_model::node::NodeStatus;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
+use lace_model::task::NodeTask;
 use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, NodeId, Reason, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -28,6 +29,8 @@ pub struct FamilyInput<'a> {
     pub hosts: &'a [HostView],
     /// What must be so before nodes start.
     pub gates: &'a Gates,
+    /// The newest `restart` task of each node.
+    pub restarts: &'a BTreeMap<NodeId, NodeTask>,
     /// The epoch of this controller.
     pub epoch: u64,
     /// The moment of the decision.
@@ -113,4 +116,6 @@ pub struct FamilyOutcome {
     /// A revision that was found bad now, and why. It must be written to [`Revision::bad`] in the same commit as the
     /// target: without that mark the planner takes the revision for one that a person wants tried again.
     pub bad: Option<(u64, String)>,
+    /// Tasks that must be stored in the same commit as the target.
+    pub tasks: Vec<NodeTask>,
 }

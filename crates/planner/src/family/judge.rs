@@ -7,6 +7,7 @@ use lace_model::Millis;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::PlannedNode;
+use lace_model::task::TaskState;
 
 /// A node that cannot be made for this long after it was planned fails its revision: its host has tried at least twice.
 const CANNOT_BE_MADE_MS: Millis = 2_000;
@@ -62,10 +63,23 @@ fn job_failed(draft: &Draft, revision: u64) -> Option<Evidence> {
 
 fn worst_node(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {
     let nodes: Vec<PlannedNode> = draft.running().filter(|n| n.revision == rollout.to).cloned().collect();
-    nodes.iter().find_map(|node| match rollout.phase {
-        Phase::Watching { since } if node.planned_at <= since => watched(draft, node, since),
-        _ => verdict(draft, node, rollout.started_at),
+    nodes.iter().find_map(|node| {
+        not_restarted(draft, node, rollout).or_else(|| match rollout.phase {
+            Phase::Watching { since } if draft.begun_at(node) <= since => watched(draft, node, since),
+            _ => verdict(draft, node, rollout.started_at),
+        })
     })
+}
+
+/// A restart in place that this rollout asked for and that did not come about.
+fn not_restarted(draft: &Draft, node: &PlannedNode, rollout: &Rollout) -> Option<Evidence> {
+    let task = draft.restart_of(node.id).filter(|task| task.created_at >= rollout.started_at)?;
+    if rollout.from != Some(rollout.to) || task.state.is_open() || task.state == TaskState::Done {
+        return None;
+    }
+    let name = draft.path(node.index).short();
+    let cause = task.cause.as_deref().unwrap_or("nobody knows why");
+    Some(Evidence { cause: format!("{name} was not restarted: {cause}"), last_lines: Vec::new() })
 }
 
 fn way_back(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {
@@ -82,7 +96,8 @@ fn watched(draft: &Draft, node: &PlannedNode, since: Millis) -> Option<Evidence>
     if !draft.is_connected(node.host) || status.phase == NodePhase::Gone {
         return None;
     }
-    let restarted = status.restarts > 0 && status.started_at.is_some_and(|at| at > since + CLOCKS_DIFFER_MS);
+    let restarted =
+        draft.restarts(status) > 0 && status.started_at.is_some_and(|at| at > since + CLOCKS_DIFFER_MS);
     if status.ready && status.phase == NodePhase::Running && !restarted {
         return None;
     }
@@ -97,8 +112,8 @@ fn verdict(draft: &mut Draft, node: &PlannedNode, begun: Millis) -> Option<Evide
     if draft.is_ready(node) || !draft.is_connected(node.host) {
         return None;
     }
-    if let Some(status) = status.filter(|_| node.planned_at >= begun) {
-        if has_crashed(status) {
+    if let Some(status) = status.filter(|_| draft.begun_at(node) >= begun) {
+        if has_crashed(status, draft.restarts(status)) {
             return Some(evidence(draft, node, status, true, "ended"));
         }
         if status.phase == NodePhase::Failed {
@@ -112,9 +127,9 @@ fn verdict(draft: &mut Draft, node: &PlannedNode, begun: Millis) -> Option<Evide
     out_of_time(draft, node, status, begun)
 }
 
-/// The process ended before it was ready, and once more after a restart.
-pub(crate) fn has_crashed(status: &NodeStatus) -> bool {
-    !status.ready && (status.restarts >= 2 || status.restarts >= 1 && status.phase == NodePhase::Backoff)
+/// The process ended before it was ready, and once more after a restart; `restarts` are those that count.
+pub(crate) fn has_crashed(status: &NodeStatus, restarts: u32) -> bool {
+    !status.ready && (restarts >= 2 || restarts >= 1 && status.phase == NodePhase::Backoff)
 }
 
 fn out_of_time(
@@ -131,7 +146,7 @@ fn out_of_time(
         Some(_) => 0,
         None => draft.revision(node.revision).map_or(0, |r| r.spec.stop.timeout.ms()),
     };
-    let at = node.planned_at.max(begun).max(started.unwrap_or(0)) + deadline.ms() + grace;
+    let at = draft.begun_at(node).max(begun).max(started.unwrap_or(0)) + deadline.ms() + grace;
     if waits || draft.now() < at {
         draft.wake(at);
         return None;

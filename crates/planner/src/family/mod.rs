@@ -13,6 +13,7 @@ mod place;
 mod progress;
 mod repair;
 mod replace;
+mod restart;
 mod room;
 mod settle;
 mod shrink;
@@ -21,6 +22,8 @@ mod slot;
 mod wish;
 
 pub use input::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
+
+pub use restart::RESTART_WITHIN_MS;
 
 pub(crate) use judge::has_crashed;
 

@@ -49,7 +49,7 @@ fn has_all(draft: &Draft) -> bool {
 
 fn watching(draft: &mut Draft, rollout: &Rollout, since: u64) {
     // Nodes that came after the watch began (or none at all) are not what was watched: once they are ready, it begins anew.
-    let is_another = draft.running().any(|n| n.planned_at > since && !draft.is_ready(n));
+    let is_another = draft.running().any(|n| draft.begun_at(n) > since && !draft.is_ready(n));
     if is_another || draft.running().next().is_none() {
         return turn(draft, Phase::Rolling);
     }

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::judge::has_crashed;
-use super::{gate, place, wish};
+use super::{gate, place, restart, wish};
 use lace_model::Reason;
 use lace_model::rollout::{Phase, Strategy};
 use lace_model::target::PlannedNode;
@@ -27,7 +27,7 @@ pub(super) fn outdated(draft: &mut Draft) {
             tell_wait(draft);
             break;
         }
-        on_the_way += usize::from(replace(draft, &node));
+        on_the_way += usize::from(renew(draft, &node));
     }
     let mut not_ready = not_ready(draft);
     for node in serving {
@@ -35,7 +35,7 @@ pub(super) fn outdated(draft: &mut Draft) {
             tell_wait(draft);
             break;
         }
-        not_ready += usize::from(replace(draft, &node));
+        not_ready += usize::from(renew(draft, &node));
     }
 }
 
@@ -46,7 +46,7 @@ fn is_going_back(draft: &Draft) -> bool {
 fn is_outdated(draft: &Draft, node: &PlannedNode) -> bool {
     let family = draft.family();
     node.revision != wish::of_node(draft, node)
-        || node.restart < family.restart
+        || node.restart < family.restart && !restart::has_failed(draft)
         || is_asked_for(draft, node)
         || is_drained(draft, node)
         || is_left_broken(draft, node)
@@ -66,8 +66,8 @@ fn is_left_broken(draft: &Draft, node: &PlannedNode) -> bool {
         return false;
     };
     rollout.phase == Phase::Rolling
-        && node.planned_at < rollout.started_at
-        && draft.status(node.id).is_some_and(has_crashed)
+        && draft.begun_at(node) < rollout.started_at
+        && draft.status(node.id).is_some_and(|s| has_crashed(s, draft.restarts(s)))
 }
 
 /// How many wanted indexes may be without a ready node because of replacements.
@@ -113,6 +113,23 @@ fn tell_wait(draft: &mut Draft) {
     for index in waited {
         let node = draft.path(index);
         draft.reason(Reason::WaitsForReady { node });
+    }
+}
+
+/// A node gives way: its process is restarted in place where that is all that was asked for, or it is replaced.
+fn renew(draft: &mut Draft, node: &PlannedNode) -> bool {
+    match restart::status_of(draft, node) {
+        Some(restarts) if !is_asked_for(draft, node) && !is_drained(draft, node) => {
+            match permit(draft, node) {
+                Ok(()) => restart::in_place(draft, node, restarts),
+                Err(reason) => {
+                    draft.reason(reason);
+                    return false;
+                }
+            }
+            true
+        }
+        _ => replace(draft, node),
     }
 }
 

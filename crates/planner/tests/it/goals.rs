@@ -5,7 +5,7 @@ use crate::world::{Conduct, World};
 use lace_model::operation::{Goal, Operation, OperationState};
 use lace_model::rollout::Phase;
 use lace_model::{ByteSize, Code};
-use lace_planner::{GoalProgress, Health, goal_state, status_line};
+use lace_planner::{GoalFacts, GoalProgress, Health, goal_state, status_line};
 use std::collections::BTreeMap;
 
 fn operation(world: &World, verb: &str, goal: Goal) -> Operation {
@@ -32,7 +32,14 @@ fn state(world: &World, op: &Operation) -> GoalProgress {
     let families =
         if world.family_done { BTreeMap::new() } else { BTreeMap::from([(path(), world.family.clone())]) };
     let targets = world.target.iter().map(|t| (path(), t.clone())).collect();
-    goal_state(op, &families, &targets, &world.observed, world.now)
+    let facts = GoalFacts {
+        families: &families,
+        targets: &targets,
+        observed: &world.observed,
+        tasks: &[],
+        now: world.now,
+    };
+    goal_state(op, &facts)
 }
 
 fn code(state: &GoalProgress) -> Option<Code> {

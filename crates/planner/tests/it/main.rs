@@ -5,6 +5,7 @@ mod documents;
 mod goals;
 mod make;
 mod place;
+mod restart;
 mod roll;
 mod world;
 mod world_properties;

@@ -19,6 +19,7 @@ fn planned(family: &Family, hosts: &[HostView]) -> Target {
         revisions: &revisions,
         hosts,
         gates: &gates,
+        restarts: &BTreeMap::new(),
         epoch: 1,
         now: 1_000,
         seed: SEED,

@@ -2,11 +2,13 @@
 //! After every decision the invariants are checked.
 
 use crate::make::{SEED, family, host, path, revision};
+use lace_model::document::TaskOutcome;
 use lace_model::family::Family;
 use lace_model::node::{Exit, NodePhase, NodeStatus};
 use lace_model::revision::Revision;
 use lace_model::rollout::{Phase, Strategy};
 use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::task::NodeTask;
 use lace_model::{HostId, Millis, NodeId};
 use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, plan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,10 @@ pub struct World {
     pub target: Option<Target>,
     pub observed: BTreeMap<NodeId, NodeStatus>,
     pub gates: Gates,
+    /// Restarts in place.
+    pub restarts: BTreeMap<NodeId, NodeTask>,
+    /// Hosts refuse restarts.
+    pub refuses: bool,
     pub events: Vec<String>,
     pub family_done: bool,
     sims: BTreeMap<HostId, SimHost>,
@@ -67,6 +73,8 @@ impl World {
             target: None,
             observed: BTreeMap::new(),
             gates: Gates::default(),
+            restarts: BTreeMap::new(),
+            refuses: false,
             events: Vec::new(),
             family_done: false,
             sims,
@@ -178,6 +186,7 @@ impl World {
             }
         }
         if connected {
+            self.restart_in_place(&mut sim, delay);
             self.hosts[at].liveness.last_seen = self.now;
             for (id, node) in &sim.nodes {
                 self.observed.insert(*id, node.status.clone());
@@ -199,6 +208,21 @@ impl World {
         }
     }
 
+    fn restart_in_place(&mut self, sim: &mut SimHost, delay: Millis) {
+        let now = self.now;
+        for task in self.restarts.values_mut().filter(|t| t.state.is_open() && t.created_at + 100 < now) {
+            let Some(node) = sim.nodes.get_mut(&task.node) else { continue };
+            if self.refuses || !matches!(node.status.phase, NodePhase::Running | NodePhase::Backoff) {
+                task.end(TaskOutcome::Failed { cause: "the node does not run".into() }, now);
+                continue;
+            }
+            set(&mut node.status, NodePhase::Running, now);
+            node.status.started_at = Some(now);
+            node.next_at = now + delay;
+            task.end(TaskOutcome::Done { lines: Vec::new() }, now);
+        }
+    }
+
     pub fn input(&self) -> FamilyInput<'_> {
         FamilyInput {
             family: &self.family,
@@ -207,6 +231,7 @@ impl World {
             revisions: &self.revisions,
             hosts: &self.hosts,
             gates: &self.gates,
+            restarts: &self.restarts,
             epoch: 1,
             now: self.now,
             seed: SEED,
@@ -230,6 +255,7 @@ impl World {
         if let Some(target) = outcome.target {
             self.target = Some(target);
         }
+        self.restarts.extend(outcome.tasks.into_iter().map(|task| (task.node, task)));
         let again = plan(&self.input());
         assert!(
             again.target.is_none(),
@@ -278,14 +304,19 @@ impl World {
         }
         let served = |index: u32| before.running(index).filter(|n| self.is_ready(n));
         let replaced = |index: &u32| {
-            served(*index).is_some_and(|old| target.running(*index).is_none_or(|new| new.id != old.id))
+            served(*index).is_some_and(|old| {
+                target.running(*index).is_none_or(|new| new.id != old.id || new.restart != old.restart)
+            })
         };
         let wanted = 1..=self.family.count;
         if !wanted.clone().any(|i| replaced(&i)) {
             return;
         }
         let down = wanted.filter(|i| match target.running(*i) {
-            Some(node) => !self.is_ready(node) && self.is_connected(node.host),
+            Some(node) => {
+                let restarts = before.running(*i).is_some_and(|old| old.restart != node.restart);
+                (restarts || !self.is_ready(node)) && self.is_connected(node.host)
+            }
             None => target.nodes.iter().any(|n| n.index == *i && self.is_connected(n.host)),
         });
         let down = down.count() as u32;

@@ -16,6 +16,7 @@ use lace_model::job::Job;
 use lace_model::operation::Operation;
 use lace_model::release::Release;
 use lace_model::secret::SecretInfo;
+use lace_model::task::NodeTask;
 use lace_model::{AppName, Digest, JobId, Name, OperationId, Problem, TargetPath, TokenId};
 use reqwest::Method;
 use std::time::Duration;
@@ -257,6 +258,16 @@ impl Client {
     /// Cancels an operation.
     pub async fn operation_cancel(&self, id: OperationId) -> Answer<Operation> {
         self.ask(self.post(&["v1", "operations", &id.to_string(), "cancel"])).await
+    }
+
+    /// Tasks on nodes, the newest first: of a target, or of an operation.
+    pub async fn tasks(
+        &self,
+        target: Option<&TargetPath>,
+        operation: Option<OperationId>,
+    ) -> Answer<Vec<NodeTask>> {
+        let call = self.get(&["v1", "tasks"]).query_some("target", target);
+        self.ask(call.query_some("operation", operation)).await
     }
 
     /// Events after `since`, the oldest first.
