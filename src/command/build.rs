@@ -29,7 +29,8 @@ pub async fn run(s: &mut Session, dir: &Path, source: &ReleaseSource) -> Result<
     Err(Problem::not_found(format_args!("release at {}", made.display())).hint(hint))
 }
 
-async fn one(s: &mut Session, dir: &Path, step: &[String]) -> Result<(), Problem> {
+/// Runs one step.
+pub async fn one(s: &mut Session, dir: &Path, step: &[String]) -> Result<(), Problem> {
     let Some((program, words)) = step.split_first() else { return Ok(()) };
     let shown = step.join(" ");
     s.out.note(format!("build: {shown}"));

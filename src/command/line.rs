@@ -160,6 +160,7 @@ pub enum Command {
     /// Print a completion script
     Completion(completion::CompletionArgs),
     /// Explain a failure
+    #[command(visible_alias = "explain")]
     Errors(errors::ErrorsArgs),
     /// The hands on one host
     #[command(hide = true, disable_help_flag = true)]

@@ -43,6 +43,7 @@ mod secret;
 mod server;
 mod session;
 mod shell;
+mod source;
 mod status;
 mod token;
 mod top;

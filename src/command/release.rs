@@ -2,7 +2,7 @@
 
 use super::output::{ago, clock, sizes};
 use super::upload::{Wish, upload, words};
-use super::{Exit, Outcome, Session, confirm, watch};
+use super::{Exit, Outcome, Session, confirm, source, watch};
 use clap::{Args, Subcommand};
 use lace_model::release::{Release, Tree};
 use lace_model::{Code, Digest, Name, Problem, TargetPath};
@@ -11,7 +11,9 @@ use lace_wire::client::Client;
 use std::path::{Path, PathBuf};
 
 const EXAMPLE: &str = "Example:
-  lace release upload riak riak.tar.gz --start \"bin/riak start\" --template etc/vm.args";
+  lace release upload riak riak.tar.gz --start \"bin/riak start\" --template etc/vm.args
+  lace release upload riak https://example.com/riak.tar.gz --sha256 9f86d0...
+  lace release upload game _build/prod/rel/game --git https://example.com/game.git#v2 --build \"rebar3 as prod release\"";
 
 /// `lace release`.
 #[derive(Args, Debug)]
@@ -25,7 +27,7 @@ pub struct ReleaseArgs {
 /// The verbs of `lace release`.
 #[derive(Subcommand, Debug)]
 pub enum ReleaseVerb {
-    /// Upload a directory or an archive; only what is missing there travels
+    /// Upload a directory, an archive, or what a git repository builds; only what is missing travels
     #[command(after_help = EXAMPLE)]
     Upload(UploadArgs),
     /// List them
@@ -68,8 +70,9 @@ pub enum ReleaseVerb {
 pub struct UploadArgs {
     /// Its name
     pub name: Name,
-    /// A directory or an archive: tar, gz, bz2, xz, zst, zip
-    pub path: String,
+    /// A directory, an archive (tar, gz, bz2, xz, zst, zip) or its address; with --git, where the build steps put it
+    #[arg(required_unless_present = "git")]
+    pub path: Option<String>,
     /// Its version, where its own is not meant
     #[arg(long, value_name = "V")]
     pub version: Option<String>,
@@ -82,6 +85,15 @@ pub struct UploadArgs {
     /// A file of it that is a template (may be said again)
     #[arg(long = "template", value_name = "FILE")]
     pub templates: Vec<String>,
+    /// The SHA-256 that the file behind an address must have
+    #[arg(long, value_name = "HEX", conflicts_with = "git")]
+    pub sha256: Option<String>,
+    /// A git repository to make it from; a branch or tag behind #
+    #[arg(long, value_name = "URL")]
+    pub git: Option<String>,
+    /// A build step, run in the repository without a shell (may be said again)
+    #[arg(long, value_name = "CMD", value_parser = command, requires = "git")]
+    pub build: Vec<CommandWords>,
 }
 
 /// The words of a command.
@@ -120,10 +132,7 @@ pub async fn run(args: ReleaseArgs, s: &mut Session) -> Outcome {
 }
 
 async fn upload_one(args: UploadArgs, s: &mut Session) -> Result<(), Problem> {
-    if args.path.contains("://") {
-        return Err(Problem::new(Code::Usage, "releases from an address come later")
-            .hint("fetch it and upload the file"));
-    }
+    let fetched = source::fetch(s, &args).await?;
     let wish = Wish {
         name: Some(args.name),
         version: args.version,
@@ -132,8 +141,7 @@ async fn upload_one(args: UploadArgs, s: &mut Session) -> Result<(), Problem> {
         stop: args.stop.map(|words| words.0),
         templates: args.templates,
     };
-    let path = s.at(&args.path);
-    let release = upload(s, &path, wish).await?;
+    let release = upload(s, &fetched.path, wish).await?;
     s.out.item(&release, |release| format!("{}@{}", release.name, release.version));
     Ok(())
 }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// The application of jobs that belong to none.
 const JOBS_APP: &str = "jobs";
+/// The one image that there is: the host's own system, read-only.
+const IMAGE: &str = "host";
 /// How long the controller is asked to wait at a time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -30,6 +32,9 @@ Example:
 pub struct RunArgs {
     /// An application, or the service whose release it uses
     pub target: Option<TargetPath>,
+    /// The image that it starts from
+    #[arg(long, default_value = IMAGE)]
+    pub image: String,
     /// Processors
     #[arg(long)]
     pub cpu: Option<CpuMillis>,
@@ -63,6 +68,13 @@ impl RunArgs {
 
 /// Runs `lace run`.
 pub async fn run(args: RunArgs, s: &mut Session) -> Outcome {
+    if args.image != IMAGE {
+        return Err(Problem::new(
+            Code::Usage,
+            format!("image {:?}: images beside `{IMAGE}` are not built yet", args.image),
+        )
+        .hint("leave --image out: the job sees this machine's programs, read-only"));
+    }
     let client = s.watching_client()?;
     let target = match &args.target {
         Some(target) => target.clone(),

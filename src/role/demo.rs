@@ -1,6 +1,6 @@
 //! `lace demo`: the whole story on this machine, with commands that anybody can type.
 
-use super::down::down;
+use super::down::end_all;
 use super::paths::State;
 use super::story::Story;
 use super::{Failure, ended, out};
@@ -72,7 +72,7 @@ fn demo_dir() -> String {
 }
 
 fn clean_up(state: &State) -> Result<(), Failure> {
-    down(state, false)?;
+    let ended = end_all(state)?;
     for path in [state.dir().to_owned(), state.master_key()] {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         if let Err(e) = removed
@@ -80,6 +80,9 @@ fn clean_up(state: &State) -> Result<(), Failure> {
         {
             return Err(format!("{}: {e}", path.display()).into());
         }
+    }
+    if let Some(nodes) = ended {
+        eprintln!("the demo has ended: {nodes} nodes and its state are removed, nothing of it is left");
     }
     Ok(())
 }

@@ -19,27 +19,34 @@ pub fn main(args: DownArgs) -> ExitCode {
     ended("down", down(&state, args.keep_nodes))
 }
 
-/// Ends everything; safe to repeat.
-pub fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
+fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
+    end_roles(state);
+    if keep_nodes {
+        eprintln!("controller and agent ended; nodes go on running");
+        return Ok(());
+    }
+    match end_all(state)? {
+        None => eprintln!("lace was never up in {}", state.dir().display()),
+        Some(ended) => eprintln!(
+            "ended, {ended} nodes with it; what was applied stays in {} and comes back with `lace up`",
+            state.dir().display()
+        ),
+    }
+    Ok(())
+}
+
+/// Ends roles and nodes, and says how many nodes; nothing where lace was never up. Safe to repeat.
+pub fn end_all(state: &State) -> Result<Option<usize>, Failure> {
+    end_roles(state);
+    Settings::read(state).map(|settings| end_nodes(state, &settings)).transpose()
+}
+
+fn end_roles(state: &State) {
     for role in ["up", "agent", "net", "server"] {
         if let Some(record) = Record::read(&state.run(), role) {
             record.stop(GRACE);
         }
     }
-    if keep_nodes {
-        eprintln!("controller and agent ended; nodes go on running");
-        return Ok(());
-    }
-    let Some(settings) = Settings::read(state) else {
-        eprintln!("lace was never up in {}", state.dir().display());
-        return Ok(());
-    };
-    let ended = end_nodes(state, &settings)?;
-    eprintln!(
-        "ended, {ended} nodes with it; what was applied stays in {} and comes back with `lace up`",
-        state.dir().display()
-    );
-    Ok(())
 }
 
 /// Removes every node of this installation from this machine, and its network.

@@ -129,6 +129,7 @@ fn tables_are_for_people() {
 #[test]
 fn an_operation_is_shown_with_its_end() {
     let fake = estate();
+    fake.on("GET /v1/tasks", [samples::task()]);
     check("operation", &fake, &format!("op show {}", uuid(1)));
 }
 

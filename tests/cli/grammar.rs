@@ -49,7 +49,8 @@ replace shop/game/2
 exec shop/game -- bin/game ping
 exec shop/game/2 --parallel 4 --first -- echo {{first}} {{self}} {{all}} {{index}}
 run -- true
-run shop/game --cpu 0.5 --memory 256MiB --detach --out results -- bin/game eval x
+run --image host -- true
+run shop/game --image host --cpu 0.5 --memory 256MiB --detach --out results -- bin/game eval x
 shell shop/game/2
 cp ./game.conf shop/game/2:/etc/game.conf
 top
@@ -72,6 +73,9 @@ host undrain alpha
 host remove alpha --force
 release upload riak riak.tar.gz --start "bin/riak start" --stop "bin/riak stop" --template etc/vm.args
 release upload riak ./riak --version 3
+release upload riak https://example.com/riak.tar.gz --sha256 00
+release upload riak --git https://example.com/riak.git#v2 --build "make rel"
+release upload riak rel/riak --git https://example.com/riak.git --build "make rel"
 release list
 release show riak
 release activate shop/riak riak@3
@@ -88,6 +92,7 @@ family show shop/riak
 node add shop/riak 2
 node remove shop/riak/3
 node list
+node signal shop/riak USR1
 node show shop/riak/1
 firewall set shop/riak tcp:8096:8099
 firewall set shop/riak tcp:8096:8099 --from 10.0.0.0/8
@@ -123,6 +128,7 @@ schema
 completion bash
 errors
 errors conflict
+explain conflict
 --format json --context production --timeout 5m -q --yes status
 status --format jsonl --context production
 "#;

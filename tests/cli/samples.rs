@@ -1,13 +1,17 @@
 //! A small estate: the application shop with the services game and web.
 
 use crate::fake::NOW;
+use lace_model::document::Verb;
 use lace_model::host::{Block, Capacity, Host, Liveness};
 use lace_model::node::{Exit, NodePhase, NodeStatus};
 use lace_model::operation::{Operation, OperationState};
 use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::Limits;
 use lace_model::rollout::{Phase, Rollout};
-use lace_model::{ByteSize, Code, CpuMillis, Digest, FamilyPath, Generation, HostId, NodeId, OperationId};
+use lace_model::task::{NewTask, NodeTask, TaskState};
+use lace_model::{
+    ByteSize, Code, CpuMillis, Digest, FamilyPath, Generation, HostId, NodeId, OperationId, Span,
+};
 use lace_wire::api::{
     Accepted, AppStatus, AppSummary, FamilyStatus, Health, HostView, NodeView, Status, UsageView,
 };
@@ -205,4 +209,22 @@ pub fn usage() -> Vec<UsageView> {
         }
     };
     vec![one(1, 12, 800), one(2, 240, 900), one(3, 5, 31_000)]
+}
+
+/// A restart in place that did not come about.
+pub fn task() -> NodeTask {
+    let node = nodes().remove(0).status;
+    let asked = NewTask {
+        id: uuid(7).parse().expect("an id"),
+        path: node.path,
+        node: node.id,
+        host: node.host,
+        verb: Verb::Restart,
+        within: Span::secs(60),
+        restarts: 0,
+        actor: "anna".into(),
+    };
+    let mut task = asked.queued(NOW);
+    task.give_up(TaskState::Expired, "its host did not answer before the deadline", NOW);
+    task
 }

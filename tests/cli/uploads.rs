@@ -124,3 +124,120 @@ fn secrets_come_from_input_variable_or_file() {
     let large = "x".repeat(70_000);
     assert_eq!(fake.line().input(&large).run(&["secret", "set", "shop", "KEY"]).exit, 1);
 }
+
+/// A server of one file, for one test.
+fn serves(content: Vec<u8>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a caller");
+            let mut request = [0; 4096];
+            let read = std::io::Read::read(&mut stream, &mut request).expect("a request");
+            let found = request[..read].starts_with(b"GET /app.tar ");
+            let (status, body) =
+                if found { ("200 OK", content.as_slice()) } else { ("404 Not Found", &b""[..]) };
+            let head =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = std::io::Write::write_all(&mut stream, &[head.as_bytes(), body].concat());
+        }
+    });
+    format!("http://{address}")
+}
+
+fn archive(dir: &Path) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_dir_all("app", dir.join("app")).expect("packed");
+    tar.into_inner().expect("written")
+}
+
+fn takes_all(fake: &Fake) {
+    fake.on("POST /v1/blobs/missing", Vec::<Digest>::new()).on("POST /v1/releases", samples::release("1"));
+}
+
+#[test]
+fn a_release_is_fetched_from_an_address_and_its_checksum_shown() {
+    let fake = Fake::start();
+    project(fake.dir());
+    let url = serves(archive(fake.dir()));
+    takes_all(&fake);
+    let address = format!("{url}/app.tar");
+    let line = ["release", "upload", "game", &address, "--start", "bin/run"];
+    let ran = fake.lace(&line);
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    let sum = ran
+        .err
+        .split("sha256 ")
+        .nth(1)
+        .expect("the checksum")
+        .trim()
+        .get(..64)
+        .expect("64 digits")
+        .to_owned();
+    assert!(upload(&fake).tree.entries.iter().any(|e| e.path.ends_with("bin/run")));
+    let ran = fake.lace(&[&line[..], &["--sha256", &sum.to_uppercase()]].concat());
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    let ran = fake.lace(&[&line[..], &["--sha256", &"0".repeat(64)]].concat());
+    assert_eq!(ran.exit, 1, "{ran:?}");
+    assert!(ran.err.contains("is not what was meant") && ran.err.contains(&sum), "{ran:?}");
+}
+
+#[test]
+fn an_address_without_a_file_is_an_error_with_its_code() {
+    let fake = Fake::start();
+    let url = serves(Vec::new());
+    for (address, exit, says) in [
+        (format!("{url}/none"), 7, "HTTP 404"),
+        ("ftp://127.0.0.1/app.tar".into(), 2, "ftp is not fetched"),
+        ("http://127.0.0.1:1/app.tar".into(), 1, "cannot fetch"),
+    ] {
+        let ran = fake.lace(&["release", "upload", "game", &address, "--start", "bin/run"]);
+        assert_eq!(ran.exit, exit, "{ran:?}");
+        assert!(ran.err.contains(says), "{ran:?}");
+    }
+    let ran = fake.lace(&["release", "upload", "game"]);
+    assert_eq!(ran.exit, 2, "{ran:?}");
+    assert_eq!(fake.lines(), Vec::<String>::new());
+}
+
+fn git(dir: &Path, words: &[&str]) {
+    let ran = std::process::Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.com", "-C"])
+        .arg(dir)
+        .args(words)
+        .output()
+        .expect("git runs");
+    assert!(ran.status.success(), "{words:?}: {ran:?}");
+}
+
+#[test]
+fn a_release_is_built_from_a_repository() {
+    let fake = Fake::start();
+    project(fake.dir());
+    let repository = fake.dir().join("app");
+    git(&repository, &["init", "--quiet", "-b", "main"]);
+    git(&repository, &["add", "."]);
+    git(&repository, &["commit", "--quiet", "-m", "one"]);
+    git(&repository, &["tag", "v1"]);
+    std::fs::remove_file(repository.join("a")).expect("removed");
+    git(&repository, &["commit", "--quiet", "-am", "two"]);
+    takes_all(&fake);
+    let url = format!("file://{}", repository.display());
+    let ran = fake.lace(&["release", "upload", "game", "--git", &format!("{url}#v1"), "--start", "bin/run"]);
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    let paths = |fake: &Fake| upload(fake).tree.entries.iter().map(|e| e.path.clone()).collect::<Vec<_>>();
+    assert!(paths(&fake).contains(&"a".to_owned()), "the tag is meant: {:?}", paths(&fake));
+    assert!(!paths(&fake).iter().any(|p| p.starts_with(".git")), "{:?}", paths(&fake));
+    let built = ["release", "upload", "game", "out", "--git", &url, "--build", "mkdir -p out/bin", "--build"];
+    let ran = fake.lace(&[&built[..], &["cp bin/run 'out/bin/the run'", "--start", "bin/run"]].concat());
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(paths(&fake).contains(&"bin/the run".to_owned()), "{:?}", paths(&fake));
+    for (words, says) in [
+        (vec!["--git", "file:///nowhere"], "git clone"),
+        (vec!["--git", url.as_str(), "--build", "false"], "the build step `false` failed"),
+    ] {
+        let ran = fake.lace(&[&["release", "upload", "game"][..], &words].concat());
+        assert_eq!(ran.exit, 1, "{ran:?}");
+        assert!(ran.err.contains(says), "{ran:?}");
+    }
+}

@@ -15,7 +15,7 @@ pub fn project(lace: &Lace, name: &str, line: &str, manifest: &str) -> PathBuf {
     fs::write(dir.join("Procfile"), "web: bin/run\n").expect("written");
     let text = format!(
         "[application]\nname = \"{name}\"\n\n[service.web]\nrelease = {{ path = \".\" }}\ncpu = 0.1\n\
-         memory = \"32MiB\"\nrollout = {{ healthy_for = \"300ms\" }}\n{manifest}\n"
+         memory = \"32MiB\"\nrollout = {{ healthy_for = \"500ms\" }}\n{manifest}\n"
     );
     fs::write(dir.join("lace.toml"), text).expect("written");
     dir

@@ -63,12 +63,36 @@ fn processes_are_restarted_in_place_and_signalled_while_roles_die() {
             lace.run(&["restart", "shop/web/1", "--timeout", "30s"]).status == 0
         });
         let after = nodes(&lace);
-        assert!(after[0].0 == before[0].0 && after[0].2 > before[0].2);
+        assert!(after[0].0 == before[0].0 && after[0].2 > before[0].2, "{role}: {before:?} {after:?}");
     }
     lace.run(&["node", "signal", "shop/web/9", "USR1"]).ends(7);
     lace.run(&["node", "signal", "shop/web/1", "HELLO"]).ends(2);
     let replaced = lace.run(&["replace", "shop/web/1", "--yes"]).ok();
     assert!(nodes(&lace)[0].0 != before[0].0, "{}", replaced.out);
     lace.run(&["delete", "shop", "--yes"]).ok();
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn delete_by_force_ends_though_the_host_does_not_obey() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(216);
+    let manifest = "count = 2\nstop = { timeout = \"1s\" }";
+    let dir = project(&lace, "shop", "echo up", manifest);
+    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    let agent = rustix::process::Pid::from_raw(lace.pid("agent")).expect("a pid");
+    rustix::process::kill_process(agent, rustix::process::Signal::STOP).expect("stopped");
+    let said = lace.run(&["delete", "shop", "--force", "--yes", "--timeout", "40s"]);
+    rustix::process::kill_process(agent, rustix::process::Signal::CONT).expect("goes on");
+    let said = said.ok();
+    let text = said.out + &said.err;
+    assert!(text.contains("shop/web/1") && text.contains("abandoned"), "{text}");
+    lace.run(&["status", "shop"]).ends(7);
+    eventually("the host removes them in the end", || {
+        let dir = lace.state().join("agent/machine/nodes");
+        std::fs::read_dir(dir).is_ok_and(|mut left| left.next().is_none())
+    });
     lace.down_and_nothing_left();
 }

@@ -10,7 +10,7 @@ use crate::wait;
 use axum::Json;
 use axum::extract::State;
 use lace_model::event::NewEvent;
-use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::job::{Job, JobOrigin, JobState, NewJob};
 use lace_model::release::ReleaseKind;
 use lace_model::revision::{Backoff, Limits, RevisionSpec, StopSpec};
 use lace_model::{Code, JobId, ServicePath, TargetPath};
@@ -37,24 +37,8 @@ pub(crate) async fn create(
         move |view: &lace_store::View<'_>| reads::live(view, &app, Depth::Wanted, &mut Reads::default());
     let live = state.store.snapshot_async(read).await?;
     let (service, spec) = runs(&live, &request)?;
-    let job = Job {
-        id: JobId(state.ids.id()),
-        app: request.target.app,
-        service,
-        spec,
-        origin: JobOrigin::Person,
-        state: JobState::Queued,
-        host: None,
-        address: None,
-        exit: None,
-        detail: None,
-        last_lines: Vec::new(),
-        actor: caller.name.clone(),
-        created_at: state.now(),
-        started_at: None,
-        ended_at: None,
-        cancel: false,
-    };
+    let (id, app, actor) = (JobId(state.ids.id()), request.target.app, caller.name.clone());
+    let job = NewJob { id, app, service, spec, origin: JobOrigin::Person, actor }.queued(state.now());
     let subject = format!("{}/job/{}", job.app, job.id);
     let deed = Deed::new("run", &subject);
     let mut batch = deed.batch(&caller);

@@ -11,14 +11,14 @@ use axum::extract::State;
 use lace_model::document::Verb;
 use lace_model::node::NodeStatus;
 use lace_model::target::Want;
-use lace_model::task::{NodeTask, TaskState};
-use lace_model::{Code, Millis, OperationId, TargetPath, TaskId};
-use lace_planner::RESTART_WITHIN_MS;
+use lace_model::task::{NewTask, NodeTask};
+use lace_model::{Code, OperationId, Span, TargetPath, TaskId};
+use lace_planner::RESTART_WITHIN;
 use lace_wire::api::Accepted;
 use serde::Deserialize;
 
 /// A signal that was not sent within this time is not sent later: nobody expects it any more.
-const SIGNAL_WITHIN_MS: Millis = 10_000;
+const SIGNAL_WITHIN: Span = Span::secs(10);
 /// Tasks of one answer, the newest.
 const LISTED_MAX: usize = 500;
 
@@ -113,7 +113,7 @@ fn tasks(
     verb: &Verb,
 ) -> Answer<Vec<NodeTask>> {
     let now = state.now();
-    let within = if *verb == Verb::Restart { RESTART_WITHIN_MS } else { SIGNAL_WITHIN_MS };
+    let within = if *verb == Verb::Restart { RESTART_WITHIN } else { SIGNAL_WITHIN };
     let families = scene.families(target).map(|(_, family)| &family.path);
     let mut tasks = Vec::new();
     for family in families.filter_map(|path| scene.targets.get(path)) {
@@ -123,23 +123,17 @@ fn tasks(
                 continue;
             }
             let status = state.store.get::<NodeStatus>(&node.id.to_string())?;
-            tasks.push(NodeTask {
+            let task = NewTask {
                 id: TaskId(state.ids.id()),
                 path,
                 node: node.id,
                 host: node.host,
                 verb: verb.clone(),
-                deadline: now + within,
-                operation: None,
-                state: TaskState::Queued,
-                cause: None,
-                lines: Vec::new(),
+                within,
                 restarts: status.map_or(0, |row| row.value.restarts),
                 actor: caller.name.clone(),
-                created_at: now,
-                sent_at: None,
-                ended_at: None,
-            });
+            };
+            tasks.push(task.queued(now));
         }
     }
     Ok(tasks)

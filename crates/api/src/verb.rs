@@ -11,9 +11,14 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use lace_model::family::Family;
-use lace_model::{NodeId, Problem, TargetPath};
+use lace_model::{Millis, NodeId, Problem, TargetPath};
 use lace_planner::{Edit, verb};
 use lace_wire::api::{Accepted, RolloutStep, VerbRequest};
+
+/// `--force` ends this long after processes had their time to stop. A host that obeys removes a node within a second.
+const FORCE_AFTER_MS: Millis = 5_000;
+/// The time to stop that `--force` grants.
+const STOP_WAITED_MAX_MS: Millis = 10_000;
 
 /// How something is deleted.
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +209,7 @@ pub(crate) async fn delete(
     refuse_index(target, "delete")?;
     let scene = Scene::load(state, target).await?;
     let doer = caller.doer(state.now());
-    let edit = match (&target.service, &target.family) {
+    let mut edit = match (&target.service, &target.family) {
         (None, _) => {
             let services: Vec<_> = scene.live.services.values().cloned().collect();
             verb::delete_application(scene.app(), &services, &doer)
@@ -228,6 +233,9 @@ pub(crate) async fn delete(
     }
     let mut batch = deed.batch(caller);
     if how.force {
+        let grace = longest_stop(&scene).min(STOP_WAITED_MAX_MS);
+        let force_at = Some(doer.now + FORCE_AFTER_MS + grace);
+        edit.families.iter_mut().for_each(|family| family.force_at = force_at);
         silent.abandon(state, &mut batch);
     }
     let mut accepted = deed.done(state, caller, edit, &scene.reads, batch).await?;
@@ -237,6 +245,12 @@ pub(crate) async fn delete(
         accepted.message = format!("{}; {words}", accepted.message);
     }
     Ok(accepted)
+}
+
+/// The longest time that a process of the application may take to stop.
+fn longest_stop(scene: &Scene) -> Millis {
+    let wanted = scene.live.services.values().filter_map(|live| live.wanted());
+    wanted.map(|revision| revision.spec.stop.timeout.ms()).max().unwrap_or(0)
 }
 
 #[cfg(test)]

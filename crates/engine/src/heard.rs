@@ -145,7 +145,8 @@ impl World {
         nodes.into_iter().for_each(|status| self.status(status, batch));
     }
 
-    fn status(&mut self, status: NodeStatus, batch: &mut Batch) {
+    fn status(&mut self, mut status: NodeStatus, batch: &mut Batch) {
+        status.since = self.since(&status);
         let family = status.path.family.clone();
         let of_family = self.observed.entry(family.clone()).or_default();
         let former = of_family.get(&status.id);
@@ -161,6 +162,31 @@ impl World {
         self.dirty.insert(family.clone());
         self.topics_dirty.insert(family.app);
     }
+}
+
+impl World {
+    /// Since when a node is as it is, by this controller's clock: clocks of hosts differ, and what they say is compared
+    /// with our own moments.
+    fn since(&mut self, status: &NodeStatus) -> Millis {
+        let former = self.observed.get(&status.path.family).and_then(|of_family| of_family.get(&status.id));
+        let ours = match (self.since.get(&status.id), former) {
+            (Some((theirs, ours)), _) if *theirs == status.since => *ours,
+            // A host that was heard before this controller started.
+            (None, Some(f)) if is_as_before(f, status) => f.since,
+            _ => self.now,
+        };
+        if status.phase == NodePhase::Gone {
+            self.since.remove(&status.id);
+        } else {
+            self.since.insert(status.id, (status.since, ours));
+        }
+        ours
+    }
+}
+
+fn is_as_before(former: &NodeStatus, now: &NodeStatus) -> bool {
+    let of = |s: &NodeStatus| (s.phase, s.ready, s.started_at, s.restarts);
+    of(former) == of(now)
 }
 
 fn tell(former: Option<&NodeStatus>, now: &NodeStatus, batch: &mut Batch) {

@@ -3,7 +3,7 @@
 use crate::heard::JobNews;
 use crate::world::World;
 use lace_model::event::NewEvent;
-use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::job::{Job, JobOrigin, JobState, NewJob};
 use lace_model::revision::Revision;
 use lace_model::{HostId, JobId};
 use lace_store::{Batch, Expect};
@@ -28,24 +28,8 @@ impl World {
         spec.check = None;
         spec.live = None;
         spec.volumes.clear();
-        let job = Job {
-            id,
-            app: revision.service.app.clone(),
-            service: Some(revision.service.clone()),
-            spec,
-            origin,
-            state: JobState::Queued,
-            host: None,
-            address: None,
-            exit: None,
-            detail: None,
-            last_lines: Vec::new(),
-            actor: "lace".into(),
-            created_at: self.now,
-            started_at: None,
-            ended_at: None,
-            cancel: false,
-        };
+        let (app, service) = (revision.service.app.clone(), Some(revision.service.clone()));
+        let job = NewJob { id, app, service, spec, origin, actor: "lace".into() }.queued(self.now);
         self.put(&job, batch);
         self.jobs.insert(id, job);
         self.jobs_dirty = true;

@@ -1,12 +1,15 @@
 //! Operations: which of them have ended.
 
 use crate::world::World;
-use lace_model::NodeId;
 use lace_model::event::NewEvent;
 use lace_model::operation::{Operation, OperationState};
+use lace_model::{FamilyPath, NodeId};
 use lace_planner::{GoalFacts, GoalProgress, goal_state};
 use lace_store::Batch;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Abandoned nodes of a family that an operation names; the events name all.
+const ABANDONED_NAMED_MAX: usize = 100;
 
 impl World {
     fn progress(&self, operation: &Operation) -> GoalProgress {
@@ -26,6 +29,20 @@ impl World {
             now: self.now,
         };
         goal_state(operation, &facts)
+    }
+
+    /// Operations that delete a family name what was given up.
+    pub(crate) fn name_abandoned(&mut self, family: &FamilyPath, lines: Vec<String>, batch: &mut Batch) {
+        if lines.is_empty() {
+            return;
+        }
+        let deletes = |o: &&Operation| o.waits.iter().any(|g| g.family == *family && g.revision.is_none());
+        let owners: Vec<Operation> = self.operations.values().filter(deletes).cloned().collect();
+        for mut operation in owners {
+            operation.details.extend(lines.iter().take(ABANDONED_NAMED_MAX).cloned());
+            self.put(&operation, batch);
+            self.operations.insert(operation.id, operation);
+        }
     }
 
     /// Ends the operations whose goals are reached or missed; notes what the others wait for.

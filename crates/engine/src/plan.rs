@@ -193,6 +193,7 @@ impl World {
             self.put(&family, batch);
         }
         self.new_tasks(outcome.tasks, batch);
+        self.name_abandoned(path, outcome.abandoned, batch);
         if let Some((number, cause)) = outcome.bad {
             self.mark_bad(&path.service_path(), number, cause, batch);
         }

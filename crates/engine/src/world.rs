@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub revisions: BTreeMap<ServicePath, BTreeMap<u64, Revision>>,
     pub targets: BTreeMap<FamilyPath, Target>,
     pub observed: BTreeMap<FamilyPath, BTreeMap<NodeId, NodeStatus>>,
+    /// Since when nodes are as they are: by their host's clock, and by ours.
+    pub since: HashMap<NodeId, (Millis, Millis)>,
     pub hosts: BTreeMap<HostId, Host>,
     /// Releases by `NAME@VERSION`: what they need of a host.
     pub releases: BTreeMap<String, Release>,

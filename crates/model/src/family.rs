@@ -112,4 +112,7 @@ pub struct Family {
     /// It is being deleted: its nodes are stopped, then the record goes.
     #[serde(default)]
     pub deleting: bool,
+    /// It is being deleted by force: what has not gone by then is abandoned, and its host goes on with it.
+    #[serde(default)]
+    pub force_at: Option<Millis>,
 }

@@ -82,3 +82,45 @@ pub struct Job {
     #[serde(default)]
     pub cancel: bool,
 }
+
+/// What a job is made of; the rest follows.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// The application whose network it runs in.
+    pub app: AppName,
+    /// The service whose release and environment it uses.
+    pub service: Option<ServicePath>,
+    /// What runs.
+    pub spec: RevisionSpec,
+    /// Why.
+    pub origin: JobOrigin,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl NewJob {
+    /// The job, waiting for room.
+    pub fn queued(self, now: Millis) -> Job {
+        let Self { id, app, service, spec, origin, actor } = self;
+        Job {
+            id,
+            app,
+            service,
+            spec,
+            origin,
+            state: JobState::Queued,
+            host: None,
+            address: None,
+            exit: None,
+            detail: None,
+            last_lines: Vec::new(),
+            actor,
+            created_at: now,
+            started_at: None,
+            ended_at: None,
+            cancel: false,
+        }
+    }
+}

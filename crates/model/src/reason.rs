@@ -29,6 +29,13 @@ pub enum Reason {
         /// The node.
         node: NodePath,
     },
+    /// A node is ready, and must stay so for a while before the next one follows.
+    WaitsForGood {
+        /// The node.
+        node: NodePath,
+        /// For how long.
+        span: Span,
+    },
     /// All are ready; the revision is watched for a while before it counts as good.
     Watching {
         /// For how much longer.
@@ -153,6 +160,9 @@ impl fmt::Display for Reason {
             Self::HostRejected { name, why, .. } => write!(f, "host {name}: {why}"),
             Self::WaitsForNode { node } => write!(f, "waits until node {node} is gone"),
             Self::WaitsForReady { node } => write!(f, "waits until {} is ready", node.short()),
+            Self::WaitsForGood { node, span } => {
+                write!(f, "waits until {} has been ready for {span}", node.short())
+            }
             Self::Watching { left } => write!(f, "all ready; watched for another {left}"),
             Self::Paused => f.write_str("the rollout is paused"),
             Self::ScalingDown { index } => write!(f, "node {index} is beyond the wanted count"),

@@ -18,15 +18,97 @@ pub enum Strategy {
     AllAtOnce,
 }
 
+/// A node that crashes this soon after it was ready was not good, whatever the manifest says: no second node follows it.
+pub const HEALTHY_FOR_MIN: Span = Span(500);
+
+/// So many of the wanted nodes, or so many in a hundred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// A number of nodes.
+    Count(u32),
+    /// Hundredths of the wanted count, rounded down.
+    Percent(u8),
+}
+
+impl Share {
+    /// How many of `count` that is; one at least, or nothing would ever move.
+    pub fn of(self, count: u32) -> u32 {
+        match self {
+            Self::Count(number) => number,
+            Self::Percent(percent) => (u64::from(count) * u64::from(percent) / 100) as u32,
+        }
+        .max(1)
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(number) => write!(f, "{number}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// Most nodes that a family may be without at a time.
+const SHARE_MAX: u32 = 100_000;
+
+impl std::str::FromStr for Share {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (digits, max) = match text.strip_suffix('%') {
+            Some(digits) => (digits, 100),
+            None => (text, SHARE_MAX),
+        };
+        let number: u32 =
+            digits.parse().map_err(|_| format!("{text:?} is not a number of nodes such as 2 or 25%"))?;
+        if !(1..=max).contains(&number) {
+            return Err(format!("{number} is not between 1 and {max}"));
+        }
+        Ok(match u8::try_from(number) {
+            Ok(percent) if text.ends_with('%') => Self::Percent(percent),
+            _ => Self::Count(number),
+        })
+    }
+}
+
+/// As in a manifest: a number, or text such as `25%`.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(u32),
+    Text(String),
+}
+
+impl Serialize for Share {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(number) => Written::Number(*number),
+            Self::Percent(_) => Written::Text(self.to_string()),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(number) => Ok(Self::Count(number)),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
 /// The rules of a rollout (`rollout = { ... }` in the manifest).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RolloutPolicy {
     /// How.
     pub strategy: Strategy,
-    /// At most so many nodes of the wanted count are not ready because of the rollout.
-    pub max_unavailable: u32,
-    /// All ready for so long, then it is done.
+    /// At most so many nodes of the wanted count are not good because of the rollout.
+    pub max_unavailable: Share,
+    /// A node is good once it has been ready for so long without a break, and at least for [`HEALTHY_FOR_MIN`]; the
+    /// next node follows then. The rollout is done when all are good.
     pub healthy_for: Span,
     /// A node that is not ready after this long fails the revision.
     pub deadline: Span,
@@ -38,8 +120,8 @@ impl Default for RolloutPolicy {
     fn default() -> Self {
         Self {
             strategy: Strategy::Rolling,
-            max_unavailable: 1,
-            healthy_for: Span::secs(5),
+            max_unavailable: Share::Count(1),
+            healthy_for: Span::secs(1),
             deadline: Span::secs(120),
             revert: true,
         }
@@ -100,5 +182,25 @@ impl Rollout {
     /// Is nothing left to do?
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done | Phase::Reverted { .. } | Phase::Failed { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_number_or_a_percentage_and_never_nothing() {
+        for (text, count, wanted) in
+            [("2", 10, 2), ("25%", 10, 2), ("100%", 3, 3), ("1%", 10, 1), ("30%", 0, 1)]
+        {
+            let share: Share = text.parse().expect(text);
+            assert_eq!((share.of(count), share.to_string()), (wanted, text.to_owned()));
+            let json = serde_json::to_string(&share).expect("json");
+            assert_eq!(serde_json::from_str::<Share>(&json).expect("back"), share);
+        }
+        for text in ["0", "0%", "101%", "-1", "1.5", "%", "many"] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Tasks as stored: verbs on nodes, from the wish to the known outcome.
 
 use crate::document::{Task, TaskOutcome, Verb};
-use crate::{HostId, Millis, NodeId, NodePath, OperationId, TaskId};
+use crate::{HostId, Millis, NodeId, NodePath, OperationId, Span, TaskId};
 use serde::{Deserialize, Serialize};
 
 /// Where a task stands.
@@ -68,6 +68,51 @@ pub struct NodeTask {
     /// When its outcome was known.
     #[serde(default)]
     pub ended_at: Option<Millis>,
+}
+
+/// What a task is made of; the rest follows.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The node's place.
+    pub path: NodePath,
+    /// The node.
+    pub node: NodeId,
+    /// Its host.
+    pub host: HostId,
+    /// What.
+    pub verb: Verb,
+    /// To be begun within this time.
+    pub within: Span,
+    /// Restarts of the node's process so far.
+    pub restarts: u32,
+    /// Who asks.
+    pub actor: String,
+}
+
+impl NewTask {
+    /// The task, waiting for its host.
+    pub fn queued(self, now: Millis) -> NodeTask {
+        let Self { id, path, node, host, verb, within, restarts, actor } = self;
+        NodeTask {
+            id,
+            path,
+            node,
+            host,
+            verb,
+            deadline: now + within.ms(),
+            operation: None,
+            state: TaskState::Queued,
+            cause: None,
+            lines: Vec::new(),
+            restarts,
+            actor,
+            created_at: now,
+            sent_at: None,
+            ended_at: None,
+        }
+    }
 }
 
 impl NodeTask {

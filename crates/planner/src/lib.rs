@@ -18,7 +18,7 @@ pub use document::{entries, topic};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
 pub use family::{
-    AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN_MS, Used, plan,
+    AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN, Used, plan,
 };
 pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};

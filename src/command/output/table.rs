@@ -8,6 +8,9 @@ const GAP: u16 = 2;
 /// A column that is wrapped keeps this much room.
 const WRAPPED_MIN: usize = 14;
 
+/// Headings of columns that hold sentences.
+const SENTENCES: [&str; 2] = ["DETAIL", "MESSAGE"];
+
 /// How a text stands out. Colour is never the only sign: the text says the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Tone {
@@ -81,8 +84,27 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// A last column of sentences is cut where the line ends: `--format json` and `lace why` have them whole.
+    fn cut(&mut self, columns: u16) {
+        let Some(last) = self.head.len().checked_sub(1) else { return };
+        if !SENTENCES.contains(&self.head[last].as_str()) {
+            return;
+        }
+        let width = |column: usize| {
+            let cells =
+                self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());
+            cells.max().unwrap_or(0).max(self.head[column].chars().count()) + usize::from(GAP)
+        };
+        let taken: usize = (0..last).map(width).sum();
+        let room = usize::from(columns).saturating_sub(taken + usize::from(GAP)).max(WRAPPED_MIN);
+        for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(last)) {
+            cell.text = one_line(&cell.text, room);
+        }
+    }
+
     /// The table as text.
-    pub fn render(self, columns: u16, color: bool) -> String {
+    pub fn render(mut self, columns: u16, color: bool) -> String {
+        self.cut(columns);
         let mut table = comfy_table::Table::new();
         table
             .load_style(presets::NOTHING)
@@ -108,6 +130,17 @@ impl Table {
             text
         })
     }
+}
+
+fn one_line(text: &str, room: usize) -> String {
+    let text = text.replace('\n', " ");
+    if text.chars().count() <= room {
+        return text;
+    }
+    let mut cut: String = text.chars().take(room.saturating_sub(1)).collect();
+    cut.truncate(cut.trim_end().len());
+    cut.push('…');
+    cut
 }
 
 /// Which columns keep their lines in one piece, so that names and ids can be copied: the first, then the narrow ones, as

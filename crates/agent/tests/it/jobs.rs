@@ -3,29 +3,21 @@
 use crate::controller::now;
 use crate::world::{World, shell};
 use lace_model::document::{Task, TaskOutcome, Verb};
-use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::job::{Job, JobOrigin, JobState, NewJob};
 use lace_model::{JobId, NodeId, TaskId};
 use lace_wire::stream::{StreamFrame, StreamRequest};
 
 fn job(world: &World, script: &str) -> Job {
-    Job {
+    let asked = NewJob {
         id: JobId(uuid::Uuid::new_v4()),
         app: "shop".parse().unwrap(),
         service: None,
         spec: shell(script),
         origin: JobOrigin::Person,
-        state: JobState::Running,
-        host: Some(world.controller.fake.host),
-        address: Some(world.address(20)),
-        exit: None,
-        detail: None,
-        last_lines: Vec::new(),
         actor: "test".into(),
-        created_at: now(),
-        started_at: None,
-        ended_at: None,
-        cancel: false,
-    }
+    };
+    let (host, address) = (Some(world.controller.fake.host), Some(world.address(20)));
+    Job { state: JobState::Running, host, address, ..asked.queued(now()) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

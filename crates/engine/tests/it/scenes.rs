@@ -5,6 +5,7 @@ use lace_engine::{Engine, Heard};
 use lace_model::family::{Application, Family, Service};
 use lace_model::job::{Job, JobState};
 use lace_model::node::NodePhase;
+use lace_model::operation::{Goal, OperationState};
 use lace_model::revision::Revision;
 use lace_model::rollout::Phase;
 use lace_store::Clock;
@@ -84,6 +85,33 @@ fn what_is_deleted_leaves_no_row() {
     assert!(scene.store.get::<Application>("shop").expect("readable").is_none());
     assert!(scene.store.list::<Revision>("").expect("readable").is_empty());
     assert!(scene.hosts.values().all(|h| h.entries.is_empty()));
+}
+
+#[test]
+fn what_a_host_does_not_remove_is_abandoned_by_force_and_named() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 2, vec![]);
+    scene.settle();
+    let now = scene.clock.now_ms();
+    let gone = Goal { family: path("shop/web/web"), revision: None, restart: 0, ready: 0 };
+    let id = crate::tasks::operation(&scene, vec![gone]);
+    scene.change::<Service>("shop/web", |s| s.deleting = true);
+    scene.change::<Family>("shop/web/web", |f| (f.deleting, f.force_at) = (true, Some(now + 15_000)));
+    // The host is there and does nothing of what it is told.
+    scene.turn(vec![]);
+    scene.clock.advance(14_000);
+    scene.turn(vec![]);
+    assert_eq!(scene.target("shop/web/web").nodes.len(), 2, "they may still go");
+    assert!(scene.engine.wake_at().is_some_and(|at| at <= now + 15_000));
+    scene.clock.advance(2_000);
+    scene.turn(vec![]);
+    scene.turn(vec![]);
+    assert!(scene.store.get::<Family>("shop/web/web").expect("readable").is_none());
+    let operation = crate::tasks::ended(&scene, id);
+    assert_eq!(operation.state, OperationState::Done);
+    assert!(operation.details[0].starts_with("shop/web/1 (") && operation.details[0].contains("host h0"));
+    assert_eq!(operation.details.len(), 2);
+    assert!(scene.hosts.values().all(|h| h.entries.is_empty()), "the host is told that nothing names them");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use lace_engine::Heard;
 use lace_model::document::{EntryId, TaskOutcome, Verb};
 use lace_model::family::Family;
 use lace_model::operation::{Goal, Operation, OperationState};
-use lace_model::task::{NodeTask, TaskState};
-use lace_model::{Code, OperationId, TaskId};
+use lace_model::task::{NewTask, NodeTask, TaskState};
+use lace_model::{Code, OperationId, Span, TaskId};
 use lace_store::{Batch, Clock, Expect};
 
-fn operation(scene: &Scene, waits: Vec<Goal>) -> OperationId {
+pub fn operation(scene: &Scene, waits: Vec<Goal>) -> OperationId {
     let id = OperationId::derive(&[1; 32], &scene.clock.now_ms().to_string());
     let operation = Operation {
         id,
@@ -30,7 +30,7 @@ fn operation(scene: &Scene, waits: Vec<Goal>) -> OperationId {
     id
 }
 
-fn ended(scene: &Scene, id: OperationId) -> Operation {
+pub fn ended(scene: &Scene, id: OperationId) -> Operation {
     scene.store.get::<Operation>(&id.to_string()).expect("readable").expect("there").value
 }
 
@@ -43,23 +43,17 @@ fn ask(scene: &Scene, verb: Verb) -> OperationId {
     let operation = operation(scene, vec![]);
     let node = scene.target("shop/web/web").nodes[0].clone();
     let now = scene.clock.now_ms();
-    let task = NodeTask {
+    let task = NewTask {
         id: TaskId::derive(&[2; 32], &now.to_string()),
         path: path("shop/web/web").node(1),
         node: node.id,
         host: node.host,
         verb,
-        deadline: now + 10_000,
-        operation: Some(operation),
-        state: TaskState::Queued,
-        cause: None,
-        lines: vec![],
+        within: Span::secs(10),
         restarts: 0,
         actor: "anna".into(),
-        created_at: now,
-        sent_at: None,
-        ended_at: None,
     };
+    let task = NodeTask { operation: Some(operation), ..task.queued(now) };
     let mut batch = Batch::new(None);
     batch.put(&task, Expect::Absent);
     scene.store.commit(batch).expect("a task");

@@ -6,7 +6,7 @@ use crate::application::{ApplicationSpec, FamilySpec, Overlap, ServiceSpec, Task
 use crate::beam::{Beam, BeamNames};
 use crate::check::{Check, Probe};
 use crate::revision::{FileSpec, VolumeSpec};
-use crate::rollout::RolloutPolicy;
+use crate::rollout::{RolloutPolicy, Share};
 use crate::{AppName, Name, ServiceName};
 use serde::Serialize;
 use std::fmt::Display;
@@ -91,11 +91,18 @@ fn conduct(table: &mut Table, service: &ServiceSpec) {
 fn rollout(rollout: &RolloutPolicy) -> InlineTable {
     inline([
         ("strategy", word(&rollout.strategy)),
-        ("max_unavailable", whole(rollout.max_unavailable)),
+        ("max_unavailable", share(rollout.max_unavailable)),
         ("healthy_for", text(rollout.healthy_for)),
         ("deadline", text(rollout.deadline)),
         ("revert", rollout.revert.into()),
     ])
+}
+
+fn share(share: Share) -> toml_edit::Value {
+    match share {
+        Share::Count(number) => whole(number),
+        Share::Percent(_) => text(share),
+    }
 }
 
 fn families(table: &mut Table, service: &Name, spec: &ServiceSpec) {

@@ -1,6 +1,7 @@
 //! Forms of text in a manifest. Each is checked by the type of the model that it becomes.
 
 use crate::revision::Opening;
+use crate::rollout::Share;
 use crate::{ByteSize, CpuMillis, Name, Span};
 use std::str::FromStr;
 
@@ -28,6 +29,8 @@ pub(crate) enum Format {
     Span,
     /// `0.5`.
     Cpu,
+    /// `2` or `25%`.
+    Share,
     /// `1s..60s`.
     SpanRange,
     /// Five fields.
@@ -72,6 +75,7 @@ impl Format {
             Format::Size => return parsed::<ByteSize>(text),
             Format::Span => return parsed::<Span>(text),
             Format::Cpu => return parsed::<CpuMillis>(text),
+            Format::Share => return parsed::<Share>(text),
             Format::Opening => return text.parse::<Opening>().map(drop),
             Format::Cron => return cron(text),
             Format::Variable => is_variable(text),
@@ -99,6 +103,7 @@ impl Format {
             Format::Size => "a size such as 512MiB",
             Format::Span => "a length of time such as 30s",
             Format::Cpu => "a share of processors such as 0.5",
+            Format::Share => "a number of nodes such as 2, or a share such as 25%",
             Format::SpanRange => "a range of waiting times such as 1s..60s",
             Format::Cron => {
                 "a schedule of five fields such as `0 3 * * *`, or of six that begin with seconds"
@@ -125,6 +130,7 @@ impl Format {
             Format::Size => r"^ *[0-9.]+ *(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB)? *$",
             Format::Span => r"^ *[0-9.]+ *(ms|s|m|h|d) *$",
             Format::Path => "^/.+",
+            Format::Share => "^[0-9]+%?$",
             Format::HttpDoor => "^:[0-9]+(/.*)?$",
             Format::TcpDoor => "^:[0-9]+$",
             Format::Opening => "^(tcp|udp):[0-9]+",

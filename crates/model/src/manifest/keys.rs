@@ -386,9 +386,20 @@ static ROLLOUT: Form = form(
             "how",
         )
         .or("rolling"),
-        key("max_unavailable", Shape::Whole(1, COUNT_MAX), "1", "so many nodes may be away at a time")
-            .or("1"),
-        key("healthy_for", SPAN, r#""5s""#, "all ready for so long: done").or("5s"),
+        key(
+            "max_unavailable",
+            Shape::Amount(Format::Share),
+            "1",
+            "so many nodes, or so many in a hundred (25%), may be away at a time",
+        )
+        .or("1"),
+        key(
+            "healthy_for",
+            SPAN,
+            r#""5s""#,
+            "a node ready for so long (500ms at least) is good: the next follows",
+        )
+        .or("1s"),
         key("deadline", SPAN, r#""120s""#, "a node that is not ready by then fails the revision").or("2m"),
         key("revert", Shape::Flag, "true", "a failed revision goes back by itself").or("true"),
     ],

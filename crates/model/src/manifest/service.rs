@@ -298,7 +298,7 @@ fn rollout(node: &Node) -> RolloutPolicy {
     let usual = RolloutPolicy::default();
     RolloutPolicy {
         strategy: node.word_of("strategy").unwrap_or_default(),
-        max_unavailable: node.u32_of("max_unavailable").unwrap_or(usual.max_unavailable),
+        max_unavailable: node.parsed_of("max_unavailable").unwrap_or(usual.max_unavailable),
         healthy_for: node.parsed_of("healthy_for").unwrap_or(usual.healthy_for),
         deadline: node.parsed_of("deadline").unwrap_or(usual.deadline),
         revert: node.flag_of("revert").unwrap_or(usual.revert),

@@ -7,7 +7,7 @@ use lace_model::family::{Select, StateKind};
 use lace_model::manifest::{self, Options};
 use lace_model::release::ReleaseRef;
 use lace_model::revision::{Backoff, FileSpec, OpenTo, Opening, Protocol, StopSpec, VolumeSpec};
-use lace_model::rollout::{RolloutPolicy, Strategy as How};
+use lace_model::rollout::{RolloutPolicy, Share, Strategy as How};
 use lace_model::{ByteSize, CpuMillis, Name, Span};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -110,9 +110,13 @@ fn beam() -> impl Strategy<Value = Beam> {
     )
 }
 
+fn share() -> impl Strategy<Value = Share> {
+    prop_oneof![(1..1000u32).prop_map(Share::Count), (1..=100u8).prop_map(Share::Percent)]
+}
+
 fn rollout() -> impl Strategy<Value = RolloutPolicy> {
     let how = prop_oneof![Just(How::Rolling), Just(How::BlueGreen), Just(How::AllAtOnce)];
-    (how, 1..1000u32, span(), span(), any::<bool>()).prop_map(
+    (how, share(), span(), span(), any::<bool>()).prop_map(
         |(strategy, max_unavailable, healthy_for, deadline, revert)| RolloutPolicy {
             strategy,
             max_unavailable,

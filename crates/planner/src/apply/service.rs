@@ -287,6 +287,7 @@ fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),
         deleting: false,
+        force_at: None,
     }
 }
 

@@ -9,10 +9,10 @@ use lace_model::event::NewEvent;
 use lace_model::family::Family;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::revision::Revision;
-use lace_model::rollout::{Phase, Rollout};
+use lace_model::rollout::{HEALTHY_FOR_MIN, Phase, Rollout};
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::task::NodeTask;
-use lace_model::{Generation, HostId, Millis, NodeId, NodePath, Reason};
+use lace_model::{Generation, HostId, Millis, NodeId, NodePath, Reason, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
@@ -39,6 +39,7 @@ pub(super) struct Draft<'a> {
     pub bad: Option<(u64, String)>,
     pub events: Vec<NewEvent>,
     pub tasks: Vec<NodeTask>,
+    pub abandoned: Vec<String>,
     /// Missing indexes that no host can take now.
     pub unplaceable: BTreeSet<u32>,
     pub clear_replace: Vec<u32>,
@@ -64,6 +65,7 @@ impl<'a> Draft<'a> {
             bad: None,
             events: Vec::new(),
             tasks: Vec::new(),
+            abandoned: Vec::new(),
             unplaceable: BTreeSet::new(),
             clear_replace: Vec::new(),
             planned: 0,
@@ -129,6 +131,21 @@ impl<'a> Draft<'a> {
         self.status(node.id).is_some_and(|s| s.ready && s.phase == NodePhase::Running)
             && self.is_connected(node.host)
             && !self.restart_of(node.id).is_some_and(|task| task.state.is_open())
+    }
+    /// A node that came with the rollout under way counts only once it has been ready for a while: what is ready and
+    /// crashes a moment later takes no second node.
+    pub fn is_good(&self, node: &PlannedNode) -> bool {
+        let rolling = self.rollout.as_ref().filter(|r| r.phase == Phase::Rolling);
+        let is_new = rolling.is_some_and(|r| r.from.is_some() && self.begun_at(node) >= r.started_at);
+        self.is_ready(node) && (!is_new || self.now() >= self.good_at(node))
+    }
+    /// When a node that is ready has been so for long enough.
+    pub fn good_at(&self, node: &PlannedNode) -> Millis {
+        self.status(node.id).map_or(0, |s| s.since + self.healthy_for().ms())
+    }
+    /// How long a node, and at last all, must be ready without a break.
+    pub fn healthy_for(&self) -> Span {
+        self.family().rollout.healthy_for.max(HEALTHY_FOR_MIN)
     }
     /// The newest wish to restart a node in place, this decision's included.
     pub fn restart_of(&self, id: NodeId) -> Option<&NodeTask> {
@@ -234,7 +251,7 @@ impl<'a> Draft<'a> {
             reasons: self.reasons.clone(),
         });
         FamilyOutcome {
-            events: if target.is_some() { self.events } else { Vec::new() },
+            events: if target.is_some() || family_done { self.events } else { Vec::new() },
             target,
             reasons: self.reasons,
             wake_at: self.wake_at,
@@ -242,6 +259,7 @@ impl<'a> Draft<'a> {
             clear_replace: self.clear_replace,
             bad: self.bad,
             tasks: self.tasks,
+            abandoned: self.abandoned,
         }
     }
 }

@@ -111,6 +111,8 @@ pub struct FamilyOutcome {
     pub events: Vec<NewEvent>,
     /// It was to be deleted, and nothing of it is left.
     pub family_done: bool,
+    /// Nodes that were given up by force: their names, ids and hosts.
+    pub abandoned: Vec<String>,
     /// Indexes that leave [`Family::replace`].
     pub clear_replace: Vec<u32>,
     /// A revision that was found bad now, and why. It must be written to [`Revision::bad`] in the same commit as the

@@ -23,7 +23,7 @@ mod wish;
 
 pub use input::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
 
-pub use restart::RESTART_WITHIN_MS;
+pub use restart::RESTART_WITHIN;
 
 pub(crate) use judge::has_crashed;
 

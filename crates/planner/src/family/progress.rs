@@ -53,7 +53,7 @@ fn watching(draft: &mut Draft, rollout: &Rollout, since: u64) {
     if is_another || draft.running().next().is_none() {
         return turn(draft, Phase::Rolling);
     }
-    let span = draft.family().rollout.healthy_for;
+    let span = draft.healthy_for();
     let at = since + span.ms();
     let all_ready = has_all(draft) && draft.running().all(|n| draft.is_ready(n));
     if draft.now() < at {

@@ -7,6 +7,9 @@ use lace_model::Reason;
 use lace_model::rollout::{Phase, Strategy};
 use lace_model::target::PlannedNode;
 
+/// Nodes that are named when others wait for them.
+const WAITED_MAX: usize = 4;
+
 /// Replaces outdated nodes: first those that serve nobody anyway, then, within `max_unavailable`, those that are ready.
 pub(super) fn outdated(draft: &mut Draft) {
     let mut broken = Vec::new();
@@ -73,29 +76,29 @@ fn is_left_broken(draft: &Draft, node: &PlannedNode) -> bool {
 /// How many wanted indexes may be without a ready node because of replacements.
 fn budget(draft: &Draft) -> usize {
     let policy = &draft.family().rollout;
-    let some = policy.max_unavailable.max(1) as usize;
+    let some = policy.max_unavailable.of(draft.family().count) as usize;
     match policy.strategy {
         Strategy::Rolling | Strategy::Canary => some,
         Strategy::AllAtOnce => usize::MAX,
         // Names belong to indexes, so the new set cannot stand beside the old one: one goes first, then all.
-        Strategy::BlueGreen if first_is_ready(draft) => usize::MAX,
+        Strategy::BlueGreen if first_is_good(draft) => usize::MAX,
         Strategy::BlueGreen => 1,
     }
 }
 
-fn first_is_ready(draft: &Draft) -> bool {
-    draft.running().any(|n| !is_outdated(draft, n) && draft.is_ready(n))
+fn first_is_good(draft: &Draft) -> bool {
+    draft.running().any(|n| !is_outdated(draft, n) && draft.is_good(n))
 }
 
 /// Wanted indexes whose node is on its way: replaced, or about to be.
 fn on_the_way(draft: &Draft) -> usize {
-    count_wanted(draft, |node| node.is_none_or(|n| !is_outdated(draft, n) && !draft.is_ready(n)))
+    count_wanted(draft, |node| node.is_none_or(|n| !is_outdated(draft, n) && !draft.is_good(n)))
 }
 
 /// Wanted indexes without a ready node. Those that no host can take and those on silent hosts are not the rollout's
 /// doing, and do not stop it.
 fn not_ready(draft: &Draft) -> usize {
-    count_wanted(draft, |node| node.is_none_or(|n| !draft.is_ready(n) && draft.is_connected(n.host)))
+    count_wanted(draft, |node| node.is_none_or(|n| !draft.is_good(n) && draft.is_connected(n.host)))
 }
 
 fn count_wanted(draft: &Draft, test: impl Fn(Option<&PlannedNode>) -> bool) -> usize {
@@ -106,13 +109,21 @@ fn count_wanted(draft: &Draft, test: impl Fn(Option<&PlannedNode>) -> bool) -> u
 }
 
 fn tell_wait(draft: &mut Draft) {
-    let waited: Vec<u32> = (1..=draft.family().count)
-        .filter(|index| draft.run(*index).is_some_and(|n| !draft.is_ready(n)))
-        .take(draft.family().rollout.max_unavailable.clamp(1, 4) as usize)
+    let some = budget(draft).clamp(1, WAITED_MAX);
+    let waited: Vec<PlannedNode> = draft
+        .running()
+        .filter(|n| n.index <= draft.family().count && !draft.is_good(n))
+        .take(some)
+        .cloned()
         .collect();
-    for index in waited {
-        let node = draft.path(index);
-        draft.reason(Reason::WaitsForReady { node });
+    for node in waited {
+        let path = draft.path(node.index);
+        if !draft.is_ready(&node) {
+            draft.reason(Reason::WaitsForReady { node: path });
+            continue;
+        }
+        draft.wake(draft.good_at(&node));
+        draft.reason(Reason::WaitsForGood { node: path, span: draft.healthy_for() });
     }
 }
 

@@ -6,11 +6,11 @@ use lace_model::document::Verb;
 use lace_model::node::NodePhase;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::PlannedNode;
-use lace_model::task::{NodeTask, TaskState};
-use lace_model::{Millis, TaskId};
+use lace_model::task::NewTask;
+use lace_model::{Span, TaskId};
 
 /// A host has this long to take a restart on.
-pub const RESTART_WITHIN_MS: Millis = 60_000;
+pub const RESTART_WITHIN: Span = Span::secs(60);
 
 /// A restart that failed leaves the other nodes alone, until somebody asks again.
 pub(super) fn has_failed(draft: &Draft) -> bool {
@@ -30,24 +30,17 @@ pub(super) fn status_of(draft: &Draft, node: &PlannedNode) -> Option<u32> {
 /// Plans the restart of a node's process. The node keeps its id, its address and its root file system.
 pub(super) fn in_place(draft: &mut Draft, node: &PlannedNode, restarts: u32) {
     let wanted = draft.family().restart;
-    let task = NodeTask {
+    let task = NewTask {
         id: TaskId::derive(&draft.input.seed, &format!("restart/{}/{wanted}", node.id)),
         path: draft.path(node.index),
         node: node.id,
         host: node.host,
         verb: Verb::Restart,
-        deadline: draft.now() + RESTART_WITHIN_MS,
-        operation: None,
-        state: TaskState::Queued,
-        cause: None,
-        lines: Vec::new(),
+        within: RESTART_WITHIN,
         restarts,
         actor: "lace".into(),
-        created_at: draft.now(),
-        sent_at: None,
-        ended_at: None,
     };
-    draft.tasks.push(task);
+    draft.tasks.push(task.queued(draft.now()));
     draft.change(node.index, |slot| {
         if let Some(run) = &mut slot.run {
             run.restart = wanted;

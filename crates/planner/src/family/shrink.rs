@@ -6,6 +6,24 @@ use lace_model::Reason;
 /// All nodes shall go.
 pub(super) fn everything(draft: &mut Draft) {
     dismiss_from(draft, 0);
+    if let Some(at) = draft.family().force_at.filter(|_| draft.family().deleting) {
+        if draft.now() < at { draft.wake(at) } else { abandon(draft) }
+    }
+}
+
+/// What does not go is given up, and named. Its host is told that nothing names it any more, and removes it in the end.
+fn abandon(draft: &mut Draft) {
+    let indexes: Vec<u32> = draft.slots.keys().copied().collect();
+    for index in indexes {
+        for node in draft.change(index, |slot| std::mem::take(&mut slot.going)) {
+            let name = draft.path(index).short();
+            let host =
+                draft.host(node.host).map_or_else(|| node.host.to_string(), |h| h.host.name.to_string());
+            let message = format!("abandoned: host {host} has not removed it; it goes on trying");
+            draft.abandoned.push(format!("{name} ({}) is {message}", node.id));
+            draft.event("node.abandoned", name, message);
+        }
+    }
 }
 
 /// Nodes beyond the wanted count shall go.

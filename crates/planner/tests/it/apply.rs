@@ -6,6 +6,7 @@ use lace_model::change::Action;
 use lace_model::family::Family;
 use lace_model::host::Capacity;
 use lace_model::release::{Release, ReleaseKind, ReleaseRef};
+use lace_model::rollout::Share;
 use lace_model::{ByteSize, Code, CpuMillis, Digest, Problem};
 use lace_planner::{ApplyFacts, ApplyOutcome, Doer, Edit, LiveApplication, LiveService, apply, verb};
 use std::collections::BTreeMap;
@@ -148,11 +149,12 @@ fn what_nodes_run_rolls_and_what_a_family_is_does_not() {
     assert_eq!(outcome.edit.families[0].revision, 2);
     let mut spec = game("1");
     spec.families.get_mut(&name("game")).unwrap().count = Some(5);
-    spec.rollout = Some(lace_model::rollout::RolloutPolicy { max_unavailable: 2, ..Default::default() });
+    spec.rollout =
+        Some(lace_model::rollout::RolloutPolicy { max_unavailable: Share::Count(2), ..Default::default() });
     let outcome = applied(&live, &request(&[("game", spec)]));
     assert!(outcome.edit.revisions.is_empty());
     assert_eq!(lines(&outcome)[0], "Update game family.game.count: 3 > 5; starts 2 nodes");
-    assert_eq!(outcome.edit.families[0].rollout.max_unavailable, 2);
+    assert_eq!(outcome.edit.families[0].rollout.max_unavailable, Share::Count(2));
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn family(count: u32) -> Family {
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),
         deleting: false,
+        force_at: None,
     }
 }
 

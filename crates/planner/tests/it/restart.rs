@@ -2,7 +2,7 @@
 
 use crate::world::{Conduct, World};
 use lace_model::NodeId;
-use lace_model::rollout::Phase;
+use lace_model::rollout::{Phase, Share};
 use lace_planner::plan;
 
 fn ids(world: &World) -> Vec<NodeId> {
@@ -32,7 +32,7 @@ fn one_after_the_other() {
     let task = &outcome.tasks[0];
     assert!(task.state.is_open() && task.deadline > world.now);
     assert_eq!(plan(&world.input()).tasks[0].id, task.id, "the same decision, the same id");
-    world.family.rollout.max_unavailable = 3;
+    world.family.rollout.max_unavailable = Share::Count(3);
     assert_eq!(plan(&world.input()).tasks.len(), 3);
 }
 

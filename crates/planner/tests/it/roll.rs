@@ -48,6 +48,49 @@ fn a_crashing_revision_is_known_as_bad_in_two_seconds_and_reverts() {
 }
 
 #[test]
+fn a_revision_that_is_ready_and_crashes_a_moment_later_takes_no_second_node() {
+    let mut world = healthy();
+    let before = ids(&world);
+    world.family.rollout.healthy_for = Span(0);
+    world.roll_out(Conduct::CrashesWhenReady);
+    world.run_for(2_000);
+    assert!(world.revisions[&2].bad.is_some(), "{:?}", world.events);
+    world.settle();
+    assert_eq!(ids(&world)[1..], before[1..]);
+    assert_eq!(world.revisions_running(), [1, 1, 1]);
+}
+
+#[test]
+fn the_next_node_follows_when_the_one_before_has_been_ready_long_enough() {
+    let mut world = healthy();
+    world.family.rollout.healthy_for = Span::secs(5);
+    world.roll_out(Conduct::Good);
+    world.run_for(5_000);
+    assert_eq!(world.revisions_running(), [2, 1, 1]);
+    assert!(
+        world.reasons().contains(&"waits until shop/game/1 has been ready for 5s".to_owned()),
+        "{:?}",
+        world.reasons()
+    );
+    world.run_for(2_000);
+    assert_eq!(world.revisions_running(), [2, 2, 1]);
+    world.settle();
+    assert_eq!(world.phase(), Phase::Done);
+}
+
+#[test]
+fn a_share_of_the_nodes_may_be_away() {
+    let mut world = World::new(8, 2, 5);
+    world.settle();
+    world.family.rollout.max_unavailable = "25%".parse().unwrap();
+    world.roll_out(Conduct::Good);
+    world.run_for(300);
+    assert_eq!(world.revisions_running().iter().filter(|r| **r == 2).count(), 2);
+    world.settle();
+    assert_eq!(world.phase(), Phase::Done);
+}
+
+#[test]
 fn nodes_that_a_bad_revision_never_reached_are_not_touched() {
     let mut world = healthy();
     let before = ids(&world);
@@ -92,6 +135,7 @@ fn a_first_deployment_that_fails_stays_to_be_looked_at() {
 #[test]
 fn a_crash_in_the_watched_time_reverts() {
     let mut world = healthy();
+    world.family.rollout.healthy_for = Span::secs(5);
     world.roll_out(Conduct::Good);
     while !matches!(world.phase(), Phase::Watching { .. }) {
         world.tick();

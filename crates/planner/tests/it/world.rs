@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Conduct {
     Good,
     CrashesAtBoot,
+    /// Ready, and down 200 ms later.
+    CrashesWhenReady,
     NeverReady,
 }
 
@@ -320,7 +322,10 @@ impl World {
             None => target.nodes.iter().any(|n| n.index == *i && self.is_connected(n.host)),
         });
         let down = down.count() as u32;
-        assert!(down <= self.family.rollout.max_unavailable, "{down} indexes do not serve: {target:#?}");
+        assert!(
+            down <= self.family.rollout.max_unavailable.of(self.family.count),
+            "{down} indexes do not serve: {target:#?}"
+        );
     }
 
     pub fn is_connected(&self, host: HostId) -> bool {
@@ -420,8 +425,14 @@ fn move_on(node: &mut SimNode, now: Millis, delay: Millis, blocked: bool, conduc
                 status.since = now;
             }
             Conduct::CrashesAtBoot => crash(node, now, 300),
+            Conduct::CrashesWhenReady => {
+                status.ready = true;
+                status.since = now;
+                node.next_at = now + 200;
+            }
             Conduct::NeverReady => {}
         },
+        NodePhase::Running if conduct == Conduct::CrashesWhenReady => crash(node, now, 300),
         _ => {}
     }
 }

@@ -143,7 +143,7 @@ proptest! {
     ) {
         let mut world = World::new(3, hosts, seed);
         world.family.rollout.strategy = strategy;
-        world.family.rollout.max_unavailable = max_unavailable;
+        world.family.rollout.max_unavailable = lace_model::rollout::Share::Count(max_unavailable);
         world.family.rollout.deadline = lace_model::Span::secs(20);
         world.family.select = select;
         for (wait, deed) in &deeds {

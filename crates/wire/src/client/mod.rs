@@ -4,11 +4,13 @@
 //! come back as the [`Problem`]s that the controller sent, or as [`Code::Unreachable`] where none answers.
 
 mod calls;
+mod download;
 mod events;
 mod send;
 mod stream;
 mod tls;
 
+pub use download::{Downloaded, download};
 pub use events::{EventFeed, SseDecoder, SseMessage};
 pub use stream::{decode_frame, encode_frame};
 

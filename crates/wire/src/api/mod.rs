@@ -1,0 +1,48 @@
+//! The HTTP API's own types, version 1. Errors are [`lace_model::Problem`] as `application/problem+json`.
+//!
+//! | method and path | body -> answer |
+//! | --- | --- |
+//! | GET /v1/status[?target=T] | -> [`Status`] |
+//! | GET /v1/apps | -> [`AppSummary`] list |
+//! | POST /v1/apps/{app} · DELETE /v1/apps/{app}[?force&delete_data] | -> Application · [`Accepted`] |
+//! | POST /v1/apps/{app}/plan · /apply | `ApplyRequest` -> `Plan` · [`Accepted`] |
+//! | GET /v1/apps/{app}/export | -> `ApplicationSpec` |
+//! | POST /v1/verbs | [`VerbRequest`] -> [`Accepted`] |
+//! | GET /v1/history?target=T | -> [`HistoryLine`] list |
+//! | GET /v1/why?target=T | -> [`Explanation`] |
+//! | GET /v1/nodes[?target=T] · /v1/usage[?target=T] | -> [`NodeView`] list · [`UsageView`] list |
+//! | GET /v1/hosts · POST /v1/hosts/{name}/drain, /undrain · DELETE /v1/hosts/{name} | -> [`HostView`] list · [`Accepted`] |
+//! | GET /v1/releases · GET/DELETE /v1/releases/{name@version} | -> `Release` list · `Release` |
+//! | POST /v1/blobs/missing | digests -> digests |
+//! | PUT /v1/blobs/{digest} | bytes -> 204 |
+//! | GET /v1/blobs/{digest} | -> bytes |
+//! | POST /v1/releases | [`ReleaseUpload`] -> `Release` |
+//! | GET /v1/apps/{app}/secrets · PUT/DELETE /v1/apps/{app}/secrets/{name} | -> `SecretInfo` list · value bytes -> [`Accepted`] |
+//! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
+//! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
+//! | GET /v1/tasks[?target&operation] · GET /v1/tasks/{id} | -> `NodeTask` |
+//! | GET /v1/events[?since&follow&subject&limit] | -> `Event` list, or SSE with `follow` |
+//! | POST /v1/jobs | [`JobRequest`] -> `Job` |
+//! | GET /v1/jobs[?app] · GET /v1/jobs/{id}[?wait_ms] · POST /v1/jobs/{id}/cancel | -> `Job` |
+//! | GET /v1/stream?request=JSON of [`StreamOpen`] (WebSocket) | binary messages: one byte of [`Channel`], then the payload |
+//! | GET/POST /v1/tokens · DELETE /v1/tokens/{id} | [`TokenRequest`] -> [`TokenInfo`] list · [`TokenMade`] |
+//! | GET /v1/audit[?after&limit] · GET /v1/audit/verify | -> [`AuditLine`] list · [`AuditVerdict`] |
+//! | POST /v1/server/backup | -> bytes of the backup |
+//! | GET /v1/server | -> [`ServerInfo`] · POST /v1/server/adopted ends adopt mode |
+//! | POST /v1/login | [`LoginRequest`] -> [`TokenMade`] |
+//! | GET /v1/openapi.json · GET /healthz · GET /metrics | |
+
+mod access;
+mod status;
+mod stream;
+mod verb;
+mod work;
+
+pub use access::{AuditLine, AuditVerdict, LoginRequest, ServerInfo, TokenInfo, TokenMade, TokenRequest};
+pub use status::{
+    AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView, Status,
+    UsageView,
+};
+pub use stream::{Channel, StreamAction, StreamOpen};
+pub use verb::{Accepted, RolloutStep, VerbRequest};
+pub use work::{JobRequest, ReleaseUpload};

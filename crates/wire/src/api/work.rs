@@ -1,0 +1,54 @@
+//! Releases and jobs, as they are asked for.
+
+use lace_model::Name;
+use lace_model::TargetPath;
+use lace_model::release::ReleaseKind;
+use lace_model::release::Tree;
+use lace_model::revision::Limits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A release's tree, after all its blobs were put.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReleaseUpload {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// Its version.
+    pub version: String,
+    /// Its tree.
+    #[schema(value_type = Object)]
+    pub tree: Tree,
+    /// What sort it is.
+    #[schema(value_type = String)]
+    pub kind: ReleaseKind,
+    /// Start command.
+    pub start: Vec<String>,
+    /// Stop command.
+    #[serde(default)]
+    pub stop: Option<Vec<String>>,
+    /// Templates in the tree.
+    #[serde(default)]
+    pub templates: Vec<String>,
+    /// What it needs.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub needs: lace_model::release::Needs,
+}
+
+/// A one-off job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct JobRequest {
+    /// Application, or service whose release, environment and secrets it uses.
+    #[schema(value_type = String)]
+    pub target: TargetPath,
+    /// Its command.
+    pub command: Vec<String>,
+    /// More environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Its limits, where others than the service's.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub limits: Option<Limits>,
+}
