@@ -7,7 +7,7 @@ use lace_model::family::Family;
 use lace_model::host::Capacity;
 use lace_model::release::{Release, ReleaseKind, ReleaseRef};
 use lace_model::rollout::Share;
-use lace_model::{ByteSize, Code, CpuMillis, Digest, Problem};
+use lace_model::{ByteSize, Code, CpuMillis, Digest, Problem, Span};
 use lace_planner::{ApplyFacts, ApplyOutcome, Doer, Edit, LiveApplication, LiveService, apply, verb};
 use std::collections::BTreeMap;
 
@@ -310,4 +310,30 @@ fn what_is_being_deleted_is_not_applied() {
             .iter()
             .all(|l| !l.starts_with(&format!("{:?}", Action::Create)))
     );
+}
+
+/// The manifest of the command line's promises; what comes later is refused before anything is planned, so it is left out.
+#[test]
+fn the_promised_manifest_is_planned_as_far_as_it_is_built() {
+    let text = include_str!("../../../model/tests/it/promised.toml");
+    let options = lace_model::manifest::Options { stage: Some("production".into()), ..Default::default() };
+    let manifest = lace_model::manifest::parse(text, &options).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    assert!(!manifest.later.is_empty());
+    let mut game = manifest.spec.services[&name("game")].clone();
+    game.release = Some(ReleaseRef { name: name("game"), version: Some("2".into()) });
+    let mut web = manifest.spec.services[&name("web")].clone();
+    web.release = game.release.clone();
+    web.needs = None;
+    let mut live = live();
+    live.secrets.insert("SECRET_KEY_BASE".into(), 1);
+    let mut facts = facts();
+    facts.hosts[0].memory = ByteSize::mib(8192);
+    let planned = apply(&live, &request(&[("game", game), ("web", web)]), &facts).unwrap();
+    let families = &planned.edit.families;
+    let counts: Vec<_> = families.iter().map(|f| (f.path.to_string(), f.count)).collect();
+    assert_eq!(counts, [("shop/game/game".into(), 3), ("shop/web/backend".into(), 2)]);
+    let rollout = &families[0].rollout;
+    assert_eq!((rollout.healthy_for, rollout.max_unavailable), (Span::secs(5), Share::Count(1)));
+    let spec = &planned.edit.revisions[0].spec;
+    assert_eq!((spec.before.len(), spec.volumes.len(), spec.secrets["SECRET_KEY_BASE"]), (1, 1, 1));
 }
