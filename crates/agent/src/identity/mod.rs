@@ -8,8 +8,9 @@ use lace_model::{HostId, InstallationId};
 use lace_wire::link::dial::HostIdentity;
 use lace_wire::link::frame::HostFacts;
 use serde::{Deserialize, Serialize};
+use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// A host that has joined.
@@ -59,8 +60,16 @@ fn path(state_dir: &Path) -> PathBuf {
 }
 
 fn store(path: &Path, identity: &Identity) -> Result<(), AgentError> {
+    private_dir(path.parent().unwrap_or(Path::new("/")))?;
     let bytes = serde_json::to_vec_pretty(identity).map_err(|e| AgentError::Answer(e.to_string()))?;
     write_private(path, &bytes)
+}
+
+/// Makes a directory that only root may enter, or closes one that is there.
+pub fn private_dir(path: &Path) -> Result<(), AgentError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let closed = made.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o700)));
+    closed.map_err(AgentError::state("make", path))
 }
 
 /// Writes a file that only root reads, whole or not at all.

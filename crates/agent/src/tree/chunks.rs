@@ -2,6 +2,7 @@
 
 use crate::config::AgentError;
 use crate::hands::LinkNow;
+use crate::identity::private_dir;
 use lace_model::Digest;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::FetchRequest;
@@ -25,7 +26,7 @@ pub struct Chunks {
 impl Chunks {
     /// Opens the store.
     pub fn open(dir: PathBuf, link: LinkNow) -> Result<Self, AgentError> {
-        std::fs::create_dir_all(&dir).map_err(AgentError::state("make", &dir))?;
+        private_dir(&dir)?;
         Ok(Self { dir, link })
     }
 

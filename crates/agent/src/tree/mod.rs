@@ -4,6 +4,7 @@ mod chunks;
 
 use crate::config::AgentError;
 use crate::hands::LinkNow;
+use crate::identity::private_dir;
 use chunks::Chunks;
 use lace_model::Digest;
 use lace_model::release::Tree;
@@ -37,7 +38,7 @@ impl Trees {
     /// Opens the stores below the state directory.
     pub fn open(state_dir: &Path, link: LinkNow) -> Result<Self, AgentError> {
         let dir = state_dir.join("trees");
-        std::fs::create_dir_all(&dir).map_err(AgentError::state("make", &dir))?;
+        private_dir(&dir)?;
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|extension| extension == GONE) {
                 let _ = std::fs::remove_dir_all(entry.path());

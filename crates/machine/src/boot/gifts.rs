@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 
-use super::{Bind, Handover, Plan, user_namespace};
+use super::{Bind, Handover, Plan, UPPER, WORK, user_namespace};
 use crate::spec::{Image, Isolation};
 use crate::sys::mounts::{self, NODEV, NOEXEC, NOSUID, RDONLY};
 use crate::sys::step::{Step, StepError};
@@ -68,8 +68,8 @@ impl Gifts<'_> {
         let options = [
             ("source", "lace"),
             ("lowerdir", names.join(":").as_str()),
-            ("upperdir", "upper"),
-            ("workdir", "work"),
+            ("upperdir", UPPER),
+            ("workdir", WORK),
         ]
         .map(|(k, v)| (k, v.to_owned()));
         let options = options.each_ref().map(|(k, v)| (*k, v.as_str()));

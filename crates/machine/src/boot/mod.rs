@@ -26,6 +26,10 @@ use crate::sys::{self, mounts, open_at};
 pub(crate) const IDS_PER_NODE: u32 = 65_536;
 /// The control socket below a node's directory.
 pub(crate) const SOCKET: &str = "ctl.sock";
+/// What the node writes, below its directory.
+pub(crate) const UPPER: &str = "own/upper";
+/// The kernel's own beside it.
+pub(crate) const WORK: &str = "own/work";
 /// Where the helper leaves the identity of PID 1.
 pub(crate) const PID_FILE: &str = "pid";
 

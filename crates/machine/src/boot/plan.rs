@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Seats;
 use crate::spec::NodeSpec;
-use crate::sys;
 use crate::sys::process::ProcessId;
 use crate::sys::step::StepError;
+use crate::sys::{self, write_private};
 
 /// A node with every choice made.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +48,6 @@ pub(super) fn report(fd: RawFd, line: &Line) {
 /// Leaves the identity of PID 1 in the current (node) directory, whole or not at all.
 pub(super) fn write_pid(process: ProcessId) -> std::io::Result<()> {
     let text = serde_json::to_vec(&process).unwrap_or_default();
-    std::fs::write("pid.new", text)?;
+    write_private("pid.new".as_ref(), &text)?;
     std::fs::rename("pid.new", super::PID_FILE)
 }

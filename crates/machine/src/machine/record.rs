@@ -14,6 +14,7 @@ use crate::network;
 use crate::spec::Isolation;
 use crate::sys::process::ProcessId;
 use crate::sys::step::Step;
+use crate::sys::write_private;
 
 /// The state file of a node: no content of files, no environment, no secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,7 +67,7 @@ impl Record {
     pub fn write(&self, dir: &Path) -> Result<()> {
         let fresh = dir.join("node.json.new");
         let text = serde_json::to_vec(self).unwrap_or_default();
-        fs::write(&fresh, text).step("write node record")?;
+        write_private(&fresh, &text).step("write node record")?;
         fs::rename(&fresh, dir.join(FILE)).step("install node record")?;
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::record::{Record, boot_id};
-use crate::boot::{Line, PID_FILE, Plan};
+use crate::boot::{Line, PID_FILE, Plan, UPPER, WORK};
 use crate::error::{Error, Result};
 use crate::network;
 use crate::skeleton;
@@ -200,18 +200,18 @@ fn read_report(helper: &mut Child) -> Result<Vec<String>, StepError> {
     Err(StepError::plain("the helper ended without a report"))
 }
 
-/// The node's directories. `upper` and `log` belong to the node's root; `root` is only a place
-/// to mount at.
+/// The node's directories. The upper and `log` belong to the node's root; `root` is only a place
+/// to mount at, and the only one that the node itself goes to by its path. What the node writes
+/// lies behind a door that only the host's root opens, whatever modes it gives to its files.
 fn make_dirs(dir: &Path, uid: u32) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o711);
-    for name in ["", "m", "root", "work"] {
+    builder.recursive(true);
+    for (name, mode) in [("", 0o711), ("m", 0o700), ("root", 0o711), ("own", 0o700), (WORK, 0o700)] {
         let path = dir.join(name);
-        builder.create(&path).step(format!("make {}", path.display()))?;
+        builder.mode(mode).create(&path).step(format!("make {}", path.display()))?;
     }
-    for name in ["upper", "log"] {
+    for (name, mode) in [(UPPER, 0o755), ("log", 0o700)] {
         let path = dir.join(name);
-        let mode = if name == "log" { 0o700 } else { 0o755 };
         builder.mode(mode).create(&path).step(format!("make {}", path.display()))?;
         chown(&path, Some(uid), Some(uid)).step(format!("owner of {}", path.display()))?;
     }

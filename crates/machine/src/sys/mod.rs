@@ -10,9 +10,10 @@ pub mod process;
 pub mod step;
 
 use std::ffi::CString;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Turns the `-1 and errno` convention into a result.
@@ -45,6 +46,13 @@ pub fn open_at(dir: RawFd, path: impl AsRef<Path>, flags: i32, mode: u32) -> io:
     // SAFETY: the path outlives the call.
     let fd = unsafe { libc::openat(dir, path.as_ptr(), flags | libc::O_CLOEXEC, mode) };
     check(fd.into()).map(own)
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)
 }
 
 /// chdir(2), for processes that have one thread: the directory belongs to the whole process.

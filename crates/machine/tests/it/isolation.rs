@@ -61,7 +61,7 @@ fn secrets_stay_in_memory_and_belong_to_their_owner() {
     assert_eq!(says(&node, "stat -f -c %T /run/secrets"), "tmpfs");
     assert_eq!(says(&node, "cat /srv/config"), "pa55word");
     // Nothing of the secret on the host's disk.
-    let upper = world.config.state_dir.join("nodes/node-0/upper");
+    let upper = world.config.state_dir.join("nodes/node-0/own/upper");
     assert!(upper.join("srv/config").exists());
     assert!(!upper.join("run/secrets").exists());
     let record = std::fs::read_to_string(world.config.state_dir.join("nodes/node-0/node.json")).unwrap();

@@ -81,7 +81,7 @@ fn fifty_nodes_start_at_once_and_leave_nothing() {
 #[test]
 fn half_built_nodes_are_found_and_removed() {
     let Some(world) = world() else { return };
-    let dir = world.config.state_dir.join("nodes/half-1/upper");
+    let dir = world.config.state_dir.join("nodes/half-1/own/upper");
     std::fs::create_dir_all(dir).unwrap();
     let group = format!("lace-{}", world.config.installation);
     let unified = words("find", &["/sys/fs/cgroup", "-maxdepth", "3", "-name", &group]);
