@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 /// Changes of so long go in one batch: an `nft` process costs about as much.
 const GATHER: Duration = Duration::from_millis(5);
 
+/// Other firewalls of the host are looked at this often: they reload, and drop what they do not know.
+const OTHERS_EVERY: Duration = Duration::from_secs(15);
+
 /// Says that the firewall may have to change.
 #[derive(Default)]
 pub struct Wall(Notify);
@@ -28,9 +31,14 @@ impl Wall {
     /// Keeps the firewall as it should be.
     pub fn keep(self: Arc<Self>, hands: Arc<Hands>) -> Kept {
         Kept(tokio::spawn(async move {
+            let mut opened = Vec::new();
+            keep_open(&hands, &mut opened).await;
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
             loop {
-                self.0.notified().await;
+                if tokio::time::timeout(OTHERS_EVERY, self.0.notified()).await.is_err() {
+                    keep_open(&hands, &mut opened).await;
+                    continue;
+                }
                 tokio::time::sleep(GATHER).await;
                 match apply(&hands).await {
                     Ok(()) => backoff.reset(),
@@ -42,6 +50,23 @@ impl Wall {
                 }
             }
         }))
+    }
+}
+
+/// Says once which chains of others had to be opened.
+async fn keep_open(hands: &Arc<Hands>, opened: &mut Vec<String>) {
+    let machine = hands.machine.clone();
+    let kept = tokio::task::spawn_blocking(move || machine.keep_open()).await;
+    match kept.map_err(|e| e.to_string()).and_then(|kept| kept.map_err(|e| e.to_string())) {
+        Ok(chains) if chains == *opened => {}
+        Ok(chains) => {
+            tracing::info!(
+                ?chains,
+                "firewalls of others that drop what they do not know let nodes' packets pass"
+            );
+            *opened = chains;
+        }
+        Err(error) => tracing::warn!(error, "other firewalls may drop what nodes send"),
     }
 }
 

@@ -15,6 +15,7 @@ mod cidr;
 mod client;
 mod error;
 mod firewall;
+mod forwarding;
 mod logs;
 mod machine;
 mod netlink;

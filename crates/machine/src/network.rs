@@ -117,7 +117,6 @@ fn covering(space: (Ipv4Addr, u8)) -> Route {
 /// Once per machine: the gateway address on an interface of its own, and an unreachable route
 /// below everything else, so that packets for absent nodes never leave the host.
 pub fn prepare(name: &str, gateway: Ipv4Addr, space: (Ipv4Addr, u8)) -> Result<(), StepError> {
-    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").step("enable ip_forward")?;
     let socket = Socket::open().step("open netlink")?;
     if netlink::index(name).is_err() {
         add_gateway_link(&socket, name)?;
@@ -140,7 +139,7 @@ fn add_gateway_link(socket: &Socket, name: &str) -> Result<(), StepError> {
     add("dummy").or_else(|_| add("bridge")).map_err(|e| refused(&["create gateway interface"], e))
 }
 
-/// Removes what [`prepare`] made. `ip_forward` stays as it is: others may need it.
+/// Removes what [`prepare`] made.
 pub fn dismantle(name: &str, space: (Ipv4Addr, u8)) -> Result<(), StepError> {
     let socket = Socket::open().step("open netlink")?;
     let mut batch = Batch::new();

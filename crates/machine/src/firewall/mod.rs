@@ -3,6 +3,7 @@
 //! The table only judges packets of the private space; the host's other traffic passes untouched.
 //! Changes go out as one atomic batch of `nft`, and only when the value changed.
 
+mod others;
 mod ports;
 mod ruleset;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::Cidr;
 use crate::error::{Error, Result};
+use others::Others;
 use ruleset::Ruleset;
 
 /// Everything that the firewall of a machine has to know.
@@ -89,6 +91,12 @@ pub struct HostPort {
 pub(crate) struct Firewall {
     table: String,
     base: String,
+    installation: String,
+    links: String,
+    /// Forwarding was off before installations of ours came.
+    forwards_for_us_only: bool,
+    /// What others do, as last seen.
+    others: Option<Others>,
     /// What the table holds; unknown for one that was found.
     current: Option<Ruleset>,
 }
@@ -96,7 +104,12 @@ pub(crate) struct Firewall {
 impl Firewall {
     /// Makes the table. One that is there stays in force until the first state is known, which
     /// then replaces it in one transaction.
-    pub fn open(installation: &str, space: Cidr, gateway: Ipv4Addr) -> Result<Firewall> {
+    pub fn open(
+        installation: &str,
+        space: Cidr,
+        gateway: Ipv4Addr,
+        forwards_for_us_only: bool,
+    ) -> Result<Firewall> {
         let table = format!("lace-{installation}");
         let prefix = crate::network::prefix(installation);
         let base = ruleset::base(&table, space, gateway, &prefix);
@@ -104,7 +117,31 @@ impl Firewall {
         if !found {
             nft(&base)?;
         }
-        Ok(Firewall { table, base, current: (!found).then(Ruleset::default) })
+        let mut firewall = Firewall {
+            table,
+            base,
+            installation: installation.to_owned(),
+            links: prefix,
+            forwards_for_us_only,
+            others: None,
+            current: (!found).then(Ruleset::default),
+        };
+        firewall.keep_open()?;
+        Ok(firewall)
+    }
+
+    /// Looks at the other firewalls of the host, which come and go and reload, and keeps nodes' packets passing there.
+    /// Answers which chains had to be opened for that.
+    pub fn keep_open(&mut self) -> Result<Vec<String>> {
+        let others = Others::look()?;
+        others.open(&self.installation, &self.links)?;
+        if self.others.as_ref().map(|o| o.judge_forwards) != Some(others.judge_forwards) {
+            let closed = self.forwards_for_us_only && !others.judge_forwards;
+            nft(&ruleset::foreign(&self.table, closed))?;
+        }
+        let opened = others.closing.iter().map(ToString::to_string).collect();
+        self.others = Some(others);
+        Ok(opened)
     }
 
     /// Brings the table from the last state to this one.
@@ -120,12 +157,17 @@ impl Firewall {
         if !batch.is_empty() {
             nft(&batch)?;
         }
-        self.current = Some(wanted);
+        // The whole table was made anew.
+        if self.current.replace(wanted).is_none() {
+            self.others = None;
+            self.keep_open()?;
+        }
         Ok(())
     }
 
-    /// Removes the table.
+    /// Removes the table, and what was put into those of others.
     pub fn close(&mut self) -> Result<()> {
+        Others::look()?.close(&self.installation)?;
         nft(&format!("table inet {0} {{}}\ndelete table inet {0}\n", self.table))
     }
 }
@@ -137,7 +179,21 @@ fn exists(table: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// Asks nft for something as JSON.
+fn ask(words: &[&str]) -> Result<serde_json::Value> {
+    let failed = |e: String| Error::Firewall(format!("nft {}: {e}", words.join(" ")));
+    let output = Command::new("nft").args(words).stdin(Stdio::null()).output();
+    let output = output.map_err(|e| failed(e.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|e| failed(e.to_string()))
+}
+
 fn nft(batch: &str) -> Result<()> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     let failed = |e: std::io::Error| Error::Firewall(format!("cannot run: {e}"));
     let mut child = Command::new("nft")
         .args(["-f", "-"])

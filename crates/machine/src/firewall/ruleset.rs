@@ -11,7 +11,15 @@ use super::ports::{self, Door, From};
 use super::{FirewallState, Protocol};
 use crate::cidr::Cidr;
 
-/// The table with its constant rules. `links`: what the interfaces of nodes start with.
+/// What becomes of packets that are neither from nor to the space: nothing of ours, unless this host forwards at all
+/// only because of us and nobody else judges them.
+pub fn foreign(table: &str, closed: bool) -> String {
+    let rule = if closed { format!("add rule inet {table} foreign drop\n") } else { String::new() };
+    format!("add chain inet {table} foreign\nflush chain inet {table} foreign\n{rule}")
+}
+
+/// The table with its constant rules. Whoever speaks with an address of the space comes from a node's interface, or is a
+/// liar: strict source checks are the host's choice for its other interfaces, so it is said here. `links`: what the interfaces of nodes start with.
 pub fn base(table: &str, space: Cidr, gateway: Ipv4Addr, links: &str) -> String {
     // First made, so that deleting never fails: the former table goes in the same transaction.
     format!(
@@ -23,11 +31,13 @@ table inet {table} {{
   set open_block {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }}
   set host_ports {{ type inet_proto . inet_service; }}
   map sources {{ type ipv4_addr : verdict; }}
+  chain foreign {{ }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     iifname \"{links}*\" meta nfproto ipv6 drop
     iifname \"{links}*\" ip saddr != {space} drop
-    ip saddr != {space} ip daddr != {space} accept
+    ip saddr != {space} ip daddr != {space} goto foreign
+    iifname != \"{links}*\" ip saddr {space} drop
     ct state established,related accept
     ip saddr vmap @sources
     ip daddr . meta l4proto . th dport @open_any accept
@@ -39,6 +49,7 @@ table inet {table} {{
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname \"{links}*\" meta nfproto ipv6 drop
+    iifname != \"{links}*\" iifname != \"lo\" ip saddr {space} drop
     iifname != \"{links}*\" accept
     ip saddr != {space} drop
     ct state established,related accept

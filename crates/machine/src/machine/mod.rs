@@ -7,7 +7,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -19,10 +19,10 @@ use crate::cidr::Cidr;
 use crate::client::NodeHandle;
 use crate::error::{Error, Result};
 use crate::firewall::{Firewall, FirewallState};
-use crate::network;
 use crate::preflight::{self, Finding};
 use crate::spec::{Limits, check_id};
 use crate::sys::step::Step;
+use crate::{forwarding, network};
 
 /// How a machine is set up.
 #[derive(Debug, Clone)]
@@ -95,7 +95,8 @@ impl Machine {
         let interface = network::gateway_interface(&config.installation);
         let space = (config.space.address(), config.space.length());
         network::prepare(&interface, gateway, space)?;
-        let firewall = Firewall::open(&config.installation, config.space, gateway)?;
+        let was_off = forwarding::switch_on(&config.installation)?;
+        let firewall = Firewall::open(&config.installation, config.space, gateway, was_off)?;
         let machine = Machine {
             gateway,
             cgroups,
@@ -131,6 +132,15 @@ impl Machine {
     pub fn firewall(&self, state: &FirewallState) -> Result<()> {
         let mut firewall = self.firewall.lock().unwrap_or_else(|e| e.into_inner());
         firewall.apply(state)
+    }
+
+    /// Keeps nodes' packets passing the other firewalls of this host (Docker's, ufw's, firewalld's), which come, go and
+    /// reload. To be repeated now and then. Answers which chains of others were opened.
+    ///
+    /// # Errors
+    /// [`Error::Firewall`] with the words of `nft`.
+    pub fn keep_open(&self) -> Result<Vec<String>> {
+        self.firewall.lock().unwrap_or_else(|e| e.into_inner()).keep_open()
     }
 
     /// Changes limits of a node while it runs; an absent one stays as it was. Its PID 1 goes on
@@ -190,13 +200,16 @@ fn open_state(dir: &Path) -> Result<File> {
     // Nodes' roots are below and are entered with an unmapped id: x for all, r for none.
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o711);
-    for dir in [dir.to_path_buf(), dir.join("nodes"), dir.join("skeleton")] {
+    for (dir, mode) in [(dir.to_path_buf(), 0o711), (dir.join("nodes"), 0o711), (dir.join("skeleton"), 0o700)]
+    {
         builder.create(&dir).step(format!("make {}", dir.display()))?;
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o711))
+        fs::set_permissions(&dir, fs::Permissions::from_mode(mode))
             .step(format!("mode of {}", dir.display()))?;
     }
     let path = dir.join("lock");
-    let lock = File::create(&path).step(format!("open {}", path.display()))?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = options.open(&path).step(format!("open {}", path.display()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(_) => Err(Error::Busy(dir.to_path_buf())),

@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::Machine;
 use super::record::Record;
 use crate::error::{Error, Result};
-use crate::network;
 use crate::spec::check_id;
 use crate::sys::process::{pidfd_signal, wait_readable};
 use crate::sys::step::Step;
+use crate::{forwarding, network};
 
 /// How long the kernel may take to end a killed node.
 const END: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ impl Machine {
     }
 
     /// Removes all nodes and everything that [`Machine::open`] made on the host, except the state
-    /// directory itself, `ip_forward` and raised limits.
+    /// directory itself and raised limits.
     ///
     /// # Errors
     /// The first failure.
@@ -100,6 +100,7 @@ impl Machine {
         let space = (self.config.space.address(), self.config.space.length());
         self.firewall.lock().unwrap_or_else(|e| e.into_inner()).close()?;
         network::dismantle(&network::gateway_interface(installation), space)?;
+        forwarding::put_back(installation)?;
         self.cgroups.close()?;
         Ok(())
     }

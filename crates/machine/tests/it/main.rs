@@ -6,6 +6,7 @@ mod basics;
 mod commands;
 mod escapes;
 mod files;
+mod firewalls;
 mod isolation;
 mod limits;
 mod many;
