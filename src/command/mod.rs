@@ -55,7 +55,8 @@ mod watch;
 mod why;
 mod world;
 
-pub use roles::{DemoArgs, DoctorArgs, DownArgs, RestoreArgs, RoleCommands, UpArgs};
+pub use context::{LOCAL, forget_local, save_local};
+pub use roles::{DemoArgs, DoctorArgs, DownArgs, RestoreArgs, RoleCommands, UpArgs, space};
 pub use session::Session;
 pub use world::World;
 

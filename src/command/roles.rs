@@ -2,6 +2,7 @@
 
 use super::line::{Command, ServerVerb};
 use clap::Args;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 /// What `main.rs` fills in: one function for each role.
@@ -41,18 +42,37 @@ pub struct UpArgs {
     /// Where the state lives
     #[arg(long, value_name = "DIR")]
     pub state: Option<String>,
-    /// Where the API listens
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7440")]
-    pub listen: String,
-    /// Where agents dial; the port after the API's where not said
+    /// Where the API listens; as the last time, or 127.0.0.1:7440
     #[arg(long, value_name = "ADDRESS:PORT")]
-    pub link: Option<String>,
-    /// The private space that nodes get their addresses from
-    #[arg(long, value_name = "CIDR", default_value = "10.192.0.0/10")]
-    pub space: String,
+    pub listen: Option<SocketAddr>,
+    /// Where agents dial; as the last time, or the port after the API's
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub link: Option<SocketAddr>,
+    /// The private space that nodes get their addresses from; 10.192.0.0/10 where not said
+    #[arg(long, value_name = "CIDR", value_parser = space)]
+    pub space: Option<String>,
     /// Go to the background once it answers
     #[arg(long)]
     pub detach: bool,
+    /// This is the background
+    #[arg(long, hide = true)]
+    pub background: bool,
+}
+
+/// Reads a private space: IPv4, from /8 to /24, so that it holds at least one block of a host.
+pub fn space(text: &str) -> Result<String, String> {
+    let parsed = text.split_once('/').and_then(|(base, length)| {
+        Some((base.parse::<Ipv4Addr>().ok()?, length.parse::<u32>().ok().filter(|l| *l <= 32)?))
+    });
+    let (base, length) = parsed.ok_or("write ADDRESS/LENGTH, for example 10.192.0.0/10")?;
+    if !(8..=24).contains(&length) {
+        return Err(format!("/{length} does not do: a host takes a /24, so from /8 to /24"));
+    }
+    let first = Ipv4Addr::from(u32::from(base) & (u32::MAX << (32 - length)));
+    if first != base {
+        return Err(format!("{base} lies within it; its first address is {first}/{length}"));
+    }
+    Ok(text.to_owned())
 }
 
 /// `lace down`.
@@ -161,4 +181,21 @@ pub fn role_of(command: Command) -> Result<Role, Box<Command>> {
         },
         command => return Err(Box::new(command)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_hold_at_least_a_block() {
+        for good in ["10.192.0.0/10", "10.0.0.0/8", "10.1.2.0/24", "192.168.0.0/16"] {
+            assert_eq!(space(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["banana", "10.1.2.0/28", "10.1.2.0/7", "10.1.2.0/33", "10.1.2.3/24", "::/64", "10.0.0.0", "/8"]
+        {
+            assert!(space(bad).is_err(), "{bad}");
+        }
+    }
 }

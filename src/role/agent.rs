@@ -32,7 +32,7 @@ pub struct AgentArgs {
     #[arg(long)]
     pub label: String,
     /// The private space
-    #[arg(long, default_value = "10.192.0.0/10")]
+    #[arg(long, default_value = "10.192.0.0/10", value_parser = crate::command::space)]
     pub space: String,
 }
 
@@ -44,6 +44,7 @@ pub fn main(words: Vec<String>) -> ExitCode {
 
 async fn serve(args: AgentArgs) -> Result<(), Failure> {
     let state = State::new(args.state.as_deref());
+    state.prepare()?;
     let read = |path: &PathBuf| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     let config = AgentConfig {
         state_dir: state.agent(),
@@ -51,7 +52,7 @@ async fn serve(args: AgentArgs) -> Result<(), Failure> {
         ca_pem: args.ca.as_ref().and_then(read),
         join_token: args.token_file.as_ref().and_then(read),
         name: args.name,
-        exe: std::env::current_exe()?,
+        exe: super::process::executable(),
         installation_label: args.label,
         capacity: None,
         net_socket: state.net_socket(),

@@ -1,6 +1,7 @@
 //! `lace demo`: the whole story on this machine, with commands that anybody can type.
 
 use super::down::end_all;
+use super::end::{CutOff, End};
 use super::paths::State;
 use super::story::Story;
 use super::{Failure, ended, out};
@@ -11,12 +12,15 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The demo's own private space, so that it lives beside a real installation.
 const SPACE: &str = "10.254.0.0/16";
 /// Erlang may take this long to be installed.
 const INSTALLED_WITHIN: Duration = Duration::from_secs(900);
+/// Exit status after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
 /// The cluster may take this long to be as wanted.
 const STATE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -57,12 +61,20 @@ pub fn main(args: DemoArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let state = State::new(Some(&demo_dir()));
-    let told = tell(&args, &state);
+    let end = match End::listen() {
+        Ok(end) => end,
+        Err(error) => return ended("demo", Err(error)),
+    };
+    let told = tell(&args, &state, &end);
     if (args.exit || told.is_err())
         && let Err(error) = clean_up(&state)
     {
         eprintln!("error: the demo could not clean up: {error}");
         return ExitCode::FAILURE;
+    }
+    if told.as_ref().is_err_and(|error| error.is::<CutOff>()) {
+        eprintln!("the demo was ended before its end; nothing of it is left");
+        return ExitCode::from(INTERRUPTED);
     }
     ended("demo", told)
 }
@@ -87,7 +99,7 @@ fn clean_up(state: &State) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell(args: &DemoArgs, state: &State) -> Result<(), Failure> {
+fn tell(args: &DemoArgs, state: &State, end: &Arc<End>) -> Result<(), Failure> {
     if state.dir().exists() {
         eprintln!("an earlier demo is cleaned up first");
         clean_up(state)?;
@@ -96,14 +108,14 @@ fn tell(args: &DemoArgs, state: &State) -> Result<(), Failure> {
     let url = format!("http://127.0.0.1:{port}");
     let config = state.dir().join("cli");
     let env = BTreeMap::from([("LACE_CONFIG_DIR".to_owned(), config.display().to_string())]);
-    let mut story = Story::new(env)?;
+    let mut story = Story::new(env, end.clone());
     let places = unpack(state)?;
 
     story.chapter("controller, agent and DNS of this machine");
     let (listen, dir) = (format!("127.0.0.1:{port}"), state.dir().display().to_string());
     story.step("lace up", &["up", "--detach", "--state", &dir, "--listen", &listen, "--space", SPACE], 0)?;
     generic(&mut story, &places)?;
-    wait_for_erlang(&mut story)?;
+    wait_for_erlang(&mut story, end)?;
     cluster(&mut story, &places, args.nodes)?;
     survive(&mut story)?;
     scale(&mut story, args.nodes)?;
@@ -114,7 +126,7 @@ fn tell(args: &DemoArgs, state: &State) -> Result<(), Failure> {
     }
     out(&format!("\nIt stays up until Ctrl-C. The controller: {url}"));
     out(&format!("Look around: LACE_CONFIG_DIR={} lace status", config.display()));
-    wait_for_ctrl_c()?;
+    end.wait();
     clean_up(state)
 }
 
@@ -160,7 +172,7 @@ fn generic(story: &mut Story, places: &Places) -> Result<(), Failure> {
 }
 
 /// `make demo` installs Erlang in the background and says how far it is in a file.
-fn wait_for_erlang(story: &mut Story) -> Result<(), Failure> {
+fn wait_for_erlang(story: &mut Story, end: &End) -> Result<(), Failure> {
     let present = || {
         Command::new("erlc")
             .arg("-h")
@@ -188,7 +200,7 @@ fn wait_for_erlang(story: &mut Story) -> Result<(), Failure> {
         if Instant::now() > until {
             return Err("Erlang was not installed in time".into());
         }
-        std::thread::sleep(Duration::from_millis(200));
+        end.sleep(Duration::from_millis(200))?;
     }
     if began.elapsed() > Duration::from_secs(1) {
         story.took("waited for Erlang to be installed", began.elapsed());
@@ -245,11 +257,5 @@ fn upgrade(story: &mut Story, places: &Places, nodes: u32) -> Result<(), Failure
     story.step("3.0.0 found bad and reverted", &deploy("version=3.0.0"), 3)?;
     story.type_in(&["history", "ball/ball"], 0)?;
     story.type_in(&["status", "ball"], 0)?;
-    Ok(())
-}
-
-fn wait_for_ctrl_c() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(super::asked_to_end());
     Ok(())
 }

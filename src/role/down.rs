@@ -4,7 +4,7 @@ use super::Failure;
 use super::ended;
 use super::paths::State;
 use super::process::Record;
-use super::up::Settings;
+use super::settings::Settings;
 use crate::command::DownArgs;
 use lace_machine::{Machine, MachineConfig};
 use std::process::ExitCode;
@@ -16,11 +16,19 @@ const GRACE: Duration = Duration::from_secs(15);
 /// Runs the command.
 pub fn main(args: DownArgs) -> ExitCode {
     let state = State::new(args.state.as_deref());
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("error: lace down ends processes and namespaces of root, so it needs root");
+        eprintln!("  hint: type `sudo lace down`");
+        return ExitCode::FAILURE;
+    }
     ended("down", down(&state, args.keep_nodes))
 }
 
 fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
     end_roles(state);
+    if let Some(settings) = Settings::read(state) {
+        crate::command::forget_local(&settings.context(state))?;
+    }
     if keep_nodes {
         eprintln!("controller and agent ended; nodes go on running");
         return Ok(());

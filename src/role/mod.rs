@@ -2,16 +2,19 @@
 //!
 //! Only this room knows all crates. Nothing is decided here.
 
+mod addresses;
 pub mod agent;
 pub mod demo;
 pub mod doctor;
 pub mod down;
+mod end;
 mod hosts;
 pub mod net;
 mod paths;
 mod process;
 pub mod restore;
 pub mod server;
+mod settings;
 mod story;
 mod supervise;
 mod support;
@@ -22,6 +25,18 @@ use std::process::ExitCode;
 
 /// What ends a role with an error.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A word of the command that cannot be meant: exit status 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// Runs an async role on the number of threads that it needs.
 fn block_on<F: Future<Output = Result<(), Failure>>>(threads: usize, role: &str, future: F) -> ExitCode {
@@ -51,7 +66,7 @@ fn ended(role: &str, outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: lace {role}: {error}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

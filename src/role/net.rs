@@ -18,7 +18,7 @@ pub struct NetArgs {
     #[arg(long, required = true)]
     pub listen: Vec<SocketAddr>,
     /// The private space, whose nodes are served
-    #[arg(long, default_value = "10.192.0.0/10")]
+    #[arg(long, default_value = "10.192.0.0/10", value_parser = crate::command::space)]
     pub space: String,
 }
 

@@ -1,5 +1,7 @@
 //! Where everything of one installation on this machine lies.
 
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The state of an installation.
@@ -18,6 +20,18 @@ impl State {
         };
         let dir = dir.map_or_else(usual, PathBuf::from);
         Self(std::path::absolute(&dir).unwrap_or(dir))
+    }
+
+    /// Makes the directories, and closes them to everybody else: nodes' roots lie below the state, and their ids must
+    /// pass through, but nobody may look around; what the controller keeps, records and logs are root's alone.
+    pub fn prepare(&self) -> std::io::Result<()> {
+        let passed = [self.0.clone(), self.agent()].map(|dir| (dir, 0o711));
+        let closed = [self.run(), self.server(), self.authority()].map(|dir| (dir, 0o700));
+        for (dir, mode) in passed.into_iter().chain(closed) {
+            DirBuilder::new().recursive(true).mode(mode).create(&dir)?;
+            std::fs::set_permissions(&dir, Permissions::from_mode(mode))?;
+        }
+        Ok(())
     }
 
     /// The directory itself.

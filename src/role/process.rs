@@ -4,7 +4,24 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+/// The binary that the roles are started from: the path of this one, as it was when first asked for. A newer binary that
+/// was put in its place is what starts next, which is how an installation is upgraded. Where nothing is there any more
+/// it is the one that runs here.
+pub fn executable() -> PathBuf {
+    static FIRST: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let first = FIRST.get_or_init(|| std::env::current_exe().ok().map(|path| without_mark(&path)));
+    first.clone().filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
+}
+
+/// The kernel marks the path of a binary that was replaced (proc(5)).
+fn without_mark(path: &Path) -> PathBuf {
+    path.to_str()
+        .and_then(|text| text.strip_suffix(" (deleted)"))
+        .map_or_else(|| path.to_owned(), PathBuf::from)
+}
 
 /// A process that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,4 +95,19 @@ fn wait_readable(fd: &impl std::os::fd::AsFd, within: Duration) {
 
 fn file(run: &Path, name: &str) -> PathBuf {
     run.join(format!("{name}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_binary_is_found_by_its_path() {
+        let check = |path: &str, expected: &str| {
+            assert_eq!(without_mark(Path::new(path)), Path::new(expected));
+        };
+        check("/usr/bin/lace", "/usr/bin/lace");
+        check("/usr/bin/lace (deleted)", "/usr/bin/lace");
+        assert!(executable().is_file());
+    }
 }

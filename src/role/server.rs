@@ -4,7 +4,7 @@ use super::hosts::{FleetHosts, FleetView, heard};
 use super::paths::State;
 use super::support::ControllerSupport;
 use super::tls::TlsListener;
-use super::{Failure, asked_to_end, block_on};
+use super::{Failure, addresses, asked_to_end, block_on};
 use axum::serve::ListenerExt;
 use clap::Parser;
 use lace_api::{ApiState, Config, NewToken, SystemIds, mint_token};
@@ -47,7 +47,7 @@ pub struct ServerArgs {
     #[arg(long, default_value = "127.0.0.1:7441")]
     pub link: SocketAddr,
     /// The private space of the installation
-    #[arg(long, default_value = "10.192.0.0/10")]
+    #[arg(long, default_value = "10.192.0.0/10", value_parser = crate::command::space)]
     pub space: String,
 }
 
@@ -59,12 +59,14 @@ pub fn main(words: Vec<String>) -> ExitCode {
 
 async fn serve(args: ServerArgs) -> Result<(), Failure> {
     let state = State::new(args.state.as_deref());
+    state.prepare()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let key = MasterKey::load_or_create(&state.master_key())?;
     let store = open_store(&state, &key, &clock).await?;
     let authority = Authority::load_or_create(&state.authority(), &store.installation().to_string())?;
     let names = [lace_wire::link::CONTROLLER_NAME.to_owned(), "localhost".into()];
-    let identity = authority.controller(&names, &[args.listen.ip(), args.link.ip()])?;
+    let reached = [addresses::behind(args.listen.ip()), addresses::behind(args.link.ip())].concat();
+    let identity = authority.controller(&names, &reached)?;
     first_tokens(&state, &store, clock.as_ref())?;
     let ca = authority.ca().to_owned();
     let support = ControllerSupport {
@@ -170,7 +172,6 @@ fn api_state(
     clock: Arc<dyn Clock>,
 ) -> ApiState {
     let loopback = args.listen.ip().is_loopback();
-    let scheme = if loopback { "http" } else { "https" };
     ApiState {
         store,
         liveness: Arc::new(FleetView { fleet: fleet.clone(), clock: clock.clone() }),
@@ -179,9 +180,9 @@ fn api_state(
         ids: Arc::new(SystemIds),
         config: Arc::new(Config {
             loopback_http: loopback,
-            public_url: format!("{scheme}://{}", args.listen),
+            public_url: addresses::url(args.listen, addresses::from_elsewhere(args.listen)),
             version: env!("CARGO_PKG_VERSION").into(),
-            agent_address: args.link.to_string(),
+            agent_address: addresses::from_elsewhere(args.link).to_string(),
             scratch: state.run(),
         }),
     }

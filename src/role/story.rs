@@ -1,15 +1,21 @@
 //! How `lace demo` tells its story: what is typed, what it says, how long it took.
 
+use super::end::End;
+use super::process::executable;
 use super::{Failure, out};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What would lead a command to another controller.
+const FOREIGN: [&str; 5] = ["LACE_URL", "LACE_TOKEN", "LACE_CA", "LACE_CONTEXT", "LACE_FORMAT"];
 
 /// The story's voice, and the environment of the commands that it types.
 pub struct Story {
-    exe: PathBuf,
     env: BTreeMap<String, String>,
+    end: Arc<End>,
     began: Instant,
     /// Steps with their times, for the table at the end.
     times: Vec<(String, Duration)>,
@@ -24,9 +30,9 @@ pub struct Typed {
 }
 
 impl Story {
-    /// A story whose commands speak to the controller at `url` with `token`.
-    pub fn new(env: BTreeMap<String, String>) -> Result<Self, Failure> {
-        Ok(Self { exe: std::env::current_exe()?, env, began: Instant::now(), times: Vec::new() })
+    /// A story whose commands have these words in their environment, until `end` is asked for.
+    pub fn new(env: BTreeMap<String, String>, end: Arc<End>) -> Self {
+        Self { env, end, began: Instant::now(), times: Vec::new() }
     }
 
     /// A heading.
@@ -68,14 +74,17 @@ impl Story {
     }
 
     /// Types a command and shows nothing; its complaints go to stderr.
+    ///
+    /// Which controller is meant is the story's own word alone: what the person at the terminal works with is not touched.
+    /// The command has a process group of its own, so that Ctrl-C reaches the story, which then ends it.
     pub fn quietly(&self, words: &[&str]) -> Result<Typed, Failure> {
-        let output = Command::new(&self.exe)
-            .args(words)
-            .envs(&self.env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .output()?;
+        let mut command = Command::new(executable());
+        command.args(words).process_group(0);
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command.envs(&self.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let output = self.end.run(&mut command, words.first() != Some(&"up"))?;
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(Typed { out, status: output.status.code().unwrap_or(-1) })
     }
@@ -101,7 +110,7 @@ impl Story {
                 )
                 .into());
             }
-            std::thread::sleep(Duration::from_millis(50));
+            self.end.sleep(Duration::from_millis(50))?;
         }
     }
 

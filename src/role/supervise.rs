@@ -4,11 +4,14 @@
 //! go on; the next `lace up` finds them by their records.
 
 use super::Failure;
-use super::process::Record;
+use super::process::{Record, executable};
 use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -18,6 +21,8 @@ const LOG_BYTES_MAX: u64 = 10 << 20;
 const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// Waiting time between starts of a role that ends at once.
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A role that ended this often while it was awaited does not come up.
+const ENDS_MAX: u32 = 3;
 /// A role has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -30,6 +35,8 @@ pub struct RoleProcess {
     pub words: Vec<String>,
     /// Where records and logs go.
     pub run: PathBuf,
+    /// How often it ended since it was first started.
+    pub ends: Arc<AtomicU32>,
 }
 
 impl RoleProcess {
@@ -40,6 +47,17 @@ impl RoleProcess {
         }
     }
 
+    /// Why it does not stay up, in its own last words; none while it may still come up.
+    pub fn gives_up(&self) -> Option<String> {
+        if self.ends.load(Ordering::Relaxed) < ENDS_MAX {
+            return None;
+        }
+        let text = fs::read(self.log()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        Some(last.trim_start_matches("error: ").to_owned())
+    }
+
     /// Its log.
     pub fn log(&self) -> PathBuf {
         self.run.join(format!("{}.log", self.name))
@@ -48,7 +66,7 @@ impl RoleProcess {
     fn spawn(&self) -> Result<tokio::process::Child, Failure> {
         fs::create_dir_all(&self.run)?;
         let log = open_log(&self.log())?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(executable());
         command.arg(self.name).args(&self.words).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = tokio::process::Command::from(command).kill_on_drop(false).spawn()?;
@@ -58,30 +76,35 @@ impl RoleProcess {
         Ok(child)
     }
 
-    /// Keeps it running until `end` says so, then stops it.
-    pub async fn keep(self, mut end: watch::Receiver<bool>) -> Result<(), Failure> {
+    /// Keeps it running until `end` says so, then stops it. Whatever goes wrong is told and tried again.
+    pub async fn keep(self, mut end: watch::Receiver<bool>) {
         let mut backoff = Duration::ZERO;
         loop {
             let began = Instant::now();
-            let mut child = self.spawn()?;
-            tokio::select! {
-                status = child.wait() => {
-                    let status = status?;
-                    eprintln!("lace {} ended ({status}); started again. Its log: {}", self.name, self.log().display());
-                }
-                () = is_over(&mut end) => {
-                    let this = self.clone();
-                    tokio::task::spawn_blocking(move || this.end_former()).await?;
-                    let _ = child.wait().await;
-                    return Ok(());
-                }
+            match self.spawn() {
+                Ok(mut child) => tokio::select! {
+                    status = child.wait() => self.tell_end(status),
+                    () = is_over(&mut end) => {
+                        let this = self.clone();
+                        let _ = tokio::task::spawn_blocking(move || this.end_former()).await;
+                        let _ = child.wait().await;
+                        return;
+                    }
+                },
+                Err(error) => eprintln!("lace {} cannot be started: {error}; tried again", self.name),
             }
+            self.ends.fetch_add(1, Ordering::Relaxed);
             backoff = if began.elapsed() > STEADY_AFTER { Duration::ZERO } else { next_backoff(backoff) };
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
-                () = is_over(&mut end) => return Ok(()),
+                () = is_over(&mut end) => return,
             }
         }
+    }
+
+    fn tell_end(&self, status: std::io::Result<ExitStatus>) {
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        eprintln!("lace {} ended ({status}); started again. Its log: {}", self.name, self.log().display());
     }
 }
 
@@ -97,5 +120,5 @@ fn open_log(path: &Path) -> std::io::Result<File> {
     if fs::metadata(path).is_ok_and(|m| m.len() > LOG_BYTES_MAX) {
         fs::rename(path, path.with_extension("log.1"))?;
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }

@@ -1,66 +1,27 @@
 //! `lace up`: controller and agent of this machine, kept running.
 
 use super::paths::State;
-use super::process::Record;
+use super::process::{Record, executable};
 use super::server::write_private;
+use super::settings::Settings;
 use super::supervise::RoleProcess;
-use super::{Failure, asked_to_end, ended};
+use super::{Failure, addresses, asked_to_end, ended};
 use crate::command::UpArgs;
 use lace_model::{Name, Span};
 use lace_wire::api::TokenRequest;
 use lace_wire::client::{Client, Endpoint};
-use serde::{Deserialize, Serialize};
 use std::fs;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// The controller has this long to answer for the first time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// This machine has this long to join.
 const JOINS_WITHIN: Duration = Duration::from_secs(20);
-
-/// How an installation was started: `lace down` and the next `lace up` read it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// The API.
-    pub listen: SocketAddr,
-    /// The agents' link.
-    pub link: SocketAddr,
-    /// The private space.
-    pub space: String,
-    /// Short name of the installation, for interfaces, cgroups and tables.
-    pub label: String,
-}
-
-impl Settings {
-    fn new(args: &UpArgs, state: &State) -> Result<Self, Failure> {
-        let listen: SocketAddr =
-            args.listen.parse().map_err(|_| format!("--listen {}: write ADDRESS:PORT", args.listen))?;
-        let link = match &args.link {
-            Some(text) => text.parse().map_err(|_| format!("--link {text}: write ADDRESS:PORT"))?,
-            None => SocketAddr::new(listen.ip(), listen.port() + 1),
-        };
-        // The state's path names the installation on this machine: two of them never share a name.
-        let label =
-            lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
-        Ok(Self { listen, link, space: args.space.clone(), label })
-    }
-
-    /// As the last `lace up` wrote them.
-    pub fn read(state: &State) -> Option<Self> {
-        serde_json::from_slice(&fs::read(state.settings()).ok()?).ok()
-    }
-
-    /// The API's address.
-    pub fn url(&self) -> String {
-        let scheme = if self.listen.ip().is_loopback() { "http" } else { "https" };
-        format!("{scheme}://{}", self.listen)
-    }
-}
 
 /// Runs the command.
 pub fn main(args: UpArgs) -> ExitCode {
@@ -68,6 +29,10 @@ pub fn main(args: UpArgs) -> ExitCode {
         eprintln!("error: lace up makes namespaces, so it needs root");
         eprintln!("  hint: type `sudo lace up`");
         return ExitCode::FAILURE;
+    }
+    if args.background {
+        // A session of its own: no terminal that closes takes it along.
+        let _ = rustix::process::setsid();
     }
     lace_wire::install_crypto();
     let state = State::new(args.state.as_deref());
@@ -81,39 +46,45 @@ pub fn main(args: UpArgs) -> ExitCode {
     ended("up", runtime.block_on(up(args, state)))
 }
 
+/// The roles that are kept running.
+struct Keepers {
+    tasks: JoinSet<()>,
+    ending: watch::Receiver<bool>,
+}
+
+impl Keepers {
+    fn keep(&mut self, role: RoleProcess) {
+        role.end_former();
+        self.tasks.spawn(role.keep(self.ending.clone()));
+    }
+
+    /// Resolves when one ended by itself, which is a fault of ours.
+    async fn fault(&mut self) -> Result<(), Failure> {
+        match self.tasks.join_next().await {
+            Some(Err(fault)) => Err(fault.into()),
+            _ => Err("a role is no longer kept running".into()),
+        }
+    }
+}
+
 async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
     let settings = Settings::new(&args, &state)?;
     refuse_second(&state)?;
-    fs::create_dir_all(state.run())?;
-    // Nodes' roots lie below, and their ids must pass through; nobody but root may look around.
-    fs::set_permissions(state.dir(), fs::Permissions::from_mode(0o711))?;
+    state.prepare()?;
     Record::of(std::process::id() as i32)
         .ok_or("this process cannot be read in /proc")?
         .write(&state.run(), "up")?;
-    fs::write(state.settings(), serde_json::to_vec_pretty(&settings)?)?;
     let (end, ending) = watch::channel(false);
-    let mut roles = tokio::task::JoinSet::new();
-    let keep = |role: RoleProcess, roles: &mut tokio::task::JoinSet<Result<(), Failure>>| {
-        role.end_former();
-        roles.spawn(role.keep(ending.clone()));
-    };
-    keep(server_role(&settings, &state), &mut roles);
+    let mut keepers = Keepers { tasks: JoinSet::new(), ending };
     let outcome = tokio::select! {
         outcome = async {
-            let client = answers(&settings, &state).await?;
-            ask_to_join(&client, &state).await?;
-            keep(agent_role(&settings, &state)?, &mut roles);
-            let gateway = joined(&client).await?;
-            keep(net_role(&settings, &state, gateway), &mut roles);
-            greet(&settings, &state)?;
-            std::future::pending::<Result<(), Failure>>().await
+            bring_up(&settings, &state, &mut keepers).await?;
+            keepers.fault().await
         } => outcome,
         () = asked_to_end() => Ok(()),
     };
     let _ = end.send(true);
-    while let Some(role) = roles.join_next().await {
-        role??;
-    }
+    while keepers.tasks.join_next().await.is_some() {}
     let _ = fs::remove_file(state.run().join("ready"));
     if outcome.is_ok() {
         eprintln!(
@@ -121,6 +92,23 @@ async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
         );
     }
     outcome
+}
+
+async fn bring_up(settings: &Settings, state: &State, keepers: &mut Keepers) -> Result<(), Failure> {
+    let (server, agent) = (server_role(settings, state), agent_role(settings, state)?);
+    server.end_former();
+    settings.can_listen()?;
+    settings.write(state)?;
+    keepers.keep(server.clone());
+    let endpoint = answers(settings, state, &server).await?;
+    let client = Client::new(&endpoint)?;
+    ask_to_join(&client, state).await?;
+    keepers.keep(agent.clone());
+    let gateway = joined(&client, &agent).await?;
+    keepers.keep(net_role(settings, state, gateway));
+    let context = settings.context(state);
+    let chosen = crate::command::save_local(&context, &endpoint)?;
+    greet(settings, state, (!chosen).then_some(context.as_str()))
 }
 
 fn refuse_second(state: &State) -> Result<(), Failure> {
@@ -143,30 +131,34 @@ fn words(state: &State, more: &[(&str, String)]) -> Vec<String> {
     words
 }
 
+fn role(name: &'static str, state: &State, more: &[(&str, String)]) -> RoleProcess {
+    RoleProcess { name, words: words(state, more), run: state.run(), ends: Arc::default() }
+}
+
 fn server_role(settings: &Settings, state: &State) -> RoleProcess {
     let more = [
         ("--listen", settings.listen.to_string()),
         ("--link", settings.link.to_string()),
         ("--space", settings.space.clone()),
     ];
-    RoleProcess { name: "server", words: words(state, &more), run: state.run() }
+    role("server", state, &more)
 }
 
 fn agent_role(settings: &Settings, state: &State) -> Result<RoleProcess, Failure> {
     let more = [
-        ("--controller", settings.link.to_string()),
+        ("--controller", addresses::from_here(settings.link).to_string()),
         ("--ca", state.authority().join("ca.pem").display().to_string()),
         ("--token-file", state.join_token().display().to_string()),
         ("--name", host_name()?.to_string()),
         ("--label", settings.label.clone()),
         ("--space", settings.space.clone()),
     ];
-    Ok(RoleProcess { name: "agent", words: words(state, &more), run: state.run() })
+    Ok(role("agent", state, &more))
 }
 
 fn net_role(settings: &Settings, state: &State, gateway: std::net::Ipv4Addr) -> RoleProcess {
     let more = [("--listen", format!("{gateway}:53")), ("--space", settings.space.clone())];
-    RoleProcess { name: "net", words: words(state, &more), run: state.run() }
+    role("net", state, &more)
 }
 
 /// This machine's host name as a name of ours.
@@ -177,29 +169,27 @@ fn host_name() -> Result<Name, Failure> {
     Ok(Name::new(kept.trim_matches('-')).or_else(|_| Name::new("this-machine"))?)
 }
 
-async fn answers(settings: &Settings, state: &State) -> Result<Client, Failure> {
+/// Waits until the controller answers root of this machine.
+async fn answers(settings: &Settings, state: &State, server: &RoleProcess) -> Result<Endpoint, Failure> {
     let until = Instant::now() + ANSWERS_WITHIN;
     loop {
         if let Ok(token) = fs::read_to_string(state.admin_token()) {
             let ca = fs::read_to_string(state.authority().join("ca.pem")).ok();
-            let endpoint = Endpoint { url: settings.url(), token: Some(token.trim().into()), ca };
-            let client = Client::new(&endpoint)?;
-            if client.server().await.is_ok() {
-                crate::command::context::save_local(&endpoint)?;
-                return Ok(client);
+            let endpoint = Endpoint { url: settings.url_here(), token: Some(token.trim().into()), ca };
+            if Client::new(&endpoint)?.server().await.is_ok() {
+                return Ok(endpoint);
             }
         }
-        if Instant::now() > until {
-            let log = server_role(settings, state).log();
-            return Err(format!(
-                "the controller does not answer at {}; its log: {}",
-                settings.url(),
-                log.display()
-            )
-            .into());
+        let late = Instant::now() > until;
+        if let Some(reason) = server.gives_up().or(late.then(|| "it does not answer in time".into())) {
+            return Err(does_not_come_up("the controller", &reason, server));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+fn does_not_come_up(who: &str, reason: &str, role: &RoleProcess) -> Failure {
+    format!("{who} does not come up: {reason} (its log: {})", role.log().display()).into()
 }
 
 /// A join token for this machine's agent, unless it joined before.
@@ -219,7 +209,7 @@ async fn ask_to_join(client: &Client, state: &State) -> Result<(), Failure> {
 }
 
 /// Waits until this machine is a connected host; its gateway address is where DNS listens.
-async fn joined(client: &Client) -> Result<std::net::Ipv4Addr, Failure> {
+async fn joined(client: &Client, agent: &RoleProcess) -> Result<std::net::Ipv4Addr, Failure> {
     let until = Instant::now() + JOINS_WITHIN;
     loop {
         let hosts = client.hosts().await?;
@@ -227,20 +217,24 @@ async fn joined(client: &Client) -> Result<std::net::Ipv4Addr, Failure> {
         if let Some(block) = here.and_then(|h| h.host.blocks.first()) {
             return Ok(block.gateway());
         }
-        if Instant::now() > until {
-            return Err("this machine's agent did not join; see run/agent.log in the state directory".into());
+        let late = Instant::now() > until;
+        if let Some(reason) = agent.gives_up().or(late.then(|| "it did not join in time".into())) {
+            return Err(does_not_come_up("this machine's agent", &reason, agent));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-fn greet(settings: &Settings, state: &State) -> Result<(), Failure> {
+fn greet(settings: &Settings, state: &State, other_context: Option<&str>) -> Result<(), Failure> {
     let login = fs::read_to_string(state.login_token())?;
     let url = settings.url();
+    let context = other_context.map_or(String::new(), |name| {
+        format!("  lace context use {name}     let commands go to this controller\n")
+    });
     let text = format!(
         "lace is up at {url}\n\
          log in once at {url}/login?token={}\n\n\
-         next:\n  \
+         next:\n{context}  \
          lace init && lace deploy     put the project in this directory to work\n  \
          lace status --watch          see what runs\n  \
          lace demo                    the whole story with a three-node Erlang cluster\n",
@@ -260,19 +254,18 @@ fn print_out(text: &str) -> Result<(), Failure> {
 
 /// Starts `lace up` in the background and waits until it is ready.
 fn detach(args: &UpArgs, state: &State) -> Result<(), Failure> {
+    Settings::new(args, state)?;
     refuse_second(state)?;
-    fs::create_dir_all(state.run())?;
+    state.prepare()?;
     let ready = state.run().join("ready");
     let _ = fs::remove_file(&ready);
     let log_path = state.run().join("up.log");
-    let log = fs::File::create(&log_path)?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["up", "--listen", &args.listen, "--space", &args.space]).arg("--state").arg(state.dir());
-    if let Some(link) = &args.link {
-        command.args(["--link", link]);
-    }
-    let mut child =
-        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+    let _ = fs::remove_file(&log_path);
+    let log = fs::OpenOptions::new().append(true).create_new(true).mode(0o600).open(&log_path)?;
+    // What it says on stdout is in `ready`, and the link that logs in belongs in no log.
+    let mut command = Command::new(executable());
+    command.args(background_words(args)).arg("--state").arg(state.dir());
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
     let until = Instant::now() + ANSWERS_WITHIN + JOINS_WITHIN;
     loop {
         if let Ok(text) = fs::read_to_string(&ready) {
@@ -280,11 +273,27 @@ fn detach(args: &UpArgs, state: &State) -> Result<(), Failure> {
         }
         if let Some(status) = child.try_wait()? {
             let said = fs::read_to_string(&log_path).unwrap_or_default();
-            return Err(format!("it did not come up ({status}): {}", said.trim()).into());
+            let last = said.lines().rev().find_map(|line| line.strip_prefix("error: lace up: "));
+            return Err(last
+                .map_or_else(|| format!("it ended ({status}): {}", said.trim()), str::to_owned)
+                .into());
         }
         if Instant::now() > until {
             return Err(format!("it did not come up in time; its log: {}", log_path.display()).into());
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn background_words(args: &UpArgs) -> Vec<String> {
+    let mut words = vec!["up".to_owned(), "--background".to_owned()];
+    let said = [
+        ("--listen", args.listen.map(|a| a.to_string())),
+        ("--link", args.link.map(|a| a.to_string())),
+        ("--space", args.space.clone()),
+    ];
+    for (flag, value) in said {
+        words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+    }
+    words
 }

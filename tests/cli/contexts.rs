@@ -1,6 +1,6 @@
 //! Contexts: where commands go, and who may read the file.
 
-use crate::command::context::save_local_in;
+use crate::command::context::{forget_local_in, save_local_in};
 use crate::fake::{Fake, Line};
 use crate::samples;
 use lace_model::{Code, Problem};
@@ -14,7 +14,7 @@ fn here(token: &str) -> Endpoint {
 #[test]
 fn the_file_is_for_its_owner_only() {
     let dir = tempfile::tempdir().expect("directory");
-    save_local_in(&Line::new(dir.path()).world(), &here("secret")).expect("saved");
+    save_local_in(&Line::new(dir.path()).world(), "local", &here("secret")).expect("saved");
     let mode = |path: &str| {
         let meta = std::fs::metadata(dir.path().join(path)).expect("there");
         meta.permissions().mode() & 0o777
@@ -31,12 +31,24 @@ fn the_file_is_below_the_usual_directories() {
     let dir = tempfile::tempdir().expect("directory");
     let home = dir.path().display().to_string();
     let line = || Line::new(dir.path()).env("LACE_CONFIG_DIR", "").env("HOME", &home);
-    save_local_in(&line().world(), &here("t")).expect("saved");
+    save_local_in(&line().world(), "local", &here("t")).expect("saved");
     assert!(dir.path().join(".config/lace/contexts.toml").is_file());
     let xdg = dir.path().join("xdg").display().to_string();
     let line = line().env("XDG_CONFIG_HOME", &xdg);
-    save_local_in(&line.world(), &here("t")).expect("saved");
+    save_local_in(&line.world(), "local", &here("t")).expect("saved");
     assert!(dir.path().join("xdg/lace/contexts.toml").is_file());
+}
+
+#[test]
+fn installations_of_one_machine_keep_apart() {
+    let dir = tempfile::tempdir().expect("directory");
+    let world = Line::new(dir.path()).world();
+    assert!(save_local_in(&world, "local", &here("a")).expect("saved"), "the first one is chosen");
+    assert!(!save_local_in(&world, "local-72313c", &here("b")).expect("saved"), "the second one is not");
+    forget_local_in(&world, "local").expect("forgotten");
+    forget_local_in(&world, "local").expect("it is gone already");
+    let ran = Line::new(dir.path()).run(&["context", "list"]);
+    assert!(ran.out.contains("local-72313c") && !ran.out.contains('*'), "{ran:?}");
 }
 
 #[test]

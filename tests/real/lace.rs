@@ -11,6 +11,8 @@ pub const WITHIN: Duration = Duration::from_secs(60);
 
 pub struct Lace {
     dir: tempfile::TempDir,
+    /// The binary that is typed.
+    exe: PathBuf,
     listen: u16,
     link: u16,
     space: String,
@@ -73,15 +75,16 @@ impl Lace {
 
     /// The same in another quarter (0 to 3) of 10.`net`.0.0/16.
     pub fn up_in(net: u8, quarter: u8) -> Self {
-        let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
-        let lace = Self {
-            dir,
-            listen: free_port(),
-            link: free_port(),
-            space: format!("10.{net}.{}.0/18", quarter * 64),
-        };
+        let lace = Self::new(net, quarter, env!("CARGO_BIN_EXE_lace").as_ref());
         lace.start();
         lace
+    }
+
+    /// One that was never up, and whose binary is another one.
+    pub fn new(net: u8, quarter: u8, exe: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
+        let space = format!("10.{net}.{}.0/18", quarter * 64);
+        Self { dir, exe: exe.to_owned(), listen: free_port(), link: free_port(), space }
     }
 
     /// `lace up --detach`.
@@ -102,7 +105,7 @@ impl Lace {
     }
 
     fn command(&self, words: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lace"));
+        let mut command = Command::new(&self.exe);
         command.args(words).env("LACE_CONFIG_DIR", self.dir.path().join("cli")).stdin(Stdio::null());
         more(&mut command);
         let Output { status, stdout, stderr } = command.output().expect("lace runs");
@@ -113,6 +116,11 @@ impl Lace {
     /// Runs one command line.
     pub fn run(&self, words: &[&str]) -> Ran {
         self.command(words, |c| c)
+    }
+
+    /// Runs one command line about this installation's state.
+    pub fn run_here(&self, words: &[&str]) -> Ran {
+        self.command(words, |c| c.arg("--state").arg(self.state()))
     }
 
     /// Runs one command line with something on stdin.

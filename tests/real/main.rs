@@ -8,5 +8,7 @@ mod kill;
 mod lace;
 mod mistakes;
 mod outlive;
+mod private;
 mod restore;
+mod up;
 mod verbs;

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use lace_model::{Code, Problem};
 use lace_wire::client::{Endpoint, URL_DEFAULT};
 
-/// The name of the context that `lace up` makes.
+/// The name of the context that `lace up` makes for the usual state directory.
 pub const LOCAL: &str = "local";
 
 /// One controller, as whom, and how careful to be.
@@ -84,20 +84,37 @@ fn from_environment(world: &World, url: &str) -> Result<Context, Problem> {
     })
 }
 
-/// Keeps the controller of this machine as context `local`; called by `lace up`. It becomes the chosen one where none is.
-pub fn save_local(endpoint: &Endpoint) -> Result<(), Problem> {
-    save_local_in(&World::real(), endpoint)
+/// Keeps a controller of this machine as a context; called by `lace up`. It becomes the chosen one where none is.
+/// Answers whether commands go to it now.
+pub fn save_local(name: &str, endpoint: &Endpoint) -> Result<bool, Problem> {
+    save_local_in(&World::real(), name, endpoint)
 }
 
 /// The same, in a given world.
-pub fn save_local_in(world: &World, endpoint: &Endpoint) -> Result<(), Problem> {
+pub fn save_local_in(world: &World, name: &str, endpoint: &Endpoint) -> Result<bool, Problem> {
     let mut contexts = Contexts::load(world)?;
-    let stored = contexts.context.entry(LOCAL.into()).or_default();
+    let stored = contexts.context.entry(name.to_owned()).or_default();
     stored.url = endpoint.url.clone();
     stored.token = endpoint.token.clone();
     // Plain HTTP needs none; for TLS it is the installation's own authority.
     stored.ca = endpoint.ca.clone().filter(|_| endpoint.url.starts_with("https:"));
-    contexts.current.get_or_insert_with(|| LOCAL.into());
+    let chosen = contexts.current.get_or_insert_with(|| name.to_owned()) == name;
+    contexts.save(world)?;
+    Ok(chosen)
+}
+
+/// Forgets the context of a controller of this machine that has ended; called by `lace down`. None there is fine.
+pub fn forget_local(name: &str) -> Result<(), Problem> {
+    forget_local_in(&World::real(), name)
+}
+
+/// The same, in a given world.
+pub fn forget_local_in(world: &World, name: &str) -> Result<(), Problem> {
+    let mut contexts = Contexts::load(world)?;
+    if contexts.context.remove(name).is_none() {
+        return Ok(());
+    }
+    contexts.current.take_if(|current| current == name);
     contexts.save(world)
 }
 

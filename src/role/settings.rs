@@ -1,0 +1,129 @@
+//! How an installation was started: `lace down` and the next `lace up` read it.
+
+use super::paths::State;
+use super::server::write_private;
+use super::{Failure, Usage, addresses};
+use crate::command::{LOCAL, UpArgs};
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// Where the API listens where nothing else was ever said.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7440);
+/// The private space where nothing else was ever said.
+const SPACE: &str = "10.192.0.0/10";
+
+/// How an installation was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The API.
+    pub listen: SocketAddr,
+    /// The agents' link.
+    pub link: SocketAddr,
+    /// The private space.
+    pub space: String,
+    /// Short name of the installation, for interfaces, cgroups and tables.
+    pub label: String,
+}
+
+impl Settings {
+    /// What is asked for, then what was said the last time, then the usual.
+    pub fn new(args: &UpArgs, state: &State) -> Result<Self, Failure> {
+        let last = Self::read(state);
+        let listen = args.listen.or(last.as_ref().map(|l| l.listen)).unwrap_or(LISTEN);
+        let link = match (args.link, &last) {
+            (Some(link), _) => link,
+            (None, Some(last)) if last.listen == listen => last.link,
+            _ => SocketAddr::new(listen.ip(), after(listen)?),
+        };
+        // Addresses that were given out come from it.
+        let fixed = last.filter(|_| state.agent().join("identity").exists()).map(|last| last.space);
+        let space = match (&args.space, fixed) {
+            (Some(asked), Some(fixed)) if *asked != fixed => {
+                let told =
+                    format!("--space {asked}: the private space of {} is {fixed}", state.dir().display());
+                return Err(Usage(format!("{told}; another one needs another --state")).into());
+            }
+            (asked, fixed) => asked.clone().or(fixed).unwrap_or_else(|| SPACE.into()),
+        };
+        // The state's path names the installation on this machine: two of them never share a name.
+        let label =
+            lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
+        Ok(Self { listen, link, space, label })
+    }
+
+    /// As the last `lace up` wrote them.
+    pub fn read(state: &State) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(state.settings()).ok()?).ok()
+    }
+
+    /// Keeps them.
+    pub fn write(&self, state: &State) -> Result<(), Failure> {
+        Ok(write_private(&state.settings(), &serde_json::to_string_pretty(self)?)?)
+    }
+
+    /// Can the controller listen there? Asked before it is started, so that a "no" comes at once and with its reason.
+    pub fn can_listen(&self) -> Result<(), Failure> {
+        for (flag, address) in [("--listen", self.listen), ("--link", self.link)] {
+            TcpListener::bind(address).map_err(|e| {
+                format!("cannot listen on {address}: {e}; choose another with {flag} ADDRESS:PORT")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The API's address, for commands on this machine.
+    pub fn url_here(&self) -> String {
+        addresses::url(self.listen, addresses::from_here(self.listen))
+    }
+
+    /// The API's address, for people.
+    pub fn url(&self) -> String {
+        addresses::url(self.listen, addresses::from_elsewhere(self.listen))
+    }
+
+    /// The context that commands on this machine find it under.
+    pub fn context(&self, state: &State) -> String {
+        if state.dir() == State::new(None).dir() { LOCAL.into() } else { format!("{LOCAL}-{}", self.label) }
+    }
+}
+
+fn after(listen: SocketAddr) -> Result<u16, Usage> {
+    let next = listen.port().checked_add(1);
+    next.ok_or_else(|| {
+        Usage(format!("--listen {listen}: no port comes after it; name the agents' with --link"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> UpArgs {
+        use clap::Parser;
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            up: UpArgs,
+        }
+        Line::try_parse_from(std::iter::once(&"up").chain(words)).expect("words").up
+    }
+
+    #[test]
+    fn what_was_said_once_is_kept() {
+        let dir = tempfile::tempdir().expect("directory");
+        let state = State::new(dir.path().to_str());
+        let new = |words: &[&str]| Settings::new(&args(words), &state).map_err(|e| e.to_string());
+        let first = new(&["--listen", "127.0.0.1:9000", "--space", "10.9.0.0/16"]).expect("settings");
+        assert_eq!(first.link.port(), 9001);
+        first.write(&state).expect("written");
+        let again = new(&[]).expect("settings");
+        assert_eq!((again.listen, again.link), (first.listen, first.link));
+        assert_eq!(new(&["--space", "10.8.0.0/16"]).expect("nobody has an address yet").space, "10.8.0.0/16");
+        std::fs::create_dir_all(state.agent().join("identity")).expect("joined");
+        assert_eq!(new(&[]).expect("settings").space, "10.9.0.0/16");
+        let refused = new(&["--space", "10.8.0.0/16"]).expect_err("addresses are given out");
+        assert!(refused.contains("is 10.9.0.0/16"), "{refused}");
+        assert!(new(&["--listen", "127.0.0.1:65535"]).expect_err("no port after it").contains("--link"));
+        assert!(again.context(&state).starts_with("local-"), "another state is not `local`");
+    }
+}
