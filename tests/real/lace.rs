@@ -184,25 +184,61 @@ impl Lace {
         self.state().join("agent/machine/nodes")
     }
 
-    /// Ends everything and looks for leftovers.
+    /// What the gateway's and the nodes' interfaces of this installation start with, read off the gateway address.
+    fn links(&self) -> [String; 2] {
+        let first = self.space.rsplit_once(".0/").expect("a space").0;
+        let addresses = said(&["ip", "-o", "-4", "addr"]);
+        let words = addresses.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let gateway = words.into_iter().find(|words| words[3] == format!("{first}.1/32"));
+        let gateway =
+            gateway.unwrap_or_else(|| panic!("no interface has {first}.1:\n{addresses}"))[1].to_owned();
+        let nodes = format!("ln{}", gateway.strip_prefix("lg").expect("a gateway of ours"));
+        [gateway, nodes]
+    }
+
+    /// Ends everything and looks for leftovers: processes, cgroups, links, routes, tables, mounts, node directories, and
+    /// the use of `ip_forward`.
     #[track_caller]
     pub fn down_and_nothing_left(&self) {
-        let label = self.label();
-        self.command(&["down", "--state"], |c| c.arg(self.state())).ok();
-        assert!(self.cgroups().is_empty(), "cgroups are left: {:?}", self.cgroups());
-        let said = |words: &[&str]| {
-            let output = Command::new(words[0]).args(&words[1..]).output().expect("runs");
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        assert!(!said(&["nft", "list", "tables"]).contains(&label), "an nft table is left");
-        assert!(!said(&["ip", "-o", "link"]).contains(&label), "a link is left");
+        let (label, links) = (self.label(), self.links());
         let state = self.state().display().to_string();
-        assert!(
-            !std::fs::read_to_string("/proc/self/mountinfo").expect("read").contains(&state),
-            "a mount is left"
-        );
-        assert!(!said(&["ps", "axo", "args"]).contains(&state), "a process is left");
+        let there = || {
+            let ip = said(&["ip", "-o", "link"]);
+            let names = ip.lines().filter_map(|line| line.split_whitespace().nth(1));
+            let links: Vec<_> = names.filter(|name| links.iter().any(|l| name.starts_with(l))).collect();
+            let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("read");
+            let nodes = std::fs::read_dir(self.node_dirs()).into_iter().flatten().flatten();
+            [
+                ("links", links.join(" ")),
+                ("cgroups", format!("{:?}", self.cgroups())),
+                ("nft", lines_with(&said(&["nft", "list", "ruleset"]), &label)),
+                ("routes", lines_with(&said(&["ip", "route", "show", "table", "all"]), &self.space)),
+                ("processes", lines_with(&said(&["ps", "axo", "args"]), &state)),
+                ("mounts", lines_with(&mounts, &format!("{state}/"))),
+                ("node directories", nodes.map(|n| n.path().display().to_string()).collect()),
+                ("forwarding", lines_with(&said(&["find", "/run/lace/forward"]), &label)),
+            ]
+        };
+        let before = there();
+        for what in ["links", "nft", "routes", "processes", "forwarding"] {
+            let (_, found) = before.iter().find(|(name, _)| *name == what).expect("looked for");
+            assert!(!found.is_empty(), "{what} are not found while it is up: this check would never fail");
+        }
+        self.command(&["down", "--state"], |c| c.arg(self.state())).ok();
+        for (what, left) in there() {
+            assert!(left.is_empty() || left == "[]", "{what} are left: {left}");
+        }
     }
+}
+
+/// What a command says on stdout.
+fn said(words: &[&str]) -> String {
+    let output = Command::new(words[0]).args(&words[1..]).output().expect("runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn lines_with(text: &str, part: &str) -> String {
+    text.lines().filter(|line| line.contains(part)).collect::<Vec<_>>().join("\n")
 }
 
 impl Drop for Lace {

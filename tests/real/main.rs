@@ -4,6 +4,7 @@ mod cluster;
 mod daily;
 mod elixir;
 mod families;
+mod full;
 mod kill;
 mod lace;
 mod mistakes;

@@ -30,6 +30,7 @@ mod meta;
 mod object;
 mod open;
 mod reader;
+mod reserve;
 mod schema;
 mod scribe;
 mod secret;

@@ -2,6 +2,7 @@
 
 use crate::blob::Blobs;
 use crate::heads::Heads;
+use crate::reserve::Reserve;
 use crate::scribe::{Bells, Scribe};
 use crate::{
     Clock, DiskGauge, FixedGauge, Limits, MasterKey, Meta, Result, StatvfsGauge, StoreError, limits,
@@ -114,7 +115,10 @@ pub(crate) fn on_disk(dir: &Path, key: MasterKey, clock: Arc<dyn Clock>, options
     let id = InstallationId(uuid::Builder::from_random_bytes(id).into_uuid());
     let gauge = options.gauge.unwrap_or_else(|| Arc::new(StatvfsGauge(dir.into())));
     let blobs = Arc::new(Blobs::in_dir(&dir.join("blobs"), gauge.clone(), clock.clone())?);
-    found((conn, id), key, clock, options.limits, (gauge, blobs))
+    let reserve = Reserve::open(dir, gauge.clone());
+    let mut opened = found((conn, id), key, clock, options.limits, (gauge, blobs))?;
+    opened.scribe.reserve = Some(reserve);
+    Ok(opened)
 }
 
 /// The installation's id is derived from the key: a simulated world has the same one in every run.
@@ -145,6 +149,7 @@ fn found(
     let (meta, heads) = (meta::load(&conn)?, Heads::load(&conn)?);
     blobs.pin(segment::list(&conn)?.into_iter().map(|part| part.blob));
     let bells = Bells::from(&heads);
-    let scribe = Scribe { conn, heads, key, clock, limits, blobs: blobs.clone(), bells: bells.clone() };
+    let scribe =
+        Scribe { conn, heads, key, clock, limits, blobs: blobs.clone(), bells: bells.clone(), reserve: None };
     Ok(Opened { scribe, meta, gauge, blobs, bells })
 }

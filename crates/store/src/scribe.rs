@@ -4,6 +4,7 @@
 
 use crate::apply::{Bench, apply};
 use crate::heads::Heads;
+use crate::reserve::Reserve;
 use crate::{Batch, Blobs, Clock, Committed, Limits, MasterKey, Result, Rev, StoreError, compact};
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -25,9 +26,27 @@ pub(crate) struct Scribe {
     pub limits: Limits,
     pub blobs: Arc<Blobs>,
     pub bells: Bells,
+    /// None in memory.
+    pub reserve: Option<Reserve>,
 }
 
 impl Scribe {
+    /// [`Scribe::commit_group`], and once more from the reserve for what met the end of the disk and is no new work.
+    pub(crate) fn commit(&mut self, batches: &[Batch]) -> Vec<Result<Committed>> {
+        let mut answers = self.commit_group(batches);
+        for (answer, batch) in answers.iter_mut().zip(batches) {
+            let full = matches!(answer, Err(StoreError::DiskFull { .. })) && !batch.new_work;
+            if full && self.reserve.as_mut().is_some_and(Reserve::release) {
+                *answer =
+                    self.commit_group(std::slice::from_ref(batch)).pop().unwrap_or(Err(StoreError::Closed));
+            }
+        }
+        if let Some(reserve) = &mut self.reserve {
+            reserve.refill();
+        }
+        answers
+    }
+
     /// Commits all batches that can be, each whole or not at all; one answer for each, in their order.
     ///
     /// Followers are told before the callers: who has its answer finds the feed at least as new. Where a

@@ -66,7 +66,7 @@ fn serve(mut scribe: Scribe, requests: &Receiver<Request>) {
         let waiting = requests.try_iter().take(limits::GROUP_BATCHES_MAX - 1);
         let (batches, answers): (Vec<Batch>, Vec<Answer>) =
             std::iter::once(first).chain(waiting).map(|request| (request.batch, request.answer)).unzip();
-        let results = scribe.commit_group(&batches);
+        let results = scribe.commit(&batches);
         answers.into_iter().zip(results).for_each(|(answer, result)| answer(result));
     }
 }

@@ -1,0 +1,52 @@
+//! The end of the disk.
+
+use crate::daily::project;
+use crate::lace::{Lace, eventually, may_run};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A file system of a few megabytes, unmounted at the end.
+struct Small(PathBuf);
+
+impl Small {
+    fn at(dir: PathBuf) -> Self {
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let words = ["-t", "tmpfs", "-o", "size=120m", "lace-test"];
+        assert!(Command::new("mount").args(words).arg(&dir).status().expect("mount runs").success());
+        Self(dir)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn at_the_end_of_the_disk_things_can_still_be_deleted() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::new(247, 0, env!("CARGO_BIN_EXE_lace").as_ref());
+    let small = Small::at(lace.state());
+    lace.start();
+    let dir = project(&lace, "shop", "echo up", "");
+    // What a node writes to a file system in memory counts as its memory.
+    let manifest = dir.join("lace.toml");
+    let text = std::fs::read_to_string(&manifest).expect("read").replace("32MiB", "400MiB");
+    std::fs::write(&manifest, text).expect("written");
+    let dir = dir.to_str().expect("text");
+    lace.run(&["deploy", "shop", dir]).ok();
+    let fill = "dd if=/dev/zero of=/srv/fill bs=64k 2>/dev/null; while echo x >> /srv/rest; do :; done 2>/dev/null; true";
+    lace.run(&["exec", "shop/web/1", "--", "sh", "-c", fill]).ok();
+    let free = rustix::fs::statvfs(&small.0).expect("measured").f_bavail;
+    assert!(free < 16, "{free} blocks are left");
+    let refused = lace.run(&["deploy", "shop", dir, "--var", "x=1"]);
+    assert_ne!(refused.status, 0, "new work is refused");
+    lace.run(&["delete", "shop", "--yes", "--force"]).ok();
+    eventually("it is gone", || lace.run(&["status", "shop"]).status == 7);
+    eventually("there is room again", || lace.run(&["deploy", "shop", dir]).status == 0);
+    assert!(small.0.join("server/lace.reserve").exists(), "the reserve is made again");
+    lace.down_and_nothing_left();
+}
