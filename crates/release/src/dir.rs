@@ -4,19 +4,27 @@ use crate::Packed;
 use crate::chunk::{Chunks, Cutter};
 use crate::error::{ReleaseError, Result};
 use crate::tree::{Builder, Limits, clean};
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use lace_model::Digest;
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Directories that are not part of a release, wherever they are.
-const SKIPPED: [&str; 1] = [".git"];
+/// What a directory says about what is no part of its release, as gitignore(5) has it.
+const IGNORE: &str = ".laceignore";
+/// Left out unless that file takes it back (`!name`): the stores of version control wherever they are; what says how to
+/// deploy the release and not what it is, so that a changed number of nodes is no new release.
+const LEFT_OUT: [&str; 6] = [".git", ".hg", ".jj", ".svn", "/.laceignore", "/lace.toml"];
+/// Longest beginning of a file that is looked at to tell a saved plan.
+const PLAN_BYTES: u64 = 64;
 
 /// Reads a directory. Its files stay where they are: their chunks are read again when they are asked for.
 ///
-/// Left out: `.git`, owners, times, special bits of directories.
+/// Left out: the manifest (`lace.toml`), saved plans, the stores of version control, what `.laceignore` names; owners,
+/// times, special bits of directories.
 ///
 /// # Errors
 /// [`ReleaseError::Unsafe`] for devices, fifos, sockets, setuid or setgid files, links that leave the directory and names
@@ -24,11 +32,13 @@ const SKIPPED: [&str; 1] = [".git"];
 pub fn read_dir(path: &Path, limits: &Limits) -> Result<Packed> {
     let mut reading =
         Reading { builder: Builder::new(*limits), chunks: Chunks::in_files(), cutter: Cutter::new() };
+    let left_out = left_out(path)?;
     let mut waiting = vec![path.to_owned()];
     while let Some(dir) = waiting.pop() {
         for entry in std::fs::read_dir(&dir).map_err(ReleaseError::io("read", &dir))? {
             let entry = entry.map_err(ReleaseError::io("read", &dir))?;
-            if SKIPPED.iter().any(|name| entry.file_name() == *name) {
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if left_out.matched(entry.path(), is_dir).is_ignore() || (dir == path && is_plan(&entry.path())) {
                 continue;
             }
             if reading.entry(path, entry.path())? {
@@ -37,6 +47,31 @@ pub fn read_dir(path: &Path, limits: &Limits) -> Result<Packed> {
         }
     }
     Ok(Packed { tree: reading.builder.finish()?, chunks: reading.chunks })
+}
+
+fn left_out(root: &Path) -> Result<Gitignore> {
+    let mut builder = GitignoreBuilder::new(root);
+    let mut bad = LEFT_OUT.iter().find_map(|line| builder.add_line(None, line).err());
+    let file = root.join(IGNORE);
+    if file.is_file() {
+        bad = bad.or_else(|| builder.add(&file));
+    }
+    let built = builder.build();
+    let why = |e: ignore::Error| ReleaseError::refused(IGNORE, e.to_string());
+    bad.map_or(Ok(()), |e| Err(why(e)))?;
+    built.map_err(why)
+}
+
+/// A plan that `lace plan --out` saved beside the manifest.
+fn is_plan(path: &Path) -> bool {
+    if path.extension().is_none_or(|extension| extension != "plan") {
+        return false;
+    }
+    let mut start = String::new();
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let read = file.and_then(|file| file.take(PLAN_BYTES).read_to_string(&mut start));
+    read.is_ok() && start.contains("\"lace_plan\"")
 }
 
 struct Reading {

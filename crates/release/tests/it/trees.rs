@@ -169,3 +169,27 @@ fn leftovers_of_a_crash_are_swept() {
     assert_eq!(sweep(place.path()).expect("swept"), 1);
     assert_eq!(names(place.path()), ["0123"]);
 }
+
+#[test]
+fn what_says_how_to_deploy_is_no_part_of_the_release() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |path: &str, text: &str| put(dir.path(), path, text, false);
+    write("lace.toml", "count = 1");
+    write("bin/run", "run");
+    write("inner/lace.toml", "this one belongs to the release");
+    write(".git/HEAD", "main");
+    let paths = || {
+        let packed = read_dir(dir.path(), &Limits::default()).expect("read");
+        packed.tree.entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>()
+    };
+    let first = ["bin", "bin/run", "inner", "inner/lace.toml"];
+    assert_eq!(paths(), first);
+    write("lace.toml", "count = 2");
+    write("monday.plan", "{\n  \"lace_plan\": 1,\n  \"plan\": {}\n}");
+    assert_eq!(paths(), first, "another manifest, a saved plan: the same release");
+    write("floor.plan", "of a house");
+    write("log/today.log", "noise");
+    write("log/.keep", "");
+    write(".laceignore", "# gitignore(5)\n*.log\ninner/\n!/lace.toml\n");
+    assert_eq!(paths(), ["bin", "bin/run", "floor.plan", "lace.toml", "log", "log/.keep"]);
+}
