@@ -2,7 +2,7 @@
 
 use super::world::World;
 use super::{
-    app, apply, audit, completion, context, cp, deploy, errors, events, exec, export, family, firewall,
+    app, apply, audit, beam, completion, context, cp, deploy, errors, events, exec, export, family, firewall,
     forward, history, host, init, job, login, logs, node, op, output, plan, release, roles, rollback,
     rollout, run, scale, schema, secret, server, shell, status, token, top, verb, volume, wait, why,
 };
@@ -139,6 +139,8 @@ pub enum Command {
     Host(host::HostArgs),
     /// What outlives nodes
     Volume(volume::VolumeArgs),
+    /// Erlang and Elixir nodes by their own words
+    Beam(beam::BeamArgs),
     /// Openings of the firewall
     Firewall(firewall::FirewallArgs),
     /// Sealed values
@@ -178,6 +180,7 @@ impl Command {
     pub fn status_of_lace_itself(&self) -> Option<u8> {
         let passes_on = match self {
             Self::Exec(_) | Self::Shell(_) => true,
+            Self::Beam(args) => matches!(args.verb, beam::BeamVerb::Shell(_)),
             Self::Run(args) => !args.detach,
             _ => false,
         };
@@ -186,7 +189,7 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 27] = [
+const LATER: [&str; 26] = [
     "import",
     "promote",
     "open",
@@ -200,7 +203,6 @@ const LATER: [&str; 27] = [
     "route",
     "volume",
     "backup",
-    "beam",
     "user",
     "team",
     "grant",

@@ -7,6 +7,7 @@
 mod app;
 mod apply;
 mod audit;
+mod beam;
 mod build;
 mod completion;
 pub mod confirm;
@@ -119,6 +120,7 @@ fn run_command(command: Command, mut session: Session) -> u8 {
 async fn dispatch(command: Command, s: &mut Session) -> Outcome {
     match command {
         Command::Init(args) => init::run(args, s).await,
+        Command::Beam(args) => beam::run(args, s).await,
         Command::Deploy(args) => deploy::run(args, s).await,
         Command::Apply(args) => apply::run(args, s).await,
         Command::Plan(args) => plan::run(args, s).await,

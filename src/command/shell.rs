@@ -26,13 +26,24 @@ pub struct ShellArgs {
 /// Runs `lace shell`.
 pub async fn run(args: ShellArgs, s: &mut Session) -> Outcome {
     let node = a_node(args.node)?;
+    attach(s, |env, terminal| StreamOpen {
+        target: node.to_string(),
+        action: StreamAction::Exec { argv: Vec::new(), env, terminal, stdin: true },
+    })
+    .await
+}
+
+/// Joins this terminal, or the input where there is none, to a stream.
+pub async fn attach(
+    s: &mut Session,
+    open: impl FnOnce(BTreeMap<String, String>, Option<TerminalSize>) -> StreamOpen,
+) -> Outcome {
     let terminal = (s.world.in_terminal && s.world.out_terminal).then(size);
     let mut env = BTreeMap::new();
     if let Some(term) = s.world.var("TERM").filter(|_| terminal.is_some()) {
         env.insert("TERM".to_owned(), term.to_owned());
     }
-    let action = StreamAction::Exec { argv: Vec::new(), env, terminal, stdin: true };
-    let stream = s.client()?.open(&StreamOpen { target: node.to_string(), action }).await?;
+    let stream = s.client()?.open(&open(env, terminal)).await?;
     let raw = terminal.and_then(|_| Raw::enter());
     super::exec::pass(s.take_input(), stream.to.clone());
     let outcome = attend(s, stream).await;

@@ -5,6 +5,7 @@ use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
 use lace_model::document::{EntryId, Topic};
 use lace_model::host::Liveness;
+use lace_model::vm::VmSample;
 use lace_model::{Generation, HostId, NodeId, TaskId};
 use lace_store::Clock;
 use lace_wire::link::frame::JobReport;
@@ -50,6 +51,9 @@ impl LivenessView for FleetView {
             age_ms: self.clock.now_ms().saturating_sub(now.at),
             cpu_millis: now.cpu_millis,
         })
+    }
+    fn vm(&self, node: NodeId) -> Option<VmSample> {
+        self.fleet.vm(node)
     }
     fn unknown(&self) -> Vec<(HostId, NodeId)> {
         self.fleet.unknown()

@@ -69,6 +69,7 @@ pub fn node(family: &str, index: u32) -> NodeView {
             restarts: 0,
             exit: None,
             detail: None,
+            alarms: Vec::new(),
         },
         host: "alpha".into(),
         host_connected: true,

@@ -1,5 +1,6 @@
 //! What the actors of nodes and jobs may use: the machine, the held state, the way to the controller.
 
+use crate::beam::line::Lines;
 use crate::config::{AgentConfig, AgentError};
 use crate::disk::Verdicts;
 use crate::held::Held;
@@ -50,6 +51,8 @@ pub struct Hands {
     pub disk: watch::Sender<Verdicts>,
     /// What running nodes know of their families.
     pub refresh: Refresh,
+    /// The lines to running BEAM nodes.
+    pub lines: Lines,
     /// The firewall.
     pub wall: Arc<Wall>,
     /// Who has which address.
@@ -90,6 +93,7 @@ impl Hands {
             outbox: Outbox::default(),
             disk: watch::Sender::default(),
             refresh: Refresh::default(),
+            lines: Lines::default(),
             wall: Arc::default(),
             topics: watch::Sender::new(topics),
             link,

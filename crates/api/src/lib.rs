@@ -10,6 +10,7 @@ mod app;
 mod apply;
 mod ask;
 mod audit;
+mod beam;
 mod blob;
 mod caller;
 mod deed;

@@ -1,6 +1,7 @@
 //! What the door knows of the moment: who is connected, what nodes use. Fleet knows it; the composition hands it in.
 
 use lace_model::host::Liveness;
+use lace_model::vm::VmSample;
 use lace_model::{HostId, NodeId};
 use lace_wire::link::frame::NodeUsage;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub trait LivenessView: Send + Sync {
     fn liveness(&self, host: HostId) -> Liveness;
     /// The last numbers of a node, if there are any.
     fn usage(&self, node: NodeId) -> Option<UsageSample>;
+    /// What a node's Erlang runtime said last of itself.
+    fn vm(&self, node: NodeId) -> Option<VmSample>;
     /// Every host that was heard of since the controller started.
     fn all(&self) -> BTreeMap<HostId, Liveness>;
     /// Nodes that hosts hold and the controller does not know (adopt mode shows them).
@@ -35,6 +38,8 @@ pub struct FixedLiveness {
     pub hosts: BTreeMap<HostId, Liveness>,
     /// Nodes.
     pub nodes: BTreeMap<NodeId, UsageSample>,
+    /// Erlang runtimes.
+    pub vms: BTreeMap<NodeId, VmSample>,
     /// Nodes that nobody knows.
     pub unknown: Vec<(HostId, NodeId)>,
 }
@@ -46,6 +51,10 @@ impl LivenessView for FixedLiveness {
 
     fn usage(&self, node: NodeId) -> Option<UsageSample> {
         self.nodes.get(&node).copied()
+    }
+
+    fn vm(&self, node: NodeId) -> Option<VmSample> {
+        self.vms.get(&node).cloned()
     }
 
     fn all(&self) -> BTreeMap<HostId, Liveness> {

@@ -11,6 +11,7 @@ use lace_model::job::{Job, JobState};
 use lace_model::node::NodeStatus;
 use lace_model::operation::{Operation, OperationState};
 use lace_store::View;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The media type of the text format.
@@ -26,7 +27,28 @@ pub(crate) async fn show(State(state): State<ApiState>) -> Answer<Response> {
     gauges.push(("lace_hosts_disk_used_permille_max", "The fullest host's disk.", u64::from(fullest)));
     gauges.push(("lace_store_revision", "Revision of the state.", state.store.watch().borrow().0));
     gauges.push(("lace_events_total", "Number of the newest event.", *state.store.watch_events().borrow()));
-    Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], text(&gauges)).into_response())
+    let mut body = text(&gauges);
+    runtimes(&state, &mut body).await?;
+    Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], body).into_response())
+}
+
+/// The numbers of Erlang runtimes, each with its node. Lines of one name stand together, as the format wants.
+async fn runtimes(state: &ApiState, body: &mut String) -> Answer<()> {
+    let nodes = state.store.snapshot_async(|view| view.list::<NodeStatus>("")).await?;
+    let mut lines: BTreeMap<(&'static str, &'static str), String> = BTreeMap::new();
+    for node in nodes.iter().map(|row| &row.value).filter(|node| node.is_up()) {
+        let Some(sample) = state.liveness.vm(node.id) else { continue };
+        for metric in sample.metrics() {
+            let of_name = lines.entry((metric.name, metric.kind.as_str())).or_default();
+            let label = metric.label.map_or(String::new(), |(name, value)| format!(",{name}={value:?}"));
+            // Writing to a string does not fail.
+            let _ = writeln!(of_name, "{}{{node=\"{}\"{label}}} {}", metric.name, node.path, metric.value);
+        }
+    }
+    for ((name, kind), lines) in lines {
+        let _ = write!(body, "# TYPE {name} {kind}\n{lines}");
+    }
+    Ok(())
 }
 
 type Gauge = (&'static str, &'static str, u64);

@@ -77,9 +77,9 @@ pub(crate) async fn open(
 
 /// Where a stream goes.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    host: HostId,
-    node: NodeId,
+pub(crate) struct Place {
+    pub host: HostId,
+    pub node: NodeId,
 }
 
 impl Place {
@@ -97,7 +97,7 @@ impl Place {
         Ok(Self { host: job.host.ok_or_else(waits)?, node: NodeId(id.0) })
     }
 
-    fn of_node(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answer<Self> {
+    pub(crate) fn of_node(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answer<Self> {
         caller.touches(&target.app)?;
         let Some(index) = target.index else {
             return Err(Refusal::usage(format!("{target} is not a node")).hint("write APP/SERVICE/N"));
@@ -143,6 +143,7 @@ async fn note(state: &ApiState, caller: &Caller, asked: &StreamOpen) -> Answer<(
         StreamAction::Logs { .. } => return Ok(()),
         StreamAction::Exec { argv, .. } if argv.is_empty() => "shell",
         StreamAction::Exec { .. } => "exec",
+        StreamAction::BeamShell { .. } => "beam shell",
         StreamAction::CopyIn { .. } => "copy in",
         StreamAction::CopyOut { .. } => "copy out",
         StreamAction::Forward { .. } => "forward",
@@ -158,6 +159,7 @@ fn request_for(node: NodeId, action: StreamAction) -> StreamRequest {
         StreamAction::Exec { argv, env, terminal, stdin } => {
             StreamRequest::Exec { node, argv, env, terminal, stdin }
         }
+        StreamAction::BeamShell { env, terminal } => StreamRequest::BeamShell { node, env, terminal },
         StreamAction::Logs { since, until, tail, follow } => {
             StreamRequest::Logs { node, since, until, tail, follow }
         }

@@ -189,6 +189,7 @@ pub(crate) fn preparing(target: &Target, node: &PlannedNode) -> NodeStatus {
         restarts: 0,
         exit: None,
         detail: Some("its host has not reported it yet".into()),
+        alarms: Vec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::world::World;
 use lace_model::document::TaskOutcome;
 use lace_model::event::NewEvent;
 use lace_model::host::Capacity;
-use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::node::{NodeAlarm, NodePhase, NodeStatus};
 use lace_model::{HostId, JobId, Millis, NodeId, TaskId};
 use lace_store::{Batch, Expect};
 use std::collections::{BTreeMap, HashSet};
@@ -213,5 +213,13 @@ fn tell(former: Option<&NodeStatus>, now: &NodeStatus, batch: &mut Batch) {
         event("node.ready", "ready".into());
     } else if was_ready && !now.ready && now.phase == NodePhase::Running {
         event("node.unready", now.detail.clone().unwrap_or_else(|| "not ready any more".into()));
+    }
+    let level = |alarms: &[NodeAlarm], what: &str| alarms.iter().find(|a| a.what == what).map(|a| a.level);
+    let before = former.map(|f| f.alarms.as_slice()).unwrap_or_default();
+    for alarm in now.alarms.iter().filter(|a| level(before, &a.what) != Some(a.level)) {
+        event("node.alarm", alarm.to_string());
+    }
+    for alarm in before.iter().filter(|a| level(&now.alarms, &a.what).is_none()) {
+        event("node.calm", format!("far from its limit of {} again", alarm.what));
     }
 }

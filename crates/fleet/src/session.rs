@@ -7,6 +7,7 @@ use crate::{FleetLink, Support};
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Liveness};
 use lace_model::node::NodeStatus;
+use lace_model::vm::VmSample;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
 use lace_wire::link::frame::{HostFacts, JobReport, ToAgent, ToController};
 use std::collections::{HashMap, HashSet};
@@ -60,12 +61,17 @@ struct Session {
     secrets: HashSet<String>,
 }
 
+/// Numbers of a runtime that are older are not shown any more.
+const VM_KEPT_MS: Millis = 60_000;
+
 #[derive(Default)]
 struct HostState {
     session: Option<Session>,
     documents: Documents,
     liveness: Liveness,
     usage: HashMap<NodeId, UsageNow>,
+    /// What Erlang runtimes said last, and when.
+    vms: HashMap<NodeId, (VmSample, Millis)>,
     /// Entries that the host held when its session began, and nodes without one.
     held: Vec<(EntryId, Generation)>,
 }
@@ -158,6 +164,11 @@ impl Fleet {
     /// What a node uses now.
     pub fn usage(&self, node: NodeId) -> Option<UsageNow> {
         self.hosts().values().find_map(|h| h.usage.get(&node).copied())
+    }
+
+    /// What a node's Erlang runtime said last of itself.
+    pub fn vm(&self, node: NodeId) -> Option<VmSample> {
+        self.hosts().values().find_map(|h| h.vms.get(&node).map(|(sample, _)| sample.clone()))
     }
 
     /// The engine's changes of a host's document; `complete` once everything was said.
@@ -298,7 +309,10 @@ impl Fleet {
             ToController::Report { nodes, jobs, tasks } => {
                 self.emit(FleetEvent::Report { host, nodes, jobs, tasks });
             }
-            ToController::Beat { disk_used_permille, usage } => self.beat(host, disk_used_permille, usage),
+            ToController::Beat { disk_used_permille, usage, vms } => {
+                self.beat(host, disk_used_permille, usage);
+                self.sampled(host, vms);
+            }
             ToController::Refused { id, held } => {
                 tracing::warn!(%host, ?id, %held, "agent holds a newer statement")
             }
@@ -321,6 +335,15 @@ impl Fleet {
             let next =
                 |u: lace_wire::link::frame::NodeUsage| (u.node, UsageNow::next(former.get(&u.node), u, now));
             state.usage = usage.into_iter().map(next).collect();
+        }
+    }
+
+    /// Runtimes that say nothing for long are forgotten.
+    fn sampled(&self, host: HostId, vms: Vec<(NodeId, VmSample)>) {
+        let now = self.0.support.now();
+        if let Some(state) = self.hosts().get_mut(&host) {
+            state.vms.retain(|_, (_, at)| now.saturating_sub(*at) < VM_KEPT_MS);
+            state.vms.extend(vms.into_iter().map(|(node, sample)| (node, (sample, now))));
         }
     }
 

@@ -52,6 +52,36 @@ impl std::fmt::Display for Exit {
     }
 }
 
+/// How near a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlarmLevel {
+    /// Three quarters of it are used.
+    Warning,
+    /// Nine tenths of it are used.
+    Critical,
+}
+
+/// A limit that a node's runtime is near.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeAlarm {
+    /// Of what: `atoms`, `processes`, `ports`, `ets`, `memory`.
+    pub what: String,
+    /// How near.
+    pub level: AlarmLevel,
+    /// How many there were when the level changed.
+    pub count: u64,
+    /// How many there may be.
+    pub limit: u64,
+}
+
+impl std::fmt::Display for NodeAlarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let share = self.count.saturating_mul(100).checked_div(self.limit).unwrap_or(0);
+        write!(f, "{share} % of its {} are used ({} of {})", self.what, self.count, self.limit)
+    }
+}
+
 /// One node as its host sees it; stored under its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -81,6 +111,9 @@ pub struct NodeStatus {
     pub exit: Option<Exit>,
     /// What it waits for, or what went wrong.
     pub detail: Option<String>,
+    /// Limits that its runtime is near.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<NodeAlarm>,
 }
 
 impl NodeStatus {

@@ -79,6 +79,22 @@ pub enum StreamRequest {
         /// Delete them; one that a node has goes when the node goes.
         erase: bool,
     },
+    /// Ask its Erlang runtime; the answer comes as JSON, or as text, on stdout.
+    Beam {
+        /// Where.
+        node: NodeId,
+        /// What.
+        ask: crate::beam::BeamAsk,
+    },
+    /// A shell of its Erlang runtime, through the release's own tools.
+    BeamShell {
+        /// Where.
+        node: NodeId,
+        /// More environment.
+        env: BTreeMap<String, String>,
+        /// With a terminal of this size.
+        terminal: Option<TerminalSize>,
+    },
 }
 
 /// A volume as its host has it.
@@ -113,7 +129,9 @@ impl StreamRequest {
             | Self::Logs { node, .. }
             | Self::CopyIn { node, .. }
             | Self::CopyOut { node, .. }
-            | Self::Forward { node, .. } => Some(*node),
+            | Self::Forward { node, .. }
+            | Self::Beam { node, .. }
+            | Self::BeamShell { node, .. } => Some(*node),
             Self::Volumes { .. } => None,
         }
     }

@@ -5,6 +5,8 @@
 
 mod config;
 mod flags;
+pub mod line;
+pub mod question;
 pub mod ready;
 mod script;
 

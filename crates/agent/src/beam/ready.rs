@@ -1,20 +1,22 @@
 //! Is a BEAM node ready? Booted, its applications run, and it sees the members of its family that are up.
 //!
-//! Until the agent speaks the distribution protocol, the release's own tool is the bridge. The same question makes the
-//! node connect to those that it does not see yet: each joins the first, and the mesh closes by itself.
+//! Asked over the agent's own line to the runtime; where there is none for long, the release's own tool is the bridge.
+//! The same question makes the node connect to those that it does not see yet, so that the mesh closes.
 
 use super::config::{atom, atoms};
+use super::line::Line;
 use super::{base_name, node_name};
 use crate::context::Peer;
 use crate::hands::Hands;
+use lace_beam::{Call, CallError, Link, Term};
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::document::NodeEntry;
 use lace_model::release::ReleaseKind;
 use std::time::Duration;
 
 /// Between two questions while it is not ready, and when it is.
-pub const INTERVALS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-/// For one answer: `mix` starts a runtime of its own for it.
+pub const INTERVALS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// For one answer: `mix` starts a runtime of its own for it, and sharing global names waits for all members.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The word in an answer that says yes.
@@ -39,6 +41,50 @@ impl From<String> for Lacks {
 
 /// Asks once. A node that is `joining` also waits until it shares the global names of the others.
 pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle, joining: bool) -> Result<(), Lacks> {
+    match hands.lines.line(entry.id) {
+        Line::Open(link) => by_line(hands, entry, &link, joining).await,
+        Line::Young => Err("waits for its runtime to listen".to_owned().into()),
+        Line::Broken(_) => by_tool(hands, entry, node, joining).await,
+    }
+}
+
+async fn by_line(hands: &Hands, entry: &NodeEntry, link: &Link, joining: bool) -> Result<(), Lacks> {
+    let call = |module, function| link.call(Call::new(module, function, vec![]));
+    let asked = tokio::try_join!(
+        call("init", "get_status"),
+        call("erlang", "nodes"),
+        call("application", "which_applications"),
+    );
+    let (state, nodes, running) = asked.map_err(|error: CallError| error.to_string())?;
+    let first = |term: &Term| Some(term.as_tuple()?.first()?.as_atom()?.to_owned());
+    let seen: Vec<_> = nodes.as_list().unwrap_or_default().iter().filter_map(Term::as_atom).collect();
+    let others = others(hands, entry);
+    let unseen: Vec<_> = others.iter().filter(|name| !seen.contains(&name.as_str())).collect();
+    unseen.iter().for_each(|name| hands.lines.connect(entry.id, name));
+    let running: Vec<_> = running.as_list().unwrap_or_default().iter().filter_map(first).collect();
+    let beam = entry.spec.beam.as_ref();
+    let wanted = beam.map(|beam| beam.applications.as_slice()).unwrap_or_default();
+    let absent: Vec<_> = wanted.iter().filter(|name| !running.contains(name)).cloned().collect();
+    let state = first(&state).unwrap_or_default();
+    if state != "started" {
+        return Err(format!("waits for its boot to end ({state})").into());
+    }
+    if !absent.is_empty() {
+        return Err(format!("waits for applications {}", absent.join(" ")).into());
+    }
+    if !unseen.is_empty() {
+        let names: Vec<_> = unseen.iter().map(|name| name.as_str()).collect();
+        let what = format!("waits for nodes {}", names.join(" ").chars().take(300).collect::<String>());
+        return Err(Lacks { what, peers_only: true });
+    }
+    if joining {
+        let sync = Call::new("global", "sync", vec![]).within(TIMEOUT);
+        link.call(sync).await.map_err(|error| format!("waits for global names: {error}"))?;
+    }
+    Ok(())
+}
+
+async fn by_tool(hands: &Hands, entry: &NodeEntry, node: &NodeHandle, joining: bool) -> Result<(), Lacks> {
     let Some(argv) = question(hands, entry, joining) else { return Ok(()) };
     let command = ExecSpec::new(argv);
     let asked = crate::node::ask(node, move |node| node.output(&command));
@@ -64,25 +110,36 @@ fn judge(said: &str) -> Option<Result<(), Lacks>> {
 fn question(hands: &Hands, entry: &NodeEntry, joining: bool) -> Option<Vec<String>> {
     let beam = entry.spec.beam.as_ref()?;
     let script = entry.spec.start.first()?;
-    let base = base_name(beam, &entry.path.family.service_path());
-    let me = node_name(&base, beam.names, &Peer::at(&entry.path, entry.address));
-    let topic = hands.topic(&entry.path.family.app);
-    let members = topic.iter().flat_map(|topic| &topic.members);
-    let up = members.filter(|m| m.up && m.path.index > 0 && m.path.family == entry.path.family);
-    let mut others: Vec<_> = up
-        .map(|m| node_name(&base, beam.names, &Peer::at(&m.path, m.address)))
-        .filter(|name| *name != me)
-        .collect();
-    others.sort();
-    if !beam.join && beam.failover.is_none() {
-        others.clear();
-    }
+    let others = others(hands, entry);
     let (verb, expression) = match entry.spec.kind {
         ReleaseKind::Relx => ("eval", erlang(&others, &beam.applications, joining)),
         ReleaseKind::Mix => ("rpc", elixir(&others, &beam.applications, joining)),
         ReleaseKind::Generic => return None,
     };
     Some(vec![script.clone(), verb.to_owned(), expression])
+}
+
+/// The node's own name.
+pub fn own_name(entry: &NodeEntry) -> Option<String> {
+    let beam = entry.spec.beam.as_ref()?;
+    let base = base_name(beam, &entry.path.family.service_path());
+    Some(node_name(&base, beam.names, &Peer::at(&entry.path, entry.address)))
+}
+
+/// The members of its family that are up and that it should see.
+pub fn others(hands: &Hands, entry: &NodeEntry) -> Vec<String> {
+    let Some(beam) = entry.spec.beam.as_ref().filter(|beam| beam.join || beam.failover.is_some()) else {
+        return Vec::new();
+    };
+    let base = base_name(beam, &entry.path.family.service_path());
+    let topic = hands.topic(&entry.path.family.app);
+    let members = topic.iter().flat_map(|topic| &topic.members);
+    let up = members.filter(|m| m.up && m.path.index > 0 && m.path.family == entry.path.family);
+    let others = up.filter(|m| m.path != entry.path);
+    let mut names: Vec<_> =
+        others.map(|m| node_name(&base, beam.names, &Peer::at(&m.path, m.address))).collect();
+    names.sort();
+    names
 }
 
 /// One line: some scripts read no further.

@@ -8,6 +8,7 @@ use lace_machine::NodeHandle;
 use lace_model::Millis;
 use lace_model::check::Check;
 use lace_model::document::NodeEntry;
+use lace_model::node::NodeAlarm;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -27,6 +28,8 @@ pub enum Finding {
     Unready(String),
     /// Not alive: shall be restarted.
     Dead(String),
+    /// Limits that it is near.
+    Alarms(Vec<NodeAlarm>),
 }
 
 /// What one task says.
@@ -34,6 +37,7 @@ enum Said {
     /// The answer to question N.
     Answer(usize, Result<(), String>),
     Dead(String),
+    Alarms(Vec<NodeAlarm>),
 }
 
 /// The checks of one process.
@@ -88,6 +92,7 @@ impl Care {
         let mut tasks = JoinSet::new();
         let mut questions = 0;
         if entry.spec.beam.is_some() {
+            tasks.spawn(beam::line::keep(patient.clone()));
             tasks.spawn(patient.clone().cluster(questions));
             questions += 1;
         }
@@ -117,6 +122,7 @@ impl Care {
             };
             match said {
                 Some(Said::Dead(cause)) => return Finding::Dead(cause),
+                Some(Said::Alarms(alarms)) => return Finding::Alarms(alarms),
                 Some(Said::Answer(question, answer)) => {
                     self.answers[question] = Some(answer);
                     if let Some((_, others)) = self.answers.split_last() {
@@ -179,6 +185,11 @@ impl Patient {
     /// False when nobody listens any more.
     pub async fn answer(&self, question: usize, answer: Result<(), String>) -> bool {
         self.say.send(Said::Answer(question, answer)).await.is_ok()
+    }
+
+    /// Says which limits it is near.
+    pub async fn alarms(&self, alarms: Vec<NodeAlarm>) {
+        let _ = self.say.send(Said::Alarms(alarms)).await;
     }
 
     async fn cluster(self, question: usize) {

@@ -13,6 +13,7 @@ mod watching;
 use crate::clock::Backoff;
 use crate::hands::Hands;
 use crate::held::Record;
+pub use care::Patient;
 pub use events::NodeEvents;
 use lace_machine::{NodeHandle, NodeSpec};
 use lace_model::document::{EntryId, NodeEntry, TaskOutcome, Verb};

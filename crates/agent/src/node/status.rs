@@ -28,6 +28,7 @@ pub fn fresh(wish: &Wish, host: HostId) -> NodeStatus {
         restarts: 0,
         exit: None,
         detail: None,
+        alarms: Vec::new(),
     }
 }
 

@@ -69,6 +69,7 @@ impl Actor {
             }
             Event::Exited { exit } => {
                 *care = Care::none();
+                self.status.alarms.clear();
                 self.status.exit = Some(status::exit(&exit));
                 self.status.ready = false;
                 // Said with the next event, which comes along: it knows whether the end was asked for.
@@ -91,6 +92,10 @@ impl Actor {
         match finding {
             Finding::Ready => self.set_ready(true, self.remarks()),
             Finding::Unready(cause) => self.set_ready(false, Some(cause)),
+            Finding::Alarms(alarms) => {
+                self.status.alarms = alarms;
+                self.hands.outbox.node(&self.status);
+            }
             Finding::Dead(cause) => {
                 tracing::warn!(node = %self.id, cause, "not alive: its process is restarted");
                 self.set_ready(false, Some(format!("restarted: {cause}")));

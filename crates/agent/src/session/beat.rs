@@ -33,6 +33,8 @@ async fn beats(hands: Arc<Hands>, to: mpsc::Sender<ToController>, disk: PathBuf,
     let mut interval = tokio::time::interval(Duration::from_millis(beat_ms));
     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut known: HashMap<NodeId, NodeUsage> = HashMap::new();
+    // A new session knows none of them.
+    hands.lines.renew();
     let mut turn = 0;
     loop {
         interval.tick().await;
@@ -51,7 +53,8 @@ async fn beats(hands: Arc<Hands>, to: mpsc::Sender<ToController>, disk: PathBuf,
         });
         let Ok((usage, disk_used_permille)) = read.await else { return };
         known.extend(usage.into_iter().map(|usage| (usage.node, usage)));
-        let beat = ToController::Beat { disk_used_permille, usage: known.values().copied().collect() };
+        let (usage, vms) = (known.values().copied().collect(), hands.lines.take_news());
+        let beat = ToController::Beat { disk_used_permille, usage, vms };
         if send(&to, beat).await.is_err() {
             return;
         }

@@ -1,5 +1,6 @@
 //! Streams that the controller asks for: each is a call of its own, attached by its id, with backpressure both ways.
 
+mod beam;
 pub mod command;
 mod copy;
 mod exec;
@@ -116,6 +117,15 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
         }
         StreamRequest::Forward { port, .. } => forward::serve(place.address, port, from, out).await,
         StreamRequest::Volumes { .. } => Ok(()),
+        StreamRequest::Beam { node, ask } => tokio::select! {
+            done = beam::serve(hands, node, ask, out) => done,
+            () = from.closed() => Ok(()),
+        },
+        StreamRequest::BeamShell { node: id, env, terminal } => {
+            let argv = beam::shell(hands, id)?;
+            let node = connect(hands, &place).await?;
+            exec::serve(node, command::Wish { argv, env, terminal, stdin: true }, from, out).await
+        }
     }
 }
 

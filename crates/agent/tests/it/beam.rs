@@ -1,10 +1,14 @@
 //! Two nodes of our own Erlang/OTP release, clustered with failover.
 
 use crate::world::{World, can_run, check};
+use lace_model::NodeId;
 use lace_model::beam::{Beam, BeamNames};
 use lace_model::check::Probe;
 use lace_model::document::NodeEntry;
 use lace_model::release::ReleaseKind;
+use lace_model::vm::VmTop;
+use lace_wire::beam::{BeamAnswer, BeamAsk, BeamCall, BeamOutcome, BeamReport};
+use lace_wire::stream::StreamRequest;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -75,8 +79,43 @@ async fn two_nodes_form_a_cluster_and_know_when_they_are_ready() {
     let compact: String = set.split_whitespace().collect();
     let (first, second) = (nodes[0].address, nodes[1].address);
     assert_eq!(compact, format!("{{ok,[{{ball,2000,['ball@{first}',{{'ball@{second}'}}]}}]}}"));
+    speaks(&world, &nodes).await;
     let words = command_lines();
     assert!(!words.contains("a-cookie-of-the-cluster"), "the cookie is on a command line");
+}
+
+/// The agent's line to the runtimes: reports, calls, rankings; and nobody sees us among the members.
+async fn speaks(world: &World, nodes: &[NodeEntry; 2]) {
+    let name = |node: &NodeEntry| format!("ball@{}", node.address);
+    let report: BeamReport = asks(world, nodes[0].id, BeamAsk::Report).await;
+    assert_eq!((report.trouble.as_ref(), report.state.as_str()), (None, "started"));
+    assert_eq!(report.name, name(&nodes[0]));
+    assert_eq!((&report.nodes, &report.planned), (&vec![name(&nodes[1])], &vec![name(&nodes[1])]));
+    assert_eq!(report.hidden, Vec::<String>::new());
+    assert!(report.runs_failover(), "{:?}", report.applications);
+    let other: BeamReport = asks(world, nodes[1].id, BeamAsk::Report).await;
+    assert!(!other.runs_failover(), "{:?}", other.applications);
+
+    let call = |module: &str, function: &str, arguments: &str| {
+        let (module, function) = (module.to_owned(), function.to_owned());
+        BeamAsk::Call(BeamCall { module, function, arguments: arguments.to_owned(), within_ms: None })
+    };
+    let answer: BeamAnswer = asks(world, nodes[0].id, call("lists", "zip", "[a, b], \"xy\"")).await;
+    assert_eq!((answer.outcome, answer.term.as_str()), (BeamOutcome::Returned, "[{a,120},{b,121}]"));
+    assert_eq!(answer.value, serde_json::json!([["a", 120], ["b", 121]]));
+    let answer: BeamAnswer = asks(world, nodes[0].id, call("io", "format", "\"~p~n\", [ok]")).await;
+    assert_eq!((answer.term.as_str(), answer.output.as_str()), ("ok", "ok\n"));
+    let answer: BeamAnswer = asks(world, nodes[0].id, call("no", "such", "")).await;
+    assert_eq!((answer.outcome, answer.term.as_str()), (BeamOutcome::Error, "undef"));
+    let top: VmTop = asks(world, nodes[0].id, BeamAsk::Top { most: 5 }).await;
+    assert!(top.top.len() >= 5 && top.top[0].memory >= top.top[1].memory);
+}
+
+async fn asks<T: serde::de::DeserializeOwned>(world: &World, node: NodeId, ask: BeamAsk) -> T {
+    let mut pair = world.controller.open(StreamRequest::Beam { node, ask }).await;
+    let (out, _, status) = crate::streams::drain(&mut pair).await;
+    assert_eq!(status, 0);
+    serde_json::from_slice(&out).unwrap()
 }
 
 fn command_lines() -> String {

@@ -33,6 +33,10 @@ const NOUNS: &[(&str, &str)] = &[
     ("Operation", "A long piece of work: id, verb, subject, waits, state, code, message."),
     ("Plan", "The changes of an apply, and the digest that pins them."),
     ("Release", "An uploaded version of a user's code."),
+    (
+        "VmTop",
+        "The largest processes: processes, looked_at, top (pid, name, function, memory, reductions, messages).",
+    ),
     ("SecretInfo", "What may be shown of a secret: name, version, updated_at."),
 ];
 
@@ -180,6 +184,9 @@ fn components() -> Components {
         api::ReleaseUpload,
         api::JobRequest,
         api::StreamOpen,
+        api::BeamNode,
+        api::BeamCallRequest,
+        lace_wire::beam::BeamAnswer,
         api::TokenRequest,
         api::TokenMade,
         api::TokenInfo,

@@ -6,8 +6,8 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    app, apply, audit, blob, event, history, host, job, metrics, node, operation, page, release, secret,
-    server, session, status, stream, task, token, verb, volume, why,
+    app, apply, audit, beam, blob, event, history, host, job, metrics, node, operation, page, release,
+    secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -15,6 +15,8 @@ type Query = &'static [(&'static str, &'static str)];
 const TARGET: Query = &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node")];
 const TASKS: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("operation", "those that belong to it")];
+const NODE: Query = &[("target", "a node: APP/SERVICE/N")];
+const TOP: Query = &[("target", "a node: APP/SERVICE/N"), ("most", "so many by each rank (10, at most 100)")];
 const APP: Query = &[("app", "the application")];
 const WAIT: Query = &[("wait_ms", "wait for it, at most so long (and 60,000)")];
 const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
@@ -45,7 +47,10 @@ fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'sta
 
 /// All doors.
 pub fn table() -> Vec<Door> {
-    [anyone(), applications(), looks(), releases(), work(), house()].into_iter().flatten().collect()
+    [anyone(), applications(), looks(), runtimes(), releases(), work(), house()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn anyone() -> Vec<Door> {
@@ -146,6 +151,34 @@ fn looks() -> Vec<Door> {
             .answers(List("Event"))
             .patience(Open)
             .says("Events, as a list or a feed."),
+    ]
+}
+
+fn runtimes() -> Vec<Door> {
+    vec![
+        get("/v1/beam", beam::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("BeamNode"))
+            .says("Erlang and Elixir runtimes: whom they see and should see, what they run."),
+        get("/v1/beam/top", beam::top)
+            .viewer(Target)
+            .asks(TOP)
+            .patience(Waits)
+            .answers(Reply::Json("VmTop"))
+            .says("The largest processes of a runtime."),
+        get("/v1/beam/dump", beam::dump)
+            .deployer(Target)
+            .asks(NODE)
+            .patience(Waits)
+            .answers(Text("text/plain"))
+            .says("A picture of everything in a runtime."),
+        post("/v1/beam/call", beam::call)
+            .deployer(Target)
+            .takes(Json("BeamCallRequest"))
+            .patience(Waits)
+            .answers(Reply::Json("BeamAnswer"))
+            .says("Calls a function in a runtime, with Erlang terms."),
     ]
 }
 

@@ -77,9 +77,10 @@ fn path_of(rule: &Rule) -> String {
         .replace("/secrets/{name}", "/secrets/KEY")
         .replace("{name}", "alpha1");
     match rule.path {
-        "/v1/status" | "/v1/history" | "/v1/why" | "/v1/nodes" | "/v1/usage" => {
+        "/v1/status" | "/v1/history" | "/v1/why" | "/v1/nodes" | "/v1/usage" | "/v1/beam" => {
             format!("{path}?target=other")
         }
+        "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),
         "/v1/jobs" => format!("{path}?app=other"),
         "/v1/events" | "/v1/operations" => format!("{path}?subject=other"),
         "/v1/stream" => {
@@ -92,6 +93,7 @@ fn path_of(rule: &Rule) -> String {
 fn body_of(rule: &Rule) -> String {
     let body: Value = match rule.path {
         "/v1/apps/{app}/plan" | "/v1/apps/{app}/apply" => json!(request("other", 1)),
+        "/v1/beam/call" => json!({"target": "other/game/1", "module": "erlang", "function": "node"}),
         "/v1/verbs" => json!({"verb": "stop", "target": "other"}),
         "/v1/jobs" => json!({"target": "other", "command": ["true"]}),
         "/v1/tokens" => json!({"name": "x", "role": "viewer"}),

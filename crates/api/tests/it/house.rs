@@ -262,6 +262,7 @@ fn ready(family: &FamilyPath, node: &PlannedNode) -> NodeStatus {
         restarts: 0,
         exit: None,
         detail: None,
+        alarms: Vec::new(),
     }
 }
 

@@ -250,6 +250,7 @@ fn obeyed(host: HostId, node: &NodeEntry, entry: &Entry, crashes: bool, now: Mil
         restarts: u32::from(crashes),
         exit: (phase == NodePhase::Backoff).then_some(exit),
         detail: None,
+        alarms: Vec::new(),
     }
 }
 

@@ -368,6 +368,7 @@ fn new_node(node: &PlannedNode, now: Millis, delay: Millis) -> SimNode {
         restarts: 0,
         exit: None,
         detail: None,
+        alarms: Vec::new(),
     };
     SimNode { status, want: node.want, next_at: now + delay }
 }

@@ -24,6 +24,8 @@
 //! | GET /v1/events[?since&follow&subject&limit] | -> `Event` list, or SSE with `follow` |
 //! | POST /v1/jobs | [`JobRequest`] -> `Job` |
 //! | GET /v1/jobs[?app] · GET /v1/jobs/{id}[?wait_ms] · POST /v1/jobs/{id}/cancel | -> `Job` |
+//! | GET /v1/beam?target=T · GET /v1/beam/top?target=N[&most] · GET /v1/beam/dump?target=N | -> [`BeamNode`] list · `VmTop` · text |
+//! | POST /v1/beam/call | [`BeamCallRequest`] -> [`crate::beam::BeamAnswer`] |
 //! | GET /v1/stream?request=JSON of [`StreamOpen`] (WebSocket) | binary messages: one byte of [`Channel`], then the payload |
 //! | GET/POST /v1/tokens · DELETE /v1/tokens/{id} | [`TokenRequest`] -> [`TokenInfo`] list · [`TokenMade`] |
 //! | GET /v1/audit[?after&limit] · GET /v1/audit/verify | -> [`AuditLine`] list · [`AuditVerdict`] |
@@ -33,12 +35,14 @@
 //! | GET /v1/openapi.json · GET /healthz · GET /metrics | |
 
 mod access;
+mod beam;
 mod status;
 mod stream;
 mod verb;
 mod work;
 
 pub use access::{AuditLine, AuditVerdict, LoginRequest, ServerInfo, TokenInfo, TokenMade, TokenRequest};
+pub use beam::{BeamCallRequest, BeamNode};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView, Status,
     UsageView,

@@ -49,6 +49,15 @@ pub enum StreamAction {
         #[serde(default)]
         follow: bool,
     },
+    /// A shell of the node's Erlang runtime.
+    BeamShell {
+        /// Environment.
+        #[serde(default)]
+        env: BTreeMap<String, String>,
+        /// Terminal: columns and rows.
+        #[serde(default)]
+        terminal: Option<crate::stream::TerminalSize>,
+    },
     /// tar in.
     CopyIn {
         /// Path.

@@ -2,10 +2,11 @@
 
 use super::{Client, EventFeed};
 use crate::api::{
-    Accepted, AppSummary, AuditLine, AuditVerdict, Explanation, HistoryLine, HostView, JobRequest,
-    LoginRequest, NodeView, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView,
-    VerbRequest,
+    Accepted, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation, HistoryLine,
+    HostView, JobRequest, LoginRequest, NodeView, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade,
+    TokenRequest, UsageView, VerbRequest,
 };
+use crate::beam::BeamAnswer;
 use crate::stream::Volume;
 use bytes::Bytes;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
@@ -17,6 +18,7 @@ use lace_model::operation::Operation;
 use lace_model::release::Release;
 use lace_model::secret::SecretInfo;
 use lace_model::task::NodeTask;
+use lace_model::vm::VmTop;
 use lace_model::{AppName, Digest, JobId, Name, OperationId, Problem, TargetPath, TokenId};
 use reqwest::Method;
 use std::time::Duration;
@@ -85,6 +87,26 @@ impl Client {
     /// What nodes use.
     pub async fn usage(&self, target: Option<&TargetPath>) -> Answer<Vec<UsageView>> {
         self.ask(self.get(&["v1", "usage"]).query_some("target", target)).await
+    }
+
+    /// Erlang runtimes.
+    pub async fn beam(&self, target: &TargetPath) -> Answer<Vec<BeamNode>> {
+        self.ask(self.get(&["v1", "beam"]).query("target", target)).await
+    }
+
+    /// Calls a function in an Erlang runtime.
+    pub async fn beam_call(&self, request: &BeamCallRequest) -> Answer<BeamAnswer> {
+        self.ask(self.post(&["v1", "beam", "call"]).json(request)).await
+    }
+
+    /// The largest processes of an Erlang runtime.
+    pub async fn beam_top(&self, target: &TargetPath, most: usize) -> Answer<VmTop> {
+        self.ask(self.get(&["v1", "beam", "top"]).query("target", target).query("most", most)).await
+    }
+
+    /// A picture of an Erlang runtime, as text.
+    pub async fn beam_dump(&self, target: &TargetPath) -> Answer<Bytes> {
+        self.ask_bytes(self.get(&["v1", "beam", "dump"]).query("target", target)).await
     }
 
     /// What may be known of an application's secrets.

@@ -84,6 +84,9 @@ pub enum ToController {
         disk_used_permille: u32,
         /// Usage by node.
         usage: Vec<NodeUsage>,
+        /// What Erlang runtimes said of themselves since the last beat.
+        #[serde(default)]
+        vms: Vec<(lace_model::NodeId, lace_model::vm::VmSample)>,
     },
     /// A statement was refused because a newer one is held.
     Refused {

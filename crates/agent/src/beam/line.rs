@@ -1,0 +1,269 @@
+//! The agent's lines to the runtimes of its nodes: one hidden connection each, as long as the process lives.
+//!
+//! The host may reach its nodes through their routed addresses. What a line carries: readiness, connecting of members,
+//! calls, numbers. A line that cannot be made says why, and the release's own tools are the bridge meanwhile.
+
+use super::ready::own_name;
+use crate::clock::Backoff;
+use crate::hands::Hands;
+use crate::node::Patient;
+use crate::spec::Secrets;
+use lace_beam::link::Settings;
+use lace_beam::vm::alarm::{Alarms, Change, Level};
+use lace_beam::vm::{Ranker, Sampler};
+use lace_beam::{Call, Identity, Link, LinkError, Term};
+use lace_model::NodeId;
+use lace_model::beam::DISTRIBUTION_PORT;
+use lace_model::document::NodeEntry;
+use lace_model::node::{AlarmLevel, NodeAlarm};
+use lace_model::vm::VmSample;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Our name in every cluster: one atom in each runtime, for good.
+const OUR_NAME: &str = "lace@agent.lace.internal";
+/// Between two tries: a runtime that boots is met soon after it listens.
+const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// So long a runtime may take to listen before its line counts as broken.
+const YOUNG: Duration = Duration::from_secs(10);
+/// A TCP connection within the host.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// Between two looks at the numbers.
+const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+/// For one look.
+const SAMPLE_WITHIN: Duration = Duration::from_secs(5);
+/// A runtime's own patience with a connection that is being made.
+const MEET_WITHIN: Duration = Duration::from_secs(8);
+
+/// How a line stands.
+#[derive(Clone)]
+pub enum Line {
+    /// It can be used.
+    Open(Link),
+    /// The process is young: no line yet.
+    Young,
+    /// Why there is none.
+    Broken(String),
+}
+
+/// All lines of this host.
+#[derive(Default)]
+pub struct Lines(Mutex<HashMap<NodeId, Kept>>);
+
+struct Kept {
+    line: Line,
+    since: Instant,
+    /// Members that it is being connected to.
+    meeting: Arc<Mutex<BTreeSet<String>>>,
+    ranker: Option<Ranker>,
+    sample: Option<VmSample>,
+    is_news: bool,
+    levels: Alarms,
+    alarms: Vec<NodeAlarm>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self {
+            line: Line::Young,
+            since: Instant::now(),
+            meeting: Arc::default(),
+            ranker: None,
+            sample: None,
+            is_news: false,
+            levels: Alarms::default(),
+            alarms: Vec::new(),
+        }
+    }
+}
+
+/// Keeps a line in the table; until dropped.
+struct Seat {
+    hands: Arc<Hands>,
+    id: NodeId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hands.lines.table().remove(&self.id);
+    }
+}
+
+impl Lines {
+    fn table(&self) -> MutexGuard<'_, HashMap<NodeId, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the line to a node stands. A node without a running process has none.
+    pub fn line(&self, id: NodeId) -> Line {
+        let table = self.table();
+        table.get(&id).map_or_else(|| Line::Broken("its process does not run".to_owned()), |k| k.line.clone())
+    }
+
+    /// The newest numbers of a node, and what it is near the limits of.
+    pub fn numbers(&self, id: NodeId) -> (Option<VmSample>, Vec<NodeAlarm>) {
+        let table = self.table();
+        let Some(kept) = table.get(&id) else { return (None, Vec::new()) };
+        (kept.sample.clone(), kept.alarms.clone())
+    }
+
+    /// Samples that were not taken from here yet.
+    pub fn take_news(&self) -> Vec<(NodeId, VmSample)> {
+        let mut table = self.table();
+        let news = table.iter_mut().filter_map(|(id, kept)| {
+            let is_news = std::mem::take(&mut kept.is_news);
+            kept.sample.clone().filter(|_| is_news).map(|sample| (*id, sample))
+        });
+        news.collect()
+    }
+
+    /// All samples are news again: for a new session.
+    pub fn renew(&self) {
+        self.table().values_mut().for_each(|kept| kept.is_news = kept.sample.is_some());
+    }
+
+    /// The script that ranks processes, made at its first use.
+    pub async fn ranker(&self, id: NodeId, link: &Link) -> Result<Ranker, lace_beam::CallError> {
+        let known = self.table().get(&id).and_then(|kept| kept.ranker.clone());
+        if let Some(ranker) = known {
+            return Ok(ranker);
+        }
+        let ranker = Ranker::prepare(link).await?;
+        if let Some(kept) = self.table().get_mut(&id) {
+            kept.ranker = Some(ranker.clone());
+        }
+        Ok(ranker)
+    }
+
+    /// Has the node connect to another one, beside everything else; never twice at a time.
+    pub fn connect(&self, id: NodeId, other: &str) {
+        let table = self.table();
+        let Some(Kept { line: Line::Open(link), meeting, .. }) = table.get(&id) else { return };
+        let (link, meeting, other) = (link.clone(), meeting.clone(), other.to_owned());
+        if !lock(&meeting).insert(other.clone()) {
+            return;
+        }
+        tokio::spawn(async move {
+            let meet = Call::new("net_kernel", "connect_node", vec![Term::atom(&other)]);
+            let met = link.call(meet.within(MEET_WITHIN)).await;
+            tracing::debug!(node = link.peer().node.as_str(), other, ?met, "connected");
+            lock(&meeting).remove(&other);
+        });
+    }
+
+    fn set(&self, id: NodeId, line: Line) {
+        if let Some(kept) = self.table().get_mut(&id) {
+            kept.line = line;
+        }
+    }
+
+    /// A failure; while the process is young it is expected.
+    fn failed(&self, id: NodeId, why: String) {
+        if let Some(kept) = self.table().get_mut(&id)
+            && (kept.since.elapsed() > YOUNG || !matches!(kept.line, Line::Young))
+        {
+            kept.line = Line::Broken(why);
+        }
+    }
+
+    /// All alarms, where one changed.
+    fn sampled(&self, id: NodeId, sample: VmSample, memory_limit: u64) -> Option<Vec<NodeAlarm>> {
+        let mut table = self.table();
+        let kept = table.get_mut(&id)?;
+        let changes = kept.levels.look(&sample, memory_limit);
+        (kept.sample, kept.is_news) = (Some(sample), true);
+        if changes.is_empty() {
+            return None;
+        }
+        changed(&mut kept.alarms, changes);
+        Some(kept.alarms.clone())
+    }
+}
+
+fn lock(names: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
+    names.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the line to a node's runtime, as long as it is polled.
+pub async fn keep(patient: Patient) {
+    let (hands, entry) = (patient.hands.clone(), patient.entry.clone());
+    let id = entry.id;
+    hands.lines.table().insert(id, Kept::new());
+    let seat = Seat { hands: hands.clone(), id };
+    let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
+    let mut said = String::new();
+    loop {
+        let why = match open(&hands, &entry).await {
+            Ok(link) => {
+                backoff.reset();
+                said.clear();
+                hands.lines.set(id, Line::Open(link.clone()));
+                tokio::select! {
+                    why = link.closed() => why.to_string(),
+                    () = look(&patient, &link) => String::new(),
+                }
+            }
+            Err(why) => why,
+        };
+        if why != said {
+            tracing::debug!(node = %seat.id, why, "no line to its runtime");
+            said.clone_from(&why);
+        }
+        hands.lines.failed(id, why);
+        tokio::time::sleep(backoff.wait()).await;
+    }
+}
+
+async fn open(hands: &Hands, entry: &NodeEntry) -> Result<Link, String> {
+    let (Some(name), Some(beam)) = (own_name(entry), &entry.spec.beam) else {
+        return Err("no node of a cluster".to_owned());
+    };
+    let cookie = Secrets::find(&hands.held, &entry.path.family.app, &entry.spec)?.cookie();
+    let me = Identity { node: OUR_NAME.to_owned(), cookie: cookie.ok_or("its cluster has no cookie")? };
+    let address = (entry.address, DISTRIBUTION_PORT);
+    let connected = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(address)).await;
+    let stream = connected.map_err(|_| "its distribution port does not answer".to_owned())?;
+    let stream = stream.map_err(|e| format!("its distribution port: {e}"))?;
+    stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    let tick_time = Duration::from_secs(u64::from(beam.net_ticktime.max(4)));
+    let settings = Settings { tick_time, ..Settings::default() };
+    Link::connect(stream, &me, &name, &settings).await.map_err(|e: LinkError| e.to_string())
+}
+
+/// Looks at the numbers again and again. A runtime that does not answer is looked at again later.
+async fn look(patient: &Patient, link: &Link) {
+    let entry = &patient.entry;
+    let mut sampler = None;
+    loop {
+        tokio::time::sleep(if sampler.is_some() { SAMPLE_EVERY } else { Duration::from_secs(1) }).await;
+        if sampler.is_none() {
+            sampler = Sampler::prepare(link).await.ok();
+        }
+        let Some(ready) = &sampler else { continue };
+        match ready.sample(link, SAMPLE_WITHIN).await {
+            Ok(sample) => {
+                let memory_limit = entry.spec.limits.memory.0;
+                if let Some(alarms) = patient.hands.lines.sampled(entry.id, sample, memory_limit) {
+                    patient.alarms(alarms).await;
+                }
+            }
+            Err(error) => tracing::debug!(node = %entry.id, %error, "no numbers of its runtime"),
+        }
+    }
+}
+
+/// The alarms after some levels changed.
+fn changed(alarms: &mut Vec<NodeAlarm>, changes: Vec<Change>) {
+    for Change { what, level, count, limit } in changes {
+        alarms.retain(|alarm| alarm.what != what);
+        let level = match level {
+            Level::Calm => continue,
+            Level::Warning => AlarmLevel::Warning,
+            Level::Critical => AlarmLevel::Critical,
+        };
+        alarms.push(NodeAlarm { what: what.to_owned(), level, count, limit });
+    }
+}

@@ -1,0 +1,148 @@
+//! Erlang and Elixir runtimes: asked over their host's own line to them.
+
+use crate::ask::{Ask, Doc, TargetAsk};
+use crate::caller::Caller;
+use crate::refusal::{Answer, Refusal};
+use crate::state::ApiState;
+use crate::stream::Place;
+use crate::world::World;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
+use lace_model::target::Want;
+use lace_model::vm::VmTop;
+use lace_model::{Code, NodePath, Problem, TargetPath};
+use lace_store::Batch;
+use lace_wire::api::{BeamCallRequest, BeamNode};
+use lace_wire::beam::{ANSWER_BYTES_MAX, BeamAnswer, BeamAsk, BeamReport};
+use lace_wire::stream::{StreamFrame, StreamPair, StreamRequest};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// How long a host may take to open the question.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// For a report: the agent asks with less patience.
+const REPORT_WITHIN: Duration = Duration::from_secs(5);
+/// For calls, walks and dumps: the agent's own patience is shorter.
+const ASK_WITHIN: Duration = Duration::from_secs(60);
+/// Nodes asked at a time for one status.
+const ASKED_AT_ONCE: usize = 32;
+/// A dump, or an answer as text and as JSON with what was printed.
+const BYTES_MAX: usize = 8 * ANSWER_BYTES_MAX;
+
+/// `GET /v1/beam`: every runtime by its own words and by the plan.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<TargetAsk>,
+) -> Answer<Json<Vec<BeamNode>>> {
+    let target = ask.required()?;
+    let world = World::load(&state, Some(&target), &caller).await?;
+    let beam = |path: &NodePath| {
+        let revision = world.revisions.get(&path.family.service_path());
+        revision.is_some_and(|revision| revision.spec.beam.is_some())
+    };
+    let wanted = world
+        .planned()
+        .filter(|(path, node)| node.want == Want::Run && target.covers_node(path) && beam(path));
+    let places: Vec<_> =
+        wanted.map(|(path, node)| (path, Place { host: node.host, node: node.id })).collect();
+    if places.is_empty() {
+        return Err(Refusal::not_found(format_args!("Erlang or Elixir node in {target}"))
+            .hint("a release becomes one with beam = {} in its service"));
+    }
+    let asked = stream::iter(places).map(|(path, place)| {
+        let state = &state;
+        async move {
+            let report = within(REPORT_WITHIN, question(state, place, BeamAsk::Report)).await;
+            let report = report.and_then(|bytes| read(&bytes)).unwrap_or_else(in_trouble);
+            BeamNode { path, report }
+        }
+    });
+    Ok(Json(asked.buffered(ASKED_AT_ONCE).collect().await))
+}
+
+fn in_trouble(problem: Problem) -> BeamReport {
+    BeamReport { trouble: Some(problem.message), ..BeamReport::default() }
+}
+
+/// `POST /v1/beam/call`.
+pub(crate) async fn call(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Doc(request): Doc<BeamCallRequest>,
+) -> Answer<Json<BeamAnswer>> {
+    let place = Place::of_node(&state, &caller, &request.target)?;
+    let mut batch = Batch::new(Some(caller.name.clone()));
+    batch.audit("beam call", &request.target.to_string(), "done");
+    state.store.commit_async(batch).await?;
+    let asked = question(&state, place, BeamAsk::Call(request.call));
+    Ok(Json(read(&within(ASK_WITHIN, asked).await?)?))
+}
+
+/// `?target=&most=`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopAsk {
+    target: TargetPath,
+    most: Option<usize>,
+}
+
+/// `GET /v1/beam/top`.
+pub(crate) async fn top(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<TopAsk>,
+) -> Answer<Json<VmTop>> {
+    let place = Place::of_node(&state, &caller, &ask.target)?;
+    let asked = question(&state, place, BeamAsk::Top { most: ask.most.unwrap_or(10) });
+    Ok(Json(read(&within(ASK_WITHIN, asked).await?)?))
+}
+
+/// `GET /v1/beam/dump`.
+pub(crate) async fn dump(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<TargetAsk>,
+) -> Answer<Response> {
+    let place = Place::of_node(&state, &caller, &ask.required()?)?;
+    let text = within(ASK_WITHIN, question(&state, place, BeamAsk::Dump)).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+async fn within<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let no = |_| Problem::new(Code::NodeUnreachable, "its host did not answer in time");
+    tokio::time::timeout(patience, asked).await.map_err(no)?
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|e| Problem::new(Code::Error, format!("the host's answer: {e}")))
+}
+
+/// Asks, and gathers what is said until the end.
+async fn question(state: &ApiState, place: Place, ask: BeamAsk) -> Result<Vec<u8>, Problem> {
+    let request = StreamRequest::Beam { node: place.node, ask };
+    let opening = within(OPEN_WITHIN, state.streams.open(place.host, request));
+    let StreamPair { to: _kept, mut from } = opening.await?;
+    let mut answer = Vec::new();
+    while let Some(frame) = from.recv().await {
+        match frame {
+            StreamFrame::Stdout(bytes) if answer.len() + bytes.len() <= BYTES_MAX => {
+                answer.extend_from_slice(&bytes);
+            }
+            StreamFrame::Stdout(_) => {
+                return Err(Problem::new(Code::TooLarge, "the answer is too large").hint("ask for a part"));
+            }
+            StreamFrame::Exit(_) => return Ok(answer),
+            StreamFrame::Failed(problem) => return Err(problem),
+            _ => {}
+        }
+    }
+    Err(Problem::new(Code::NodeUnreachable, "the host's answer broke off"))
+}

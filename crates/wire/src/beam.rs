@@ -1,0 +1,135 @@
+//! What is asked of Erlang and Elixir runtimes, and what they answer: the same words from agent to command line.
+
+use lace_model::node::NodeAlarm;
+use lace_model::vm::VmSample;
+use serde::{Deserialize, Serialize};
+
+/// Longest patience for one call, in milliseconds.
+pub const CALL_WITHIN_MS_MAX: u64 = 50_000;
+/// Usual patience, in milliseconds.
+pub const CALL_WITHIN_MS: u64 = 5_000;
+/// Longest text of an answer, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes that are kept of what a call prints.
+pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// A question to one runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeamAsk {
+    /// Call a function.
+    Call(BeamCall),
+    /// Who it is, what it runs, whom it sees: [`BeamReport`].
+    Report,
+    /// Its largest processes: [`lace_model::vm::VmTop`].
+    Top {
+        /// So many by each rank.
+        most: usize,
+    },
+    /// A picture of everything in it, as text.
+    Dump,
+}
+
+/// A function and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BeamCall {
+    /// Module, as a name.
+    pub module: String,
+    /// Function, as a name.
+    pub function: String,
+    /// Arguments as Erlang terms between commas: `ok, [1,2]`.
+    #[serde(default)]
+    pub arguments: String,
+    /// Patience in milliseconds; then the call's process is ended.
+    #[serde(default)]
+    pub within_ms: Option<u64>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeamOutcome {
+    /// With a value.
+    Returned,
+    /// With an exception of class `error`.
+    Error,
+    /// With an exception of class `exit`.
+    Exit,
+    /// With an exception of class `throw`.
+    Throw,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BeamAnswer {
+    /// How it ended.
+    pub outcome: BeamOutcome,
+    /// The value, or the reason of the exception, as Erlang text.
+    pub term: String,
+    /// The same for programs: atoms and texts are strings, tuples and lists arrays.
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
+    /// Where the exception came from, as Erlang text.
+    pub stack: Option<String>,
+    /// What was printed.
+    pub output: String,
+    /// More was printed than is kept.
+    pub output_is_cut: bool,
+    /// How long it took, in microseconds, seen from its host.
+    pub took_us: u64,
+}
+
+/// One runtime, by its own words and by the plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BeamReport {
+    /// Its node name.
+    pub name: String,
+    /// Why it cannot be spoken to; nothing where it can.
+    pub trouble: Option<String>,
+    /// `starting`, `started` or `stopping`.
+    pub state: String,
+    /// Its OTP release.
+    pub otp: String,
+    /// The nodes that it should see.
+    pub planned: Vec<String>,
+    /// The nodes that it sees.
+    pub nodes: Vec<String>,
+    /// The hidden nodes that it sees, without Lace.
+    pub hidden: Vec<String>,
+    /// Running applications.
+    pub applications: Vec<BeamApplication>,
+    /// The distributed application of its family.
+    pub failover: Option<String>,
+    /// The last look at its numbers.
+    #[schema(value_type = Option<Object>)]
+    pub sample: Option<VmSample>,
+    /// Limits that it is near.
+    #[schema(value_type = Vec<Object>)]
+    pub alarms: Vec<NodeAlarm>,
+}
+
+/// A running application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BeamApplication {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl BeamReport {
+    /// Planned nodes that it does not see.
+    pub fn missing(&self) -> impl Iterator<Item = &String> {
+        self.planned.iter().filter(|name| !self.nodes.contains(name))
+    }
+
+    /// Nodes that it sees and should not.
+    pub fn unplanned(&self) -> impl Iterator<Item = &String> {
+        self.nodes.iter().filter(|name| !self.planned.contains(name))
+    }
+
+    /// Does it run the distributed application?
+    pub fn runs_failover(&self) -> bool {
+        self.applications.iter().any(|app| Some(&app.name) == self.failover.as_ref())
+    }
+}
