@@ -4,7 +4,7 @@ use super::hosts::{FleetHosts, FleetView, heard};
 use super::paths::State;
 use super::support::ControllerSupport;
 use super::tls::TlsListener;
-use super::{Failure, addresses, asked_to_end, block_on};
+use super::{Failure, addresses, asked_to_end, block_on, doors, link, tls};
 use axum::serve::ListenerExt;
 use clap::Parser;
 use lace_api::{ApiState, Config, NewToken, SystemIds, mint_token};
@@ -12,7 +12,6 @@ use lace_engine::certificate::{Authority, Identity};
 use lace_fleet::Fleet;
 use lace_model::token::{Role, Token};
 use lace_store::{Batch, Clock, Expect, MasterKey, Store, StoreError, SystemClock};
-use lace_wire::link::serve::LinkServer;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -23,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tonic::transport::{Certificate, Identity as TonicIdentity, Server, ServerTlsConfig};
+use tonic::transport::Identity as TonicIdentity;
 
 /// A former controller of this state has this long to let go of it.
 const STATE_FREE_WITHIN: Duration = Duration::from_secs(10);
@@ -84,7 +83,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     ));
     tokio::spawn(watch_silence(fleet.clone()));
     tokio::spawn(keep_house(store.clone()));
-    let link = tokio::spawn(serve_link(args.link, fleet.clone(), ca, link_identity(&identity)));
+    let link = tokio::spawn(link::serve(args.link, fleet.clone(), ca, link_identity(&identity)));
     let api = tokio::spawn(serve_api(args.clone(), api_state(&args, &state, store, fleet, clock), identity));
     tracing::info!(listen = %args.listen, link = %args.link, "controller serves");
     tokio::select! {
@@ -145,25 +144,6 @@ fn link_identity(identity: &Identity) -> TonicIdentity {
     TonicIdentity::from_pem(&identity.certificate, &identity.key)
 }
 
-async fn serve_link(
-    listen: SocketAddr,
-    fleet: Fleet,
-    ca: String,
-    identity: TonicIdentity,
-) -> Result<(), Failure> {
-    let tls = ServerTlsConfig::new()
-        .identity(identity)
-        .client_ca_root(Certificate::from_pem(ca))
-        .client_auth_optional(true);
-    let server = Server::builder()
-        .tls_config(tls)?
-        .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(10)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(LinkServer::new(Arc::new(fleet.link())));
-    Ok(server.serve(listen).await?)
-}
-
 fn api_state(
     args: &ServerArgs,
     state: &State,
@@ -192,11 +172,12 @@ async fn serve_api(args: ServerArgs, state: ApiState, identity: Identity) -> Res
     let tcp =
         TcpListener::bind(args.listen).await.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
     let router = lace_api::router(state);
+    let bounds = (doors::BOUNDS, doors::HEAD_WITHIN);
     if args.listen.ip().is_loopback() {
         let tcp = tcp.tap_io(|stream| drop(stream.set_nodelay(true)));
-        axum::serve(tcp, router).await?;
+        doors::serve(tcp, router, |_| false, bounds).await;
     } else {
-        axum::serve(TlsListener::new(tcp, &identity)?, router).await?;
+        doors::serve(TlsListener::new(tcp, &identity)?, router, tls::is_http2, bounds).await;
     }
     Ok(())
 }

@@ -48,6 +48,11 @@ impl TlsListener {
     }
 }
 
+/// What a connection agreed to speak.
+pub fn is_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(b"h2")
+}
+
 async fn handshake(
     acceptor: TlsAcceptor,
     stream: TcpStream,

@@ -11,5 +11,6 @@ mod mistakes;
 mod outlive;
 mod private;
 mod restore;
+mod scripts;
 mod up;
 mod verbs;

@@ -19,6 +19,7 @@ mod event;
 mod history;
 mod host;
 mod id;
+mod introduction;
 mod job;
 pub mod limit;
 mod live;
@@ -47,6 +48,7 @@ mod world;
 
 pub use door::router;
 pub use id::{CountedIds, IdSource, SystemIds};
+pub use introduction::Introduction;
 pub use live::{FixedLiveness, LivenessView, UsageSample};
 pub use refusal::{Answer, PROBLEM_TYPE, Refusal};
 pub use session::{CSRF_HEADER, SESSION_COOKIE};

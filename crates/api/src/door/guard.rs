@@ -2,6 +2,7 @@
 
 use super::{Body, Need, Patience, Rule, Scope, Trail};
 use crate::caller::{Caller, no_credentials};
+use crate::introduction::Introduction;
 use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use crate::{limit, session, token};
@@ -86,6 +87,9 @@ impl Post {
             return Ok(self.pass(request, next).await);
         };
         let caller = identify(&self.state, &request)?;
+        if let Some(introduction) = request.extensions().get::<Introduction>() {
+            introduction.made();
+        }
         let subject = request.uri().path().to_owned();
         let response = match allow(&caller, role, scope, &params) {
             Ok(()) => {
