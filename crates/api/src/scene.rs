@@ -4,7 +4,7 @@ use crate::reads::{self, Depth, Reads};
 use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use lace_model::family::{Application, Family};
-use lace_model::host::Host;
+use lace_model::host::{Capacity, Host};
 use lace_model::target::Target;
 use lace_model::{FamilyPath, HostId, TargetPath};
 use lace_planner::{LiveApplication, LiveService};
@@ -52,6 +52,11 @@ impl Scene {
             return Err(Refusal::not_found(target).hint(hint));
         }
         Ok(scene)
+    }
+
+    /// What each host can carry in all.
+    pub fn capacities(&self) -> Vec<Capacity> {
+        self.hosts.values().map(|host| host.capacity.clone()).collect()
     }
 
     /// The application.

@@ -120,6 +120,9 @@ async fn scale(
     let scene = Scene::load(state, target).await?;
     let (live, family) = scene.one_family(target)?;
     let wanted = count_of(count, family.count)?;
+    if wanted > family.count {
+        verb::check_room(live, wanted, &scene.capacities())?;
+    }
     let edit = verb::scale(live, family, wanted, save, &caller.doer(state.now()))?;
     let deed = if wanted > family.count { Deed::new("scale", target) } else { Deed::light("scale", target) };
     let batch = deed.batch(caller);
@@ -182,7 +185,7 @@ async fn steer(
     let mut edit = Edit::default();
     for (live, family) in scene.families(target) {
         edit = edit.and(match step {
-            RolloutStep::Pause => verb::pause(family, &doer)?,
+            RolloutStep::Pause => verb::pause(family, scene.targets.get(&family.path), &doer)?,
             RolloutStep::Resume => verb::resume(live, family, &doer)?,
             RolloutStep::Promote => verb::promote(family, &doer)?,
             RolloutStep::Abort => verb::abort(family, scene.targets.get(&family.path), &doer)?,

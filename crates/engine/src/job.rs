@@ -45,6 +45,8 @@ impl World {
             if job.cancel {
                 job.state = JobState::Cancelled;
                 job.ended_at = Some(self.now);
+            } else if self.waits_for_former_run(&job) {
+                continue;
             } else if let Some((host, address)) = self.room_for(&job) {
                 job.state = JobState::Running;
                 job.host = Some(host);

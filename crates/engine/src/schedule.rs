@@ -3,7 +3,7 @@
 use crate::world::World;
 use lace_model::application::{Overlap, TaskSpec};
 use lace_model::event::NewEvent;
-use lace_model::job::{JobOrigin, JobState};
+use lace_model::job::{Job, JobOrigin, JobState};
 use lace_model::{JobId, Millis, ServicePath};
 use lace_store::Batch;
 
@@ -38,8 +38,13 @@ impl World {
             let Some(revision) = self.revisions.get(&path).and_then(|r| r.get(&revision)).cloned() else {
                 continue;
             };
-            if task.overlap != Overlap::Allow && self.task_runs(&path, &name) {
-                let message = format!("task {name} left out: its former run still goes on");
+            let (states, why): (&[JobState], _) = match task.overlap {
+                Overlap::Allow => (&[], ""),
+                Overlap::Skip => (&[JobState::Queued, JobState::Running], "its former run still goes on"),
+                Overlap::Queue => (&[JobState::Queued], "a run of it waits already"),
+            };
+            if self.task_has(&path, &name, states) {
+                let message = format!("task {name} left out: {why}");
                 batch.event(NewEvent::new("task.skipped", &path, message));
                 continue;
             }
@@ -50,12 +55,25 @@ impl World {
         }
     }
 
-    fn task_runs(&self, service: &ServicePath, task: &str) -> bool {
+    /// Is a run of the task in one of these states?
+    fn task_has(&self, service: &ServicePath, task: &str, states: &[JobState]) -> bool {
         self.jobs.values().any(|j| {
-            matches!(j.state, JobState::Queued | JobState::Running)
+            states.contains(&j.state)
                 && j.service.as_ref() == Some(service)
                 && matches!(&j.origin, JobOrigin::Task { name, .. } if name == task)
         })
+    }
+
+    /// Has a queued run of a task to wait for the former one to end? Unless its runs may overlap.
+    pub(crate) fn waits_for_former_run(&self, job: &Job) -> bool {
+        let (JobOrigin::Task { name, .. }, Some(service)) = (&job.origin, &job.service) else {
+            return false;
+        };
+        let spec = self.services.get(service).and_then(|s| s.spec.tasks.as_ref());
+        let may_overlap = spec.is_some_and(|tasks| {
+            tasks.iter().any(|(n, t)| n.as_str() == name && t.overlap == Overlap::Allow)
+        });
+        !may_overlap && self.task_has(service, name, &[JobState::Running])
     }
 }
 

@@ -4,9 +4,10 @@ use crate::apply::{COUNT_MAX, LiveService};
 use crate::edit::{Doer, Edit, goal_gone, goal_of};
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
+use lace_model::host::Capacity;
 use lace_model::operation::Goal;
 use lace_model::release::{Release, ReleaseRef};
-use lace_model::revision::{Revision, RevisionSpec};
+use lace_model::revision::{Limits, Revision, RevisionSpec};
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::Target;
 use lace_model::{Code, Digest, NodeId, Problem};
@@ -52,6 +53,34 @@ pub fn scale(
         edit.services.push(service);
     }
     Ok(edit)
+}
+
+/// Refuses a number of nodes that the hosts could not carry even if they were empty. Where there is no host yet,
+/// nothing is refused.
+///
+/// # Errors
+/// `CannotPlace`, with the most that there is room for.
+pub fn check_room(live: &LiveService, count: u32, hosts: &[Capacity]) -> Result<(), Problem> {
+    let Some(limits) = live.wanted().map(|r| &r.spec.limits).filter(|_| !hosts.is_empty()) else {
+        return Ok(());
+    };
+    let most: u64 = hosts.iter().map(|host| most_on(host, limits)).sum();
+    if u64::from(count) <= most {
+        return Ok(());
+    }
+    let path = &live.service.path;
+    let text = format!(
+        "{count} nodes of {path} with {} of memory and {} cpu each are more than the hosts can carry: {most}",
+        limits.memory, limits.cpu
+    );
+    Err(Problem::new(Code::CannotPlace, text).hint("ask for fewer or smaller nodes, or add a host"))
+}
+
+fn most_on(host: &Capacity, limits: &Limits) -> u64 {
+    let by = |room: u64, each: u64| room.checked_div(each).unwrap_or(u64::MAX);
+    by(u64::from(host.cpu.0), u64::from(limits.cpu.0))
+        .min(by(host.memory.0, limits.memory.0))
+        .min(u64::from(host.slots))
 }
 
 /// Start a stopped family.
@@ -117,7 +146,7 @@ fn roll(live: &LiveService, number: u64, message: String, doer: &Doer) -> Edit {
         .families
         .values()
         .filter(|f| !f.deleting)
-        .map(|f| Family { revision: number, aborted: None, ..f.clone() })
+        .map(|f| Family { revision: number, aborted: None, paused: false, ..f.clone() })
         .collect();
     let revision_last = live.service.revision_last.max(number);
     Edit {
@@ -202,12 +231,16 @@ pub fn replace(family: &Family, target: Option<&Target>, node: NodeId, doer: &Do
     Ok(put(family, "node.replacing", message, doer))
 }
 
-/// Hold the rollout.
+/// Hold the rollout that is under way. A newer revision does not inherit the pause.
 ///
 /// # Errors
-/// `Conflict` for a family that is being deleted.
-pub fn pause(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
+/// `Conflict` where no rollout is under way, or for a family that is being deleted.
+pub fn pause(family: &Family, target: Option<&Target>, doer: &Doer) -> Result<Edit, Problem> {
     alive(family)?;
+    let is_to_come = |t: &Target| t.rollout.as_ref().is_some_and(|r| r.to != family.revision);
+    if !target.is_none_or(is_to_come) {
+        under_way(family, target)?;
+    }
     let mut edit = put(Family { paused: true, ..family.clone() }, "rollout.paused", "paused", doer);
     edit.goals.clear();
     Ok(edit)

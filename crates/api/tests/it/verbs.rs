@@ -133,6 +133,8 @@ fn steer(step: &str) -> Value {
 async fn a_rollout_is_steered() {
     let house = house().await;
     assert_eq!(house.verb(steer("abort")).await.problem(409).code, Code::Conflict);
+    assert_eq!(house.verb(steer("pause")).await.problem(409).code, Code::Conflict, "nothing is under way");
+    under_way(&house);
     let paused: Accepted = house.verb(steer("pause")).await.ok();
     assert!(paused.operation.is_none(), "nothing to wait for");
     assert!(family(&house).paused);
@@ -140,6 +142,11 @@ async fn a_rollout_is_steered() {
     assert!(!family(&house).paused);
     house.verb(steer("promote")).await.ok::<Accepted>();
     assert_eq!(family(&house).promoted, Some(1));
+    house.verb(steer("abort")).await.ok::<Accepted>();
+    assert_eq!(family(&house).aborted, Some(1));
+}
+
+fn under_way(house: &House) {
     let mut target = house.state.store.get::<Target>("shop/game/game").expect("read").expect("there").value;
     target.rollout = Some(Rollout {
         from: None,
@@ -150,8 +157,16 @@ async fn a_rollout_is_steered() {
         last_lines: Vec::new(),
     });
     house.put(&target);
-    house.verb(steer("abort")).await.ok::<Accepted>();
-    assert_eq!(family(&house).aborted, Some(1));
+}
+
+#[tokio::test]
+async fn a_number_that_no_host_could_carry_is_refused_and_changes_nothing() {
+    let house = house().await;
+    let before = family(&house).count;
+    let got = house.verb(json!({"verb": "scale", "target": "shop/game", "count": "9999", "save": false})).await;
+    let problem = got.problem(422);
+    assert_eq!(problem.code, Code::CannotPlace, "{problem:?}");
+    assert_eq!(family(&house).count, before);
 }
 
 #[tokio::test]
