@@ -6,7 +6,7 @@ use clap::Args;
 use lace_model::node::NodePhase;
 use lace_model::rollout::Phase;
 use lace_model::{Code, Millis, Problem, TargetPath};
-use lace_wire::api::{FamilyStatus, Health, NodeView, Status};
+use lace_wire::api::{FamilyStatus, Health, NodeView, RunningRevision, Status};
 use std::time::{Duration, Instant};
 
 /// How often the picture is drawn anew.
@@ -97,13 +97,21 @@ fn family_table(families: &[&FamilyStatus], now: Millis) -> Table {
             short(family).into(),
             health(family.health),
             format!("{}/{}", family.ready, family.wanted).into(),
-            family.release.as_str().into(),
-            family.revision.into(),
+            runs(family, |now| now.release.clone(), &family.release).into(),
+            runs(family, |now| now.revision.to_string(), &family.revision.to_string()).into(),
             ago(now, family.since).into(),
             family.message.as_str().into(),
         ]);
     }
     table
+}
+
+/// What its nodes run, and what is wanted where that is something else.
+fn runs(family: &FamilyStatus, of: impl Fn(&RunningRevision) -> String, wanted: &str) -> String {
+    match family.running.as_ref().map(of) {
+        Some(now) if now != wanted => format!("{now} (wanted {wanted})"),
+        _ => wanted.to_owned(),
+    }
 }
 
 /// The path without the family where it has the service's name.

@@ -101,6 +101,7 @@ pub fn crashed() -> NodeView {
 /// A family.
 pub fn family(path: &str, health: Health, nodes: Vec<NodeView>) -> FamilyStatus {
     FamilyStatus {
+        running: None,
         path: path.parse().expect("family"),
         health,
         message: if health == Health::Healthy { "as wanted" } else { "1 of 1 nodes crashed" }.into(),

@@ -13,7 +13,7 @@ use lace_model::{
 };
 use lace_planner::{HealthLine, application_line, status_line};
 use lace_store::{Result, Row, View};
-use lace_wire::api::{Health, NodeView};
+use lace_wire::api::{Health, NodeView, RunningRevision};
 use std::collections::BTreeMap;
 
 /// Up to so many nodes are read one by one instead of all nodes of the installation.
@@ -28,6 +28,8 @@ pub(crate) struct World {
     /// The wanted revision of each service.
     pub revisions: BTreeMap<ServicePath, Revision>,
     pub families: BTreeMap<FamilyPath, Family>,
+    /// What most nodes of a family run, where it is not what is wanted.
+    pub running: BTreeMap<FamilyPath, RunningRevision>,
     pub targets: BTreeMap<FamilyPath, Target>,
     pub observed: BTreeMap<NodeId, NodeStatus>,
     pub hosts: BTreeMap<HostId, Host>,
@@ -77,6 +79,7 @@ impl World {
             }
         }
         self.observed = self.nodes(view)?;
+        self.running = self.not_as_wanted(view)?;
         self.adopt = view.meta()?.adopt;
         Ok(self)
     }
@@ -94,6 +97,25 @@ impl World {
             }
         }
         Ok(found)
+    }
+
+    fn not_as_wanted(&self, view: &View<'_>) -> Result<BTreeMap<FamilyPath, RunningRevision>> {
+        let mut counts: BTreeMap<&FamilyPath, BTreeMap<u64, usize>> = BTreeMap::new();
+        for node in self.observed.values().filter(|n| n.phase == NodePhase::Running) {
+            *counts.entry(&node.path.family).or_default().entry(node.revision).or_default() += 1;
+        }
+        let mut running = BTreeMap::new();
+        for family in self.families.values() {
+            let of_family = counts.get(&family.path).into_iter().flatten();
+            let Some((&revision, _)) = of_family.max_by_key(|(_, count)| **count) else { continue };
+            if revision == family.revision {
+                continue;
+            }
+            let row = crate::reads::revision(view, &family.path.service_path(), revision)?;
+            let release = row.map(|r| r.spec.release).unwrap_or_default();
+            running.insert(family.path.clone(), RunningRevision { revision, release });
+        }
+        Ok(running)
     }
 
     fn must_have(&self, target: &TargetPath) -> Answer<()> {

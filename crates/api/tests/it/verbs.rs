@@ -163,7 +163,8 @@ fn under_way(house: &House) {
 async fn a_number_that_no_host_could_carry_is_refused_and_changes_nothing() {
     let house = house().await;
     let before = family(&house).count;
-    let got = house.verb(json!({"verb": "scale", "target": "shop/game", "count": "9999", "save": false})).await;
+    let got =
+        house.verb(json!({"verb": "scale", "target": "shop/game", "count": "9999", "save": false})).await;
     let problem = got.problem(422);
     assert_eq!(problem.code, Code::CannotPlace, "{problem:?}");
     assert_eq!(family(&house).count, before);

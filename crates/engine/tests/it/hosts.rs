@@ -42,6 +42,8 @@ pub struct Scene {
     pub crashing: BTreeSet<u64>,
     /// Commands of jobs that fail.
     pub failing_jobs: BTreeSet<String>,
+    /// Commands of jobs that do not end.
+    pub lasting_jobs: BTreeSet<String>,
 }
 
 impl Scene {
@@ -68,8 +70,8 @@ impl Scene {
         }
         store.commit(batch).expect("hosts");
         let engine = Engine::load(&store, START).expect("an engine");
-        let (crashing, failing_jobs) = Default::default();
-        Self { store, clock, engine, hosts: scene_hosts, crashing, failing_jobs }
+        let (crashing, failing_jobs, lasting_jobs) = Default::default();
+        Self { store, clock, engine, hosts: scene_hosts, crashing, failing_jobs, lasting_jobs }
     }
 
     /// A service with one family of its own name.
@@ -165,6 +167,7 @@ impl Scene {
     pub fn obey(&mut self) -> Vec<Heard> {
         let now = self.clock.now_ms();
         let (crashing, failing) = (self.crashing.clone(), self.failing_jobs.clone());
+        let lasting = self.lasting_jobs.clone();
         let mut heard = Vec::new();
         for (id, host) in self.hosts.iter_mut().filter(|(_, h)| h.connected) {
             let (mut nodes, mut jobs, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
@@ -179,7 +182,11 @@ impl Scene {
                         }
                     }
                     EntryBody::Job(job) => {
-                        let bad = failing.contains(&job.spec.start.join(" "));
+                        let command = job.spec.start.join(" ");
+                        if lasting.contains(&command) {
+                            continue;
+                        }
+                        let bad = failing.contains(&command);
                         let end = JobEnded {
                             at: now,
                             exit: Some(i32::from(bad)),

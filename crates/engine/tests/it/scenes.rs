@@ -172,3 +172,28 @@ fn a_large_topic_is_told_with_newcomers_at_once_and_with_states_together() {
     scene.turn(vec![]);
     assert_eq!(told(&scene), (80, 80));
 }
+
+#[test]
+fn runs_of_a_task_queue_skip_or_overlap_as_its_manifest_says() {
+    let states = |overlap: &str| {
+        let mut scene = Scene::new(1);
+        scene.lasting_jobs.insert("sweep".into());
+        scene.serve("shop/web/web", 1, vec![]);
+        let task = serde_json::json!({"command": ["sweep"], "schedule": "* * * * *", "overlap": overlap});
+        scene.change::<Service>("shop/web", |s| {
+            s.spec.tasks = serde_json::from_value(serde_json::json!({ "sweep": task })).expect("tasks");
+        });
+        for _ in 0..5 {
+            let heard = scene.obey();
+            scene.turn(heard);
+            scene.clock.advance(60_000);
+        }
+        let jobs = scene.store.list::<Job>("").expect("jobs");
+        let in_state = |state| jobs.iter().filter(|row| row.value.state == state).count();
+        (in_state(JobState::Running), in_state(JobState::Queued))
+    };
+    assert_eq!(states("skip"), (1, 0));
+    assert_eq!(states("queue"), (1, 1));
+    let (running, queued) = states("allow");
+    assert!(running > 2 && queued == 0, "{running} run, {queued} wait");
+}

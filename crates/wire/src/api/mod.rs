@@ -44,8 +44,8 @@ mod work;
 pub use access::{AuditLine, AuditVerdict, LoginRequest, ServerInfo, TokenInfo, TokenMade, TokenRequest};
 pub use beam::{BeamCallRequest, BeamNode};
 pub use status::{
-    AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView, Status,
-    UsageView,
+    AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,
+    RunningRevision, Status, UsageView,
 };
 pub use stream::{Channel, StreamAction, StreamOpen};
 pub use verb::{Accepted, RolloutStep, VerbRequest};

@@ -54,6 +54,15 @@ pub struct AppStatus {
     pub families: Vec<FamilyStatus>,
 }
 
+/// The revision that nodes run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RunningRevision {
+    /// Which.
+    pub revision: u64,
+    /// Its release, for people.
+    pub release: String,
+}
+
 /// One family in `status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FamilyStatus {
@@ -72,6 +81,9 @@ pub struct FamilyStatus {
     pub revision: u64,
     /// Its release, for people.
     pub release: String,
+    /// What most of its nodes run, where that is not the wanted revision: it is on its way, paused, or was reverted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<RunningRevision>,
     /// Since when nothing changed.
     #[schema(value_type = u64)]
     pub since: Millis,
