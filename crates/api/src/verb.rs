@@ -120,10 +120,10 @@ async fn scale(
     let scene = Scene::load(state, target).await?;
     let (live, family) = scene.one_family(target)?;
     let wanted = count_of(count, family.count)?;
+    let edit = verb::scale(live, family, wanted, save, &caller.doer(state.now()))?;
     if wanted > family.count {
         verb::check_room(live, wanted, &scene.capacities())?;
     }
-    let edit = verb::scale(live, family, wanted, save, &caller.doer(state.now()))?;
     let deed = if wanted > family.count { Deed::new("scale", target) } else { Deed::light("scale", target) };
     let batch = deed.batch(caller);
     Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)

@@ -215,7 +215,7 @@ async fn a_row_that_changes_meanwhile_is_read_again() {
             let mut batch = Batch::new(None);
             batch.put(&family.value, Expect::Rev(family.rev));
             let _ = writer.commit(batch);
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
     });
     for _ in 0..20 {
