@@ -37,12 +37,11 @@ impl End {
         let end = Arc::new(Self::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Registered before anything is begun that would have to be cleaned up.
-        let asked = runtime.block_on(async { Box::pin(asked_to_end()) });
+        let mut asked = Box::pin(asked_to_end());
         let this = end.clone();
         let (ready, listening) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             runtime.block_on(async {
-                let mut asked = asked;
                 // The first poll installs the handlers.
                 let first = futures::poll!(asked.as_mut());
                 let _ = ready.send(());
