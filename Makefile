@@ -27,7 +27,7 @@ test: ## all tests, with what they need; root is wanted for light nodes
 test-all: ## the tests and their long versions
 	@LACE_TEST_LONG=1 scripts/test.sh
 
-bench: ## the benchmarks, each prints its figures; ARGS=--quick bounds them
+bench: ## the benchmarks, each prints its figures; ARGS=--quick bounds them, ARGS='--only single' takes one
 	@scripts/install.sh --for bench
 	@$(STAGE) "building the benchmarks" 600 scripts/bench.sh --build
 	@scripts/bench.sh $(ARGS)

@@ -2,20 +2,23 @@
 # Runs the benchmarks; each prints its figures beside what they should be, and
 # beside a peer where one is installed.
 #
-#   scripts/bench.sh [--build] [--quick] [NAME...]
+#   scripts/bench.sh [--build] [--quick] [--only FIGURE] [NAME...]
 #
 # Names: main_job, nodes, store, planner, names; all of them where none is
-# said. --quick bounds main_job to ten nodes and few rounds; --build builds and
-# runs nothing. Needs root to run.
+# said. --quick bounds main_job to ten nodes and few rounds; --only takes one
+# figure of it: cold-start, at-rest, single, exec, nodes-COUNT or beam. --build
+# builds and runs nothing. Needs root to run.
 set -eu
 
 every='main_job nodes store planner names'
-build=no quick='' names=''
-for word in "$@"; do
+build=no quick='' only='' names=''
+while [ $# -gt 0 ]; do
+    word=$1 && shift
     case $word in
         --build) build=yes ;;
         --quick) quick=--quick ;;
-        -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 0 ;;
+        --only) only=${1:?'--only wants a figure'} names=main_job && shift ;;
+        -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0" && exit 0 ;;
         main_job | nodes | store | planner | names) names="$names $word" ;;
         *) echo "bench: there is no '$word': choose from $every" >&2 && exit 2 ;;
     esac
@@ -37,7 +40,7 @@ main_job() {
     if [ "$build" = yes ]; then
         cargo bench --locked -p lace --bench main_job --no-run
     else
-        cargo bench --quiet --locked -p lace --bench main_job -- ${quick:+"$quick"}
+        cargo bench --quiet --locked -p lace --bench main_job -- ${quick:+"$quick"} ${only:+--only "$only"}
     fi
 }
 

@@ -51,7 +51,7 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
 
 /// Apply until a follower has seen each node ready; that they see one another is asked afterwards.
 async fn boot_ours(world: &World, request: &ApplyRequest) -> Result<Duration, Failure> {
-    let mut follower = world.follow("ball").await?;
+    let mut follower = world.follow(Some("ball")).await?;
     let begun = Instant::now();
     let accepted = world.client.apply(request).await?;
     follower.hears("node.ready", NODES).await?;

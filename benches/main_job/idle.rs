@@ -1,8 +1,8 @@
 //! Cold start of the controller, and what the roles keep in memory while nothing happens.
 
-use crate::probe::{free_port, rss_anon_mib, until_answers};
-use crate::report::{MIB, Report};
-use crate::world::{LACE, World};
+use crate::probe::{cpu_seconds, free_port, rss_anon_mib, until_answers};
+use crate::report::{MIB, Report, S};
+use crate::world::{World, lace};
 use crate::{Bounds, Failure};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn start_server(dir: &Path) -> Result<Duration, Failure> {
     let listen = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let link = format!("127.0.0.1:{}", free_port()?);
     let begun = Instant::now();
-    let child = Command::new(LACE)
+    let child = Command::new(lace())
         .args(["server", "--listen", &listen.to_string(), "--link", &link, "--space", "10.231.0.0/16"])
         .arg("--state")
         .arg(dir.join("state"))
@@ -67,5 +67,23 @@ pub async fn memory(world: &World, nodes: usize, report: &mut Report) -> Result<
         let value = rss_anon_mib(world.pid(role)?).ok_or_else(|| format!("{role} has ended"))?;
         report.values(format!("{name}: RssAnon with {nodes} nodes"), MIB, vec![value]).aim(aim);
     }
+    Ok(())
+}
+
+/// The agent is killed; until its successor's session is open, with all nodes in the first frame, and what it took.
+pub async fn agent_again(world: &World, nodes: u32, report: &mut Report) -> Result<(), Failure> {
+    let mut follower = world.follow(None).await?;
+    let former = world.pid("agent")?;
+    let pid = rustix::process::Pid::from_raw(former).ok_or("no pid of the agent")?;
+    let begun = Instant::now();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+    follower.hears("host.connected", 1).await?;
+    report.times(format!("{nodes} nodes: agent killed to its successor's session"), &[begun.elapsed()]);
+    tokio::time::sleep(REST).await;
+    let agent = world.pid("agent")?;
+    let value = rss_anon_mib(agent).ok_or("the agent's successor has ended")?;
+    report.values(format!("agent: RssAnon with {nodes} nodes that it found"), MIB, vec![value]).aim(16.0);
+    let (spent, _) = cpu_seconds(agent).unwrap_or_default();
+    report.values(format!("{nodes} nodes: CPU of the agent's successor, {REST:?} after"), S, vec![spent]);
     Ok(())
 }

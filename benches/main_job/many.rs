@@ -1,5 +1,6 @@
 //! A family as a whole: time until all run, memory of each node, and what the size costs elsewhere.
 
+use crate::cost::{self, Cost};
 use crate::probe::{is_installed, pss_mib, run_time};
 use crate::report::{MIB, Report};
 use crate::world::{World, sleepers};
@@ -14,7 +15,8 @@ pub async fn measure(world: &World, nodes: u32, bounds: &Bounds, report: &mut Re
     if is_installed("unshare") {
         report.times(peer::many_line(nodes), &[peer::many(nodes)?]);
     }
-    let mut follower = world.follow("many").await?;
+    let mut follower = world.follow(Some("many")).await?;
+    let cost = Cost::now(world)?;
     let begun = Instant::now();
     let accepted = world.client.apply(&sleepers("many", nodes, nodes)?).await?;
     let heard = follower.hears("node.running", nodes as usize).await;
@@ -25,11 +27,14 @@ pub async fn measure(world: &World, nodes: u32, bounds: &Bounds, report: &mut Re
     }
     let row = report.times(format!("{nodes} nodes: apply to all running"), &[took]);
     row.aim(if nodes >= LARGE { 15_000.0 } else { 1_000.0 }).beside(&peer::many_line(nodes));
+    cost.report(world, &format!("{nodes} nodes: apply"), report)?;
     world.done(accepted).await?;
     first_processes(world, nodes, report)?;
     status(world, nodes, bounds, report).await?;
+    idle::memory(world, nodes as usize, report).await?;
     if nodes >= LARGE {
-        idle::memory(world, nodes as usize, report).await?;
+        cost::idle(world, nodes, report).await?;
+        idle::agent_again(world, nodes, report).await?;
     }
     let begun = Instant::now();
     world.delete("many").await?;

@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// In which the kernel tells processor time (USER_HZ, proc(5)).
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// A port that nobody listens on now.
 pub fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
@@ -44,6 +47,30 @@ pub fn rss_anon_mib(pid: i32) -> Option<f64> {
 /// Memory of a process in MiB, its share of what it shares included (`Pss` of /proc/PID/smaps_rollup).
 pub fn pss_mib(pid: i32) -> Option<f64> {
     field_mib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+/// Processor time of a process, and of its children that ended and were waited for, in seconds (proc_pid_stat(5)).
+pub fn cpu_seconds(pid: i32) -> Option<(f64, f64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let ticks: Vec<f64> = fields.skip(11).take(4).filter_map(|n| n.parse().ok()).collect();
+    let [user, system, children_user, children_system] = ticks[..] else { return None };
+    Some(((user + system) / TICKS_PER_SECOND, (children_user + children_system) / TICKS_PER_SECOND))
+}
+
+/// Processor time of everything on this machine since boot, in seconds.
+pub fn busy_seconds() -> f64 {
+    let (all, idle) = processor_ticks();
+    (all - idle) as f64 / TICKS_PER_SECOND
+}
+
+/// All ticks and idle ticks since boot: the first line of /proc/stat (proc_stat(5)).
+pub fn processor_ticks() -> (u64, u64) {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default();
+    let ticks: Vec<u64> = first.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+    let idle = ticks.iter().skip(3).take(2).sum();
+    (ticks.iter().take(8).sum(), idle)
 }
 
 fn field_mib(path: &str, name: &str) -> Option<f64> {

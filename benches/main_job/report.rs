@@ -1,5 +1,6 @@
 //! The table: figure, count, p50, p99, aim, and the ratio to a peer of the same run.
 
+use crate::probe::processor_ticks;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Milliseconds.
 pub const MS: &str = "ms";
+/// Seconds.
+pub const S: &str = "s";
 /// Mebibytes.
 pub const MIB: &str = "MiB";
 
@@ -170,13 +173,4 @@ fn machine_load() -> String {
     let average: Vec<&str> = average.split_whitespace().take(3).collect();
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
     format!("load {}, {processors} processors {busy} % busy with other work", average.join(" "))
-}
-
-/// All ticks and idle ticks since boot: the first line of /proc/stat (proc_stat(5)).
-fn processor_ticks() -> (u64, u64) {
-    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
-    let first = text.lines().next().unwrap_or_default();
-    let ticks: Vec<u64> = first.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-    let idle = ticks.iter().skip(3).take(2).sum();
-    (ticks.iter().take(8).sum(), idle)
 }

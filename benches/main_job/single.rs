@@ -10,7 +10,7 @@ use std::time::Instant;
 /// Adds nodes one after the other; they stay for what comes next.
 pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
     let (mut asked, mut accepted) = (Vec::new(), Vec::new());
-    let mut follower = world.follow("bench").await?;
+    let mut follower = world.follow(Some("bench")).await?;
     // The first one also brings the release to the host.
     let first = world.client.apply(&sleepers("bench", 1, bounds.singles)?).await?;
     follower.hears_of("node.running", "bench/web/1").await?;

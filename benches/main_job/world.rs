@@ -21,8 +21,10 @@ const WITHIN: Duration = Duration::from_secs(120);
 /// What the nodes of one family may ask for together: two processors carry 8,000 (each is counted four times).
 const CPU_MILLIS_TOGETHER: u32 = 7_500;
 
-/// The binary that is measured.
-pub const LACE: &str = env!("CARGO_BIN_EXE_lace");
+/// The binary that is measured: the one that was built along, or another one to compare with (`LACE_BENCH_BINARY`).
+pub fn lace() -> PathBuf {
+    std::env::var_os("LACE_BENCH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_lace").into(), PathBuf::from)
+}
 
 /// An installation that is up.
 pub struct World {
@@ -74,7 +76,7 @@ impl World {
 
     /// The command line of this installation.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(LACE);
+        let mut command = Command::new(lace());
         command.args(words).env("LACE_CONFIG_DIR", self.dir.path().join("cli")).stdin(Stdio::null());
         command
     }
@@ -129,11 +131,11 @@ impl World {
         self.done(accepted).await
     }
 
-    /// Follows what happens to an application from now on.
-    pub async fn follow(&self, app: &str) -> Result<Follower, Failure> {
+    /// Follows what happens to an application, or to everything, from now on.
+    pub async fn follow(&self, app: Option<&str>) -> Result<Follower, Failure> {
         let newest = self.client.events(None, None, Some(1)).await?;
         let since = newest.last().map_or(0, |e| e.seq);
-        Ok(Follower(self.client.follow_events(Some(since), Some(app))))
+        Ok(Follower(self.client.follow_events(Some(since), app)))
     }
 
     /// Ends it and looks for what stayed.

@@ -102,7 +102,8 @@ impl Actor {
         // Not to be dropped halfway: a cancellation waits until the node is whole.
         let (hands, name) = (self.hands.clone(), self.name.clone());
         let started = tokio::spawn(async move {
-            node::start(&hands, spec).await?;
+            let seat = hands.starts.acquire().await.map_err(|e| e.to_string())?;
+            node::start(&hands, spec, seat).await?;
             hands.wall.nudge();
             node::attach(&hands, &name).await.ok_or_else(|| "the node ended while it started".to_owned())
         });

@@ -4,12 +4,12 @@
 //! as the round took, so that a large family that comes up (every node's change is news to all) never costs more
 //! than a tenth of a processor. Nothing but files is touched: who wants to be told watches its file.
 
-use crate::context::kin;
+use crate::context::{State, kin, state_of};
 use crate::hands::{Hands, Kept};
 use crate::spec::{self, Subject};
 use lace_machine::{FileSpec, NodeHandle};
-use lace_model::document::NodeEntry;
-use lace_model::{Digest, FamilyPath, NodeId};
+use lace_model::document::{NodeEntry, Topic};
+use lace_model::{Digest, NodeId};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +32,8 @@ pub struct Refresh {
 struct Running {
     node: NodeHandle,
     entry: Arc<NodeEntry>,
-    /// Digest of the family that it was told last.
-    family: Option<Digest>,
+    /// Digest of the family that it was told last, and its own state.
+    family: Option<(Digest, State)>,
     /// Digests of its files, the context aside: a file that stays equal stays untouched.
     files: HashMap<PathBuf, Digest>,
 }
@@ -94,7 +94,10 @@ async fn round(hands: &Arc<Hands>) {
     let mut families = HashMap::new();
     for mut running in nodes {
         let path = running.entry.path.family.clone();
-        let family = *families.entry(path).or_insert_with_key(|path| family(hands, path, &running.entry));
+        let topic = hands.topic(&path.app);
+        let own = state_of(&Subject::node(&running.entry), topic.as_deref());
+        let family = families.entry(path).or_insert_with(|| family(topic.as_deref(), &running.entry));
+        let family = (*family, own);
         if running.family == Some(family) {
             continue;
         }
@@ -111,10 +114,9 @@ async fn round(hands: &Arc<Hands>) {
     }
 }
 
-fn family(hands: &Hands, path: &FamilyPath, entry: &NodeEntry) -> Digest {
-    let topic = hands.topic(&path.app);
-    let kin = kin(&Subject::node(entry), topic.as_deref());
-    Digest::of_value(&kin.values().collect::<Vec<_>>())
+fn family(topic: Option<&Topic>, entry: &NodeEntry) -> Digest {
+    let kin = kin(&Subject::node(entry), topic);
+    Digest::of_value(&(kin.count, kin.listed.values().collect::<Vec<_>>()))
 }
 
 async fn tell(hands: &Arc<Hands>, running: &mut Running) -> Result<(), String> {

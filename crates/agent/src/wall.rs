@@ -34,14 +34,23 @@ impl Wall {
             let mut opened = Vec::new();
             keep_open(&hands, &mut opened).await;
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+            let mut applied = None;
             loop {
                 if tokio::time::timeout(OTHERS_EVERY, self.0.notified()).await.is_err() {
                     keep_open(&hands, &mut opened).await;
                     continue;
                 }
                 tokio::time::sleep(GATHER).await;
+                // What was nudged for may be in force already: nodes nudge when they start and end.
+                let statements = hands.held.read(|state| state.statements);
+                if applied == Some(statements) {
+                    continue;
+                }
                 match apply(&hands).await {
-                    Ok(()) => backoff.reset(),
+                    Ok(()) => {
+                        applied = Some(statements);
+                        backoff.reset();
+                    }
                     Err(error) => {
                         tracing::error!(error, "the firewall could not be changed; it stays as it was");
                         tokio::time::sleep(backoff.wait()).await;

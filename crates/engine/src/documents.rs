@@ -70,6 +70,11 @@ impl World {
 
     /// Says whether entries came or changed.
     fn tell_family(&mut self, path: &FamilyPath, deltas: &mut HashMap<HostId, Delta>) -> bool {
+        let generation = self.targets.get(path).map(|target| target.generation);
+        // Targets and revisions never change, they are followed by others: statuses alone change no entry.
+        if generation.is_some() && self.targets_told.get(path) == generation.as_ref() {
+            return false;
+        }
         let mut came = false;
         let former = self.entries.remove(path).unwrap_or_default();
         let mut now = BTreeMap::new();
@@ -93,6 +98,10 @@ impl World {
         if !now.is_empty() {
             self.entries.insert(path.clone(), now);
         }
+        match generation {
+            Some(generation) => self.targets_told.insert(path.clone(), generation),
+            None => self.targets_told.remove(path),
+        };
         came
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub wakes: BTreeMap<FamilyPath, Millis>,
     /// Entries as last told, by family.
     pub entries: BTreeMap<FamilyPath, BTreeMap<EntryId, Entry>>,
+    /// The targets that they come from, by generation.
+    pub targets_told: BTreeMap<FamilyPath, Generation>,
     /// Entries of jobs as last told.
     pub job_entries: HashMap<EntryId, Generation>,
     /// Entries of tasks as last told.
@@ -85,6 +87,7 @@ impl World {
     pub fn reload(&mut self, store: &Store) -> Result<(), StoreError> {
         self.seen = *store.watch().borrow();
         self.revs.clear();
+        self.targets_told.clear();
         self.apps = self.all(store, |a: &Application| a.name.clone())?;
         self.services = self.all(store, |s: &Service| s.path.clone())?;
         self.families = self.all(store, |f: &Family| f.path.clone())?;
@@ -196,6 +199,7 @@ impl World {
             "target" => {
                 let value = self.fetch::<Target>(store, key)?;
                 replace(&mut self.targets, key.parse().ok(), value);
+                self.targets_told.retain(|family, _| family.to_string() != key);
                 self.family_touched(key);
             }
             "release" => {
@@ -237,6 +241,7 @@ impl World {
             return Ok(());
         };
         replace(self.revisions.entry(service.clone()).or_default(), Some(number), value);
+        self.targets_told.retain(|family, _| family.service_path() != service);
         self.dirty_where(|f| f.service_path() == service);
         Ok(())
     }

@@ -3,9 +3,9 @@
 mod peer;
 mod place;
 
-pub use peer::Peer;
+pub use peer::{Peer, State, state_of};
 
-use crate::spec::{Kin, Subject};
+use crate::spec::{Kin, Subject, speaks_of_peers};
 use lace_model::beam::BeamNames;
 use lace_model::document::{Member, Topic};
 use minijinja::syntax::SyntaxConfig;
@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Largest rendered text, in bytes: a loop in a template ends here, not in the host's memory.
 const RENDERED_BYTES_MAX: usize = 4 << 20;
+/// Members that `context.json` lists at most where no text of the revision speaks of peers: the first ones. A family of
+/// a thousand would otherwise put a thousand lists of a thousand into memory.
+const MEMBERS_LISTED_MAX: usize = 100;
 /// Steps of one template at most.
 const FUEL: u64 = 2_000_000;
 
@@ -23,6 +26,8 @@ const FUEL: u64 = 2_000_000;
 pub struct Context {
     me: Peer,
     peers: Vec<Peer>,
+    /// Of all kin, listed or not.
+    count: usize,
     /// Alive part of a BEAM node's name; `name@` stands before each host.
     beam: Option<(String, BeamNames)>,
     env: BTreeMap<String, String>,
@@ -34,20 +39,21 @@ pub struct Context {
 impl Context {
     /// The context of a node or job: its kin are what the topic says, a node itself included whatever the topic says.
     pub fn of(subject: &Subject, topic: Option<&Topic>, secrets: BTreeMap<String, String>) -> Self {
-        let mut by_index = kin(subject, topic);
-        let known = by_index.get(&subject.index).filter(|peer| peer.address == subject.address);
+        let Kindred { listed: mut by_index, count } = kin(subject, topic);
         let me = Peer {
             index: subject.index,
             name: subject.fqdn.clone(),
             address: subject.address,
-            state: known.map(|peer| peer.state).unwrap_or_default(),
+            state: state_of(subject, topic),
         };
         if matches!(subject.kin, Kin::Family(_)) {
             by_index.insert(me.index, me.clone());
         }
         let beam = subject.spec.beam.as_ref().zip(subject.kin.service());
         let beam = beam.map(|(beam, service)| (crate::beam::base_name(beam, &service), beam.names));
-        Self { me, peers: by_index.into_values().collect(), beam, env: BTreeMap::new(), secrets, first: None }
+        let peers: Vec<_> = by_index.into_values().collect();
+        let count = count.max(peers.len());
+        Self { me, peers, count, beam, env: BTreeMap::new(), secrets, first: None }
     }
 
     /// The family, by index, the node itself included.
@@ -119,16 +125,30 @@ impl Context {
         };
         let members: Vec<_> = self.peers.iter().map(place).collect();
         let document = json!({ "self": place(&self.me), "index": self.me.index, "first": members.first(),
-            "all": members, "members": members, "env": self.env, "secrets": self.secrets });
-        serde_json::to_vec_pretty(&document).unwrap_or_default()
+            "all": members, "members": members, "count": self.count, "env": self.env, "secrets": self.secrets });
+        serde_json::to_vec(&document).unwrap_or_default()
     }
 }
 
-/// Those of the topic that count as the subject's peers, by index.
-pub fn kin(subject: &Subject, topic: Option<&Topic>) -> BTreeMap<u32, Peer> {
+/// Those of a topic that count as a subject's peers.
+pub struct Kindred {
+    /// By index; of a large family the first ones, unless the subject's texts speak of peers.
+    pub listed: BTreeMap<u32, Peer>,
+    /// How many there are, listed or not.
+    pub count: usize,
+}
+
+/// The subject's peers.
+pub fn kin(subject: &Subject, topic: Option<&Topic>) -> Kindred {
     let members = topic.into_iter().flat_map(|topic| &topic.members);
-    let kin = members.filter(|m| m.path.index > 0 && subject.kin.holds(&m.path));
-    kin.map(|member| (member.path.index, Peer::from(member))).collect()
+    let mut kin: Vec<_> = members.filter(|m| m.path.index > 0 && subject.kin.holds(&m.path)).collect();
+    let count = kin.len();
+    if count > MEMBERS_LISTED_MAX && subject.spec.beam.is_none() && !speaks_of_peers(subject.spec) {
+        kin.sort_unstable_by_key(|m| m.path.index);
+        kin.truncate(MEMBERS_LISTED_MAX);
+    }
+    let listed = kin.into_iter().map(|member| (member.path.index, Peer::from(member))).collect();
+    Kindred { listed, count }
 }
 
 /// The word for an error that a person can act on.
@@ -206,6 +226,21 @@ pub mod tests {
         for (template, expected) in table {
             assert_eq!(context.render("test", template).as_deref(), Ok(expected), "{template}");
         }
+    }
+
+    #[test]
+    fn a_large_family_is_listed_as_a_whole_only_where_the_texts_speak_of_it() {
+        let listed = |spec| {
+            let node = entry(200, spec);
+            let context = Context::of(&Subject::node(&node), Some(&topic(200)), BTreeMap::new());
+            let document: serde_json::Value = serde_json::from_slice(&context.json()).unwrap();
+            (document["members"].as_array().unwrap().len(), document["count"].as_u64().unwrap())
+        };
+        // Itself is always there.
+        assert_eq!(listed(spec()), (MEMBERS_LISTED_MAX + 1, 200));
+        let mut speaks = spec();
+        speaks.env.insert("PEERS".into(), "{{all}}".into());
+        assert_eq!(listed(speaks), (200, 200));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A node of the same family, as commands and templates see it.
 
+use crate::spec::Subject;
 use lace_model::NodePath;
-use lace_model::document::Member;
+use lace_model::document::{Member, Topic};
 use serde::Serialize;
 use std::net::Ipv4Addr;
 
@@ -58,4 +59,13 @@ impl From<&Member> for Peer {
         };
         Self { state, ..Self::at(&member.path, member.address) }
     }
+}
+
+/// How the subject itself is, as the topic says.
+pub fn state_of(subject: &Subject, topic: Option<&Topic>) -> State {
+    let mut members = topic.into_iter().flat_map(|topic| &topic.members);
+    let me = members.find(|m| {
+        m.address == subject.address && m.path.index == subject.index && subject.kin.holds(&m.path)
+    });
+    me.map(|member| Peer::from(member).state).unwrap_or_default()
 }

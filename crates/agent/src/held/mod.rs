@@ -55,6 +55,7 @@ impl Held {
         if let Err(error) = journal.append(&records) {
             tracing::error!(%error, "cannot write the journal: a restart of the agent would forget this");
         }
+        state.statements += u64::from(records.iter().any(Record::is_statement));
         records.into_iter().for_each(|record| state.take(record));
         if journal.is_overgrown()
             && let Err(error) = journal.rewrite(state.records())

@@ -88,6 +88,15 @@ pub struct State {
     pub ready: HashMap<NodeId, Readiness>,
     /// Places whose volumes go with the node that has them.
     pub doomed: HashSet<NodePath>,
+    /// Grows whenever entries or topics change.
+    pub statements: u64,
+}
+
+impl Record {
+    /// Does it change entries or topics?
+    pub fn is_statement(&self) -> bool {
+        matches!(self, Self::Entry(_) | Self::Gone(_) | Self::Topic(_) | Self::TopicGone(_))
+    }
 }
 
 impl State {

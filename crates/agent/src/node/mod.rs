@@ -23,7 +23,7 @@ use lace_model::{Generation, NodeId};
 pub use status::exit;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{SemaphorePermit, mpsc, oneshot, watch};
 
 /// Between tries of a node that cannot be made.
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -217,9 +217,8 @@ pub async fn attach(hands: &Arc<Hands>, name: &str) -> Option<NodeEvents> {
     NodeEvents::new(node, events).ok()
 }
 
-/// Starts a node. One that runs already is fine: a former agent was quicker.
-pub async fn start(hands: &Arc<Hands>, spec: NodeSpec) -> Result<(), String> {
-    let _seat = hands.starts.acquire().await.map_err(|e| e.to_string())?;
+/// Starts a node, in a seat of [`Hands::starts`]. One that runs already is fine: a former agent was quicker.
+pub async fn start(hands: &Arc<Hands>, spec: NodeSpec, _seat: SemaphorePermit<'_>) -> Result<(), String> {
     let machine = hands.machine.clone();
     let started = tokio::task::spawn_blocking(move || machine.start(&spec)).await;
     match started.map_err(|e| e.to_string())? {

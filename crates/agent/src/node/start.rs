@@ -7,6 +7,7 @@ use lace_model::document::NodeEntry;
 use lace_model::node::NodePhase;
 use std::fmt::Display;
 use std::time::Duration;
+use tokio::sync::SemaphorePermit;
 
 /// Who templates over peers waits so long for the topic to name this node.
 const TOPIC_WAIT: Duration = Duration::from_secs(2);
@@ -30,10 +31,18 @@ impl Actor {
         if !self.claim(&entry).await {
             return Ok(None);
         }
+        // Rendered when its turn has come: a thousand that wait hold nothing.
+        let hands = self.hands.clone();
+        let seat = self.unless_unwanted(hands.starts.acquire()).await;
+        let Some(seat) = seat else {
+            self.free();
+            return Ok(None);
+        };
+        let seat = seat.map_err(|e| e.to_string())?;
         let mut spec = spec::render(&self.hands, &Subject::node(&entry), layer)?;
         spec.volumes = self.hands.volumes.give(&entry)?;
         self.set(NodePhase::Starting, None);
-        self.start(spec).await?;
+        self.start(spec, seat).await?;
         self.hands.wall.nudge();
         self.attach().await.map(Some).ok_or_else(|| "the node ended while it started".to_owned())
     }
@@ -97,8 +106,8 @@ impl Actor {
         self.hands.volumes.held.free(&self.status.path, &self.name);
     }
 
-    async fn start(&mut self, spec: lace_machine::NodeSpec) -> Result<(), String> {
-        match start(&self.hands, spec).await {
+    async fn start(&mut self, spec: lace_machine::NodeSpec, seat: SemaphorePermit<'_>) -> Result<(), String> {
+        match start(&self.hands, spec, seat).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 self.free();

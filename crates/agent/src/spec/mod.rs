@@ -135,7 +135,8 @@ impl Secrets {
 
 /// Do its texts depend on who else is there?
 pub fn speaks_of_peers(spec: &RevisionSpec) -> bool {
-    let mut texts = spec.start.iter().chain(spec.env.values()).chain(spec.files.values().map(|f| &f.content));
+    let words = spec.start.iter().chain(spec.bootstrap.iter().flatten());
+    let mut texts = words.chain(spec.env.values()).chain(spec.files.values().map(|f| &f.content));
     !spec.templates.is_empty() || texts.any(|text| speaks(text))
 }
 

@@ -99,6 +99,8 @@ pub(crate) struct Firewall {
     others: Option<Others>,
     /// What the table holds; unknown for one that was found.
     current: Option<Ruleset>,
+    /// The state that it was made from.
+    state: Option<FirewallState>,
 }
 
 impl Firewall {
@@ -125,6 +127,7 @@ impl Firewall {
             forwards_for_us_only,
             others: None,
             current: (!found).then(Ruleset::default),
+            state: None,
         };
         firewall.keep_open()?;
         Ok(firewall)
@@ -146,6 +149,9 @@ impl Firewall {
 
     /// Brings the table from the last state to this one.
     pub fn apply(&mut self, state: &FirewallState) -> Result<()> {
+        if self.state.as_ref() == Some(state) {
+            return Ok(());
+        }
         let wanted = Ruleset::of(state);
         let batch = match &self.current {
             Some(current) => wanted.batch_from(current, &self.table),
@@ -162,6 +168,7 @@ impl Firewall {
             self.others = None;
             self.keep_open()?;
         }
+        self.state = Some(state.clone());
         Ok(())
     }
 
