@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A topic with more members than this is not told at every change of a state.
 const TOPIC_SMALL: usize = 64;
-/// Between two statements about a large topic, in milliseconds: a family of 1,000 nodes that comes up changes a thousand
-/// times, and each statement is some hundred kilobytes for every host.
-const TOPIC_EVERY_MS: u64 = 100;
+/// Between two statements about a large topic, in milliseconds for each 1,000 members, and at least: a family of 1,000
+/// nodes that comes up changes a thousand times, and each statement is some hundred kilobytes for every host.
+const TOPIC_EVERY_MS: u64 = 300;
+const TOPIC_EVERY_MS_MIN: u64 = 100;
 
 /// Changes of one host's document.
 #[derive(Debug, Default)]
@@ -30,6 +31,14 @@ pub(crate) struct ToldTopic {
     pub generation: Generation,
     pub carriers: HashSet<HostId>,
     pub members: usize,
+}
+
+impl ToldTopic {
+    /// When it may be told again, if it is a large one.
+    fn due(&self) -> u64 {
+        let every = (self.members as u64 * TOPIC_EVERY_MS / 1_000).max(TOPIC_EVERY_MS_MIN);
+        self.generation.number + every
+    }
 }
 
 impl World {
@@ -57,14 +66,13 @@ impl World {
     /// A large topic was told a moment ago: what changed since is told together. Never where nodes come, who must know
     /// their peers.
     fn topic_waits(&self, app: &AppName) -> bool {
-        let large =
-            |t: &&ToldTopic| t.members > TOPIC_SMALL && self.now < t.generation.number + TOPIC_EVERY_MS;
+        let large = |t: &&ToldTopic| t.members > TOPIC_SMALL && self.now < t.due();
         self.topics.get(app).filter(large).is_some()
     }
 
     /// When a large topic that waits may be told.
     pub(crate) fn topics_due(&self) -> Option<u64> {
-        let due = |app| self.topics.get(app).map(|t: &ToldTopic| t.generation.number + TOPIC_EVERY_MS);
+        let due = |app| self.topics.get(app).map(ToldTopic::due);
         self.topics_dirty.iter().filter_map(due).min()
     }
 

@@ -9,13 +9,20 @@ use lace_model::{HostId, TaskId};
 use lace_store::{Clock, Store, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Everything is looked at again this often, though nothing called for it.
 const PERIOD: Duration = Duration::from_secs(30);
 /// What hosts said and waits is taken together, up to this many.
 const HEARD_AT_ONCE: usize = 2_000;
+/// A turn whose thoughts take this long is followed by a rest: with a large family each word of a host costs as much as
+/// a hundred, which can be taken together.
+const LONG_THOUGHT: Duration = Duration::from_millis(3);
+/// The rest is so many times as long as the thought,
+const REST_TIMES: u32 = 8;
+/// and at most this long.
+const REST_MAX: Duration = Duration::from_millis(100);
 /// A commit that is refused because something changed meanwhile is decided anew, so often at once.
 const TRIES: usize = 5;
 
@@ -47,7 +54,11 @@ pub async fn run(
     let mut changed = store.watch();
     let mut said = Vec::new();
     loop {
-        turn(&mut engine, &store, clock.as_ref(), hosts.as_ref(), std::mem::take(&mut said)).await?;
+        let thought =
+            turn(&mut engine, &store, clock.as_ref(), hosts.as_ref(), std::mem::take(&mut said)).await?;
+        if thought > LONG_THOUGHT {
+            tokio::time::sleep((thought * REST_TIMES).min(REST_MAX)).await;
+        }
         let nap = engine
             .wake_at()
             .map_or(PERIOD, |at| Duration::from_millis(at.saturating_sub(clock.now_ms()).max(1)).min(PERIOD));
@@ -59,13 +70,16 @@ pub async fn run(
     }
 }
 
+/// Says how long it thought, waiting for the disk not included.
 async fn turn(
     engine: &mut Engine,
     store: &Store,
     clock: &dyn Clock,
     hosts: &dyn Hosts,
     heard: Vec<Heard>,
-) -> Result<(), StoreError> {
+) -> Result<Duration, StoreError> {
+    let begun = Instant::now();
+    let mut waited = Duration::ZERO;
     engine.refresh(store)?;
     for _ in 0..TRIES {
         let liveness: HashMap<_, _> = engine.hosts().map(|h| (h, hosts.liveness(h))).collect();
@@ -73,8 +87,12 @@ async fn turn(
         if batch.is_empty() {
             break;
         }
-        match store.commit_async(batch).await {
-            Ok(_) => {
+        let asked = Instant::now();
+        let committed = store.commit_async(batch).await;
+        waited += asked.elapsed();
+        match committed {
+            Ok(committed) => {
+                engine.wrote(&committed);
                 engine.refresh(store)?;
                 break;
             }
@@ -86,7 +104,7 @@ async fn turn(
         }
     }
     tell(engine, hosts);
-    Ok(())
+    Ok(begun.elapsed().saturating_sub(waited))
 }
 
 fn tell(engine: &mut Engine, hosts: &dyn Hosts) {

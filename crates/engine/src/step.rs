@@ -6,7 +6,7 @@ use crate::world::World;
 use lace_model::document::Topic;
 use lace_model::host::Liveness;
 use lace_model::{FamilyPath, HostId, Millis, TaskId};
-use lace_store::{Batch, Store, StoreError};
+use lace_store::{Batch, Committed, Store, StoreError};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The loop's logic and what it knows.
@@ -56,6 +56,12 @@ impl Engine {
         self.world.refresh(store)?;
         self.touched.extend(self.world.dirty.iter().cloned());
         Ok(())
+    }
+
+    /// The batch of the last step was committed.
+    pub fn wrote(&mut self, committed: &Committed) {
+        let revs = committed.changes.first().zip(committed.changes.last());
+        self.world.wrote = revs.map(|(first, last)| first.rev..=last.rev);
     }
 
     /// Reads everything again: after a commit was refused, or the feed was lost.

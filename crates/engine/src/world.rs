@@ -17,6 +17,7 @@ use lace_model::{
 };
 use lace_store::{Batch, ChangeRow, Expect, Rev, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 /// Changes read from the feed at once.
 const CHANGES_AT_ONCE: usize = 5_000;
@@ -68,6 +69,8 @@ pub(crate) struct World {
     /// Rows that the batch of this step holds already: a second put of one expects anything.
     written: HashSet<(&'static str, String)>,
     seen: Rev,
+    /// The rows of our own last commit.
+    pub wrote: Option<RangeInclusive<Rev>>,
 }
 
 impl World {
@@ -140,7 +143,11 @@ impl World {
             };
             let Some(last) = changes.last().map(|c| c.rev) else { return Ok(()) };
             let mut read = HashSet::new();
-            for change in changes.iter().rev() {
+            // Statuses of nodes are written by this engine alone, which knows what it wrote.
+            let wrote = |rev: &Rev| self.wrote.as_ref().is_some_and(|own| own.contains(rev));
+            let own = |c: &&ChangeRow| c.kind == NodeStatus::KIND && !c.deleted && wrote(&c.rev);
+            let foreign: Vec<_> = changes.iter().rev().filter(|c| !own(c)).collect();
+            for change in foreign {
                 if read.insert((change.kind.clone(), change.key.clone())) {
                     self.take(store, change)?;
                 }

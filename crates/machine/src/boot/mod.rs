@@ -1,4 +1,4 @@
-//! The birth of a node: a single-threaded helper, re-executed by the agent, that clones PID 1 into
+//! The birth of a node: a single-threaded helper, forked by the nursery, that clones PID 1 into
 //! new namespaces, prepares its mounts and network from outside, and goes away.
 //!
 //! Both sides share their descriptor table until the new process takes its own copy, so mounts
@@ -7,12 +7,14 @@
 mod child;
 mod gifts;
 mod inside;
+pub(crate) mod nursery;
 mod plan;
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 
+pub(crate) use nursery::{BUILD, order};
 pub(crate) use plan::{Line, Plan};
 
 use crate::network;
@@ -58,7 +60,7 @@ struct Bind {
 }
 
 /// The helper: reads the plan from standard input, reports on standard output.
-pub(crate) fn main() -> ! {
+fn main() -> ! {
     let outcome = read_plan().and_then(boot);
     if let Err(error) = outcome {
         plan::report(1, &Line::Failed { error });

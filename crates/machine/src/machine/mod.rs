@@ -1,5 +1,6 @@
 //! One machine: what is prepared once, and the nodes on it.
 
+mod nursery;
 mod record;
 mod remove;
 mod start;
@@ -23,6 +24,7 @@ use crate::preflight::{self, Finding};
 use crate::spec::{Limits, check_id};
 use crate::sys::step::Step;
 use crate::{forwarding, network};
+use nursery::Nursery;
 
 /// How a machine is set up.
 #[derive(Debug, Clone)]
@@ -69,6 +71,7 @@ pub struct Machine {
     /// Nodes whose start is under way.
     starting: Mutex<BTreeSet<String>>,
     firewall: Mutex<Firewall>,
+    nursery: Nursery,
     _lock: File,
 }
 
@@ -103,6 +106,7 @@ impl Machine {
             slots: Mutex::default(),
             starting: Mutex::default(),
             firewall: Mutex::new(firewall),
+            nursery: Nursery::new(config.executable.clone()),
             _lock: lock,
             config,
         };

@@ -1,26 +1,19 @@
 //! Starting a node: reserve, record, let the helper build, wait for "running".
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::record::{Record, boot_id};
-use crate::boot::{Line, PID_FILE, Plan, UPPER, WORK};
+use crate::boot::{PID_FILE, Plan, UPPER, WORK};
 use crate::error::{Error, Result};
 use crate::network;
 use crate::skeleton;
 use crate::spec::{Image, Isolation, NodeSpec};
-use crate::sys::process::wait_readable;
 use crate::sys::step::{Step, StepError};
 use crate::volume;
-
-/// How long a node may take to be built, on a host under heavy load.
-const REPORT: Duration = Duration::from_secs(60);
 
 /// A node that runs.
 #[derive(Debug, Clone)]
@@ -104,9 +97,14 @@ impl Machine {
         if let Some(slot) = slots.get(id) {
             return Ok(*slot);
         }
-        let taken: std::collections::BTreeSet<u32> = slots.values().copied().collect();
-        let free = (0..self.config.nodes_max).find(|slot| !taken.contains(slot));
-        let slot = free.ok_or(Error::NoUidRange(self.config.nodes_max))?;
+        let mut taken = vec![false; self.config.nodes_max as usize];
+        slots.values().filter_map(|slot| usize::try_from(*slot).ok()).for_each(|slot| {
+            if let Some(seat) = taken.get_mut(slot) {
+                *seat = true;
+            }
+        });
+        let free = taken.iter().position(|taken| !taken);
+        let slot = free.ok_or(Error::NoUidRange(self.config.nodes_max))? as u32;
         slots.insert(id.to_owned(), slot);
         Ok(slot)
     }
@@ -119,7 +117,7 @@ impl Machine {
         })?;
         // Until the node has mounts of its own.
         let _mounted = volume::mount(&spec.volumes, &mut plan.seats.notes).map_err(start)?;
-        self.run_helper(&plan).map_err(start)
+        self.nursery.build(&plan).map_err(start)
     }
 
     fn plan(&self, spec: &NodeSpec, slot: u32) -> Result<Plan> {
@@ -157,47 +155,6 @@ impl Machine {
             spec: spec.clone(),
         })
     }
-
-    fn run_helper(&self, plan: &Plan) -> Result<Vec<String>, StepError> {
-        let own = PathBuf::from("/proc/self/exe");
-        let program = self.config.executable.as_ref().unwrap_or(&own);
-        let mut helper = Command::new(program)
-            .args(["pid1", "boot"])
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .step(format!("run {} pid1 boot", program.display()))?;
-        let sent = send_plan(&mut helper, plan);
-        let outcome = read_report(&mut helper);
-        helper.wait().step("wait for helper")?;
-        outcome.and_then(|notes| sent.map(|()| notes))
-    }
-}
-
-fn send_plan(helper: &mut Child, plan: &Plan) -> Result<(), StepError> {
-    let text = serde_json::to_vec(plan).unwrap_or_default();
-    let mut pipe = helper.stdin.take().ok_or_else(|| StepError::plain("no pipe"))?;
-    pipe.write_all(&text).step("send plan to helper")
-}
-
-fn read_report(helper: &mut Child) -> Result<Vec<String>, StepError> {
-    let pipe = helper.stdout.take().ok_or_else(|| StepError::plain("no pipe"))?;
-    if !wait_readable(pipe.as_fd(), REPORT).step("wait for report")? {
-        let _ = helper.kill();
-        return Err(StepError::plain("the helper took longer than 60 s"));
-    }
-    for line in BufReader::new(pipe).lines() {
-        let line = line.step("read report")?;
-        match serde_json::from_str(&line) {
-            Ok(Line::Running { notes }) => return Ok(notes),
-            Ok(Line::Failed { error }) => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Err(StepError::plain("the helper ended without a report"))
 }
 
 /// The node's directories. The upper and `log` belong to the node's root; `root` is only a place

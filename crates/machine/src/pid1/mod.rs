@@ -22,12 +22,17 @@ pub(crate) use session::set_size;
 pub(crate) use supervisor::{Seat, Supervisor};
 pub(crate) use users::resolve as resolve_user;
 
+/// Does once what every PID 1 would have to do: those that are forked afterwards find it done.
+pub(crate) fn warm() {
+    let _ = seccomp::Filter::new();
+}
+
 /// The entry of the role: the words after `pid1` on the command line. Never returns.
 ///
-/// `boot` builds a node from the plan on standard input; `resume <fd>` goes on after a re-exec.
+/// `nursery` forks the helpers that build nodes; `resume <fd>` goes on after a re-exec.
 pub fn main(args: &[String]) -> ! {
     match args.first().map(String::as_str) {
-        Some("boot") => crate::boot::main(),
+        Some("nursery") => crate::boot::nursery::main(),
         Some("resume") => reexec::resume(args.get(1).map_or("", String::as_str)),
         _ => {
             let _ = std::io::Write::write_all(

@@ -6,6 +6,7 @@
 //! third.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use libc::{EPERM, c_long};
 use seccompiler::{
@@ -97,8 +98,13 @@ const TIOCLINUX: u64 = 0x541c;
 pub struct Filter(Vec<BpfProgram>);
 
 impl Filter {
-    /// Compiles the filter.
+    /// The filter; compiled once in a process and those that are forked from it.
     pub fn new() -> Result<Self, StepError> {
+        static COMPILED: OnceLock<Result<Filter, StepError>> = OnceLock::new();
+        COMPILED.get_or_init(Self::compile).clone()
+    }
+
+    fn compile() -> Result<Self, StepError> {
         let wrong = |e: &dyn std::fmt::Display| StepError::plain(format!("seccomp filter: {e}"));
         let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| wrong(&e))?;
         let filter = SeccompFilter::new(
