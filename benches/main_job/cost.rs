@@ -24,15 +24,22 @@ impl Cost {
         Ok(Self { roles: roles.collect::<Result<_, Failure>>()?, whole: busy_seconds() })
     }
 
-    /// What was spent since: by each role, by the agent's helpers (those that ended), and by the whole machine.
+    /// What was spent since: by each role, by children of the agent that ended, by its nursery, by the nodes' PID 1s, and
+    /// by the whole machine.
     pub fn report(&self, world: &World, what: &str, report: &mut Report) -> Result<(), Failure> {
         let now = Self::now(world)?;
         for ((_, name), (then, now)) in ROLES.iter().zip(self.roles.iter().zip(&now.roles)) {
             report.values(format!("{what}: CPU of {name}"), S, vec![now.0 - then.0]);
             if now.1 > then.1 {
-                report.values(format!("{what}: CPU of {name}'s helpers"), S, vec![now.1 - then.1]);
+                report.values(format!("{what}: CPU of {name}'s children"), S, vec![now.1 - then.1]);
             }
         }
+        if let Some((own, helpers)) = world.nursery().and_then(cpu_seconds) {
+            report.values(format!("{what}: CPU of the nursery and its helpers"), S, vec![own + helpers]);
+        }
+        let firsts = world.first_processes()?;
+        let spent = firsts.iter().filter_map(|pid| cpu_seconds(*pid)).map(|(own, _)| own).sum();
+        report.values(format!("{what}: CPU of the PID 1s, their births included"), S, vec![spent]);
         report.values(format!("{what}: CPU of the whole machine"), S, vec![now.whole - self.whole]);
         Ok(())
     }

@@ -98,6 +98,21 @@ impl World {
         Ok(i32::try_from(record["pid"].as_i64().ok_or("a record without pid")?)?)
     }
 
+    /// The agent's child that makes nodes, once there was a node.
+    pub fn nursery(&self) -> Option<i32> {
+        let agent = self.pid("agent").ok()?;
+        let tasks = std::fs::read_dir(format!("/proc/{agent}/task")).ok()?.flatten();
+        let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let pids: Vec<i32> = children
+            .flat_map(|c| c.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        let is_nursery = |pid: &i32| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.split(|b| *b == 0).any(|word| word == b"nursery")
+        };
+        pids.into_iter().find(is_nursery)
+    }
+
     /// The name of its cgroups.
     fn group(&self) -> Result<String, Failure> {
         let settings: Value = serde_json::from_slice(&std::fs::read(self.state().join("up.json"))?)?;

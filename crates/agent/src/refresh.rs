@@ -93,10 +93,10 @@ async fn round(hands: &Arc<Hands>) {
     let nodes: Vec<_> = hands.refresh.nodes().values().cloned().collect();
     let mut families = HashMap::new();
     for mut running in nodes {
-        let path = running.entry.path.family.clone();
-        let topic = hands.topic(&path.app);
+        let of = (running.entry.path.family.clone(), running.entry.revision);
+        let topic = hands.topic(&of.0.app);
         let own = state_of(&Subject::node(&running.entry), topic.as_deref());
-        let family = families.entry(path).or_insert_with(|| family(topic.as_deref(), &running.entry));
+        let family = families.entry(of).or_insert_with(|| family(topic.as_deref(), &running.entry));
         let family = (*family, own);
         if running.family == Some(family) {
             continue;

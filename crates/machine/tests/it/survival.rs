@@ -74,3 +74,33 @@ fn a_killed_pid1_takes_its_node_along_and_is_seen_dead() {
     world.start(&world.spec(0, "exec sleep 1000"));
     assert!(world.machine().list()[0].alive);
 }
+
+#[test]
+fn a_killed_nursery_is_replaced_and_none_outlives_its_machine() {
+    let Some(mut world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    let former = nurseries();
+    assert_eq!(former.len(), 1, "one for all nodes");
+    // SAFETY: the pid is that of our own child.
+    unsafe { libc::kill(former[0], libc::SIGKILL) };
+    world.start(&world.spec(1, "exec sleep 1000"));
+    let next = nurseries();
+    assert!(next.len() == 1 && next != former, "{former:?} {next:?}");
+    assert_eq!(says(&node, "hostname"), "n0");
+    drop(world.machine.take());
+    assert!(nurseries().is_empty());
+    world.machine = Some(Machine::open(world.config.clone()).unwrap());
+}
+
+/// Children of this process in that role (each test has a process of its own).
+fn nurseries() -> Vec<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let pids: Vec<i32> =
+        children.flat_map(|c| c.split_whitespace().map(|p| p.parse().unwrap()).collect::<Vec<_>>()).collect();
+    let is_nursery = |pid: &i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|b| *b == 0).any(|word| word == b"nursery")
+    };
+    pids.into_iter().filter(is_nursery).collect()
+}
