@@ -1,7 +1,7 @@
 //! What a piece of work costs in processor time, by role: on a busy machine this holds where elapsed time does not.
 
 use crate::Failure;
-use crate::probe::{busy_seconds, cpu_seconds};
+use crate::probe::{busy_seconds, cpu_seconds, cpu_seconds_fine};
 use crate::report::{MS, Report, S};
 use crate::world::World;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ impl Cost {
             report.values(format!("{what}: CPU of the nursery and its helpers"), S, vec![own + helpers]);
         }
         let firsts = world.first_processes()?;
-        let spent = firsts.iter().filter_map(|pid| cpu_seconds(*pid)).map(|(own, _)| own).sum();
+        let spent = firsts.into_iter().filter_map(cpu_seconds_fine).sum();
         report.values(format!("{what}: CPU of the PID 1s, their births included"), S, vec![spent]);
         report.values(format!("{what}: CPU of the whole machine"), S, vec![now.whole - self.whole]);
         Ok(())
@@ -48,7 +48,7 @@ impl Cost {
 /// What the roles and the nodes' PID 1s spend on each second in which nothing happens.
 pub async fn idle(world: &World, nodes: u32, report: &mut Report) -> Result<(), Failure> {
     let firsts = world.first_processes()?;
-    let spent = || firsts.iter().filter_map(|pid| cpu_seconds(*pid)).map(|(own, _)| own).sum::<f64>();
+    let spent = || firsts.iter().copied().filter_map(cpu_seconds_fine).sum::<f64>();
     let (before, firsts_before, begun) = (Cost::now(world)?, spent(), Instant::now());
     tokio::time::sleep(IDLE).await;
     let (after, firsts_after) = (Cost::now(world)?, spent());

@@ -58,6 +58,12 @@ pub fn cpu_seconds(pid: i32) -> Option<(f64, f64)> {
     Some(((user + system) / TICKS_PER_SECOND, (children_user + children_system) / TICKS_PER_SECOND))
 }
 
+/// Processor time of a process with one thread in seconds, where ticks are too coarse (`/proc/PID/schedstat`).
+pub fn cpu_seconds_fine(pid: i32) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    Some(text.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
+}
+
 /// Processor time of everything on this machine since boot, in seconds.
 pub fn busy_seconds() -> f64 {
     let (all, idle) = processor_ticks();

@@ -6,11 +6,18 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::boot::{BUILD, Line, Plan, order};
 use crate::sys;
 use crate::sys::process::wait_readable;
 use crate::sys::step::{Step, StepError};
+
+/// An order that goes to a nursery which is just being killed is lost; so often it is given.
+const ORDERS_LOST_MAX: u32 = 3;
+
+/// The notes of a node that runs, or the step that failed.
+type Report = Result<Vec<String>, StepError>;
 
 /// The nursery of a machine.
 pub(super) struct Nursery {
@@ -19,6 +26,8 @@ pub(super) struct Nursery {
 }
 
 struct Running {
+    /// How many there were before.
+    number: u64,
     orders: UnixStream,
     process: Child,
 }
@@ -34,31 +43,54 @@ impl Nursery {
 
     /// Has a helper build a node. The notes of its report, when its process runs.
     pub fn build(&self, plan: &Plan) -> Result<Vec<String>, StepError> {
-        let (plan_end, to_helper) = sys::pipe().step("pipe")?;
-        let (from_helper, report_end) = sys::pipe().step("pipe")?;
-        self.order(&plan_end, &report_end)?;
-        drop((plan_end, report_end));
-        let text = serde_json::to_vec(plan).unwrap_or_default();
-        let sent = std::fs::File::from(to_helper).write_all(&text).step("send plan to helper");
-        read_report(from_helper).and_then(|notes| sent.map(|()| notes))
+        for _ in 0..ORDERS_LOST_MAX {
+            let (number, outcome) = self.try_build(plan)?;
+            match outcome {
+                Some(outcome) => return outcome,
+                // Nobody took it, or who took it was killed before it forked.
+                None if self.is_gone(number) => {}
+                None => break,
+            }
+        }
+        Err(StepError::plain("the helper ended without a report"))
     }
 
-    fn order(&self, plan: &OwnedFd, report: &OwnedFd) -> Result<(), StepError> {
+    /// Which nursery was asked, and what its helper said, if anything.
+    fn try_build(&self, plan: &Plan) -> Result<(u64, Option<Report>), StepError> {
+        let (plan_end, to_helper) = sys::pipe().step("pipe")?;
+        let (from_helper, report_end) = sys::pipe().step("pipe")?;
+        let number = self.order(&plan_end, &report_end)?;
+        drop((plan_end, report_end));
+        let text = serde_json::to_vec(plan).unwrap_or_default();
+        // A helper that cannot be told says nothing either.
+        let _ = std::fs::File::from(to_helper).write_all(&text);
+        Ok((number, read_report(from_helper)?))
+    }
+
+    /// Has that nursery ended? Its end of the socket closes before its pipes do.
+    fn is_gone(&self, number: u64) -> bool {
+        let running = self.running.lock().unwrap_or_else(|e| e.into_inner());
+        let hung_up = |r: &Running| wait_readable(r.orders.as_fd(), Duration::ZERO).unwrap_or(true);
+        running.as_ref().is_none_or(|r| r.number != number || hung_up(r))
+    }
+
+    fn order(&self, plan: &OwnedFd, report: &OwnedFd) -> Result<u64, StepError> {
         let mut running = self.running.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(nursery) = running.as_mut() {
             if order(nursery.orders.as_fd(), plan.as_fd(), report.as_fd()).is_ok() {
-                return Ok(());
+                return Ok(nursery.number);
             }
             let _ = nursery.process.wait();
         }
+        let number = running.as_ref().map_or(0, |nursery| nursery.number + 1);
         let program = self.program.display();
-        let nursery = self.spawn().step(format!("run {program} pid1 nursery"))?;
+        let nursery = self.spawn(number).step(format!("run {program} pid1 nursery"))?;
         let sent = order(nursery.orders.as_fd(), plan.as_fd(), report.as_fd());
         *running = Some(nursery);
-        sent.step("order a helper")
+        sent.step("order a helper").map(|()| number)
     }
 
-    fn spawn(&self) -> io::Result<Running> {
+    fn spawn(&self, number: u64) -> io::Result<Running> {
         let (orders, theirs) = UnixStream::pair()?;
         let process = Command::new(&self.program)
             .args(["pid1", "nursery"])
@@ -68,7 +100,7 @@ impl Nursery {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Running { orders, process })
+        Ok(Running { number, orders, process })
     }
 }
 
@@ -80,19 +112,19 @@ impl Drop for Running {
     }
 }
 
-/// Reads to the end, which comes when helper and PID 1 are done with it.
-fn read_report(pipe: OwnedFd) -> Result<Vec<String>, StepError> {
+/// Reads to the end, which comes when helper and PID 1 are done with it. Nothing where neither said anything.
+fn read_report(pipe: OwnedFd) -> Result<Option<Report>, StepError> {
     if !wait_readable(pipe.as_fd(), BUILD).step("wait for report")? {
         return Err(StepError::plain("the helper took longer than 60 s"));
     }
-    let mut outcome = Err(StepError::plain("the helper ended without a report"));
+    let mut outcome = None;
     for line in BufReader::new(std::fs::File::from(pipe)).lines() {
         let line = line.step("read report")?;
         match serde_json::from_str(&line) {
-            Ok(Line::Running { notes }) if outcome.is_err() => outcome = Ok(notes),
-            Ok(Line::Failed { error }) => return Err(error),
-            _ => {}
+            Ok(Line::Running { notes }) => outcome = Some(Ok(notes)),
+            Ok(Line::Failed { error }) => return Ok(Some(Err(error))),
+            Err(_) => {}
         }
     }
-    outcome
+    Ok(outcome)
 }
