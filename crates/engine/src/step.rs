@@ -77,6 +77,7 @@ impl Engine {
     /// Decides. The batch must be committed before [`Engine::told`] is passed on.
     pub fn step(&mut self, heard: Vec<Heard>, liveness: HashMap<HostId, Liveness>, now: Millis) -> Batch {
         self.world.now = now;
+        self.world.room_came(&liveness);
         self.world.liveness = liveness;
         let mut batch = Batch::new(None);
         self.world.begin();

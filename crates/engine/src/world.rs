@@ -300,6 +300,17 @@ impl World {
         self.jobs_dirty = true;
     }
 
+    /// Where a disk has more room than before, those that wait for something look again: hosts tell their disks with
+    /// their beats, which wake nobody.
+    pub fn room_came(&mut self, liveness: &HashMap<HostId, Liveness>) {
+        let used = |of: &HashMap<HostId, Liveness>, host| of.get(host).map(|l| l.disk_used_permille);
+        if liveness.keys().any(|host| used(liveness, host) < used(&self.liveness, host)) {
+            let waits = |path: &&FamilyPath| self.targets.get(*path).is_some_and(|t| !t.reasons.is_empty());
+            let waiting: Vec<_> = self.families.keys().filter(waits).cloned().collect();
+            self.dirty.extend(waiting);
+        }
+    }
+
     /// Are all wanted nodes of a family ready?
     pub fn is_healthy(&self, path: &FamilyPath) -> bool {
         let (Some(family), Some(target)) = (self.families.get(path), self.targets.get(path)) else {

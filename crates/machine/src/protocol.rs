@@ -193,6 +193,9 @@ pub enum Event {
     Started {
         /// Its pid inside the node.
         pid: i32,
+        /// When, as the status says it (Unix milliseconds); absent from a PID 1 of before it was said.
+        #[serde(default)]
+        at_ms: Option<u64>,
     },
     /// It ended.
     Exited {

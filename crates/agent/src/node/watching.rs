@@ -56,14 +56,14 @@ impl Actor {
 
     fn happened(&mut self, event: Event, node: &NodeHandle, care: &mut Care) {
         match event {
-            Event::Started { .. } => {
+            Event::Started { at_ms, .. } => {
                 // A start after an end is a restart; the first one was in the status already. One that was ordered
                 // says nothing about the process.
                 let ordered = std::mem::take(&mut self.restart_ordered);
                 if self.status.phase != NodePhase::Running && !ordered {
                     self.status.restarts += 1;
                 }
-                self.status.started_at = Some(now());
+                self.status.started_at = at_ms.or_else(|| Some(now()));
                 self.set(NodePhase::Running, None);
                 *care = self.care(node, false);
             }

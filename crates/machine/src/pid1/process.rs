@@ -86,16 +86,17 @@ impl Supervisor {
             let lines = Lines::new(mark);
             Stream { fd, lines }
         };
+        let started_unix_ms = sys::unix_ms();
         self.main = Some(Main {
             pid,
-            started_unix_ms: sys::unix_ms(),
+            started_unix_ms,
             started_ms: sys::boottime_ms(),
             kills_before,
             streams: vec![stream(out, 'o'), stream(err, 'e')],
         });
         self.next_start = None;
         self.phase = Phase::Running;
-        self.publish(&Event::Started { pid });
+        self.publish(&Event::Started { pid, at_ms: Some(started_unix_ms) });
         Ok(())
     }
 
