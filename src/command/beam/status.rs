@@ -23,7 +23,7 @@ pub struct StatusArgs {
 pub async fn run(args: StatusArgs, s: &mut Session) -> Outcome {
     let nodes = s.client()?.beam(&args.target).await?;
     let head = ["node", "name", "state", "OTP", "sees", "runs", "memory", "processes"];
-    s.out.list(&nodes, &head, |node| row(node));
+    s.out.list(&nodes, &head, row);
     if s.out.for_people() {
         nodes.iter().flat_map(deviations).for_each(|line| s.out.line(line));
     }
