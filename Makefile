@@ -12,12 +12,14 @@ help: ## this list
 
 build: ## target/release/lace, with what it needs to be built
 	@scripts/install.sh --for build
+	@$(STAGE) "bundling the dashboard" 15 scripts/bundle.sh
 	@$(STAGE) "building lace" 300 cargo build --release --locked
 
 demo: ## the whole story on this machine: build, three nodes, failover, upgrade
 	@scripts/install.sh --for host
 	@mkdir -p $(TARGET)
 	@scripts/install.sh --for demo --background --status $(TARGET)/install.json
+	@$(STAGE) "bundling the dashboard" 15 scripts/bundle.sh
 	@$(STAGE) "building lace" 300 cargo build --release --locked
 	@LACE_INSTALL_STATUS=$(TARGET)/install.json $(TARGET)/release/lace demo $(ARGS)
 

@@ -32,7 +32,10 @@ usage() {
 # One line per need: the program to look for, the package that brings it.
 needs_of() {
     case $1 in
-        build) printf '%s\n' 'gcc gcc' 'make make' 'git git' '/usr/include/stdlib.h libc6-dev' ;;
+        build)
+            printf '%s\n' 'gcc gcc' 'make make' 'git git' '/usr/include/stdlib.h libc6-dev' \
+                'node nodejs' 'npm npm'
+            ;;
         host)
             needs_of build
             printf '%s\n' 'nft nftables' 'ip iproute2'
@@ -49,7 +52,8 @@ needs_of() {
             needs_of bench
             printf '%s\n' 'shellcheck shellcheck' 'bsdtar libarchive-tools' 'zip zip' \
                 'xz xz-utils' 'bzip2 bzip2' 'zstd zstd' 'script bsdutils' \
-                'mix elixir' 'mkfs.ext4 e2fsprogs'
+                'mix elixir' 'mkfs.ext4 e2fsprogs' \
+                'chromium chromium' 'chromedriver chromium-driver'
             ;;
     esac
 }

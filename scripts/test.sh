@@ -44,6 +44,7 @@ mkdir -p "$target"
 : >"$results"
 stage "format" 5 cargo fmt --all --check
 stage "shell scripts" 5 bash -c check_shell
+stage "bundle" 15 scripts/bundle.sh
 stage "tidy" 40 cargo run --quiet --locked --profile ci -p xtask -- tidy
 stage "clippy" 240 cargo clippy --workspace --all-targets --locked --profile ci -- -D warnings
 stage "build" 420 cargo nextest run --workspace --locked --cargo-profile ci --no-run

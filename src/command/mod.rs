@@ -29,6 +29,7 @@ pub mod line;
 mod login;
 mod logs;
 mod manifest;
+pub mod manual;
 mod node;
 mod op;
 pub mod output;

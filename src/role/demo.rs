@@ -124,7 +124,8 @@ fn tell(args: &DemoArgs, state: &State, end: &Arc<End>) -> Result<(), Failure> {
     if args.exit {
         return Ok(());
     }
-    out(&format!("\nIt stays up until Ctrl-C. The controller: {url}"));
+    let login = std::fs::read_to_string(state.login_token())?;
+    out(&format!("\nIt stays up until Ctrl-C. The dashboard: {url}/login?token={}", login.trim()));
     out(&format!("Look around: LACE_CONFIG_DIR={} lace status", config.display()));
     end.wait();
     clean_up(state)

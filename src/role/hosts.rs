@@ -8,6 +8,7 @@ use lace_model::host::Liveness;
 use lace_model::vm::VmSample;
 use lace_model::{Generation, HostId, NodeId, TaskId};
 use lace_store::Clock;
+use lace_wire::api::UsagePoint;
 use lace_wire::link::frame::JobReport;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -54,6 +55,9 @@ impl LivenessView for FleetView {
     }
     fn vm(&self, node: NodeId) -> Option<VmSample> {
         self.fleet.vm(node)
+    }
+    fn usage_history(&self, node: NodeId) -> Vec<UsagePoint> {
+        self.fleet.usage_history(node)
     }
     fn unknown(&self) -> Vec<(HostId, NodeId)> {
         self.fleet.unknown()

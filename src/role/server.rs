@@ -168,10 +168,21 @@ fn api_state(
     }
 }
 
+/// The help of every command, for the dashboard's manual.
+fn commands() -> Vec<lace_dashboard::CommandHelp> {
+    let help = |(name, text)| lace_dashboard::CommandHelp { name, text };
+    crate::command::manual::manual().into_iter().map(help).collect()
+}
+
 async fn serve_api(args: ServerArgs, state: ApiState, identity: Identity) -> Result<(), Failure> {
     let tcp =
         TcpListener::bind(args.listen).await.map_err(|e| format!("cannot listen on {}: {e}", args.listen))?;
-    let router = lace_api::router(state);
+    let config = lace_dashboard::Config {
+        version: state.config.version.clone(),
+        secure: !state.config.loopback_http,
+        commands: commands(),
+    };
+    let router = lace_dashboard::router(lace_api::router(state), config);
     let bounds = (doors::BOUNDS, doors::HEAD_WITHIN);
     if args.listen.ip().is_loopback() {
         let tcp = tcp.tap_io(|stream| drop(stream.set_nodelay(true)));

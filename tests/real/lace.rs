@@ -99,6 +99,12 @@ impl Lace {
         self.dir.path().join("state")
     }
 
+    /// Where the controller answers.
+    #[allow(dead_code, reason = "the browser's tests use it")]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.listen)
+    }
+
     /// A directory for the test's own files.
     pub fn files(&self) -> &Path {
         self.dir.path()

@@ -7,11 +7,13 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use lace_model::family::Service;
+use lace_model::object::revision_key;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::{ServicePath, TargetPath};
 use lace_store::View;
 use lace_wire::api::HistoryLine;
+use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// `GET /v1/history`: the newest first.
@@ -45,6 +47,31 @@ pub(crate) fn one_service(state: &ApiState, target: &TargetPath) -> Answer<Servi
                 .hint(format!("name one: {}", names.join(", "))))
         }
     }
+}
+
+/// `?target=&number=`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevisionAsk {
+    target: TargetPath,
+    number: Option<u64>,
+}
+
+/// `GET /v1/revision`. Secrets are in it by name and version.
+pub(crate) async fn revision(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<RevisionAsk>,
+) -> Answer<Json<Revision>> {
+    caller.touches(&ask.target.app)?;
+    let path = one_service(&state, &ask.target)?;
+    let wanted = state.store.get::<Service>(&path.to_string())?.map(|row| row.value.revision);
+    let number = ask.number.or(wanted).unwrap_or_default();
+    let row = state.store.get::<Revision>(&revision_key(&path, number))?;
+    let row = row.ok_or_else(|| {
+        Refusal::not_found(format_args!("revision {number} of {path}")).hint(format!("lace history {path}"))
+    })?;
+    Ok(Json(row.value))
 }
 
 fn lines(view: &View<'_>, path: &ServicePath) -> lace_store::Result<Vec<HistoryLine>> {

@@ -8,6 +8,7 @@
 mod abandon;
 mod app;
 mod apply;
+mod archive;
 mod ask;
 mod audit;
 mod beam;

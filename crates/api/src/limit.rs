@@ -14,6 +14,12 @@ pub const TREE_BODY_MAX: usize = 64 << 20;
 /// Largest secret on its way in: one byte more than is allowed, so that the refusal can name the limit.
 pub const SECRET_BODY_MAX: usize = lace_model::secret::SECRET_BYTES_MAX + 1;
 
+/// Largest archive of a release; larger ones travel in chunks, from the command line.
+pub const ARCHIVE_BODY_MAX: usize = 2 << 30;
+
+/// How long an archive may take: at its largest, over a line of 10 Mbit/s.
+pub const ARCHIVE_WITHIN: Duration = Duration::from_secs(1800);
+
 /// Longest path and query, in bytes: a stream's request holds a command and its environment. Just below the 65,534
 /// that crate `http` takes, so that the refusal is ours.
 pub const URL_BYTES_MAX: usize = 60_000;

@@ -3,6 +3,7 @@
 use lace_model::host::Liveness;
 use lace_model::vm::VmSample;
 use lace_model::{HostId, NodeId};
+use lace_wire::api::UsagePoint;
 use lace_wire::link::frame::NodeUsage;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,8 @@ pub trait LivenessView: Send + Sync {
     fn usage(&self, node: NodeId) -> Option<UsageSample>;
     /// What a node's Erlang runtime said last of itself.
     fn vm(&self, node: NodeId) -> Option<VmSample>;
+    /// What a node used over the last hours, the oldest first.
+    fn usage_history(&self, node: NodeId) -> Vec<UsagePoint>;
     /// Every host that was heard of since the controller started.
     fn all(&self) -> BTreeMap<HostId, Liveness>;
     /// Nodes that hosts hold and the controller does not know (adopt mode shows them).
@@ -55,6 +58,16 @@ impl LivenessView for FixedLiveness {
 
     fn vm(&self, node: NodeId) -> Option<VmSample> {
         self.vms.get(&node).cloned()
+    }
+
+    fn usage_history(&self, node: NodeId) -> Vec<UsagePoint> {
+        let point = |s: &UsageSample| UsagePoint {
+            at: 1,
+            cpu_millis: s.cpu_millis,
+            memory: s.usage.memory,
+            pids: s.usage.pids,
+        };
+        self.nodes.get(&node).map(point).into_iter().collect()
     }
 
     fn all(&self) -> BTreeMap<HostId, Liveness> {

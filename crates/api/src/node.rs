@@ -2,15 +2,16 @@
 
 use crate::ask::{Ask, TargetAsk};
 use crate::caller::Caller;
-use crate::refusal::Answer;
+use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
 use lace_model::revision::Limits;
 use lace_model::target::Want;
-use lace_model::{NodePath, ServicePath, TargetPath};
-use lace_wire::api::{NodeView, UsageView};
+use lace_model::{Millis, NodePath, ServicePath, TargetPath};
+use lace_wire::api::{NodeView, UsageHistory, UsageView};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// `GET /v1/nodes`.
@@ -55,4 +56,31 @@ pub(crate) async fn usage(
         });
     }
     Ok(Json(views))
+}
+
+/// `?target=&since=`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistoryAsk {
+    target: TargetPath,
+    #[serde(default)]
+    since: Millis,
+}
+
+/// `GET /v1/usage/history`.
+pub(crate) async fn usage_history(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<HistoryAsk>,
+) -> Answer<Json<UsageHistory>> {
+    if ask.target.index.is_none() {
+        return Err(Refusal::usage(format!("{} is not a node", ask.target)).hint("write APP/SERVICE/N"));
+    }
+    let world = World::load(&state, Some(&ask.target), &caller).await?;
+    let found = world.planned().find(|(p, n)| n.want == Want::Run && ask.target.covers_node(p));
+    let (path, node) = found
+        .ok_or_else(|| Refusal::not_found(format_args!("node {}", ask.target)).hint("lace node list"))?;
+    let mut points = state.liveness.usage_history(node.id);
+    points.retain(|point| point.at > ask.since);
+    Ok(Json(UsageHistory { path, node: node.id, points }))
 }

@@ -17,7 +17,7 @@ pub(crate) async fn home(State(state): State<ApiState>) -> Response {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Lace</title>\
          <style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 36rem }}</style>\
          </head><body><h1>Lace {version}</h1>\
-         <p>The controller is up. The dashboard comes later; until then: <code>lace status</code>.</p>\
+         <p>The controller is up, without its dashboard. <code>lace status</code> says how everything is.</p>\
          <p><a href=\"/v1/openapi.json\">The API's description (OpenAPI 3.1)</a></p></body></html>\n"
     );
     ([(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(page)).into_response()

@@ -50,6 +50,15 @@ pub(crate) async fn create(
     Doc(upload): Doc<ReleaseUpload>,
 ) -> Answer<Json<Release>> {
     state.store.admit_new_work()?;
+    keep_upload(&state, &caller, upload).await
+}
+
+/// Makes a release of chunks that are here.
+pub(crate) async fn keep_upload(
+    state: &ApiState,
+    caller: &Caller,
+    upload: ReleaseUpload,
+) -> Answer<Json<Release>> {
     check_words(&upload)?;
     let store = state.store.clone();
     let (upload, tree) = tokio::task::spawn_blocking(move || keep_tree(store.blobs(), upload))
@@ -67,7 +76,7 @@ pub(crate) async fn create(
         needs: upload.needs,
         uploaded_at: state.now(),
     };
-    keep(&state, &caller, release).await
+    keep(state, caller, release).await
 }
 
 /// Writes the release, once: the same one again is fine, another one under its name is not.

@@ -5,6 +5,7 @@
 //! which a page of another origin cannot add without being allowed to, and we allow nobody.
 
 use crate::ask::{Ask, Doc};
+use crate::caller::Caller;
 use crate::door::known;
 use crate::limit::SESSION_MS;
 use crate::refusal::{Answer, Refusal};
@@ -14,10 +15,10 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lace_model::Code;
 use lace_model::token::Token;
-use lace_store::{Batch, Expect};
-use lace_wire::api::{LoginRequest, TokenMade};
+use lace_model::{Code, Object};
+use lace_store::{Batch, Expect, Row};
+use lace_wire::api::{LoginRequest, SessionInfo, TokenMade};
 
 /// Name of the session cookie.
 pub const SESSION_COOKIE: &str = "lace_session";
@@ -77,6 +78,48 @@ async fn trade(state: &ApiState, text: &str) -> Answer<TokenMade> {
         other => other.into(),
     })?;
     Ok(TokenMade { id: session.id, token: text, expires_at: session.expires_at })
+}
+
+/// `GET /v1/session`: who comes with these credentials.
+pub(crate) async fn show(State(state): State<ApiState>, caller: Caller) -> Answer<Json<SessionInfo>> {
+    let token = own(&state, &caller)?.value;
+    let Token { id, name, role, apps, expires_at, .. } = token;
+    Ok(Json(SessionInfo { id, name, role, apps, expires_at }))
+}
+
+/// `POST /v1/session`: a session with the rights of the token that asks, which ends when that ends at the latest.
+pub(crate) async fn open(State(state): State<ApiState>, caller: Caller) -> Answer<Json<TokenMade>> {
+    let former = own(&state, &caller)?;
+    let now = state.now();
+    let mut new = NewToken::new(former.value.name, former.value.role);
+    new.apps = former.value.apps;
+    new.expires_at = Some(former.value.expires_at.map_or(now + SESSION_MS, |end| end.min(now + SESSION_MS)));
+    let (session, text) = token::mint(state.ids.as_ref(), now, new)?;
+    let mut batch = Batch::new(Some(caller.name));
+    token::drop_old(&state, now, &mut batch)?;
+    batch.require(Token::KIND, &former.value.id.to_string(), Expect::Rev(former.rev));
+    batch.put(&session, Expect::Absent);
+    batch.audit("login", &format!("token/{}", session.id), "done");
+    state.store.commit_async(batch).await?;
+    Ok(Json(TokenMade { id: session.id, token: text, expires_at: session.expires_at }))
+}
+
+/// `DELETE /v1/session`: logging out. A token without an end is nobody's session, and stays.
+pub(crate) async fn close(State(state): State<ApiState>, caller: Caller) -> Answer<StatusCode> {
+    let token = own(&state, &caller)?.value;
+    if token.expires_at.is_none() {
+        let message = format!("token {} has no end: it is not a session", token.name);
+        return Err(Refusal::new(Code::Conflict, message).hint(format!("lace token remove {}", token.id)));
+    }
+    let mut batch = Batch::new(Some(caller.name));
+    batch.delete::<Token>(&token.id.to_string(), Expect::Any);
+    batch.audit("logout", &format!("token/{}", token.id), "done");
+    state.store.commit_async(batch).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn own(state: &ApiState, caller: &Caller) -> Answer<Row<Token>> {
+    state.store.get::<Token>(&caller.token.to_string())?.ok_or_else(token::unknown_token)
 }
 
 /// The token in the session cookie, if there is one and the request is our own page's.

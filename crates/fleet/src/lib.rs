@@ -8,6 +8,7 @@ mod link;
 mod liveness;
 mod session;
 mod streams;
+mod usage;
 
 pub use document::Documents;
 pub use link::FleetLink;

@@ -3,12 +3,14 @@
 use crate::document::Documents;
 use crate::liveness::UsageNow;
 use crate::streams::Waiting;
+use crate::usage::UsageHistory;
 use crate::{FleetLink, Support};
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Liveness};
 use lace_model::node::NodeStatus;
 use lace_model::vm::VmSample;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
+use lace_wire::api::UsagePoint;
 use lace_wire::link::frame::{HostFacts, JobReport, ToAgent, ToController};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,6 +74,7 @@ struct HostState {
     usage: HashMap<NodeId, UsageNow>,
     /// What Erlang runtimes said last, and when.
     vms: HashMap<NodeId, (VmSample, Millis)>,
+    used: HashMap<NodeId, UsageHistory>,
     /// Entries that the host held when its session began, and nodes without one.
     held: Vec<(EntryId, Generation)>,
 }
@@ -169,6 +172,11 @@ impl Fleet {
     /// What a node's Erlang runtime said last of itself.
     pub fn vm(&self, node: NodeId) -> Option<VmSample> {
         self.hosts().values().find_map(|h| h.vms.get(&node).map(|(sample, _)| sample.clone()))
+    }
+
+    /// What a node used over the last hours, the oldest first.
+    pub fn usage_history(&self, node: NodeId) -> Vec<UsagePoint> {
+        self.hosts().values().find_map(|h| h.used.get(&node)).map(UsageHistory::points).unwrap_or_default()
     }
 
     /// The engine's changes of a host's document; `complete` once everything was said.
@@ -335,6 +343,10 @@ impl Fleet {
             let next =
                 |u: lace_wire::link::frame::NodeUsage| (u.node, UsageNow::next(former.get(&u.node), u, now));
             state.usage = usage.into_iter().map(next).collect();
+            state.used.retain(|node, _| state.usage.contains_key(node));
+            for (node, usage) in &state.usage {
+                state.used.entry(*node).or_default().note(usage);
+            }
         }
     }
 

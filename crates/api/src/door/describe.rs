@@ -27,6 +27,10 @@ const NOUNS: &[(&str, &str)] = &[
     ("ApplyRequest", "A manifest's statement about an application: app, spec, prune, delete_data, plan."),
     ("Digest", "A BLAKE3 digest in 64 hexadecimal digits."),
     ("Digests", "A list of digests."),
+    (
+        "Revision",
+        "A revision of a service: number, spec (release, environment, secrets by name), when, by whom.",
+    ),
     ("Event", "A fact that happened: seq, at, kind, subject, message, actor."),
     ("Job", "Work that ends: id, app, state, exit, last_lines and more."),
     ("NodeTask", "A verb on a node: id, path, verb, deadline, operation, state, cause, lines."),
@@ -116,7 +120,9 @@ fn request_body(body: Body) -> Option<utoipa::openapi::request_body::RequestBody
     let (kind, content) = match body {
         Body::Empty => return None,
         Body::Json(name) | Body::Tree(name) => ("application/json", Content::new(Some(named(name)))),
-        Body::Chunk | Body::Secret => ("application/octet-stream", Content::new(Some(bytes()))),
+        Body::Chunk | Body::Secret | Body::Archive => {
+            ("application/octet-stream", Content::new(Some(bytes())))
+        }
     };
     Some(RequestBodyBuilder::new().content(kind, content).required(Some(Required::True)).build())
 }
@@ -194,6 +200,9 @@ fn components() -> Components {
         api::ServerInfo,
         api::AuditLine,
         api::AuditVerdict,
+        api::SessionInfo,
+        api::UsageHistory,
+        api::UsagePoint,
     ];
     let bearer =
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("lace_<id>_<secret>").build();

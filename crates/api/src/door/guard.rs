@@ -177,6 +177,7 @@ impl Post {
         };
         let within = match (self.rule.patience, self.rule.body) {
             (Patience::Usual, Body::Tree(_)) => limit::TREE_WITHIN,
+            (Patience::Usual, Body::Archive) => limit::ARCHIVE_WITHIN,
             (Patience::Usual, _) => limit::ANSWER_WITHIN,
             (Patience::Waits, _) => limit::WAIT_WITHIN,
             (Patience::Open, _) => {
@@ -189,7 +190,7 @@ impl Post {
 
     async fn place(&self) -> Answer<OwnedSemaphorePermit> {
         let queue = match (self.rule.body, self.rule.patience) {
-            (Body::Tree(_), _) => &self.rooms.trees,
+            (Body::Tree(_) | Body::Archive, _) => &self.rooms.trees,
             (_, Patience::Usual) => &self.rooms.usual,
             (_, Patience::Waits) => return self.rooms.waits.clone().try_acquire_owned().map_err(|_| busy()),
             (_, Patience::Open) => return self.rooms.open.clone().try_acquire_owned().map_err(|_| busy()),

@@ -11,7 +11,7 @@ pub(crate) use describe::document;
 pub(crate) use guard::{Held, known};
 pub use table::table;
 
-use crate::limit::{CHUNK_BODY_MAX, JSON_BODY_MAX, SECRET_BODY_MAX, TREE_BODY_MAX};
+use crate::limit::{ARCHIVE_BODY_MAX, CHUNK_BODY_MAX, JSON_BODY_MAX, SECRET_BODY_MAX, TREE_BODY_MAX};
 use crate::refusal;
 use crate::state::ApiState;
 use axum::Router;
@@ -57,6 +57,8 @@ pub enum Body {
     Tree(&'static str),
     /// The value of a secret.
     Secret,
+    /// A release as an archive, of unknown length.
+    Archive,
 }
 
 impl Body {
@@ -67,6 +69,7 @@ impl Body {
             Self::Chunk => CHUNK_BODY_MAX,
             Self::Tree(_) => TREE_BODY_MAX,
             Self::Secret => SECRET_BODY_MAX,
+            Self::Archive => ARCHIVE_BODY_MAX,
         }
     }
 }

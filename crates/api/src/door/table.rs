@@ -1,13 +1,13 @@
 //! The table.
 
-use super::Body::{Chunk, Json, Secret, Tree};
+use super::Body::{Archive, Chunk, Json, Secret, Tree};
 use super::Patience::{Open, Waits};
 use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    app, apply, audit, beam, blob, event, history, host, job, metrics, node, operation, page, release,
-    secret, server, session, status, stream, task, token, verb, volume, why,
+    app, apply, archive, audit, beam, blob, event, history, host, job, metrics, node, operation, page,
+    release, secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -23,6 +23,15 @@ const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
 const FORCE: Query = &[("force", "also where it carries nodes")];
 const DELETE: Query = &[("force", "end even if hosts do not answer"), ("delete_data", "volumes too")];
 const REQUEST: Query = &[("request", "JSON of a StreamOpen")];
+const ARCHIVE: Query = &[
+    ("name", "its name, where it does not say one"),
+    ("version", "its version, instead of its own"),
+    ("start", "what starts it, in words"),
+    ("file", "the file's name"),
+];
+const REVISION: Query =
+    &[("target", "APP/SERVICE"), ("number", "the revision; the wanted one where none is said")];
+const USAGE: Query = &[("target", "a node"), ("since", "moments after this one, in milliseconds since 1970")];
 const LOGIN: Query = &[("token", "the one-time token")];
 const AUDIT: Query = &[("after", "rows after this number"), ("limit", "at most so many (and 1,000)")];
 const EVENTS: Query = &[
@@ -134,6 +143,11 @@ fn looks() -> Vec<Door> {
             .asks(TARGET)
             .answers(List("HistoryLine"))
             .says("The revisions of a service, the newest first."),
+        get("/v1/revision", history::revision)
+            .viewer(Target)
+            .asks(REVISION)
+            .answers(Reply::Json("Revision"))
+            .says("One revision of a service, with everything that it says."),
         get("/v1/why", why::explain_target)
             .viewer(Target)
             .asks(TARGET)
@@ -145,6 +159,11 @@ fn looks() -> Vec<Door> {
             .asks(TARGET)
             .answers(List("UsageView"))
             .says("What nodes use."),
+        get("/v1/usage/history", node::usage_history)
+            .viewer(Target)
+            .asks(USAGE)
+            .answers(Reply::Json("UsageHistory"))
+            .says("What a node used over time."),
         get("/v1/events", event::list_or_follow)
             .viewer(Target)
             .asks(EVENTS)
@@ -190,6 +209,12 @@ fn releases() -> Vec<Door> {
             .takes(Tree("ReleaseUpload"))
             .answers(Reply::Json("Release"))
             .says("Makes a release of chunks that were put before."),
+        post("/v1/archives", archive::create)
+            .deployer(Shared)
+            .asks(ARCHIVE)
+            .takes(Archive)
+            .answers(Reply::Json("Release"))
+            .says("Makes a release of an archive (tar, plain or packed, or zip)."),
         get("/v1/releases/{release}", release::show)
             .viewer(Shared)
             .answers(Reply::Json("Release"))
@@ -301,6 +326,18 @@ fn house() -> Vec<Door> {
             .answers(Reply::Json("TokenMade"))
             .says("Makes a token; its text is shown this once."),
         delete("/v1/tokens/{id}", token::delete).admin().answers(Nothing).says("Ends a token."),
+        get("/v1/session", session::show)
+            .viewer(Shared)
+            .answers(Reply::Json("SessionInfo"))
+            .says("Who comes with these credentials."),
+        post("/v1/session", session::open)
+            .viewer(Shared)
+            .answers(Reply::Json("TokenMade"))
+            .says("A session with the same rights."),
+        delete("/v1/session", session::close)
+            .viewer(Shared)
+            .answers(Nothing)
+            .says("Ends the session that asks."),
         get("/v1/audit", audit::list).admin().asks(AUDIT).answers(List("AuditLine")).says("The audit log."),
         get("/v1/audit/verify", audit::verify)
             .admin()

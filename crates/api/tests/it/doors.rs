@@ -77,10 +77,11 @@ fn path_of(rule: &Rule) -> String {
         .replace("/secrets/{name}", "/secrets/KEY")
         .replace("{name}", "alpha1");
     match rule.path {
-        "/v1/status" | "/v1/history" | "/v1/why" | "/v1/nodes" | "/v1/usage" | "/v1/beam" => {
+        "/v1/status" | "/v1/history" | "/v1/revision" | "/v1/why" | "/v1/nodes" | "/v1/usage"
+        | "/v1/beam" => {
             format!("{path}?target=other")
         }
-        "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),
+        "/v1/usage/history" | "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),
         "/v1/jobs" => format!("{path}?app=other"),
         "/v1/events" | "/v1/operations" => format!("{path}?subject=other"),
         "/v1/stream" => {

@@ -146,3 +146,45 @@ async fn a_deployer_of_one_application_uploads_but_does_not_delete() {
     let got = house.call(&house.shop, "DELETE", "/v1/releases/ball@1.0", Body::empty()).await;
     assert_eq!(got.problem(403).code, Code::NotAllowed);
 }
+
+/// An archive with one program.
+fn archive(content: &str) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, text, mode) in [("bin/run", content, 0o755), ("Procfile", "web: bin/run\n", 0o644)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(mode);
+        archive.append_data(&mut header, path, text.as_bytes()).expect("packed");
+    }
+    archive.into_inner().expect("packed")
+}
+
+#[tokio::test]
+async fn an_archive_is_a_release() {
+    let house = House::on_disk();
+    let send = |query: &'static str, content: &'static str| {
+        let body = archive(content);
+        let (house, path) = (&house, format!("/v1/archives?{query}"));
+        async move { house.call(&house.admin, "POST", &path, body).await }
+    };
+    let made: Release = send("file=web-1.2.tar.gz&version=1.2", "#!/bin/sh\n").await.ok();
+    assert_eq!((made.name.as_str(), made.version.as_str()), ("web", "1.2"));
+    assert_eq!(made.start, ["bin/run"]);
+    assert_eq!(house.last_audit().1, "release upload");
+    let again: Release = send("file=web-1.2.tar.gz&version=1.2", "#!/bin/sh\n").await.ok();
+    assert_eq!(again, made, "the same again is the same");
+    let other = send("name=web&version=1.2", "#!/bin/sh\nexit 1\n").await;
+    assert_eq!(other.problem(409).code, Code::Conflict);
+    let scratch = std::fs::read_dir(&house.state.config.scratch).expect("a directory");
+    let left: Vec<_> =
+        scratch.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("archive-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_archive_is_refused() {
+    let house = House::on_disk();
+    let got = house.call(&house.admin, "POST", "/v1/archives?name=web", "no archive").await;
+    assert_eq!(got.status, 422, "{:?}", got.body);
+    assert!(house.state.store.list::<Release>("").expect("rows").is_empty());
+}

@@ -5,7 +5,7 @@ use axum::body::Body;
 use lace_api::NewToken;
 use lace_model::Code;
 use lace_model::token::{Role, Token};
-use lace_wire::api::{TokenInfo, TokenMade};
+use lace_wire::api::{SessionInfo, TokenInfo, TokenMade};
 use serde_json::{Value, json};
 
 fn login_token(house: &House) -> String {
@@ -104,6 +104,36 @@ async fn tokens_are_made_shown_and_ended() {
     assert_eq!(house.last_audit().1, "token remove");
     assert_eq!(house.call(&made.token, "GET", "/v1/status", Body::empty()).await.status, 401);
     assert_eq!(house.delete(&format!("/v1/tokens/{}", made.id)).await.problem(404).code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_token_becomes_a_session_that_can_be_ended() {
+    let house = House::new();
+    let mut new = NewToken::new("ci", Role::Deployer);
+    new.apps = vec![crate::house::name("shop")];
+    let token = house.token(new);
+    let made: TokenMade = house.call(&token, "POST", "/v1/session", Body::empty()).await.ok();
+    assert_eq!(made.expires_at, Some(NOW + 12 * 3_600_000));
+    let who: SessionInfo = house.call(&made.token, "GET", "/v1/session", Body::empty()).await.ok();
+    assert_eq!((who.id, who.name.as_str(), who.role), (made.id, "ci", Role::Deployer));
+    assert_eq!(who.apps.len(), 1, "it may no more than its token");
+
+    assert_eq!(house.call(&made.token, "DELETE", "/v1/session", Body::empty()).await.status, 204);
+    assert_eq!(house.last_audit().1, "logout");
+    assert_eq!(house.call(&made.token, "GET", "/v1/session", Body::empty()).await.status, 401);
+    let kept = house.call(&token, "DELETE", "/v1/session", Body::empty()).await.problem(409);
+    assert!(kept.message.contains("not a session"), "{kept}");
+    assert_eq!(house.call(&token, "GET", "/v1/session", Body::empty()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_token() {
+    let house = House::new();
+    let mut new = NewToken::new("short", Role::Viewer);
+    new.expires_at = Some(NOW + 60_000);
+    let token = house.token(new);
+    let made: TokenMade = house.call(&token, "POST", "/v1/session", Body::empty()).await.ok();
+    assert_eq!(made.expires_at, Some(NOW + 60_000));
 }
 
 #[tokio::test]

@@ -108,6 +108,25 @@ pub struct LoginRequest {
     pub token: String,
 }
 
+/// Who comes with a token, and until when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SessionInfo {
+    /// The token behind it.
+    #[schema(value_type = String)]
+    pub id: TokenId,
+    /// The name that events and audit rows say.
+    pub name: String,
+    /// What it allows.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// Applications it is limited to; all where empty.
+    #[schema(value_type = Vec<String>)]
+    pub apps: Vec<AppName>,
+    /// When it ends.
+    #[schema(value_type = Option<u64>)]
+    pub expires_at: Option<Millis>,
+}
+
 /// About the controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ServerInfo {

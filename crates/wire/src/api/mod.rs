@@ -11,12 +11,13 @@
 //! | GET /v1/history?target=T | -> [`HistoryLine`] list |
 //! | GET /v1/why?target=T | -> [`Explanation`] |
 //! | GET /v1/nodes[?target=T] · /v1/usage[?target=T] | -> [`NodeView`] list · [`UsageView`] list |
+//! | GET /v1/revision?target=T[&number] · /v1/usage/history?target=N[&since] | -> `Revision` · [`UsageHistory`] |
 //! | GET /v1/hosts · POST /v1/hosts/{name}/drain, /undrain · DELETE /v1/hosts/{name} | -> [`HostView`] list · [`Accepted`] |
 //! | GET /v1/releases · GET/DELETE /v1/releases/{name@version} | -> `Release` list · `Release` |
 //! | POST /v1/blobs/missing | digests -> digests |
 //! | PUT /v1/blobs/{digest} | bytes -> 204 |
 //! | GET /v1/blobs/{digest} | -> bytes |
-//! | POST /v1/releases | [`ReleaseUpload`] -> `Release` |
+//! | POST /v1/releases · POST /v1/archives | [`ReleaseUpload`] -> `Release` · bytes -> `Release` |
 //! | GET /v1/apps/{app}/secrets · PUT/DELETE /v1/apps/{app}/secrets/{name} | -> `SecretInfo` list · value bytes -> [`Accepted`] |
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
@@ -31,6 +32,7 @@
 //! | GET /v1/audit[?after&limit] · GET /v1/audit/verify | -> [`AuditLine`] list · [`AuditVerdict`] |
 //! | POST /v1/server/backup | -> bytes of the backup |
 //! | GET /v1/server | -> [`ServerInfo`] · POST /v1/server/adopted ends adopt mode |
+//! | GET/POST/DELETE /v1/session | -> [`SessionInfo`] · [`TokenMade`] · 204 |
 //! | POST /v1/login | [`LoginRequest`] -> [`TokenMade`] |
 //! | GET /v1/openapi.json · GET /healthz · GET /metrics | |
 
@@ -41,11 +43,13 @@ mod stream;
 mod verb;
 mod work;
 
-pub use access::{AuditLine, AuditVerdict, LoginRequest, ServerInfo, TokenInfo, TokenMade, TokenRequest};
+pub use access::{
+    AuditLine, AuditVerdict, LoginRequest, ServerInfo, SessionInfo, TokenInfo, TokenMade, TokenRequest,
+};
 pub use beam::{BeamCallRequest, BeamNode};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,
-    RunningRevision, Status, UsageView,
+    RunningRevision, Status, UsageHistory, UsagePoint, UsageView,
 };
 pub use stream::{Channel, StreamAction, StreamOpen};
 pub use verb::{Accepted, RolloutStep, VerbRequest};

@@ -189,6 +189,33 @@ pub struct UsageView {
     pub age_ms: u64,
 }
 
+/// What a node used over the last hours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct UsageHistory {
+    /// Its place.
+    #[schema(value_type = String)]
+    pub path: lace_model::NodePath,
+    /// Its id.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// Moments, the oldest first: wide apart at first, close together at the end.
+    pub points: Vec<UsagePoint>,
+}
+
+/// What a node used at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct UsagePoint {
+    /// When.
+    #[schema(value_type = u64)]
+    pub at: Millis,
+    /// Processor use since the moment before, in thousandths of a processor.
+    pub cpu_millis: u32,
+    /// Memory, in bytes.
+    pub memory: u64,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
 /// A host as people see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HostView {

@@ -1,5 +1,7 @@
 //! The codes of expected failures: each has an exit status and a line that says what to do.
 
+mod words;
+
 use serde::{Deserialize, Serialize};
 
 /// What kind of failure it is. The text form is the same in the API, the command line and the manual.

@@ -1,0 +1,5 @@
+//! Pages before an API that answers from a list: what does not need a controller.
+
+mod fake;
+mod large;
+mod strangers;

@@ -1,0 +1,196 @@
+//! Every page: sound, light, by keyboard, on a phone, for everybody.
+
+use crate::driver::{Browser, key};
+use crate::lace::Lace;
+use crate::{log_in, may_run, pictures, project};
+use serde_json::{Value, json};
+
+/// Every page, with one thing of each sort behind it.
+const PAGES: [&str; 18] = [
+    "/",
+    "/apps",
+    "/apps/shop",
+    "/apps/shop/web/web",
+    "/apps/shop/web/web/1",
+    "/nodes",
+    "/hosts",
+    "/releases",
+    "/operations",
+    "/events",
+    "/jobs",
+    "/secrets",
+    "/tokens",
+    "/audit",
+    "/server",
+    "/help",
+    "/help/errors",
+    "/help/api",
+];
+
+/// Pages that have every colour.
+const DARK_TOO: [&str; 3] = ["/", "/apps/shop/web/web", "/apps/shop/web/web/1"];
+
+/// What a token may be called, and a page must not run.
+const HOSTILE: &str = "<img src=x onerror=\"window.hacked = 1\"><script>window.hacked = 1</script>";
+
+#[test]
+fn every_page_is_sound() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(253);
+    let dir = project(&lace, "shop", "echo hello", "count = 2\nfirewall = [\"tcp:9100 from any\"]");
+    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    lace.run_with(&["secret", "set", "shop", "KEY"], "very-secret-value").ok();
+    lace.run(&["run", "shop", "--", "echo", "done"]).ok();
+    lace.run(&["token", "create", HOSTILE, "--role", "viewer"]).ok();
+    let browser = Browser::start();
+    log_in(&lace, &browser);
+    for page in PAGES {
+        look_at(&lace, &browser, page);
+    }
+    by_keyboard(&lace, &browser);
+    other_pages_cannot_act(&lace, &browser);
+    viewers_are_told_why_not(&lace, &browser);
+    lace.down_and_nothing_left();
+}
+
+fn look_at(lace: &Lace, browser: &Browser, page: &str) {
+    browser.resize(1280, 900, false);
+    browser.dark(false);
+    browser.go(&format!("{}{page}", lace.url()));
+    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
+    weigh(browser, page);
+    assert!(!browser.text().contains("very-secret-value"), "{page} shows a secret");
+    let name = page.trim_matches('/').replace('/', "-");
+    let name = if name.is_empty() { "overview".to_owned() } else { name };
+    for (look, dark, width) in [("light", false, 1280), ("dark", true, 1280), ("phone", false, 390)] {
+        browser.dark(dark);
+        browser.resize(width, 900, width < 500);
+        let over =
+            browser.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(over, json!(0), "{page} is wider than the {look} window: {}", widest(browser));
+        // Colours are the same on all pages: some pages of each sort tell of the dark ones.
+        if look == "light" || (look == "dark" && DARK_TOO.contains(&page)) {
+            axe(browser, page);
+        }
+        browser.picture(&pictures(), &format!("{name}-{look}"));
+    }
+    assert_eq!(browser.js("return window.hacked ?? null"), Value::Null, "{page} ran a name");
+    let console = browser.console();
+    assert!(console.is_empty(), "{page}: {console:?}");
+}
+
+fn widest(browser: &Browser) -> Value {
+    browser.js(
+        "return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth \
+         && !e.closest('.scroll, pre')).slice(0, 5).map(e => e.outerHTML.slice(0, 120))",
+    )
+}
+
+/// Figures for people; a shared machine's times are no reason to fail.
+fn weigh(browser: &Browser, page: &str) {
+    let figures = browser.js(
+        "const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')] \
+         .filter(e => !e.name.includes('/v1/events')); \
+         const paint = performance.getEntriesByName('first-contentful-paint')[0]; \
+         return {bytes: all.reduce((sum, e) => sum + (e.encodedBodySize || 0), 0), \
+                 html: performance.getEntriesByType('navigation')[0].encodedBodySize, \
+                 paint: Math.round(paint?.startTime ?? -1)}",
+    );
+    println!(
+        "{page}: first paint {} ms, {} bytes in all, page {}",
+        figures["paint"], figures["bytes"], figures["html"]
+    );
+}
+
+/// axe-core, where npm has brought it.
+fn axe(browser: &Browser, page: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/dashboard/web/node_modules/axe-core/axe.min.js");
+    let Ok(source) = std::fs::read_to_string(path) else {
+        assert!(std::env::var_os("CI").is_none(), "axe-core is missing: scripts/bundle.sh brings it");
+        return;
+    };
+    // By DevTools, which stands outside the page's policy.
+    browser.cdp("Runtime.evaluate", json!({"expression": source}));
+    let run = "const found = await axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}); \
+               return found.violations.map(v => v.id + ': ' + v.help + ' at ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160) + ' ' + (n.any[0]?.message ?? '')).join(' | '))";
+    let found = browser.js_later(run);
+    assert_eq!(found, json!([]), "{page}: {found:#}");
+}
+
+/// From the top of the page to a scaled family without a pointer.
+fn by_keyboard(lace: &Lace, browser: &Browser) {
+    browser.resize(1280, 900, false);
+    browser.go(&format!("{}/", lace.url()));
+    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
+    browser.keys(key::TAB);
+    assert_eq!(browser.js("return document.activeElement.className"), json!("skip"), "the first stop skips");
+    browser.keys(key::ENTER);
+    assert_eq!(browser.js("return document.activeElement.id"), json!("main"));
+    browser.keys("ga");
+    browser.until("`g a` goes to the applications", "location.pathname === '/apps'");
+    tab_to(browser, "document.activeElement.matches('tbody th a')");
+    browser.keys(key::ENTER);
+    browser.until("the application comes", "location.pathname === '/apps/shop'");
+    tab_to(browser, "document.activeElement.matches('#drawing tbody th a')");
+    browser.keys(key::ENTER);
+    browser.until("the family comes", "location.pathname === '/apps/shop/web/web'");
+    tab_to(browser, "document.activeElement.id === 'count'");
+    browser.js("document.activeElement.select()");
+    browser.keys(&format!("3{}", key::ENTER));
+    browser.until("three nodes are ready", "document.querySelector('.figures dd').innerText === '3 of 3'");
+    browser.keys("");
+    tab_to(browser, "document.activeElement.value === 'stop'");
+    browser.keys(key::ENTER);
+    browser.until("it is asked first", "document.getElementById('confirm').open");
+    browser.keys(key::ENTER);
+    browser.until("the first answer keeps things as they are", "!document.getElementById('confirm').open");
+    browser.go(&format!("{}/nodes", lace.url()));
+    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
+    browser.keys("/");
+    browser.until("`/` goes to the filter", "document.activeElement.id === 'q'");
+}
+
+#[track_caller]
+fn tab_to(browser: &Browser, expression: &str) {
+    for _ in 0..80 {
+        if browser.js(&format!("return Boolean({expression})")) == json!(true) {
+            let outline = browser.js("return getComputedStyle(document.activeElement).outlineStyle");
+            assert_ne!(outline, json!("none"), "the focus is not seen");
+            return;
+        }
+        browser.keys(key::TAB);
+    }
+    panic!("80 tabs do not lead to {expression}");
+}
+
+/// A form of another page cannot send our header.
+fn other_pages_cannot_act(lace: &Lace, browser: &Browser) {
+    let send = |headers: &str| {
+        browser.js_later(&format!(
+            "const body = new URLSearchParams({{verb: 'scale', target: 'shop/web', count: '9'}}); \
+             return (await fetch('/act/verb', {{method: 'POST', body, headers: {headers}}})).status"
+        ))
+    };
+    assert_eq!(send("{}"), json!(403));
+    assert_eq!(lace.status("shop")["apps"][0]["families"][0]["wanted"], json!(3));
+    assert_eq!(browser.console().len(), 1, "the refusal, and nothing else");
+}
+
+fn viewers_are_told_why_not(lace: &Lace, browser: &Browser) {
+    let made = lace.run(&["token", "create", "looker", "--role", "viewer", "--format", "json"]).ok().json();
+    browser.cdp("Network.clearBrowserCookies", json!({}));
+    browser.go(&format!("{}/login", lace.url()));
+    browser.fill("#token", made["token"].as_str().expect("a token"));
+    browser.click("form button");
+    browser.says("looker");
+    browser.go(&format!("{}/apps/shop/web/web", lace.url()));
+    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
+    browser.fill("#count", "1");
+    browser.click("form[aria-label=Scale] button");
+    browser.until(
+        "the refusal says why",
+        "document.querySelector('#said [role=alert]')?.innerText.includes('this needs a deployer')",
+    );
+}
