@@ -47,7 +47,8 @@ impl World {
         let (listen, link) = (format!("127.0.0.1:{listen}"), format!("127.0.0.1:{link}"));
         let (space, state) = (format!("10.{net}.0.0/16"), world.state().display().to_string());
         world.run(&[
-            "up", "--detach", "--listen", &listen, "--link", &link, "--space", &space, "--state", &state,
+            "up", "--detach", "--listen", &listen, "--link", &link, "--door", "off", "--space", &space,
+            "--state", &state,
         ])?;
         let token = std::fs::read_to_string(world.state().join("admin.token"))?;
         world.client = Client::new(&Endpoint { url, token: Some(token.trim().into()), ca: None })?;

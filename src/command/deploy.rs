@@ -3,7 +3,7 @@
 use super::init::{self, MANIFEST};
 use super::manifest::{self, Located, ManifestArgs};
 use super::status::node_table;
-use super::{Exit, Outcome, Session, apply, confirm};
+use super::{Exit, Outcome, Session, apply, confirm, open};
 use clap::Args;
 use lace_model::manifest::Manifest;
 use lace_model::{Code, Problem, TargetPath};
@@ -134,6 +134,7 @@ async fn where_it_is(s: &mut Session, target: TargetPath) -> Outcome {
     if !s.out.for_people() {
         return Ok(Exit::DONE);
     }
+    open::tell(s, Some(&target)).await;
     let status = s.client()?.status(Some(&target)).await?;
     let families: Vec<&FamilyStatus> = status.apps.iter().flat_map(|app| &app.families).collect();
     let nodes: Vec<&NodeView> = families.iter().flat_map(|family| &family.nodes).collect();

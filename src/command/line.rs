@@ -3,8 +3,9 @@
 use super::world::World;
 use super::{
     app, apply, audit, beam, completion, context, cp, deploy, errors, events, exec, export, family, firewall,
-    forward, history, host, init, job, login, logs, node, op, output, plan, release, roles, rollback,
-    rollout, run, scale, schema, secret, server, shell, status, token, top, verb, volume, wait, why,
+    forward, history, host, init, job, login, logs, maintenance, node, op, open, output, plan, release,
+    roles, rollback, rollout, route, run, scale, schema, secret, server, shell, status, token, top, verb,
+    volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -143,6 +144,12 @@ pub enum Command {
     Beam(beam::BeamArgs),
     /// Openings of the firewall
     Firewall(firewall::FirewallArgs),
+    /// Ways in from outside
+    Route(route::RouteArgs),
+    /// Say where it is reached
+    Open(open::OpenArgs),
+    /// Show a page instead, while a service is under repair
+    Maintenance(maintenance::MaintenanceArgs),
     /// Sealed values
     Secret(secret::SecretArgs),
     /// Work that ends
@@ -189,18 +196,15 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 26] = [
+const LATER: [&str; 23] = [
     "import",
     "promote",
-    "open",
-    "maintenance",
     "provider",
     "pool",
     "domain",
     "key",
     "service",
     "package",
-    "route",
     "volume",
     "backup",
     "user",

@@ -28,16 +28,19 @@ mod job;
 pub mod line;
 mod login;
 mod logs;
+mod maintenance;
 mod manifest;
 pub mod manual;
 mod node;
 mod op;
+mod open;
 pub mod output;
 mod plan;
 mod release;
 mod roles;
 mod rollback;
 mod rollout;
+mod route;
 mod run;
 mod scale;
 mod schema;
@@ -154,6 +157,9 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Host(args) => host::run(args, s).await,
         Command::Volume(args) => volume::run(args, s).await,
         Command::Firewall(args) => firewall::run(args, s).await,
+        Command::Route(args) => route::run(args, s).await,
+        Command::Open(args) => open::run(args, s).await,
+        Command::Maintenance(args) => maintenance::run(args, s).await,
         Command::Secret(args) => secret::run(args, s).await,
         Command::Job(args) => job::run(args, s).await,
         Command::Token(args) => token::run(args, s).await,

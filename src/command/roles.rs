@@ -51,12 +51,35 @@ pub struct UpArgs {
     /// The private space that nodes get their addresses from; 10.192.0.0/10 where not said
     #[arg(long, value_name = "CIDR", value_parser = space)]
     pub space: Option<String>,
+    /// Where requests from outside come in, `off` for nowhere; as the last time, or 127.0.0.1:7480
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = door)]
+    pub door: Option<Door>,
     /// Go to the background once it answers
     #[arg(long)]
     pub detach: bool,
     /// This is the background
     #[arg(long, hide = true)]
     pub background: bool,
+}
+
+/// Where the door is: nowhere, or at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door(pub Option<SocketAddr>);
+
+impl std::fmt::Display for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+fn door(text: &str) -> Result<Door, String> {
+    match text {
+        "off" => Ok(Door(None)),
+        text => text.parse().map(|at| Door(Some(at))).map_err(|_| "write ADDRESS:PORT, or off".to_owned()),
+    }
 }
 
 /// Reads a private space: IPv4, from /8 to /24, so that it holds at least one block of a host.

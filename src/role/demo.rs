@@ -4,11 +4,12 @@ use super::down::end_all;
 use super::end::{CutOff, End};
 use super::paths::State;
 use super::story::Story;
+use super::visitor::Visitor;
 use super::{Failure, ended, out};
 use crate::command::DemoArgs;
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -104,23 +105,32 @@ fn tell(args: &DemoArgs, state: &State, end: &Arc<End>) -> Result<(), Failure> {
         eprintln!("an earlier demo is cleaned up first");
         clean_up(state)?;
     }
-    let port = free_ports()?;
+    let (port, door) = (free_ports()?, free_door()?);
     let url = format!("http://127.0.0.1:{port}");
     let config = state.dir().join("cli");
     let env = BTreeMap::from([("LACE_CONFIG_DIR".to_owned(), config.display().to_string())]);
     let mut story = Story::new(env, end.clone());
     let places = unpack(state)?;
 
-    story.chapter("controller, agent and DNS of this machine");
+    story.chapter("controller, agent, DNS and door of this machine");
     let (listen, dir) = (format!("127.0.0.1:{port}"), state.dir().display().to_string());
-    story.step("lace up", &["up", "--detach", "--state", &dir, "--listen", &listen, "--space", SPACE], 0)?;
+    let at = door.to_string();
+    let up = ["up", "--detach", "--state", &dir, "--listen", &listen, "--door", &at, "--space", SPACE];
+    story.step("lace up", &up, 0)?;
     generic(&mut story, &places)?;
     wait_for_erlang(&mut story, end)?;
     cluster(&mut story, &places, args.nodes)?;
+    let visitor = visit(&mut story, door)?;
     survive(&mut story)?;
+    story.say(&visitor.words());
     scale(&mut story, args.nodes)?;
+    story.say(&visitor.words());
     upgrade(&mut story, &places, args.nodes)?;
     story.table();
+    out(&format!("\n{}", visitor.words()));
+    if visitor.failed() > 0 {
+        return Err("pages failed, and none should".into());
+    }
     if args.exit {
         return Ok(());
     }
@@ -138,6 +148,13 @@ fn free_ports() -> Result<u16, Failure> {
         .step_by(2)
         .find(|p| free(*p) && free(*p + 1))
         .ok_or_else(|| "no free port from 7440 to 7600".into())
+}
+
+/// Where the door may be.
+fn free_door() -> Result<SocketAddr, Failure> {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let port = (7480..7600).find(free).ok_or("no free port from 7480 to 7600")?;
+    Ok(([127, 0, 0, 1], port).into())
 }
 
 struct Places {
@@ -221,6 +238,13 @@ fn cluster(story: &mut Story, places: &Places, nodes: u32) -> Result<(), Failure
     story.chapter("who runs the distributed application? every node is asked");
     story.step("exec on all nodes", &["exec", "ball/ball", "--", "bin/ball", "rpc", "ball_srv", "ask"], 0)?;
     Ok(())
+}
+
+/// From here on somebody looks at the page fifty times a second.
+fn visit(story: &mut Story, door: SocketAddr) -> Result<Visitor, Failure> {
+    story.chapter("the page: by a name of its own, from any node, fifty times a second from here on");
+    story.type_in(&["open", "ball/ball"], 0)?;
+    Ok(Visitor::begin(door, format!("ball.ball.localhost:{}", door.port())))
 }
 
 fn survive(story: &mut Story) -> Result<(), Failure> {

@@ -23,6 +23,7 @@ mod supervise;
 mod support;
 mod tls;
 pub mod up;
+mod visitor;
 
 use std::process::ExitCode;
 

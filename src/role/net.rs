@@ -1,10 +1,11 @@
-//! Role `net`: node DNS of one host (the proxy comes later).
+//! Role `net`: node DNS and door of one host.
 
 use super::paths::State;
 use super::{Failure, block_on};
 use clap::Parser;
-use lace_edge::{NetConfig, Network};
+use lace_edge::{Keeper, NetConfig, Network};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 /// The role's words.
@@ -20,6 +21,12 @@ pub struct NetArgs {
     /// The private space, whose nodes are served
     #[arg(long, default_value = "10.192.0.0/10", value_parser = crate::command::space)]
     pub space: String,
+    /// Where the door listens (plain HTTP)
+    #[arg(long)]
+    pub door: Vec<SocketAddr>,
+    /// Standard input is the channel to a keeper of listening sockets
+    #[arg(long)]
+    pub kept: bool,
 }
 
 /// Runs the role.
@@ -36,6 +43,11 @@ async fn serve(args: NetArgs) -> Result<(), Failure> {
     config.control = state.net_socket();
     config.clients.push(space);
     config.space = vec![space];
+    config.proxy.listen = args.door;
     config.upstreams = lace_edge::nameservers(&resolvers, &config.dns_listen);
-    Ok(lace_edge::serve(config).await?)
+    let keeper = match args.kept {
+        true => Keeper::open(std::io::stdin().as_fd().try_clone_to_owned()?)?,
+        false => Keeper::default(),
+    };
+    Ok(lace_edge::serve(config, keeper).await?)
 }

@@ -48,6 +48,9 @@ pub struct ServerArgs {
     /// The private space of the installation
     #[arg(long, default_value = "10.192.0.0/10", value_parser = crate::command::space)]
     pub space: String,
+    /// Where requests from outside come in on this machine
+    #[arg(long)]
+    pub door: Option<SocketAddr>,
 }
 
 /// Runs the role.
@@ -162,6 +165,7 @@ fn api_state(
             loopback_http: loopback,
             public_url: addresses::url(args.listen, addresses::from_elsewhere(args.listen)),
             version: env!("CARGO_PKG_VERSION").into(),
+            door: args.door,
             agent_address: addresses::from_elsewhere(args.link).to_string(),
             scratch: state.run(),
         }),

@@ -12,6 +12,11 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 /// The private space where nothing else was ever said.
 const SPACE: &str = "10.192.0.0/10";
 
+/// Where requests from outside come in where nothing else was ever said.
+fn usual_door() -> Option<SocketAddr> {
+    Some(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7480))
+}
+
 /// How an installation was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -19,6 +24,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The agents' link.
     pub link: SocketAddr,
+    /// Where requests from outside come in.
+    #[serde(default = "usual_door")]
+    pub door: Option<SocketAddr>,
     /// The private space.
     pub space: String,
     /// Short name of the installation, for interfaces, cgroups and tables.
@@ -35,6 +43,7 @@ impl Settings {
             (None, Some(last)) if last.listen == listen => last.link,
             _ => SocketAddr::new(listen.ip(), after(listen)?),
         };
+        let door = args.door.map_or_else(|| last.as_ref().map_or_else(usual_door, |l| l.door), |door| door.0);
         // Addresses that were given out come from it.
         let fixed = last.filter(|_| state.agent().join("identity").exists()).map(|last| last.space);
         let space = match (&args.space, fixed) {
@@ -48,7 +57,7 @@ impl Settings {
         // The state's path names the installation on this machine: two of them never share a name.
         let label =
             lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
-        Ok(Self { listen, link, space, label })
+        Ok(Self { listen, link, door, space, label })
     }
 
     /// As the last `lace up` wrote them.
@@ -113,11 +122,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("directory");
         let state = State::new(dir.path().to_str());
         let new = |words: &[&str]| Settings::new(&args(words), &state).map_err(|e| e.to_string());
-        let first = new(&["--listen", "127.0.0.1:9000", "--space", "10.9.0.0/16"]).expect("settings");
+        let first = new(&["--door", "off", "--listen", "127.0.0.1:9000", "--space", "10.9.0.0/16"])
+            .expect("settings");
         assert_eq!(first.link.port(), 9001);
         first.write(&state).expect("written");
         let again = new(&[]).expect("settings");
-        assert_eq!((again.listen, again.link), (first.listen, first.link));
+        assert_eq!((again.listen, again.link, again.door), (first.listen, first.link, None));
         assert_eq!(new(&["--space", "10.8.0.0/16"]).expect("nobody has an address yet").space, "10.8.0.0/16");
         std::fs::create_dir_all(state.agent().join("identity")).expect("joined");
         assert_eq!(new(&[]).expect("settings").space, "10.9.0.0/16");

@@ -5,7 +5,9 @@
 
 use super::Failure;
 use super::process::{Record, executable};
+use lace_edge::Store;
 use std::fs::{self, File, OpenOptions};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tokio::process::Child;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// A role's log above this size is put aside at the next start (one former log is kept).
 const LOG_BYTES_MAX: u64 = 10 << 20;
@@ -37,9 +41,32 @@ pub struct RoleProcess {
     pub run: PathBuf,
     /// How often it ended since it was first started.
     pub ends: Arc<AtomicU32>,
+    /// Its listening sockets, where they are kept.
+    sockets: Option<Arc<Store>>,
+}
+
+/// A process of a role.
+struct Started {
+    child: Child,
+    /// Resolves when it takes no more connections; never where no sockets are kept.
+    leaves: Option<JoinHandle<bool>>,
+    /// Ends the channel: no successor comes.
+    channel: Option<Arc<OwnedFd>>,
 }
 
 impl RoleProcess {
+    /// A role to be kept running.
+    pub fn new(name: &'static str, words: Vec<String>, run: PathBuf) -> Self {
+        Self { name, words, run, ends: Arc::default(), sockets: None }
+    }
+
+    /// Its listening sockets are kept over its end, and its successor starts while it ends what it has begun.
+    pub fn keeping_sockets(mut self, sockets: Store) -> Self {
+        self.words.push("--kept".to_owned());
+        self.sockets = Some(Arc::new(sockets));
+        self
+    }
+
     /// Ends what an earlier supervisor left running.
     pub fn end_former(&self) {
         if let Some(record) = Record::read(&self.run, self.name) {
@@ -63,31 +90,47 @@ impl RoleProcess {
         self.run.join(format!("{}.log", self.name))
     }
 
-    fn spawn(&self) -> Result<tokio::process::Child, Failure> {
+    fn spawn(&self) -> Result<Started, Failure> {
         fs::create_dir_all(&self.run)?;
         let log = open_log(&self.log())?;
         let mut command = Command::new(executable());
         command.arg(self.name).args(&self.words).process_group(0);
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let channel = self.sockets.as_ref().map(|sockets| sockets.channel()).transpose()?;
+        let (ours, stdin) = match channel {
+            Some((ours, theirs)) => (Some(Arc::new(ours)), Stdio::from(theirs)),
+            None => (None, Stdio::null()),
+        };
+        command.stdin(stdin).stdout(log.try_clone()?).stderr(log);
         let child = tokio::process::Command::from(command).kill_on_drop(false).spawn()?;
         if let Some(record) = child.id().and_then(|pid| Record::of(pid as i32)) {
             record.write(&self.run, self.name)?;
         }
-        Ok(child)
+        // The command holds the child's end of the channel.
+        let leaves = ours
+            .clone()
+            .zip(self.sockets.clone())
+            .map(|(ours, sockets)| tokio::task::spawn_blocking(move || sockets.attend(&ours)));
+        Ok(Started { child, leaves, channel: ours })
     }
 
     /// Keeps it running until `end` says so, then stops it. Whatever goes wrong is told and tried again.
     pub async fn keep(self, mut end: watch::Receiver<bool>) {
         let mut backoff = Duration::ZERO;
+        let mut leaving = Leaving::default();
         loop {
             let began = Instant::now();
             match self.spawn() {
-                Ok(mut child) => tokio::select! {
+                Ok(Started { mut child, leaves, channel }) => tokio::select! {
                     status = child.wait() => self.tell_end(status),
+                    () = has_left(leaves) => leaving.add(child),
                     () = is_over(&mut end) => {
+                        if let Some(channel) = channel {
+                            let _ = rustix::net::shutdown(&*channel, rustix::net::Shutdown::Both);
+                        }
                         let this = self.clone();
                         let _ = tokio::task::spawn_blocking(move || this.end_former()).await;
                         let _ = child.wait().await;
+                        leaving.end().await;
                         return;
                     }
                 },
@@ -106,6 +149,33 @@ impl RoleProcess {
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         eprintln!("lace {} ended ({status}); started again. Its log: {}", self.name, self.log().display());
     }
+}
+
+/// Processes that end what they have begun, while their successors serve.
+#[derive(Default)]
+struct Leaving(Vec<Child>);
+
+impl Leaving {
+    fn add(&mut self, child: Child) {
+        // Those that have ended are forgotten.
+        self.0.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.0.push(child);
+    }
+
+    async fn end(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill().await;
+        }
+    }
+}
+
+async fn has_left(leaves: Option<JoinHandle<bool>>) {
+    if let Some(leaves) = leaves
+        && let Ok(true) = leaves.await
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn is_over(end: &mut watch::Receiver<bool>) {

@@ -7,13 +7,13 @@ use super::settings::Settings;
 use super::supervise::RoleProcess;
 use super::{Failure, addresses, asked_to_end, ended};
 use crate::command::UpArgs;
+use lace_edge::Store;
 use lace_model::{Name, Span};
 use lace_wire::api::TokenRequest;
 use lace_wire::client::{Client, Endpoint};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -132,15 +132,16 @@ fn words(state: &State, more: &[(&str, String)]) -> Vec<String> {
 }
 
 fn role(name: &'static str, state: &State, more: &[(&str, String)]) -> RoleProcess {
-    RoleProcess { name, words: words(state, more), run: state.run(), ends: Arc::default() }
+    RoleProcess::new(name, words(state, more), state.run())
 }
 
 fn server_role(settings: &Settings, state: &State) -> RoleProcess {
-    let more = [
+    let mut more = vec![
         ("--listen", settings.listen.to_string()),
         ("--link", settings.link.to_string()),
         ("--space", settings.space.clone()),
     ];
+    more.extend(settings.door.map(|door| ("--door", door.to_string())));
     role("server", state, &more)
 }
 
@@ -156,9 +157,24 @@ fn agent_role(settings: &Settings, state: &State) -> Result<RoleProcess, Failure
     Ok(role("agent", state, &more))
 }
 
+/// The door's socket is open before anybody is told that it is. Where somebody else has the address, `lace net` goes on
+/// trying.
+fn door(settings: &Settings) -> Store {
+    let sockets = Store::default();
+    if let Some(address) = settings.door
+        && let Err(error) = sockets.listen(address)
+    {
+        eprintln!(
+            "the door at {address} is not open yet: {error}; `lace up --door ADDRESS:PORT` opens it elsewhere"
+        );
+    }
+    sockets
+}
+
 fn net_role(settings: &Settings, state: &State, gateway: std::net::Ipv4Addr) -> RoleProcess {
-    let more = [("--listen", format!("{gateway}:53")), ("--space", settings.space.clone())];
-    role("net", state, &more)
+    let mut more = vec![("--listen", format!("{gateway}:53")), ("--space", settings.space.clone())];
+    more.extend(settings.door.map(|door| ("--door", door.to_string())));
+    role("net", state, &more).keeping_sockets(door(settings))
 }
 
 /// This machine's host name as a name of ours.
@@ -291,6 +307,7 @@ fn background_words(args: &UpArgs) -> Vec<String> {
         ("--listen", args.listen.map(|a| a.to_string())),
         ("--link", args.link.map(|a| a.to_string())),
         ("--space", args.space.clone()),
+        ("--door", args.door.map(|door| door.to_string())),
     ];
     for (flag, value) in said {
         words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));

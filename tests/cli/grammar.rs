@@ -98,6 +98,15 @@ firewall set shop/riak tcp:8096:8099
 firewall set shop/riak tcp:8096:8099 --from 10.0.0.0/8
 firewall show shop/riak
 firewall clear shop/riak
+route add shop/web shop.example.com --port 8080
+route add shop/web shop.example.com/api --port 8080 --tls off --sticky
+route add shop/db :5432 --port 5432
+route list
+route show shop/web
+route remove shop/web shop.example.com
+open shop/web
+maintenance on shop --page soon.html
+maintenance off shop/web
 secret set shop KEY
 secret set shop KEY --from-env
 secret set shop KEY --file key

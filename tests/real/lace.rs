@@ -15,6 +15,7 @@ pub struct Lace {
     exe: PathBuf,
     listen: u16,
     link: u16,
+    door: u16,
     space: String,
 }
 
@@ -84,14 +85,27 @@ impl Lace {
     pub fn new(net: u8, quarter: u8, exe: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
         let space = format!("10.{net}.{}.0/18", quarter * 64);
-        Self { dir, exe: exe.to_owned(), listen: free_port(), link: free_port(), space }
+        let [listen, link, door] = [free_port(), free_port(), free_port()];
+        Self { dir, exe: exe.to_owned(), listen, link, door, space }
     }
 
     /// `lace up --detach`.
     pub fn start(&self) {
         let (listen, link) = (format!("127.0.0.1:{}", self.listen), format!("127.0.0.1:{}", self.link));
-        let words =
-            ["up", "--detach", "--listen", &listen, "--link", &link, "--space", &self.space, "--state"];
+        let door = format!("127.0.0.1:{}", self.door);
+        let words = [
+            "up",
+            "--detach",
+            "--listen",
+            &listen,
+            "--link",
+            &link,
+            "--door",
+            &door,
+            "--space",
+            &self.space,
+            "--state",
+        ];
         self.command(&words, |c| c.arg(self.state())).ok();
     }
 
@@ -103,6 +117,11 @@ impl Lace {
     #[allow(dead_code, reason = "the browser's tests use it")]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.listen)
+    }
+
+    /// Where requests from outside come in.
+    pub fn door(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.door).into()
     }
 
     /// A directory for the test's own files.

@@ -2,13 +2,16 @@
 
 mod cluster;
 mod daily;
+mod door;
 mod elixir;
 mod families;
 mod full;
 mod kill;
 mod lace;
+mod load;
 mod mistakes;
 mod outlive;
+mod page;
 mod private;
 mod restore;
 mod scripts;

@@ -18,8 +18,12 @@ use lace_model::{AppName, HostId, NodePath};
 use lace_wire::link::dial::Link;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
+
+/// `lace net` hears so many callers at least.
+const DRAINS_MAX: usize = 64;
 
 /// All topics, cheap to hand around.
 pub type Topics = Arc<BTreeMap<AppName, Arc<Topic>>>;
@@ -65,6 +69,10 @@ pub struct Hands {
     pub link: watch::Sender<Option<Link>>,
     /// Starts and removals at once: they are mostly kernel work.
     pub starts: Semaphore,
+    /// The control socket of `lace net`.
+    pub net_socket: PathBuf,
+    /// Nodes that wait at once for the door to let go of them.
+    pub drains: Semaphore,
     /// Blocks at the join.
     blocks: Vec<Block>,
 }
@@ -98,6 +106,8 @@ impl Hands {
             topics: watch::Sender::new(topics),
             link,
             starts: Semaphore::new(processors * 2 + 2),
+            net_socket: config.net_socket.clone(),
+            drains: Semaphore::new(DRAINS_MAX),
             blocks: identity.blocks.clone(),
         };
         hands.wall.nudge();

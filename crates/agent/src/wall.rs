@@ -167,6 +167,7 @@ mod tests {
             generation: Generation::default(),
             members: vec![member.clone(), member],
             ports: Default::default(),
+            doors: Default::default(),
         };
         let mut held = State::default();
         held.topics.insert(app, topic);

@@ -10,12 +10,14 @@ use axum::Json;
 use axum::extract::State;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
 use lace_model::change::Plan;
+use lace_model::family::Service;
 use lace_model::host::{Capacity, Host};
-use lace_model::{AppName, Name};
+use lace_model::route::usual_host;
+use lace_model::{AppName, Name, ServicePath};
 use lace_planner::{ApplyFacts, ApplyOutcome, LiveApplication, apply};
 use lace_store::{SecretValue, View};
 use lace_wire::api::Accepted;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `POST /v1/apps/{app}/plan`.
 pub(crate) async fn plan(
@@ -82,18 +84,31 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
     let names: BTreeSet<Name> =
         request.spec.services.values().filter_map(|s| Some(s.release.as_ref()?.name.clone())).collect();
     let read_of = app.clone();
-    let (mut live, reads, hosts) = state
+    let has_doors = request.spec.services.values().any(|s| s.routes.as_ref().is_some_and(|r| !r.is_empty()));
+    let (mut live, reads, hosts, doors) = state
         .store
         .snapshot_async(move |view| {
             let mut reads = Reads::default();
             let mut live = reads::live(view, &read_of, Depth::Wanted, &mut reads)?;
             live.releases = reads::releases(view, &names)?;
-            Ok((live, reads, capacities(view)?))
+            let doors = if has_doors { doors(view, &mut reads)? } else { Default::default() };
+            Ok((live, reads, capacities(view)?, doors))
         })
         .await?;
     add_secrets(state, app, &mut live)?;
-    let facts = ApplyFacts { now: state.now(), actor: caller.name.clone(), seed: state.seed(), hosts };
+    let facts = ApplyFacts { now: state.now(), actor: caller.name.clone(), seed: state.seed(), hosts, doors };
     Ok(Decision { outcome: apply(&live, &request, &facts)?, reads })
+}
+
+/// All ways in, and whose they are: no other service may change while somebody takes one.
+fn doors(view: &View<'_>, reads: &mut Reads) -> lace_store::Result<BTreeMap<String, ServicePath>> {
+    let mut doors = BTreeMap::new();
+    for service in reads.list::<Service>(view, "")? {
+        let usual = usual_host(&service.path);
+        let routes = service.spec.routes.iter().flatten();
+        doors.extend(routes.map(|route| (route.door(&usual), service.path.clone())));
+    }
+    Ok(doors)
 }
 
 fn capacities(view: &View<'_>) -> lace_store::Result<Vec<Capacity>> {

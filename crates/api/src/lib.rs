@@ -32,6 +32,7 @@ mod reads;
 mod refusal;
 mod release;
 mod room;
+mod route;
 mod scene;
 mod secret;
 mod server;

@@ -17,6 +17,8 @@ pub struct Config {
     pub public_url: String,
     /// Version of the binary.
     pub version: String,
+    /// Where requests from outside come in, on the controller's machine.
+    pub door: Option<std::net::SocketAddr>,
     /// Where agents dial.
     pub agent_address: String,
     /// Where backups are put together before they are sent.

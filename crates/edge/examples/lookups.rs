@@ -29,7 +29,13 @@ fn topic() -> Result<Topic, Box<dyn Error>> {
     };
     let members = (0..MEMBERS).map(member).collect::<Result<_, _>>()?;
     let generation = Generation { epoch: 1, number: 1 };
-    Ok(Topic { app: "big".parse()?, generation, members, ports: Default::default() })
+    Ok(Topic {
+        app: "big".parse()?,
+        generation,
+        members,
+        ports: Default::default(),
+        doors: Default::default(),
+    })
 }
 
 fn question(n: u32) -> Result<Vec<u8>, Box<dyn Error>> {

@@ -1,5 +1,6 @@
 //! What role `net` is told when it starts, and why it may refuse to start.
 
+use crate::proxy::ProxyConfig;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -25,6 +26,8 @@ pub struct NetConfig {
     pub space: Vec<Network>,
     /// Bounds.
     pub limits: NetLimits,
+    /// The door of this host.
+    pub proxy: ProxyConfig,
 }
 
 impl NetConfig {
@@ -43,6 +46,7 @@ impl NetConfig {
             clients: [loopback.as_slice(), &[SPACE]].concat(),
             space: vec![SPACE],
             limits: NetLimits::default(),
+            proxy: ProxyConfig::default(),
         }
     }
 }

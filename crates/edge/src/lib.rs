@@ -1,9 +1,9 @@
 //! The edge of a host: role `net`, a process of its own beside the agent.
 //!
-//! What is here: the DNS of the nodes. It answers `lace.internal` out of the last topics that the agent handed
-//! over, keeps those on disk, and goes on alone while agent and controller are away. Everything outside the
-//! zone is forwarded. What is not here: placement, health checks, firewall sets, and any wish of its own; this
-//! process believes the newest topic and nothing else. The proxy will live beside [`dns`].
+//! What is here: the DNS of the nodes and the door. They answer `lace.internal`, and requests from outside, out of
+//! the last topics that the agent handed over, keep those on disk, and go on alone while agent and controller are
+//! away. What is asked outside the zone is forwarded. What is not here: placement, health checks, firewall sets, and
+//! any wish of its own; this process believes the newest topic and nothing else.
 //!
 //! All names resolve for all clients, whatever application they belong to: a name is no secret, and the
 //! firewall of the machine, not the lack of a name, keeps applications apart.
@@ -12,10 +12,14 @@ pub mod config;
 pub mod control;
 pub mod dns;
 pub mod names;
+mod proxy;
 mod serve;
+mod sockets;
 mod upstream;
 
 pub use config::{NetConfig, NetError, NetLimits, Network};
 pub use control::{ClientError, NetClient, Put};
+pub use proxy::{ProxyConfig, ProxyLimits};
 pub use serve::{serve, serve_until};
+pub use sockets::{Keeper, Store};
 pub use upstream::nameservers;

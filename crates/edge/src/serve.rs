@@ -4,6 +4,8 @@ use crate::config::{NetConfig, NetError};
 use crate::control::Control;
 use crate::dns::{self, Clients, Desk, Responder};
 use crate::names::Topics;
+use crate::proxy::Proxy;
+use crate::sockets::Keeper;
 use crate::upstream::Upstream;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File};
@@ -13,21 +15,21 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves until SIGTERM or SIGINT. The names of the last run are served before anybody connects.
+/// Serves until SIGTERM or SIGINT. Listening sockets that the keeper has are taken over. The names of the last run are served before anybody connects.
 ///
 /// # Errors
 /// Where the state directory, the control socket or an address cannot be used, and waiting would not help.
-pub async fn serve(config: NetConfig) -> Result<(), NetError> {
+pub async fn serve(config: NetConfig, keeper: Keeper) -> Result<(), NetError> {
     let trap = |kind| signal(kind).map_err(|e| NetError::Stopped { part: "signals", cause: e.to_string() });
     let mut terminate = trap(SignalKind::terminate())?;
     let mut interrupt = trap(SignalKind::interrupt())?;
-    serve_until(config, async move {
+    let end = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    })
-    .await
+    };
+    serve_kept(config, keeper, end).await
 }
 
 /// Serves until `end` is there.
@@ -35,12 +37,21 @@ pub async fn serve(config: NetConfig) -> Result<(), NetError> {
 /// # Errors
 /// As [`serve`].
 pub async fn serve_until(config: NetConfig, end: impl Future<Output = ()>) -> Result<(), NetError> {
+    serve_kept(config, Keeper::default(), end).await
+}
+
+async fn serve_kept(
+    config: NetConfig,
+    keeper: Keeper,
+    end: impl Future<Output = ()>,
+) -> Result<(), NetError> {
     let state = |source| NetError::State { path: config.state_dir.clone(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(&config.state_dir).map_err(state)?;
-    let _lock = lock(&config.state_dir)?;
+    let lock = lock(&config.state_dir)?;
     let topics = Arc::new(Topics::open(&config.state_dir.join("topics")).map_err(state)?);
     tracing::info!(applications = topics.held().len(), "serving the names of the last run");
-    let control = Control::bind(&config.control, Arc::clone(&topics))
+    let proxy = Proxy::new(topics.routes(), config.proxy.limits, keeper);
+    let control = Control::bind(&config.control, Arc::clone(&topics), Arc::clone(&proxy))
         .map_err(|source| NetError::Control { path: config.control.clone(), source })?;
     let desk = Arc::new(Desk {
         responder: Responder::new(topics.names(), &config),
@@ -48,11 +59,17 @@ pub async fn serve_until(config: NetConfig, end: impl Future<Output = ()>) -> Re
         clients: Arc::new(Clients::new(config.limits)),
         allowed: config.clients.clone(),
     });
-    tokio::select! {
+    let door = tokio::spawn(Arc::clone(&proxy).run(config.proxy));
+    let ended = tokio::select! {
         () = end => Ok(()),
         () = control.run() => Ok(()),
         failed = dns::run(desk, config.dns_listen) => failed,
-    }
+    };
+    // Names and door are another process's now; requests that are here are still answered here.
+    drop(lock);
+    proxy.close();
+    let _ = door.await;
+    ended
 }
 
 /// One process per state directory; the kernel gives the lock back however we end.

@@ -2,7 +2,7 @@
 
 use crate::step::Told;
 use crate::world::World;
-use lace_model::document::{Entry, EntryBody, EntryId, Member, Topic};
+use lace_model::document::{Doors, Entry, EntryBody, EntryId, Member, Topic};
 use lace_model::job::JobState;
 use lace_model::task::TaskState;
 use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, NodeId, NodePath};
@@ -177,6 +177,7 @@ impl World {
         let generation = Generation { epoch: self.epoch, number: self.now.max(last + 1) };
         let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
         self.add_jobs(app, &mut topic);
+        self.add_doors(app, &mut topic);
         let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
         carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
         let content = topic.content();
@@ -190,6 +191,17 @@ impl World {
         let now = ToldTopic { content, generation, carriers: carriers.clone(), members };
         self.topics.insert(app.clone(), now);
         told.topics.push((topic, carriers));
+    }
+
+    /// Ways in from outside, where there is more to say than that a service has a port.
+    fn add_doors(&self, app: &AppName, topic: &mut Topic) {
+        for service in self.services.values().filter(|s| s.path.app == *app && !s.deleting) {
+            let routes = service.spec.routes.clone().unwrap_or_default();
+            let maintenance = service.spec.maintenance.clone().unwrap_or_default();
+            if !routes.is_empty() || maintenance.on {
+                topic.doors.insert(service.path.clone(), Doors { routes, maintenance });
+            }
+        }
     }
 
     /// Running jobs are members too, for the firewall; they have no name (not up).

@@ -197,6 +197,7 @@ impl World {
                 let value = self.fetch::<Service>(store, key)?;
                 replace(&mut self.services, key.parse().ok(), value);
                 self.dirty_where(|f| f.service_path().to_string() == key);
+                self.topics_dirty.extend(key.parse::<ServicePath>().ok().map(|path| path.app));
             }
             "family" => {
                 let value = self.fetch::<Family>(store, key)?;

@@ -8,6 +8,7 @@ use crate::family::{Select, StateKind};
 use crate::release::ReleaseRef;
 use crate::revision::{Backoff, FileSpec, Opening, StopSpec, VolumeSpec};
 use crate::rollout::RolloutPolicy;
+use crate::route::{Maintenance, RouteSpec};
 use crate::{AppName, ByteSize, CpuMillis, FamilyName, Name, ServiceName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -102,6 +103,12 @@ pub struct ServiceSpec {
     /// Scheduled tasks by name, as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<BTreeMap<Name, TaskSpec>>,
+    /// Ways in from outside, as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<RouteSpec>>,
+    /// Under repair: the doors say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
     /// Families by name. A bare release has one, named after the service.
     pub families: BTreeMap<FamilyName, FamilySpec>,
 }

@@ -2,8 +2,9 @@
 
 use crate::job::Job;
 use crate::revision::{Opening, RevisionSpec};
+use crate::route::{Maintenance, RouteSpec};
 use crate::target::Want;
-use crate::{AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, TaskId};
+use crate::{AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, ServicePath, TaskId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -163,11 +164,26 @@ pub struct Topic {
     /// Ports for SRV records by family: name of the port and its number.
     #[serde(default)]
     pub ports: BTreeMap<FamilyPath, BTreeMap<String, u16>>,
+    /// Ways in from outside, of services that have any to tell of.
+    #[serde(default)]
+    pub doors: BTreeMap<ServicePath, Doors>,
+}
+
+/// The ways into a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doors {
+    /// As the manifest says them.
+    #[serde(default)]
+    pub routes: Vec<RouteSpec>,
+    /// Under repair.
+    #[serde(default)]
+    pub maintenance: Maintenance,
 }
 
 impl Topic {
     /// Digest of the content, the generation aside.
     pub fn content(&self) -> Digest {
-        Digest::of_value(&(&self.app, &self.members, self.ports.iter().collect::<Vec<_>>()))
+        let (ports, doors): (Vec<_>, Vec<_>) = (self.ports.iter().collect(), self.doors.iter().collect());
+        Digest::of_value(&(&self.app, &self.members, ports, doors))
     }
 }

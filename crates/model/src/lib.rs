@@ -26,6 +26,7 @@ pub mod reason;
 pub mod release;
 pub mod revision;
 pub mod rollout;
+pub mod route;
 pub mod secret;
 pub mod signal;
 pub mod target;

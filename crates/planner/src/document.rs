@@ -66,7 +66,13 @@ pub fn topic<'a>(
     revisions: &BTreeMap<ServicePath, BTreeMap<u64, Revision>>,
     generation: Generation,
 ) -> Topic {
-    let mut topic = Topic { app: app.clone(), generation, members: Vec::new(), ports: BTreeMap::new() };
+    let mut topic = Topic {
+        app: app.clone(),
+        generation,
+        members: Vec::new(),
+        ports: BTreeMap::new(),
+        doors: BTreeMap::new(),
+    };
     for target in targets.into_iter().filter(|t| t.family.app == *app) {
         let known = revisions.get(&target.family.service_path());
         add_members(&mut topic.members, target, observed, known);
@@ -107,16 +113,26 @@ fn add_ports(
 ) {
     let newest = target.nodes.iter().map(|n| n.revision).max();
     let Some(spec) = newest.and_then(|n| revisions?.get(&n)).map(|r| &r.spec) else { return };
-    let mut named = BTreeMap::new();
-    match spec.check.as_ref().map(|c| &c.probe) {
-        Some(Probe::Http { port, .. }) => drop(named.insert("http".to_owned(), *port)),
-        Some(Probe::Tcp { port }) => drop(named.insert("tcp".to_owned(), *port)),
-        _ => {}
-    }
+    let mut named = named_port(spec);
     if spec.beam.is_some() {
         named.insert("beam".to_owned(), DISTRIBUTION_PORT);
     }
     if !named.is_empty() {
         ports.insert(target.family.clone(), named);
     }
+}
+
+/// The port that requests from outside go to where no route says another: that of the check.
+pub fn usual_port(spec: &RevisionSpec) -> Option<u16> {
+    named_port(spec).into_values().next()
+}
+
+fn named_port(spec: &RevisionSpec) -> BTreeMap<String, u16> {
+    let mut named = BTreeMap::new();
+    match spec.check.as_ref().map(|c| &c.probe) {
+        Some(Probe::Http { port, .. }) => drop(named.insert("http".to_owned(), *port)),
+        Some(Probe::Tcp { port }) => drop(named.insert("tcp".to_owned(), *port)),
+        _ => {}
+    }
+    named
 }

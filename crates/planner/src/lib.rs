@@ -14,7 +14,7 @@ pub mod health;
 pub mod verb;
 
 pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
-pub use document::{entries, topic};
+pub use document::{entries, topic, usual_port};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
 pub use family::{

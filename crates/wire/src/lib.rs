@@ -6,6 +6,7 @@ pub mod api;
 pub mod beam;
 pub mod client;
 pub mod link;
+pub mod route;
 pub mod stream;
 
 /// The version of the agent link and of the API. A controller serves agents two versions back.

@@ -195,6 +195,7 @@ pub mod tests {
             generation: Generation::default(),
             members: (1..=count).map(member).collect(),
             ports: BTreeMap::new(),
+            doors: BTreeMap::new(),
         }
     }
 

@@ -3,15 +3,20 @@
 use super::{Actor, ask, connect, remove};
 use crate::clock::Backoff;
 use crate::volume;
+use lace_edge::NetClient;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::node::NodePhase;
 use std::time::Duration;
+
+/// A door that does not answer for so long is closed.
+const DOOR_ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 
 impl Actor {
     /// Stops the process as it wishes, removes the node, frees its address. Goes on until nothing is left.
     pub(super) async fn leave(&mut self) {
         if let Some(node) = connect(&self.hands, &self.name).await {
             self.set(NodePhase::Stopping, None);
+            self.drain().await;
             self.stop(&node).await;
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
@@ -36,6 +41,26 @@ impl Actor {
         }
         let erased = tokio::task::spawn_blocking(move || volume::remove_all(&hands, &place));
         let _ = erased.await;
+    }
+
+    /// The door gives it no more requests, and those that it has are ended first. Where no door answers, none comes in.
+    async fn drain(&self) {
+        let entry = self.wish.borrow().entry.clone();
+        let family = &entry.path.family;
+        let has_door = self.hands.topic(&family.app).is_some_and(|topic| {
+            topic.ports.contains_key(family) || topic.doors.contains_key(&family.service_path())
+        });
+        if !has_door {
+            return;
+        }
+        let Ok(_seat) = self.hands.drains.acquire().await else { return };
+        let within = Duration::from_millis(entry.spec.stop.timeout.0);
+        let mut door = NetClient::new(&self.hands.net_socket).patience(DOOR_ANSWERS_WITHIN);
+        match door.drain(self.id, within).await {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(node = %self.id, "it has requests still, and its time is over"),
+            Err(error) => tracing::debug!(node = %self.id, %error, "not drained"),
+        }
     }
 
     async fn stop(&self, node: &NodeHandle) {

@@ -175,6 +175,7 @@ impl World {
             generation: self.controller.generation(),
             members: nodes.iter().map(member).collect(),
             ports: BTreeMap::new(),
+            doors: BTreeMap::new(),
         });
     }
 }

@@ -203,6 +203,7 @@ fn components() -> Components {
         api::SessionInfo,
         api::UsageHistory,
         api::UsagePoint,
+        lace_wire::route::RouteView,
     ];
     let bearer =
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("lace_<id>_<secret>").build();

@@ -7,7 +7,7 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     app, apply, archive, audit, beam, blob, event, history, host, job, metrics, node, operation, page,
-    release, secret, server, session, status, stream, task, token, verb, volume, why,
+    release, route, secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -110,6 +110,11 @@ fn applications() -> Vec<Door> {
             .viewer(Path)
             .answers(Reply::Json("ApplicationSpec"))
             .says("A manifest that makes it again."),
+        get("/v1/routes", route::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("RouteView"))
+            .says("Ways in from outside."),
         get("/v1/apps/{app}/secrets", secret::list)
             .viewer(Path)
             .answers(List("SecretInfo"))

@@ -98,6 +98,7 @@ impl House {
                 loopback_http: true,
                 public_url: "http://127.0.0.1:7440".into(),
                 version: "0.1.0-test".into(),
+                door: Some(([127, 0, 0, 1], 7480).into()),
                 agent_address: "127.0.0.1:7441".into(),
                 scratch: scratch.path().join("scratch"),
             }),

@@ -2,7 +2,7 @@
 
 use super::{Answer, Request, frame};
 use lace_model::document::Topic;
-use lace_model::{AppName, Generation};
+use lace_model::{AppName, Generation, NodeId};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -98,8 +98,25 @@ impl NetClient {
         }
     }
 
+    /// Sees to it that the door gives a node no more requests, and waits for the end of those that it has. Says
+    /// whether all have ended.
+    ///
+    /// # Errors
+    /// Where nobody answers within `within` and the client's patience.
+    pub async fn drain(&mut self, node: NodeId, within: Duration) -> Result<bool, ClientError> {
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        match self.call_within(&Request::Drain { node, within_ms }, within + self.patience).await? {
+            Answer::Drained { all } => Ok(all),
+            other => Err(unfit(other)),
+        }
+    }
+
     async fn call(&mut self, request: &Request) -> Result<Answer, ClientError> {
-        let deadline = Instant::now() + self.patience;
+        self.call_within(request, self.patience).await
+    }
+
+    async fn call_within(&mut self, request: &Request, within: Duration) -> Result<Answer, ClientError> {
+        let deadline = Instant::now() + within;
         let mut pause = PAUSE_MIN;
         loop {
             let tried = timeout_at(deadline, self.once(request)).await;

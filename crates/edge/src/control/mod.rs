@@ -11,7 +11,7 @@ pub use client::{ClientError, NetClient, Put};
 pub(crate) use server::Control;
 
 use lace_model::document::Topic;
-use lace_model::{AppName, Generation};
+use lace_model::{AppName, Generation, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// Longest frame: a topic of 10,000 members takes about half of it.
@@ -27,6 +27,14 @@ pub enum Request {
     Gone(AppName),
     /// Which topics are held? `{"hello": {}}`.
     Hello {},
+    /// No more requests for this node; answered when it has ended those that it has, or when the time is over:
+    /// `{"drain": {"node": "...", "within_ms": 30000}}`.
+    Drain {
+        /// Which node.
+        node: NodeId,
+        /// How long may be waited.
+        within_ms: u64,
+    },
 }
 
 /// What it hears.
@@ -44,6 +52,11 @@ pub enum Answer {
     Forgotten {},
     /// What holds.
     Held(Vec<(AppName, Generation)>),
+    /// The node gets no more requests.
+    Drained {
+        /// It has none any more.
+        all: bool,
+    },
     /// Not done, and why.
     Refused {
         /// Why.

@@ -2,6 +2,7 @@
 
 use super::{Answer, Request, frame};
 use crate::names::{TopicError, Topics};
+use crate::proxy::Proxy;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -11,24 +12,29 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-/// The agent needs one; a few more are for an agent that takes over and for people who look.
-const CALLERS_MAX: usize = 16;
+/// The agent needs one for topics, and one for each node that leaves (64 at a time); the others are for an agent that
+/// takes over, and for people who look.
+const CALLERS_MAX: usize = 160;
+
+/// No node is waited for longer than this.
+const DRAIN_MAX: Duration = Duration::from_secs(3_600);
 
 pub(crate) struct Control {
     listener: UnixListener,
     topics: Arc<Topics>,
+    proxy: Arc<Proxy>,
 }
 
 impl Control {
     /// Listens. The caller holds the lock of the state directory, so a socket that is there is a dead one.
-    pub fn bind(path: &Path, topics: Arc<Topics>) -> io::Result<Self> {
+    pub fn bind(path: &Path, topics: Arc<Topics>, proxy: Arc<Proxy>) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Ok(Self { listener, topics })
+        Ok(Self { listener, topics, proxy })
     }
 
     pub async fn run(self) {
@@ -44,7 +50,7 @@ impl Control {
             };
             while callers.try_join_next().is_some() {}
             if callers.len() < CALLERS_MAX && is_trusted(&stream) {
-                callers.spawn(attend(stream, Arc::clone(&self.topics)));
+                callers.spawn(attend(stream, Arc::clone(&self.topics), Arc::clone(&self.proxy)));
             }
         }
     }
@@ -66,7 +72,7 @@ fn is_trusted(stream: &UnixStream) -> bool {
     trusted
 }
 
-async fn attend(mut stream: UnixStream, topics: Arc<Topics>) {
+async fn attend(mut stream: UnixStream, topics: Arc<Topics>, proxy: Arc<Proxy>) {
     loop {
         let frame = match frame::read(&mut stream).await {
             Ok(Some(frame)) => frame,
@@ -74,7 +80,7 @@ async fn attend(mut stream: UnixStream, topics: Arc<Topics>) {
             Err(error) => return tracing::warn!(%error, "control caller broke off"),
         };
         let answer = match frame::parse(&frame) {
-            Ok(request) => obey(&topics, request).await,
+            Ok(request) => obey(&topics, &proxy, request).await,
             Err(error) => Answer::Refused { cause: format!("not a request: {error}") },
         };
         if let Err(error) = frame::write(&mut stream, &answer).await {
@@ -83,7 +89,7 @@ async fn attend(mut stream: UnixStream, topics: Arc<Topics>) {
     }
 }
 
-async fn obey(topics: &Topics, request: Request) -> Answer {
+async fn obey(topics: &Topics, proxy: &Proxy, request: Request) -> Answer {
     match request {
         Request::Topic(topic) => match topics.put(topic).await {
             Ok(generation) => Answer::Taken(generation),
@@ -95,5 +101,9 @@ async fn obey(topics: &Topics, request: Request) -> Answer {
             Answer::Forgotten {}
         }
         Request::Hello {} => Answer::Held(topics.held()),
+        Request::Drain { node, within_ms } => {
+            let within = Duration::from_millis(within_ms).min(DRAIN_MAX);
+            Answer::Drained { all: proxy.drain(node, within).await }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Which topics hold: the newer generation wins, is kept on disk, and then answers.
 
 use super::{AppNames, Names, Table, shelf::Shelf};
+use crate::proxy::Tables;
 use lace_model::document::Topic;
 use lace_model::{AppName, Generation};
 use std::path::Path;
@@ -42,6 +43,7 @@ pub enum TopicError {
 /// The topics of this host.
 pub struct Topics {
     names: Arc<Names>,
+    routes: Arc<Tables>,
     shelf: Arc<Shelf>,
     /// One change at a time, disk included: the file and the table never tell different stories for long.
     turn: Mutex<()>,
@@ -51,15 +53,23 @@ impl Topics {
     /// Opens the directory and serves what it holds. A file that cannot be read is told of and passed over.
     pub fn open(dir: &Path) -> std::io::Result<Self> {
         let shelf = Shelf::open(dir)?;
-        let apps = shelf.load()?.iter().map(|t| (t.app.to_string(), Arc::new(AppNames::of(t)))).collect();
+        let kept = shelf.load()?;
+        let apps = kept.iter().map(|t| (t.app.to_string(), Arc::new(AppNames::of(t)))).collect();
         let names = Arc::new(Names::default());
         names.switch(Table::new(apps, 1));
-        Ok(Self { names, shelf: Arc::new(shelf), turn: Mutex::new(()) })
+        let routes = Arc::new(Tables::default());
+        routes.take(&kept);
+        Ok(Self { names, routes, shelf: Arc::new(shelf), turn: Mutex::new(()) })
     }
 
     /// The table that follows the topics.
     pub fn names(&self) -> Arc<Names> {
         Arc::clone(&self.names)
+    }
+
+    /// The routes that follow the topics.
+    pub(crate) fn routes(&self) -> Arc<Tables> {
+        Arc::clone(&self.routes)
     }
 
     /// Takes a topic. The same generation again is welcome. Answers when it is served and on disk.
@@ -71,10 +81,11 @@ impl Topics {
         let table = self.names.table();
         admit(&table, &topic)?;
         // A topic of 10,000 members takes milliseconds: not on the threads that answer.
-        let names = Arc::clone(&self.names);
+        let (names, routes) = (self.names(), self.routes());
         let generation = topic.generation;
         self.aside(move |shelf| {
             let mut apps = table.apps().clone();
+            routes.take([&topic]);
             apps.insert(topic.app.to_string(), Arc::new(AppNames::of(&topic)));
             names.switch(Table::new(apps, table.serial().wrapping_add(1)));
             shelf.save(&topic)
@@ -87,8 +98,9 @@ impl Topics {
     pub async fn gone(&self, app: AppName) {
         let _turn = self.turn.lock().await;
         let table = self.names.table();
-        let names = Arc::clone(&self.names);
+        let (names, routes) = (self.names(), self.routes());
         self.aside(move |shelf| {
+            routes.gone(&app);
             let mut apps = table.apps().clone();
             if apps.remove(app.as_str()).is_some() {
                 names.switch(Table::new(apps, table.serial().wrapping_add(1)));

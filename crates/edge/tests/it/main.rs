@@ -1,6 +1,9 @@
 //! Role `net` over real sockets on loopback addresses.
 
+mod backend;
+mod client;
 mod control;
+mod door;
 mod forward;
 mod hostile;
 mod real;

@@ -172,6 +172,7 @@ pub fn topic(app: &str, number: u64, lines: &[&str]) -> Topic {
         generation: Generation { epoch: 1, number },
         members: lines.iter().map(|line| member(app, line)).collect(),
         ports: Default::default(),
+        doors: Default::default(),
     }
 }
 

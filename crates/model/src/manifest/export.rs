@@ -7,6 +7,7 @@ use crate::beam::{Beam, BeamNames};
 use crate::check::{Check, Probe};
 use crate::revision::{FileSpec, VolumeSpec};
 use crate::rollout::{RolloutPolicy, Share};
+use crate::route::{RouteSpec, RouteTls};
 use crate::{AppName, Name, ServiceName};
 use serde::Serialize;
 use std::fmt::Display;
@@ -71,6 +72,7 @@ fn surroundings(table: &mut Table, service: &ServiceSpec) {
     put(table, "files", files.map(|all| inline(all.iter().map(|(path, f)| (path.as_str(), file(f))))));
     put(table, "needs", service.needs.as_deref().map(shown));
     put(table, "firewall", service.firewall.as_deref().map(shown));
+    put(table, "routes", service.routes.as_ref().map(|all| all.iter().map(door).collect::<Array>()));
     put(table, "volumes", service.volumes.as_ref().map(|all| all.iter().map(volume).collect::<Array>()));
 }
 
@@ -167,6 +169,17 @@ fn file(file: &FileSpec) -> Value {
         table.insert("verbatim", true.into());
     }
     table.into()
+}
+
+/// Only what differs from the usual.
+fn door(route: &RouteSpec) -> InlineTable {
+    let mut table = inline([("port", whole(route.port.into()))]);
+    table.extend(route.host.as_deref().map(|host| ("host", Value::from(host))));
+    table.extend((route.path != "/").then(|| ("path", Value::from(route.path.as_str()))));
+    table.extend(route.listen.map(|port| ("listen", whole(port.into()))));
+    table.extend((route.tls != RouteTls::default()).then(|| ("tls", word(&route.tls))));
+    table.extend(route.sticky.then(|| ("sticky", Value::from(true))));
+    table
 }
 
 fn volume(volume: &VolumeSpec) -> InlineTable {

@@ -2,7 +2,7 @@
 
 use crate::revision::Opening;
 use crate::rollout::Share;
-use crate::{ByteSize, CpuMillis, Name, Span};
+use crate::{ByteSize, CpuMillis, Name, Span, route};
 use std::str::FromStr;
 
 /// Longest text of a manifest that is not a file's content, in bytes: longer ones belong into files.
@@ -57,6 +57,10 @@ pub(crate) enum Format {
     Bootstrap,
     /// `Europe/Stockholm`.
     Zone,
+    /// `shop.example.com`.
+    HostName,
+    /// `/api`.
+    PathPrefix,
 }
 
 impl Format {
@@ -90,6 +94,8 @@ impl Format {
             Format::Atom => is_atom(text),
             Format::Bootstrap => bootstrap(text).is_some(),
             Format::Zone => is_zone(text),
+            Format::HostName => return route::host_name(text).map(drop),
+            Format::PathPrefix => return route::path_prefix(text).map(drop),
         };
         if good { Ok(()) } else { Err(format!("{text:?} is not {}", self.what())) }
     }
@@ -119,6 +125,8 @@ impl Format {
             Format::Atom => "a name that Erlang takes: letters, digits, _ and -, a small letter first",
             Format::Bootstrap => "a way to join: write join-first or cmd:COMMAND",
             Format::Zone => "a time zone such as Europe/Stockholm",
+            Format::HostName => "a host name such as shop.example.com",
+            Format::PathPrefix => "a beginning of paths such as /api",
         }
     }
 

@@ -266,8 +266,7 @@ pub(crate) static SERVICE: Form = Form {
             Shape::List(&Shape::Table(&ROUTE)),
             r#"[{ host = "shop.example.com", port = 8080 }]"#,
             "doors from outside",
-        )
-        .later(),
+        ),
     ],
     one_of: &[],
     layered: true,
@@ -437,9 +436,13 @@ static TASK: Form = form(
 static ROUTE: Form = form(
     "route",
     &[
-        key("host", TEXT, r#""shop.example.com""#, "host name").or("SERVICE.APPLICATION.localhost"),
-        key("path", TEXT, r#""/""#, "the beginning of the path").or("/"),
+        key("host", Shape::Text(Format::HostName), r#""shop.example.com""#, "host name")
+            .or("SERVICE.APPLICATION.localhost"),
+        key("path", Shape::Text(Format::PathPrefix), r#""/""#, "the beginning of the path").or("/"),
         key("port", Shape::Whole(1, 65535), "8080", "port of the nodes").required(),
-        key("tls", TEXT, r#""auto""#, "off, auto, or a certificate's file").or("auto"),
+        key("listen", Shape::Whole(1, 65535), "5432", "TCP instead of HTTP: the port that hosts listen on"),
+        key("tls", Shape::OneOf(&["off", "auto"]), r#""auto""#, "plain HTTP, or TLS where the door has it")
+            .or("auto"),
+        key("sticky", Shape::Flag, "true", "a client stays with the node that it got first").or("false"),
     ],
 );

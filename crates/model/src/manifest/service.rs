@@ -10,6 +10,7 @@ use crate::check::{Check, Probe};
 use crate::release::ReleaseRef;
 use crate::revision::{Backoff, FileSpec, StopSpec, VolumeSpec};
 use crate::rollout::RolloutPolicy;
+use crate::route::{self, RouteSpec};
 use crate::{Name, ServiceName};
 use std::collections::BTreeMap;
 
@@ -87,6 +88,7 @@ fn plain(node: &Node) -> ServiceSpec {
         state: node.word_of("state"),
         needs: listed(node, "needs", |need| Name::new(need.text()?).ok()),
         tasks: node.get("task").map(|_| tasks(node)),
+        routes: listed(node, "routes", door),
         ..ServiceSpec::default()
     }
 }
@@ -239,6 +241,22 @@ fn volume(node: &Node) -> Option<VolumeSpec> {
         at: node.text_of("at")?,
         backup: node.text_of("backup"),
         keep: node.u32_of("keep"),
+    })
+}
+
+fn port_of(node: &Node, key: &str) -> Option<u16> {
+    node.u32_of(key).and_then(|port| port.try_into().ok())
+}
+
+fn door(node: &Node) -> Option<RouteSpec> {
+    let usual = RouteSpec::new(port_of(node, "port")?);
+    Some(RouteSpec {
+        host: node.text_of("host").and_then(|host| route::host_name(&host).ok()),
+        path: node.text_of("path").and_then(|path| route::path_prefix(&path).ok()).unwrap_or(usual.path),
+        listen: port_of(node, "listen"),
+        tls: node.word_of("tls").unwrap_or_default(),
+        sticky: node.flag_of("sticky").unwrap_or(false),
+        ..usual
     })
 }
 

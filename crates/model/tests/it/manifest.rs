@@ -76,7 +76,6 @@ fn what_is_not_built_yet_is_named_with_its_line() {
     line 26: not yet supported: scale of service web, family backend
     line 34: not yet supported: pools of service game
     line 38: not yet supported: links of service game
-    line 39: not yet supported: routes of service game
     ");
 }
 

@@ -6,7 +6,7 @@ use lace_model::family::{Application, Family, Service};
 use lace_model::host::Capacity;
 use lace_model::release::{Release, ReleaseRef};
 use lace_model::revision::Revision;
-use lace_model::{FamilyName, Millis, Name, ServiceName};
+use lace_model::{FamilyName, Millis, Name, ServiceName, ServicePath};
 use std::collections::BTreeMap;
 
 /// An application as it is stored now.
@@ -65,6 +65,8 @@ pub struct ApplyFacts {
     pub seed: [u8; 32],
     /// What each host can carry in all; where there is none yet, no demand is refused.
     pub hosts: Vec<Capacity>,
+    /// Ways in that services of other applications have, and whose they are.
+    pub doors: BTreeMap<String, ServicePath>,
 }
 
 /// What a manifest changes.

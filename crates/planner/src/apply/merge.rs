@@ -24,6 +24,7 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> ServiceSpec {
         [
             release, start, stop_command, env, secrets, files, templates, firewall, volumes, beam, bootstrap,
             before, check, live, stop, restart, rollout, state, needs, tasks,
+            routes, maintenance,
         ],
         families: families
     )

@@ -4,6 +4,7 @@
 //! is drift. A new revision comes only where what the nodes run differs; count, placement and rollout rules do not roll.
 
 mod diff;
+mod doors;
 mod live;
 mod merge;
 mod needs;
@@ -56,6 +57,7 @@ pub fn apply(
     };
     application(&mut work);
     needs::check(&mut work);
+    doors::check(&mut work);
     for (name, spec) in &request.spec.services {
         service::service(&mut work, name, spec);
     }

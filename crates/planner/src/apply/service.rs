@@ -1,6 +1,7 @@
 //! One service of a manifest: its revision, its families, its lines in the plan.
 
 use super::diff::{self, Difference};
+use super::doors;
 use super::revise::{Making, check_size};
 use super::{COUNT_MAX, LiveService, Work, merge, needs};
 use crate::edit::goal_of;
@@ -153,18 +154,34 @@ impl Compared<'_> {
                 }
             }
         }
+        let names = |spec: &ServiceSpec| {
+            spec.tasks.as_ref().map(|t| t.keys().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        };
         if self.says.tasks.is_some() && self.says.tasks != live.service.spec.tasks {
-            let names = |spec: &ServiceSpec| {
-                spec.tasks.as_ref().map(|t| t.keys().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-            };
-            let difference = Difference {
-                field: "tasks".into(),
-                root: "tasks".into(),
-                from: names(&live.service.spec),
-                to: names(self.says),
-            };
-            self.line(work, Action::Update, difference, None);
+            self.tell_statement(work, live, "tasks", names);
         }
+        if self.says.routes.is_some() && self.says.routes != live.service.spec.routes {
+            let app = work.request.app.clone();
+            self.tell_statement(work, live, "routes", |spec| doors::shown(&app, self.name, spec));
+        }
+        let maintained = |spec: &ServiceSpec| spec.maintenance.as_ref().is_some_and(|m| m.on);
+        if self.says.maintenance.is_some() && self.says.maintenance != live.service.spec.maintenance {
+            let word = |spec: &ServiceSpec| Some(if maintained(spec) { "on" } else { "off" }.to_owned());
+            self.tell_statement(work, live, "maintenance", word);
+        }
+    }
+
+    /// What is said of the service and is no matter of its revision.
+    fn tell_statement(
+        &self,
+        work: &mut Work,
+        live: &LiveService,
+        field: &str,
+        shown: impl Fn(&ServiceSpec) -> Option<String>,
+    ) {
+        let (from, to) = (shown(&live.service.spec), shown(self.says));
+        let difference = Difference { field: field.into(), root: field.into(), from, to };
+        self.line(work, Action::Update, difference, None);
     }
 
     fn tell_revision(&self, work: &mut Work, live: &LiveService, families: &[Family], number: u64) {

@@ -7,6 +7,7 @@ use lace_model::family::Family;
 use lace_model::host::Capacity;
 use lace_model::release::{Release, ReleaseKind, ReleaseRef};
 use lace_model::rollout::Share;
+use lace_model::route::RouteSpec;
 use lace_model::{ByteSize, Code, CpuMillis, Digest, Problem, Span};
 use lace_planner::{ApplyFacts, ApplyOutcome, Doer, Edit, LiveApplication, LiveService, apply, verb};
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ fn request(services: &[(&str, ServiceSpec)]) -> ApplyRequest {
 
 fn facts() -> ApplyFacts {
     let host = Capacity { cpu: CpuMillis(2000), memory: ByteSize::mib(1024), slots: 100 };
-    ApplyFacts { now: 5, actor: "ada".into(), seed: [1; 32], hosts: vec![host] }
+    ApplyFacts { now: 5, actor: "ada".into(), seed: [1; 32], hosts: vec![host], ..Default::default() }
 }
 
 fn applied(live: &LiveApplication, request: &ApplyRequest) -> ApplyOutcome {
@@ -213,6 +214,42 @@ fn prune_deletes_what_the_file_does_not_name() {
     assert_eq!(lines(&outcome), ["Delete chat : - > -; stops 3 nodes"]);
     assert!(outcome.edit.families[0].deleting && outcome.edit.services[0].deleting);
     assert!(outcome.edit.goals.iter().any(|g| g.revision.is_none()));
+}
+
+#[test]
+fn a_way_in_belongs_to_one_service() {
+    let at = |host: &str| RouteSpec { host: Some(host.into()), ..RouteSpec::new(80) };
+    let with_routes = |routes: Vec<RouteSpec>| ServiceSpec { routes: Some(routes), ..game("1") };
+    let live = with(&[("game", with_routes(vec![at("a.example.com")])), ("chat", game("1"))]);
+    let others =
+        ApplyFacts { doors: [("b.example.com/".to_owned(), "other/web".parse().unwrap())].into(), ..facts() };
+    let table: [(&str, Vec<RouteSpec>, Result<(), &str>); 6] = [
+        ("game", vec![at("a.example.com"), at("c.example.com")], Ok(())),
+        ("chat", vec![at("a.example.com")], Err("a.example.com/ belongs to shop/game")),
+        ("chat", vec![at("b.example.com")], Err("b.example.com/ belongs to other/web")),
+        ("chat", vec![RouteSpec::new(80), RouteSpec::new(81)], Err("said twice")),
+        ("chat", vec![at("B.example.com")], Err("small letters")),
+        ("chat", vec![RouteSpec { listen: Some(5432), ..RouteSpec::new(5432) }], Ok(())),
+    ];
+    for (service, routes, expected) in table {
+        let asked = request(&[(service, with_routes(routes.clone()))]);
+        match (apply(&live, &asked, &others), expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(problem), Err(words)) => assert!(problem.message.contains(words), "{problem:?}"),
+            (given, _) => panic!("{routes:?}: {given:?}"),
+        }
+    }
+    // Nothing rolls, and a door may change hands within one file.
+    let moved = request(&[("game", with_routes(vec![])), ("chat", with_routes(vec![at("a.example.com")]))]);
+    let outcome = applied(&live, &moved);
+    assert_eq!(
+        lines(&outcome),
+        [
+            "Update chat routes: - > a.example.com/ to :80; -",
+            "Update game routes: a.example.com/ to :80 > ; -"
+        ]
+    );
+    assert!(outcome.edit.revisions.is_empty());
 }
 
 #[test]

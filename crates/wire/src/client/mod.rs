@@ -6,6 +6,7 @@
 mod calls;
 mod download;
 mod events;
+mod routes;
 mod send;
 mod stream;
 mod tls;

@@ -1,0 +1,55 @@
+//! Ways in from outside: which there are, and where they are reached.
+
+use crate::ask::{Ask, TargetAsk};
+use crate::caller::Caller;
+use crate::refusal::Answer;
+use crate::state::ApiState;
+use crate::world::World;
+use axum::Json;
+use axum::extract::State;
+use lace_model::family::Service;
+use lace_model::route::{RouteSpec, usual_host};
+use lace_wire::route::RouteView;
+
+/// `GET /v1/routes`.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(ask): Ask<TargetAsk>,
+) -> Answer<Json<Vec<RouteView>>> {
+    let world = World::load(&state, ask.target.as_ref(), &caller).await?;
+    Ok(Json(world.services.values().flat_map(|service| views(&state, &world, service)).collect()))
+}
+
+/// Those that the service says, then the usual one.
+fn views(state: &ApiState, world: &World, service: &Service) -> Vec<RouteView> {
+    let usual = usual_host(&service.path);
+    let said = service.spec.routes.as_deref().unwrap_or_default();
+    let mut all: Vec<_> = said.iter().map(|route| view(state, service, route, &usual, true)).collect();
+    let port = world.revisions.get(&service.path).and_then(|r| lace_planner::usual_port(&r.spec));
+    let is_said = all.iter().any(|view| view.door == format!("{usual}/"));
+    if let Some(port) = port.filter(|_| !is_said) {
+        all.push(view(state, service, &RouteSpec::new(port), &usual, false));
+    }
+    all
+}
+
+fn view(state: &ApiState, service: &Service, route: &RouteSpec, usual: &str, declared: bool) -> RouteView {
+    let at = state.config.door;
+    let host = route.host.as_deref().unwrap_or(usual);
+    let url = match (route.listen, at) {
+        (_, None) => None,
+        (Some(listen), Some(at)) => Some(format!("tcp://{}:{listen}", at.ip())),
+        (None, Some(at)) if at.port() == 80 => Some(format!("http://{host}{}", route.path)),
+        (None, Some(at)) => Some(format!("http://{host}:{}{}", at.port(), route.path)),
+    };
+    RouteView {
+        service: service.path.to_string(),
+        door: route.door(usual),
+        url,
+        port: route.port,
+        declared,
+        sticky: route.sticky,
+        maintenance: service.spec.maintenance.as_ref().is_some_and(|m| m.on),
+    }
+}

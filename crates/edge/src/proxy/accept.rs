@@ -1,0 +1,186 @@
+//! The listening side: so many connections altogether, so many of one client.
+
+use super::header::Origin;
+use super::{Proxy, connection, tcp};
+use crate::sockets::tcp_name;
+use rustix::net::sockopt;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4_096;
+/// Between tries of an address that is in use or not there yet.
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// After a failed accept (out of descriptors).
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
+/// Said to who comes too many.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    content-length: 52\r\nx-lace-fault: too-many\r\nretry-after: 2\r\nconnection: close\r\n\r\n\
+    too many connections are open\nclose some, try again\n";
+
+/// The open connections.
+pub(crate) struct Places {
+    open: watch::Sender<usize>,
+    clients: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One of them; given back when dropped.
+pub(crate) struct Place {
+    places: Arc<Places>,
+    client: Option<IpAddr>,
+}
+
+impl Places {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { open: watch::Sender::new(0), clients: Mutex::default() })
+    }
+
+    /// A place, unless there are too many. Clients on this machine count together only.
+    pub fn enter(self: &Arc<Self>, peer: IpAddr, all_max: usize, client_max: usize) -> Option<Place> {
+        if *self.open.borrow() >= all_max {
+            return None;
+        }
+        let client = Some(peer.to_canonical()).filter(|ip| !ip.is_loopback());
+        if let Some(client) = client {
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = clients.entry(client).or_default();
+            if *count >= client_max {
+                return None;
+            }
+            *count += 1;
+        }
+        self.open.send_modify(|open| *open += 1);
+        Some(Place { places: Arc::clone(self), client })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.open.send_modify(|open| *open -= 1);
+        let Some(client) = self.client else { return };
+        let mut clients = self.places.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = clients.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+}
+
+/// Listens on all addresses until the proxy is closed; then waits for the last connection, for a while.
+pub(crate) async fn run(proxy: Arc<Proxy>, listen: Vec<SocketAddr>) {
+    let places = Places::new();
+    let mut doors = JoinSet::new();
+    if let Some(first) = listen.first() {
+        doors.spawn(tcp::run(Arc::clone(&proxy), first.ip(), Arc::clone(&places)));
+    }
+    for address in listen {
+        doors.spawn(keep(Arc::clone(&proxy), address, Arc::clone(&places)));
+    }
+    let mut closing = proxy.closing.subscribe();
+    let _ = closing.wait_for(|closing| *closing).await;
+    doors.shutdown().await;
+    let mut open = places.open.subscribe();
+    let _ = timeout(proxy.patience(), open.wait_for(|open| *open == 0)).await;
+}
+
+async fn keep(proxy: Arc<Proxy>, address: SocketAddr, places: Arc<Places>) {
+    let listener = bound(&proxy, address).await;
+    tracing::info!(%address, "the door is open");
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => receive(&proxy, stream, peer, &places),
+            Err(error) => {
+                tracing::warn!(%error, "the door does not accept");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Listens: with the socket of a former process, or with a new one as soon as that can be had.
+pub(super) async fn bound(proxy: &Proxy, address: SocketAddr) -> TcpListener {
+    let name = tcp_name(address);
+    if let Some(kept) = proxy.keeper.take(&name) {
+        match resume(kept) {
+            Ok(listener) => return listener,
+            Err(error) => tracing::warn!(%address, %error, "the socket that was kept is of no use"),
+        }
+    }
+    let mut quiet = false;
+    loop {
+        match bind(address) {
+            Ok(listener) => {
+                proxy.keeper.keep(&name, listener.as_fd());
+                return listener;
+            }
+            Err(error) if !quiet => tracing::warn!(%address, %error, "the door cannot be opened yet"),
+            Err(_) => {}
+        }
+        quiet = true;
+        sleep(TRY_AGAIN).await;
+    }
+}
+
+fn resume(kept: OwnedFd) -> io::Result<TcpListener> {
+    rustix::net::listen(&kept, BACKLOG as i32)?;
+    let listener = std::net::TcpListener::from(kept);
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn receive(proxy: &Arc<Proxy>, stream: TcpStream, peer: SocketAddr, places: &Arc<Places>) {
+    let limits = &proxy.limits;
+    let Some(place) = places.enter(peer.ip(), limits.connections_max, limits.connections_per_client) else {
+        // The buffer of a new connection takes these few bytes, or they do not matter.
+        let _ = stream.try_write(FULL);
+        return;
+    };
+    let Ok(local) = prepare(&stream, limits.stalled_after) else { return };
+    let origin = Origin { peer, local, tls: false };
+    tokio::spawn(connection::serve(Arc::clone(proxy), stream, origin, place));
+}
+
+/// No waiting for more to send; an end that went away without a word is noticed.
+pub(super) fn prepare(stream: &TcpStream, stalled_after: Duration) -> io::Result<SocketAddr> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_user_timeout(stream, u32::try_from(stalled_after.as_millis()).unwrap_or(u32::MAX))?;
+    stream.local_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_altogether_and_by_client() {
+        let places = Places::new();
+        let (far, near): (IpAddr, IpAddr) = ([203, 0, 113, 9].into(), [127, 0, 0, 1].into());
+        let first = places.enter(far, 3, 1).expect("room");
+        assert!(places.enter(far, 3, 1).is_none(), "one client, one place");
+        let _second = places.enter(near, 3, 1).expect("room");
+        let _third = places.enter(near, 3, 1).expect("this machine is not bound by itself");
+        assert!(places.enter(near, 3, 1).is_none(), "full");
+        drop(first);
+        assert!(places.enter(far, 3, 1).is_some());
+        let body = FULL.windows(4).position(|w| w == b"\r\n\r\n").expect("an end of the head") + 4;
+        assert_eq!(FULL.len() - body, 52, "the length that the page says");
+    }
+}

@@ -1,0 +1,119 @@
+//! Which of the ready nodes gets a request: of two that are drawn, the one with less to do.
+//!
+//! Two random choices come close to the least loaded of all, cost the same for three nodes and for three thousand,
+//! and do not send everybody to the same newcomer (Mitzenmacher, "The Power of Two Choices in Randomized Load
+//! Balancing", IEEE TPDS 12(10), 2001). A newcomer is drawn less often for its first seconds.
+
+use super::table::Member;
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A newcomer gets its whole share after this time (caches fill, code is compiled).
+const SLOW_START: Duration = Duration::from_secs(5);
+/// What it gets at least, in thousandths.
+const SHARE_MIN: u64 = 100;
+const SHARE: u64 = 1_000;
+/// Draws that may meet a newcomer that gives way.
+const DRAWS_MAX: usize = 8;
+
+/// A member for the next request; none where all are tried, draining or gone.
+pub(crate) fn pick<'a>(members: &'a [Arc<Member>], tried: &[Arc<Member>]) -> Option<&'a Arc<Member>> {
+    let untried = |m: &Arc<Member>| !m.is_draining() && !tried.iter().any(|t| Arc::ptr_eq(t, m));
+    if let [only] = members {
+        return Some(only).filter(|m| untried(m));
+    }
+    let good = |m: &Arc<Member>| untried(m) && !m.is_alone();
+    let drawn = (draw(members, good), draw(members, good));
+    match drawn {
+        (Some(a), Some(b)) => Some(if b.outstanding() < a.outstanding() { b } else { a }),
+        // None is well: one that is not is better than none.
+        _ => members.iter().find(|m| good(m)).or_else(|| members.iter().find(|m| untried(m))),
+    }
+}
+
+fn draw(members: &[Arc<Member>], fits: impl Fn(&Arc<Member>) -> bool) -> Option<&Arc<Member>> {
+    let mut last = None;
+    for _ in 0..DRAWS_MAX {
+        let at = usize::try_from(random() % members.len().max(1) as u64).ok()?;
+        let Some(member) = members.get(at).filter(|m| fits(m)) else { continue };
+        if share(member.age()) > random() % SHARE {
+            return Some(member);
+        }
+        last = Some(member);
+    }
+    last
+}
+
+fn share(age: Duration) -> u64 {
+    if age >= SLOW_START {
+        return SHARE;
+    }
+    let grown = SHARE * u64::try_from(age.as_millis()).unwrap_or(SHARE) / SLOW_START.as_millis() as u64;
+    grown.max(SHARE_MIN)
+}
+
+/// Marsaglia's xorshift64* ("Xorshift RNGs", Journal of Statistical Software 8(14), 2003): good enough to spread load.
+fn random() -> u64 {
+    thread_local!(static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0) | 1));
+    STATE.with(|state| {
+        let mut x = state.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        state.set(x);
+        x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(count: u8) -> Vec<Arc<Member>> {
+        let member = |n: u8| Member::new(([127, 0, 0, n], 80).into(), n.to_string());
+        (1..=count).map(|n| Arc::new(member(n))).collect()
+    }
+
+    #[test]
+    fn load_goes_where_less_is_to_do() {
+        let all = members(4);
+        for _ in 0..400 {
+            pick(&all, &[]).expect("one").enter();
+        }
+        let loads: Vec<_> = all.iter().map(|m| m.outstanding()).collect();
+        assert!(loads.iter().all(|load| (80..=120).contains(load)), "{loads:?}");
+    }
+
+    #[test]
+    fn who_was_tried_or_leaves_is_not_picked() {
+        let all = members(3);
+        for _ in 0..50 {
+            let picked = pick(&all, &all[..2]).expect("the third");
+            assert!(Arc::ptr_eq(picked, &all[2]));
+        }
+        assert!(pick(&all, &all).is_none());
+        assert!(pick(&[], &[]).is_none());
+        let one = members(1);
+        assert!(pick(&one, &[]).is_some());
+        assert!(pick(&one, &one).is_none());
+    }
+
+    #[test]
+    fn a_failing_node_is_avoided_while_there_are_others() {
+        let all = members(2);
+        (0..3).for_each(|_| all[0].failed());
+        for _ in 0..50 {
+            assert!(Arc::ptr_eq(pick(&all, &[]).expect("one"), &all[1]));
+        }
+        assert!(Arc::ptr_eq(pick(&all, &all[1..]).expect("better than none"), &all[0]));
+    }
+
+    #[test]
+    fn a_newcomer_gets_a_little_and_then_all() {
+        assert_eq!(share(Duration::ZERO), 100);
+        assert_eq!(share(Duration::from_millis(2_500)), 500);
+        assert_eq!(share(Duration::from_secs(60)), 1_000);
+    }
+}

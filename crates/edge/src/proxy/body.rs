@@ -1,0 +1,193 @@
+//! Bodies on their way through: nothing is gathered, everything has a bound.
+
+use super::pool::Sender;
+use super::seat::Seat;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    #[error("the body is larger than allowed")]
+    TooLarge,
+    #[error("the body does not go on")]
+    Stalled,
+}
+
+/// What became of an upload; read when the node's side failed because of it.
+#[derive(Clone, Default)]
+pub(crate) struct Verdict(Arc<AtomicU8>);
+
+const TOO_LARGE: u8 = 1;
+const STALLED: u8 = 2;
+
+impl Verdict {
+    pub fn is_too_large(&self) -> bool {
+        self.0.load(Ordering::Acquire) == TOO_LARGE
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.0.load(Ordering::Acquire) == STALLED
+    }
+}
+
+/// A request's body on its way to a node.
+pub(crate) enum Upload {
+    Nothing,
+    Stream(Box<Stream>),
+}
+
+pub(crate) struct Stream {
+    from: Incoming,
+    left: u64,
+    idle: Duration,
+    alarm: Option<Pin<Box<Sleep>>>,
+    verdict: Verdict,
+}
+
+impl Upload {
+    pub fn of(from: Incoming, bytes_max: u64, idle: Duration, verdict: &Verdict) -> Self {
+        if from.is_end_stream() {
+            return Self::Nothing;
+        }
+        let verdict = verdict.clone();
+        Self::Stream(Box::new(Stream { from, left: bytes_max, idle, alarm: None, verdict }))
+    }
+}
+
+impl Stream {
+    fn fail(&self, verdict: u8, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.verdict.0.store(verdict, Ordering::Release);
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.from).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.alarm = None;
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match self.left.checked_sub(length) {
+                    Some(left) => self.left = left,
+                    None => return self.fail(TOO_LARGE, BodyError::TooLarge),
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(other) => Poll::Ready(other.map(|r| r.map_err(BodyError::from))),
+            Poll::Pending => {
+                let idle = self.idle;
+                let alarm = self
+                    .alarm
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + idle)));
+                ready!(alarm.as_mut().poll(cx));
+                self.fail(STALLED, BodyError::Stalled)
+            }
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Nothing => Poll::Ready(None),
+            Self::Stream(stream) => stream.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Stream(stream) => stream.from.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            Self::Stream(stream) => stream.from.size_hint(),
+        }
+    }
+}
+
+/// An answer's body on its way to the client.
+pub(crate) enum Answer {
+    Whole(Option<Bytes>),
+    Stream(Download),
+}
+
+/// Holds the seat at the node; gives the connection back where the answer was read to its end.
+pub(crate) struct Download {
+    from: Incoming,
+    sender: Option<Sender>,
+    seat: Seat,
+}
+
+impl Download {
+    pub fn new(from: Incoming, sender: Option<Sender>, seat: Seat) -> Self {
+        Self { from, sender, seat }
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take().filter(|_| self.from.is_end_stream()) {
+            self.seat.member().pool.give_back(sender);
+        }
+    }
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self::Whole(Some(text.into()))
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(download) => {
+                let frame = ready!(Pin::new(&mut download.from).poll_frame(cx));
+                if frame.is_none()
+                    && let Some(sender) = download.sender.take()
+                {
+                    download.seat.member().pool.give_back(sender);
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Stream(download) => download.from.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Stream(download) => download.from.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The door of a host: requests come in, a node of ours answers, and nothing that happens inside is felt outside.
+//!
+//! What is here: HTTP/1.1, h2 and what is built on them, brought from a listening address to a ready member of a
+//! family, out of the same topics that the names come from. A request that came early waits for a node for a while;
+//! one that could not be delivered is delivered to another node where that is safe. What is not here: a decision
+//! about nodes. A node that fails is avoided; only the planner replaces it.
+
+mod accept;
+mod balance;
+mod body;
+mod config;
+mod connection;
+mod exchange;
+mod fault;
+mod header;
+mod page;
+mod pool;
+mod seat;
+mod table;
+mod tcp;
+mod tunnel;
+
+pub use config::{ProxyConfig, ProxyLimits};
+pub(crate) use table::Tables;
+
+use crate::sockets::Keeper;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What all connections share.
+pub(crate) struct Proxy {
+    pub tables: Arc<Tables>,
+    pub limits: ProxyLimits,
+    /// Has listening sockets kept over the end of this process.
+    pub keeper: Keeper,
+    /// Becomes true when no new connection is taken and the open ones are brought to their end.
+    pub closing: watch::Sender<bool>,
+    /// Somebody takes over what comes: there is time.
+    has_successor: AtomicBool,
+}
+
+/// Without a successor nobody is served meanwhile, so the end comes soon.
+const CLOSING_ALONE: Duration = Duration::from_secs(1);
+/// While closing, a quiet connection is kept for so long: its client may just be asking.
+const LINGER: Duration = Duration::from_secs(5);
+
+impl Proxy {
+    pub fn new(tables: Arc<Tables>, limits: ProxyLimits, keeper: Keeper) -> Arc<Self> {
+        let (closing, has_successor) = (watch::Sender::new(false), AtomicBool::new(false));
+        Arc::new(Self { tables, limits, keeper, closing, has_successor })
+    }
+
+    /// Serves the addresses until [`close`](Self::close), then until the last connection has ended.
+    pub async fn run(self: Arc<Self>, config: ProxyConfig) {
+        accept::run(self, config.listen).await;
+    }
+
+    /// Takes no more connections; those that are open end with the answer that they wait for.
+    pub fn close(&self) {
+        self.has_successor.store(self.keeper.leave(), Ordering::Release);
+        self.closing.send_replace(true);
+    }
+
+    /// How long open connections have after that.
+    fn patience(&self) -> Duration {
+        let alone = !self.has_successor.load(Ordering::Acquire);
+        if alone { CLOSING_ALONE } else { self.limits.closing_within }
+    }
+
+    /// How long quiet ones have.
+    fn linger(&self) -> Duration {
+        self.patience().min(LINGER)
+    }
+
+    /// Gives a node no more requests, and waits until it has answered those that it has.
+    pub async fn drain(&self, node: lace_model::NodeId, within: Duration) -> bool {
+        self.tables.drain(node, within).await
+    }
+}

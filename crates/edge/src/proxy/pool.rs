@@ -1,0 +1,155 @@
+//! Connections to one node: kept open, taken again, opened when none is free.
+
+use super::body::Upload;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Unused connections that are kept for one node.
+const IDLE_MAX: usize = 256;
+/// An unused connection is closed after this time: before the usual 5 s of web servers, so that a request seldom meets
+/// a node that is about to close it.
+const IDLE_FOR: Duration = Duration::from_secs(4);
+/// A connection that was just given back is ready within this time.
+const READY_WITHIN: Duration = Duration::from_millis(5);
+/// A silent h2 connection is asked whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
+pub(crate) type Sender = http1::SendRequest<Upload>;
+
+/// Why a request was not answered.
+pub(crate) enum Failure {
+    /// Nothing of it was sent: it may be given to anybody.
+    Unsent(Box<Request<Upload>>),
+    /// It may have arrived.
+    Broken(hyper::Error),
+}
+
+/// The free connections of a node.
+#[derive(Default)]
+pub(crate) struct Pool {
+    idle: Mutex<Vec<(Sender, Instant)>>,
+    h2: tokio::sync::Mutex<Option<http2::SendRequest<Upload>>>,
+}
+
+impl Pool {
+    /// Gives a connection back whose answer was read to its end.
+    pub fn give_back(&self, sender: Sender) {
+        if sender.is_closed() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.first().is_some_and(|(_, since)| since.elapsed() > IDLE_FOR) {
+            idle.retain(|(_, since)| since.elapsed() <= IDLE_FOR);
+        }
+        if idle.len() < IDLE_MAX {
+            idle.push((sender, Instant::now()));
+        }
+    }
+
+    fn pop(&self) -> Option<(Sender, Instant)> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    async fn free(&self) -> Option<Sender> {
+        while let Some((mut sender, since)) = self.pop() {
+            if since.elapsed() > IDLE_FOR {
+                continue;
+            }
+            if sender.is_ready() || matches!(timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(()))) {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// Sends over HTTP/1.1. The connection comes back with the answer.
+    pub async fn send(
+        &self,
+        address: SocketAddr,
+        within: Duration,
+        mut request: Request<Upload>,
+    ) -> Result<(Response<Incoming>, Sender), Failure> {
+        while let Some(mut sender) = self.free().await {
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, sender)),
+                // It was closed while nobody looked.
+                Err(error) => request = unsent(error)?,
+            }
+        }
+        let mut sender = match connect(address, within).await {
+            Ok(sender) => sender,
+            Err(error) => {
+                tracing::debug!(%address, %error, "node not reached");
+                return Err(Failure::Unsent(Box::new(request)));
+            }
+        };
+        match sender.try_send_request(request).await {
+            Ok(response) => Ok((response, sender)),
+            Err(error) => Err(Failure::Unsent(Box::new(unsent(error)?))),
+        }
+    }
+
+    /// Sends over h2 with prior knowledge; all requests share one connection.
+    pub async fn send_h2(
+        &self,
+        address: SocketAddr,
+        within: Duration,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut sender = match self.shared(address, within).await {
+            Ok(sender) => sender,
+            Err(error) => {
+                tracing::debug!(%address, %error, "node not reached");
+                return Err(Failure::Unsent(Box::new(request)));
+            }
+        };
+        match sender.try_send_request(request).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(Failure::Unsent(Box::new(unsent(error)?))),
+        }
+    }
+
+    async fn shared(&self, address: SocketAddr, within: Duration) -> io::Result<http2::SendRequest<Upload>> {
+        let mut shared = self.h2.lock().await;
+        if let Some(sender) = shared.as_ref().filter(|s| !s.is_closed()) {
+            return Ok(sender.clone());
+        }
+        let stream = dial(address, within).await?;
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .adaptive_window(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        *shared = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+/// The request, where it was not sent.
+fn unsent(mut error: TrySendError<Request<Upload>>) -> Result<Request<Upload>, Failure> {
+    error.take_message().ok_or_else(|| Failure::Broken(error.into_error()))
+}
+
+async fn connect(address: SocketAddr, within: Duration) -> io::Result<Sender> {
+    let stream = dial(address, within).await?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
+}
+
+async fn dial(address: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+    let stream = timeout(within, TcpStream::connect(address)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

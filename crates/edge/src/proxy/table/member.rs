@@ -1,0 +1,179 @@
+//! One node at one port, as the door knows it: what it has to do, and how it did.
+
+use crate::proxy::pool::Pool;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// So many failures in a row, and the node is left alone for a while.
+const FAILURES_MAX: u32 = 3;
+/// The first while; doubled with each further failure.
+const ALONE_MIN: Duration = Duration::from_millis(500);
+const ALONE_MAX: Duration = Duration::from_secs(30);
+
+/// A node that leaves lets go of its tunnels after this time.
+const TUNNELS_END_WITHIN: Duration = Duration::from_secs(1);
+
+/// Lives as long as the table or a request needs it; a new table takes over the old one's.
+pub(crate) struct Member {
+    pub address: SocketAddr,
+    /// How a client's cookie names it.
+    pub mark: String,
+    pub pool: Pool,
+    /// Requests that it has and has not ended.
+    outstanding: AtomicU32,
+    /// Those of them that are tunnels: they end when somebody wishes, perhaps never.
+    tunnels: AtomicU32,
+    draining: AtomicBool,
+    failures: AtomicU32,
+    born: Instant,
+    /// Until when it is left alone, in milliseconds since it was born.
+    alone_until: AtomicU64,
+    less: Notify,
+}
+
+impl Member {
+    pub fn new(address: SocketAddr, mark: String) -> Self {
+        Self {
+            address,
+            mark,
+            pool: Pool::default(),
+            outstanding: AtomicU32::new(0),
+            tunnels: AtomicU32::new(0),
+            draining: AtomicBool::new(false),
+            failures: AtomicU32::new(0),
+            born: Instant::now(),
+            alone_until: AtomicU64::new(0),
+            less: Notify::new(),
+        }
+    }
+
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding.load(Ordering::SeqCst)
+    }
+
+    pub fn enter(&self) {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub fn leave(&self) {
+        self.outstanding.fetch_sub(1, Ordering::SeqCst);
+        if self.is_draining() {
+            self.less.notify_waiters();
+        }
+    }
+
+    /// One of its requests became a tunnel.
+    pub fn enter_tunnel(&self) {
+        self.tunnels.fetch_add(1, Ordering::AcqRel);
+        if self.is_draining() {
+            self.less.notify_waiters();
+        }
+    }
+
+    pub fn leave_tunnel(&self) {
+        self.tunnels.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// It is not to leave after all.
+    pub fn stays(&self) {
+        self.draining.store(false, Ordering::Release);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// How long we know it: a newcomer gets its share little by little.
+    pub fn age(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    /// Failed too often lately? After the while one request after the other tries again.
+    pub fn is_alone(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= FAILURES_MAX
+            && (self.now() < self.alone_until.load(Ordering::Relaxed) || self.outstanding() > 0)
+    }
+
+    /// It could not be reached, or broke off.
+    pub fn failed(&self) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if let Some(more) = failures.checked_sub(FAILURES_MAX) {
+            let alone = (ALONE_MIN * 2_u32.saturating_pow(more.min(8))).min(ALONE_MAX);
+            let until = self.now() + u64::try_from(alone.as_millis()).unwrap_or(u64::MAX);
+            self.alone_until.store(until, Ordering::Relaxed);
+        }
+    }
+
+    /// It answered.
+    pub fn answered(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// No more requests; true when none is left within the time. Tunnels are not waited for as long as that: their
+    /// clients come back at another node, and others wait for the successor meanwhile.
+    pub async fn drain(&self, within: Duration) -> bool {
+        self.draining.store(true, Ordering::SeqCst);
+        let tunnels = || self.tunnels.load(Ordering::Acquire);
+        let answered = self.until(|| self.outstanding() <= tunnels());
+        if tokio::time::timeout(within, answered).await.is_err() {
+            return false;
+        }
+        let ended = self.until(|| self.outstanding() == 0);
+        tokio::time::timeout(within.min(TUNNELS_END_WITHIN), ended).await.is_ok()
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let less = self.less.notified();
+            tokio::pin!(less);
+            less.as_mut().enable();
+            if is_so() {
+                return;
+            }
+            less.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member() -> Member {
+        Member::new(([127, 0, 0, 1], 1).into(), "a".into())
+    }
+
+    #[test]
+    fn failures_in_a_row_leave_a_node_alone_until_it_answers() {
+        let member = member();
+        for _ in 0..2 {
+            member.failed();
+            assert!(!member.is_alone());
+        }
+        member.failed();
+        assert!(member.is_alone());
+        member.answered();
+        assert!(!member.is_alone());
+    }
+
+    #[tokio::test]
+    async fn a_drained_node_ends_what_it_has() {
+        let member = std::sync::Arc::new(member());
+        assert!(member.drain(Duration::ZERO).await, "nothing is there to end");
+        member.enter();
+        assert!(!member.drain(Duration::from_millis(1)).await, "still at work");
+        let other = member.clone();
+        let drained = tokio::spawn(async move { other.drain(Duration::from_secs(60)).await });
+        tokio::task::yield_now().await;
+        member.leave();
+        assert!(drained.await.expect("ended"));
+    }
+}

@@ -1,0 +1,77 @@
+//! TCP routes: what comes in at a port goes to a node, byte for byte.
+
+use super::accept::{Place, Places, bound, prepare};
+use super::table::Route;
+use super::{Proxy, seat};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+/// Opens and closes ports as the table says, until it is dropped.
+pub(super) async fn run(proxy: Arc<Proxy>, ip: IpAddr, places: Arc<Places>) {
+    let mut doors = JoinSet::new();
+    let mut open: BTreeMap<u16, AbortHandle> = BTreeMap::new();
+    let mut tables = proxy.tables.watch();
+    loop {
+        let table = Arc::clone(&tables.borrow_and_update());
+        let closed: Vec<u16> = open.keys().copied().filter(|port| table.tcp(*port).is_none()).collect();
+        for port in closed {
+            if let Some(door) = open.remove(&port) {
+                door.abort();
+                proxy.keeper.forget(&crate::sockets::tcp_name((ip, port).into()));
+            }
+        }
+        for port in table.tcp_ports() {
+            open.entry(port).or_insert_with(|| {
+                doors.spawn(keep(Arc::clone(&proxy), (ip, port).into(), Arc::clone(&places)))
+            });
+        }
+        while doors.try_join_next().is_some() {}
+        if tables.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn keep(proxy: Arc<Proxy>, address: SocketAddr, places: Arc<Places>) {
+    let listener = bound(&proxy, address).await;
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(super::accept::PAUSE).await;
+            continue;
+        };
+        let limits = &proxy.limits;
+        let (all_max, client_max) = (limits.connections_max, limits.connections_per_client);
+        let Some(place) = places.enter(peer.ip(), all_max, client_max) else { continue };
+        let table = proxy.tables.table();
+        if let (Some(route), Ok(_)) = (table.tcp(address.port()), prepare(&stream, limits.stalled_after)) {
+            tokio::spawn(carry(Arc::clone(&proxy), Arc::clone(route), stream, place));
+        }
+    }
+}
+
+/// A connection that no node takes is closed: TCP has no page to show.
+async fn carry(proxy: Arc<Proxy>, route: Arc<Route>, mut client: TcpStream, _place: Place) {
+    if route.maintenance.is_some() {
+        return;
+    }
+    let mut tried = Vec::new();
+    for _ in 0..proxy.limits.tries_max {
+        let Ok(seat) = seat::find(&proxy, &route, "/", &tried, None).await else { return };
+        match timeout(proxy.limits.connect_within, TcpStream::connect(seat.member().address)).await {
+            Ok(Ok(mut node)) => {
+                seat.member().answered();
+                let _seat = seat.into_tunnel();
+                let _ = node.set_nodelay(true);
+                let _ = copy_bidirectional(&mut client, &mut node).await;
+                return;
+            }
+            _ => seat.member().failed(),
+        }
+        tried.push(Arc::clone(seat.member()));
+    }
+}

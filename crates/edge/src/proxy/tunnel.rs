@@ -1,0 +1,41 @@
+//! WebSockets and other protocols that a connection goes over to: bytes in both directions until one side ends.
+
+use super::accept::Place;
+use super::body::Answer;
+use super::header;
+use super::seat::Seat;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use tokio::io::copy_bidirectional;
+
+/// Joins the two connections as soon as both have gone over; the node's seat is held until the end.
+pub(crate) fn open(
+    client: OnUpgrade,
+    mut response: Response<Incoming>,
+    seat: Seat,
+    place: Arc<Place>,
+) -> Response<Answer> {
+    let node = hyper::upgrade::on(&mut response);
+    let seat = seat.into_tunnel();
+    tokio::spawn(async move {
+        let _held = (seat, place);
+        if let (Ok(client), Ok(node)) = tokio::join!(client, node) {
+            let (mut client, mut node) = (TokioIo::new(client), TokioIo::new(node));
+            let _ = copy_bidirectional(&mut client, &mut node).await;
+        }
+    });
+    let wanted = response.headers().get(UPGRADE).cloned();
+    let mut answer = Response::new(Answer::Whole(None));
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    header::strip(answer.headers_mut());
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    if let Some(wanted) = wanted {
+        answer.headers_mut().insert(UPGRADE, wanted);
+    }
+    answer
+}

@@ -1,0 +1,27 @@
+//! Ways in from outside, as the API tells of them.
+//!
+//! | call | body -> answer |
+//! | --- | --- |
+//! | GET /v1/routes?target= | -> [`RouteView`] list |
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One way in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RouteView {
+    /// Whose it is: `shop/web`.
+    pub service: String,
+    /// What nobody else may have: `shop.example.com/api`, `tcp:5432`.
+    pub door: String,
+    /// Where it is reached, if the controller's machine has a door.
+    pub url: Option<String>,
+    /// Port of the nodes.
+    pub port: u16,
+    /// Said by somebody; the usual way in otherwise.
+    pub declared: bool,
+    /// Clients stay with their node.
+    pub sticky: bool,
+    /// Under repair: a page says so.
+    pub maintenance: bool,
+}

@@ -1,0 +1,150 @@
+//! Requests come in while everything inside changes.
+
+use crate::lace::{Lace, eventually, may_run};
+use crate::load::{Connection, Load};
+use crate::page::project;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const HOST: &str = "web.shop.localhost";
+
+fn signal(pid: i32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, signal).expect("told");
+}
+
+/// So many requests while nodes roll and controller, agent and door are restarted in turn: none fails.
+fn rolls(net: u8, requests: u64) {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(net);
+    let deploy = |version: &str| {
+        let dir = project(lace.files(), version, 4);
+        lace.run(&["deploy", "shop", dir.to_str().expect("text")])
+    };
+    deploy("1").ok();
+    let load = Load::begin(lace.door(), HOST, 8, Duration::from_millis(10));
+    let served = || load.tally.served.load(Ordering::Relaxed);
+    eventually("the first answers", || served() > 100);
+    for version in 2.. {
+        std::thread::scope(|scope| {
+            let rolling = scope.spawn(|| deploy(&version.to_string()));
+            std::thread::sleep(Duration::from_millis(300));
+            match version % 4 {
+                0 => lace.kill("server"),
+                1 => lace.kill("agent"),
+                // It hands its sockets over and ends what it has begun.
+                2 => signal(lace.pid("net"), rustix::process::Signal::TERM),
+                _ => {}
+            }
+            // A command that was cut off is typed again.
+            if rolling.join().expect("typed").status != 0 {
+                eventually("the command is taken", || deploy(&version.to_string()).status == 0);
+            }
+        });
+        assert_eq!(load.tally.failures(), Vec::<String>::new(), "version {version}, {} served", served());
+        if version >= 5 && served() >= requests {
+            break;
+        }
+    }
+    let tally = load.end();
+    let (echoed, downloaded) =
+        (tally.echoed.load(Ordering::Relaxed), tally.downloaded.load(Ordering::Relaxed));
+    eprintln!("{} served, {echoed} echoed, {downloaded} downloads: {:?}", served_by(&tally), tally.answers());
+    assert_eq!(tally.failures(), Vec::<String>::new());
+    assert!(echoed > 100 && downloaded > 5, "sockets and downloads were at work too");
+    lace.down_and_nothing_left();
+}
+
+fn served_by(tally: &crate::load::Tally) -> u64 {
+    tally.served.load(Ordering::Relaxed)
+}
+
+#[test]
+fn rolling_rounds_through_the_door_fail_no_request() {
+    rolls(248, 20_000);
+}
+
+#[test]
+#[ignore = "long: 1,000,000 requests"]
+fn long_rolling_rounds_through_the_door_fail_no_request() {
+    rolls(249, 1_000_000);
+}
+
+#[test]
+fn a_page_is_there_by_the_name_of_its_service_and_while_its_only_node_rolls() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(250);
+    let get = || {
+        let asked = Connection::open(lace.door()).and_then(|mut c| c.get(HOST, "/", ""));
+        asked.map(|(status, body, _)| (status, String::from_utf8_lossy(&body).trim().to_owned()))
+    };
+    let (status, page) = get().expect("a page, not a closed door");
+    assert!(status == 404 && page.contains("lace route list"), "{page}");
+    let deploy = |version| {
+        let dir = project(lace.files(), version, 1);
+        lace.run(&["deploy", "shop", dir.to_str().expect("text")])
+    };
+    deploy("1").ok();
+    let answer = |status: u16, text: &str| (status, text.to_owned());
+    assert_eq!(get().expect("a page"), answer(200, "web-1 1"));
+    // The only node goes before its successor comes; requests wait meanwhile.
+    let load = Load::begin(lace.door(), HOST, 2, Duration::from_millis(10));
+    deploy("2").ok();
+    let tally = load.end();
+    assert_eq!(tally.failures(), Vec::<String>::new());
+    assert_eq!(get().expect("a page"), answer(200, "web-1 2"));
+    // The door opens by itself with its last table, though nobody tells it anything.
+    for role in ["server", "agent", "net"] {
+        lace.kill(role);
+    }
+    eventually("the page is there", || get().is_ok_and(|page| page == answer(200, "web-1 2")));
+    lace.run(&["stop", "shop"]).ok();
+    let (status, page) = get().expect("a page");
+    assert!(status == 503 && page.contains("lace start"), "{page}");
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn routes_and_maintenance_are_a_persons_word_away() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(251);
+    let dir = project(lace.files(), "1", 2);
+    let said = lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    let url = format!("http://web.shop.localhost:{}/", lace.door().port());
+    assert!(said.err.contains(&url), "{}", said.err);
+    assert_eq!(lace.run(&["open", "shop/web"]).ok().out.trim(), url);
+    let get = |host: &str| {
+        let asked = Connection::open(lace.door()).and_then(|mut c| c.get(host, "/", ""));
+        asked.map(|(status, body, _)| (status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    let status = |host: &str| get(host).map_or(0, |page| page.0);
+    assert_eq!((status(HOST), status("shop.example.com")), (200, 404));
+    lace.run(&["route", "add", "shop/web", "Shop.Example.com", "--port", "8080"]).ok();
+    eventually("the route leads in", || status("shop.example.com") == 200);
+    let listed = lace.run(&["route", "list", "--format", "json"]).ok().json();
+    assert_eq!(listed[0]["door"], "shop.example.com/", "{listed}");
+    // Nothing rolled for it, and nobody else gets it.
+    assert_eq!(lace.status("shop")["apps"][0]["families"][0]["revision"], 1, "{}", lace.status("shop"));
+    lace.run(&["app", "create", "other"]).ok();
+    let other = dir.join("other.toml");
+    let manifest = std::fs::read_to_string(dir.join("lace.toml")).expect("read");
+    let thief = manifest
+        .replace("name = \"shop\"", "name = \"other\"")
+        .replace("count = 2", "count = 0\nroutes = [{ host = \"shop.example.com\", port = 8080 }]");
+    std::fs::write(&other, thief).expect("written");
+    let refused = lace.run(&["deploy", "other", other.to_str().expect("text")]).ends(8);
+    assert!(refused.err.contains("shop.example.com/ belongs to shop/web"), "{}", refused.err);
+    lace.run(&["maintenance", "on", "shop"]).ok();
+    eventually("the page says so", || get(HOST).is_ok_and(|p| p.0 == 503 && p.1.contains("maintenance")));
+    lace.run(&["maintenance", "off", "shop"]).ok();
+    eventually("it is back", || status(HOST) == 200);
+    lace.run(&["route", "remove", "shop/web", "shop.example.com"]).ok();
+    eventually("the route is gone", || status("shop.example.com") == 404);
+    lace.down_and_nothing_left();
+}
