@@ -98,7 +98,7 @@ fn weigh(browser: &Browser, page: &str) {
                  html: performance.getEntriesByType('navigation')[0].encodedBodySize, \
                  paint: Math.round(paint?.startTime ?? -1)}",
     );
-    println!(
+    eprintln!(
         "{page}: first paint {} ms, {} bytes in all, page {}",
         figures["paint"], figures["bytes"], figures["html"]
     );

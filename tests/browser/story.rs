@@ -48,7 +48,7 @@ fn scale_by_number(lace: &Lace, browser: &Browser) {
     lace.run(&["scale", "shop/web", "2", "--timeout", "0s"]);
     let began = Instant::now();
     browser.until("two are wanted", "document.querySelector('.figures dd').innerText.endsWith('of 2')");
-    println!("another person's change is seen {} ms after its command ended", began.elapsed().as_millis());
+    eprintln!("another person's change is seen {} ms after its command ended", began.elapsed().as_millis());
     browser.until("two are left", "document.querySelector('.figures dd').innerText === '2 of 2'");
 }
 

@@ -23,7 +23,7 @@ pub fn project(dir: &Path, version: &str, count: u32) -> PathBuf {
         std::fs::copy(std::env::current_exe().expect("exe"), &program).expect("copied");
     }
     std::fs::write(root.join("VERSION"), version).expect("written");
-    std::fs::write(root.join("Procfile"), "web: bin/page --exact page::serve_pages --ignored --nocapture\n")
+    std::fs::write(root.join("Procfile"), "web: bin/page --exact page::serve_pages --nocapture\n")
         .expect("written");
     let manifest = format!(
         "[application]\nname = \"shop\"\n\n[service.web]\nrelease = {{ path = \".\" }}\ncount = {count}\ncpu = 0.1\n\
@@ -37,7 +37,6 @@ pub fn project(dir: &Path, version: &str, count: u32) -> PathBuf {
 
 /// The program in the node; without its environment it does nothing.
 #[test]
-#[ignore = "runs in a node"]
 fn serve_pages() {
     let Ok(version) = std::env::var("PAGE_VERSION") else { return };
     let node = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

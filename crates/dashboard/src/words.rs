@@ -305,7 +305,7 @@ pub fn role(role: &Role) -> &'static str {
 
 /// A share of a whole in percent.
 pub fn percent(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 0 } else { (part.saturating_mul(100) / whole).min(100) }
+    part.saturating_mul(100).checked_div(whole).unwrap_or_default().min(100)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ async fn weigh(answers: Vec<(&'static str, Value)>, path: &str, bytes_max: usize
     assert_eq!(head.status, 200, "{}", String::from_utf8_lossy(&plain));
     let began = Instant::now();
     let (_, packed) = page(&pages, path, true).await;
-    println!(
+    eprintln!(
         "{path}: {} bytes, {} packed, made in {} ms",
         plain.len(),
         packed.len(),
