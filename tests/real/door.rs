@@ -90,21 +90,22 @@ fn a_page_is_there_by_the_name_of_its_service_and_while_its_only_node_rolls() {
     };
     deploy("1").ok();
     let answer = |status: u16, text: &str| (status, text.to_owned());
-    assert_eq!(get().expect("a page"), answer(200, "web-1 1"));
+    eventually("the page is there", || get().is_ok_and(|page| page == answer(200, "web-1 1")));
     // The only node goes before its successor comes; requests wait meanwhile.
     let load = Load::begin(lace.door(), HOST, 2, Duration::from_millis(10));
     deploy("2").ok();
     let tally = load.end();
     assert_eq!(tally.failures(), Vec::<String>::new());
-    assert_eq!(get().expect("a page"), answer(200, "web-1 2"));
+    eventually("the new page is there", || get().is_ok_and(|page| page == answer(200, "web-1 2")));
     // The door opens by itself with its last table, though nobody tells it anything.
     for role in ["server", "agent", "net"] {
         lace.kill(role);
     }
     eventually("the page is there", || get().is_ok_and(|page| page == answer(200, "web-1 2")));
     lace.run(&["stop", "shop"]).ok();
-    let (status, page) = get().expect("a page");
-    assert!(status == 503 && page.contains("lace start"), "{page}");
+    eventually("the page says that it is stopped", || {
+        get().is_ok_and(|(status, page)| status == 503 && page.contains("lace start"))
+    });
     lace.down_and_nothing_left();
 }
 
