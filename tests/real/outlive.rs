@@ -20,7 +20,7 @@ fn an_agent_that_is_killed_again_and_again_costs_no_node() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up(219);
+    let lace = Lace::up_in(213, 1);
     let dir =
         project(&lace, "shop", "echo up", "count = 15\ncheck = { exec = [\"true\"], interval = \"1s\" }");
     lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();

@@ -21,7 +21,7 @@ fn processes_are_restarted_in_place_and_signalled_while_roles_die() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up(215);
+    let lace = Lace::up_in(211, 1);
     let catches = "trap 'echo caught >> /tmp/caught' USR1\nwhile :; do sleep 0.05; done";
     let dir = project(&lace, "shop", catches, "count = 3");
     lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
@@ -78,7 +78,7 @@ fn delete_by_force_ends_though_the_host_does_not_obey() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up(216);
+    let lace = Lace::up_in(212, 1);
     let manifest = "count = 2\nstop = { timeout = \"1s\" }";
     let dir = project(&lace, "shop", "echo up", manifest);
     lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
