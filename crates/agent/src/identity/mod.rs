@@ -65,9 +65,10 @@ fn store(path: &Path, identity: &Identity) -> Result<(), AgentError> {
     write_private(path, &bytes)
 }
 
-/// Makes a directory that only root may enter, or closes one that is there.
+/// Makes a directory that only root may enter, or closes one that is there. Directories above it let through who knows
+/// the way: nodes, with ids of their own, have their roots below the state.
 pub fn private_dir(path: &Path) -> Result<(), AgentError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(path);
     let closed = made.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o700)));
     closed.map_err(AgentError::state("make", path))
 }
