@@ -1,8 +1,4 @@
 //! Ways in from outside, as the API tells of them.
-//!
-//! | call | body -> answer |
-//! | --- | --- |
-//! | GET /v1/routes?target= | -> [`RouteView`] list |
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -177,7 +177,7 @@ impl Machine {
 
     /// Bytes of the disk that a node's own writable layer takes; its volumes are counted apart.
     pub fn disk_bytes(&self, id: &str) -> u64 {
-        crate::usage::tree_bytes(&self.node_dir(id).join("upper"))
+        crate::usage::tree_bytes(&self.node_dir(id).join(crate::boot::UPPER))
     }
 
     /// Where volumes lie, unless their owner has another place for them.
