@@ -178,8 +178,7 @@ impl World {
         let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
         self.add_jobs(app, &mut topic);
         self.add_doors(app, &mut topic);
-        let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
-        carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
+        let carriers = self.carriers(app);
         let content = topic.content();
         if former.is_some_and(|t| t.content == content && t.carriers == carriers) {
             return;
@@ -191,6 +190,17 @@ impl World {
         let now = ToldTopic { content, generation, carriers: carriers.clone(), members };
         self.topics.insert(app.clone(), now);
         told.topics.push((topic, carriers));
+    }
+
+    /// Hosts with nodes or jobs of an application. Where none has any, doors must still say why: every host does.
+    fn carriers(&self, app: &AppName) -> HashSet<HostId> {
+        let targets = self.targets.iter().filter(|(path, _)| path.app == *app).map(|(_, target)| target);
+        let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
+        carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
+        if carriers.is_empty() && self.services.values().any(|s| s.path.app == *app && !s.deleting) {
+            carriers.extend(self.hosts.keys());
+        }
+        carriers
     }
 
     /// Ways in from outside, where there is more to say than that a service has a port.

@@ -222,6 +222,9 @@ impl World {
                 replace(&mut self.hosts, key.parse().ok(), value);
                 self.dirty_where(|_| true);
                 self.jobs_dirty = true;
+                // What has no nodes is known to every host, also to a new one.
+                let nowhere = self.topics.iter().filter(|(_, topic)| topic.members == 0);
+                self.topics_dirty.extend(nowhere.map(|(app, _)| app.clone()));
             }
             "job" => {
                 let value = self.fetch::<Job>(store, key)?;

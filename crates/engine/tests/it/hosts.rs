@@ -135,6 +135,7 @@ impl Scene {
         self.engine.refresh(&self.store).expect("fresh");
         let told = self.engine.told();
         for (topic, carriers) in told.topics {
+            self.hosts.values_mut().for_each(|host| drop(host.topics.remove(&topic.app)));
             for host in carriers {
                 self.hosts.entry(host).or_default().topics.insert(topic.app.clone(), topic.clone());
             }
@@ -161,6 +162,8 @@ impl Scene {
     /// The controller dies and another one starts.
     pub fn restart_controller(&mut self) {
         self.engine = Engine::load(&self.store, self.clock.now_ms()).expect("an engine");
+        // What a controller does not tell again, hosts that call it are told to forget.
+        self.hosts.values_mut().for_each(|host| host.topics.clear());
     }
 
     /// Every connected host does what its document says and reports it.

@@ -23,6 +23,26 @@ fn a_family_starts_and_everybody_knows_its_members() {
 }
 
 #[test]
+fn a_stopped_application_is_known_so_that_doors_say_so() {
+    let mut scene = Scene::new(2);
+    scene.serve("shop/web/web", 1, vec![]);
+    scene.settle();
+    scene.change::<Family>("shop/web/web", |f| f.running = false);
+    scene.settle();
+    let app = path("shop/web/web").app;
+    let known = |scene: &Scene| scene.hosts.values().filter(|h| h.topics.contains_key(&app)).count();
+    assert_eq!(known(&scene), 2);
+    scene.restart_controller();
+    scene.settle();
+    assert_eq!(known(&scene), 2);
+    scene.change::<Service>("shop/web", |s| s.deleting = true);
+    scene.change::<Family>("shop/web/web", |f| f.deleting = true);
+    scene.change::<Application>("shop", |a| a.deleting = true);
+    scene.settle();
+    assert_eq!(known(&scene), 0);
+}
+
+#[test]
 fn scaling_down_leaves_no_entry_behind() {
     let mut scene = Scene::new(1);
     scene.serve("shop/web/web", 5, vec![]);
