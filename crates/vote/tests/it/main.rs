@@ -1,0 +1,5 @@
+//! The protocol under everything that can happen to it.
+
+mod explorer;
+mod random;
+mod world;
