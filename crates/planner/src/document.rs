@@ -111,7 +111,8 @@ fn add_ports(
     target: &Target,
     revisions: Option<&BTreeMap<u64, Revision>>,
 ) {
-    let newest = target.nodes.iter().map(|n| n.revision).max();
+    // Where no node is, a door still has to know that something could be.
+    let newest = target.nodes.iter().map(|n| n.revision).max().or(target.good);
     let Some(spec) = newest.and_then(|n| revisions?.get(&n)).map(|r| &r.spec) else { return };
     let mut named = named_port(spec);
     if spec.beam.is_some() {
