@@ -70,6 +70,14 @@ impl Settings {
         Ok(write_private(&state.settings(), &serde_json::to_string_pretty(self)?)?)
     }
 
+    /// Are the first addresses of the private space nobody's on this machine? Asked before anything is started.
+    pub fn has_room(&self) -> Result<(), Failure> {
+        let space: lace_machine::Cidr = self.space.parse()?;
+        let first = lace_machine::Cidr::new(space.address(), 24)?;
+        lace_machine::Machine::ensure_free(&self.label, &[first])
+            .map_err(|e| Usage(format!("--space {}: {e}", self.space)).into())
+    }
+
     /// Can the controller listen there? Asked before it is started, so that a "no" comes at once and with its reason.
     pub fn can_listen(&self) -> Result<(), Failure> {
         for (flag, address) in [("--listen", self.listen), ("--link", self.link)] {

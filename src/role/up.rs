@@ -98,6 +98,7 @@ async fn bring_up(settings: &Settings, state: &State, keepers: &mut Keepers) -> 
     let (server, agent) = (server_role(settings, state), agent_role(settings, state)?);
     server.end_former();
     settings.can_listen()?;
+    settings.has_room()?;
     settings.write(state)?;
     keepers.keep(server.clone());
     let endpoint = answers(settings, state, &server).await?;

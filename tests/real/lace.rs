@@ -85,6 +85,11 @@ impl Lace {
     pub fn new(net: u8, quarter: u8, exe: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
         let space = format!("10.{net}.{}.0/18", quarter * 64);
+        let gateway = format!("10.{net}.{}.1/", quarter * 64);
+        // A test that was killed may have left its gateway; nobody else has these addresses.
+        for left in lines_with(&said(&["ip", "-o", "-4", "address"]), &gateway).lines() {
+            said(&["ip", "link", "del", left.split_whitespace().nth(1).expect("a name")]);
+        }
         let [listen, link, door] = [free_port(), free_port(), free_port()];
         Self { dir, exe: exe.to_owned(), listen, link, door, space }
     }

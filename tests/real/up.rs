@@ -62,6 +62,9 @@ fn wrong_words_are_told_at_once_and_change_nothing() {
     // Everything that listens is reached from here, too, and the context ends with the installation.
     let address = format!("0.0.0.0:{}", taken.local_addr().expect("bound").port());
     drop(taken);
+    // Nor where its addresses are somebody's already.
+    let ran = lace.run_here(&["up", "--detach", "--space", "127.0.0.0/8", "--listen", &address]).ends(1);
+    assert!(ran.err.contains("interface lo has 127.0.0.1"), "{}", ran.err);
     let ran = lace.run_here(&["up", "--detach", "--space", "10.246.128.0/18", "--listen", &address]).ok();
     assert!(ran.out.contains("https://") && !ran.out.contains("0.0.0.0"), "{}", ran.out);
     lace.run(&["status"]).ok();

@@ -141,12 +141,10 @@ async fn open_machine(config: &AgentConfig, identity: &Identity) -> Result<Machi
     let space = if identity.space.is_empty() { &config.space } else { &identity.space };
     let space: Cidr = space.parse()?;
     let block = identity.blocks.first().ok_or_else(|| AgentError::Answer("no block of addresses".into()))?;
-    let mut machine = MachineConfig::new(
-        config.state_dir.join("machine"),
-        &config.installation_label,
-        space,
-        Cidr::new(block.base, 24)?,
-    );
+    let first = Cidr::new(block.base, 24)?;
+    Machine::ensure_free(&config.installation_label, &[first])?;
+    let label = &config.installation_label;
+    let mut machine = MachineConfig::new(config.state_dir.join("machine"), label, space, first);
     // Blocks come later too; whether an address is ours is asked of the held ones, see `owns`.
     machine.blocks.push(space);
     machine.executable = Some(config.exe.clone());

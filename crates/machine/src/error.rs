@@ -1,8 +1,10 @@
 //! What can go wrong on a machine, in words that say what to change.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use crate::cidr::Cidr;
 use crate::sys::step::StepError;
 
 /// An error of this crate.
@@ -19,6 +21,19 @@ pub enum Error {
     /// Another process has this machine's state directory open.
     #[error("state directory {0} is in use by another process")]
     Busy(PathBuf),
+    /// Addresses of a block are on this host already.
+    #[error(
+        "{block} is taken: interface {interface} has {address}. Is it of another installation, end that one; \
+        did one leave it behind, `ip link del {interface}`; else choose another private space"
+    )]
+    Taken {
+        /// The block that was wanted.
+        block: Cidr,
+        /// Who has an address in it.
+        interface: String,
+        /// The address.
+        address: Ipv4Addr,
+    },
     /// There is no such node.
     #[error("no node {0} on this machine")]
     Unknown(String),

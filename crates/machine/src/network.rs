@@ -6,7 +6,10 @@
 
 use std::net::Ipv4Addr;
 
+use crate::cidr::Cidr;
+use crate::error::Error;
 use crate::netlink::{self, Batch, Mac, Peer, Route, RouteKind, Socket};
+use crate::sys::addresses::ipv4_addresses;
 use crate::sys::step::{Step, StepError};
 
 /// The next hop that every node sees (link-local, RFC 3927; nobody has it).
@@ -127,6 +130,17 @@ pub fn prepare(name: &str, gateway: Ipv4Addr, space: (Ipv4Addr, u8)) -> Result<(
     batch.add_route(&covering(space));
     let words = ["gateway address", "unreachable route"];
     socket.send(&batch).map_err(|e| refused(&words, e))
+}
+
+/// No interface but those of the installation has an address in the blocks.
+pub fn ensure_free(installation: &str, blocks: &[Cidr]) -> Result<(), Error> {
+    let ours = gateway_interface(installation);
+    for (interface, address) in ipv4_addresses().step("list addresses")? {
+        if let Some(block) = blocks.iter().find(|b| interface != ours && b.contains(address)) {
+            return Err(Error::Taken { block: *block, interface, address });
+        }
+    }
+    Ok(())
 }
 
 /// A dummy interface; where the kernel has none, a bridge without ports does the same.

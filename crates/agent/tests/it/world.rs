@@ -43,9 +43,12 @@ fn free_block() -> Ipv4Addr {
     std::fs::create_dir_all(&dir).unwrap();
     for block in 0..=255u8 {
         let lock = std::fs::File::create(dir.join(format!("{block}.lock"))).unwrap();
-        if lock.try_lock().is_ok() {
+        let base = Ipv4Addr::new(10, 228, block, 0);
+        // A test that was killed may have left its gateway.
+        let free = lace_machine::Machine::ensure_free("", &[Cidr::new(base, 24).unwrap()]).is_ok();
+        if free && lock.try_lock().is_ok() {
             std::mem::forget(lock);
-            return Ipv4Addr::new(10, 228, block, 0);
+            return base;
         }
     }
     panic!("no free block of addresses for a test");

@@ -119,6 +119,15 @@ impl Machine {
         preflight::inspect()
     }
 
+    /// Sees that no other interface of this host has an address in the blocks: nodes there would be out of reach.
+    /// Not part of [`Machine::open`], which also ends what is to be removed.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] names the interface and what to do.
+    pub fn ensure_free(installation: &str, blocks: &[Cidr]) -> Result<()> {
+        network::ensure_free(installation, blocks)
+    }
+
     /// The address of the machine in the private space, where nodes find their name server.
     pub fn gateway(&self) -> Ipv4Addr {
         self.gateway

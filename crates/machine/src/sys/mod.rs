@@ -3,6 +3,7 @@
 //! Nothing here knows about nodes. All `unsafe` of the crate lives in this room and in
 //! `pid1::launch` (the code between fork and exec).
 
+pub mod addresses;
 pub mod clone;
 pub mod fdpass;
 pub mod mounts;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 
-use lace_machine::{Application, FirewallState, HostPort, NodeHandle, OpenPort, PortSource, Protocol};
+use lace_machine::{
+    Application, FirewallState, HostPort, Machine, NodeHandle, OpenPort, PortSource, Protocol,
+};
 
 use crate::world::{World, run, says, until, world};
 
@@ -23,6 +25,16 @@ fn serving(world: &World, n: u32) -> NodeHandle {
 
 fn application(members: &[Ipv4Addr]) -> Application {
     Application { members: members.to_vec(), egress: Vec::new() }
+}
+
+#[test]
+fn addresses_of_others_are_not_taken() {
+    let Some(world) = world() else { return };
+    let (label, blocks) = (world.config.installation.clone(), world.config.blocks.clone());
+    Machine::ensure_free(&label, &blocks).expect("its own do not count");
+    let refused = Machine::ensure_free("another", &blocks).expect_err("taken").to_string();
+    let gateway = world.machine().gateway().to_string();
+    assert!(refused.contains(&gateway) && refused.contains("ip link del lg"), "{refused}");
 }
 
 #[test]

@@ -26,9 +26,12 @@ fn free_block() -> Ipv4Addr {
     std::fs::create_dir_all(&dir).unwrap();
     for (net, block) in (230..238u8).flat_map(|net| (0..=255u8).map(move |block| (net, block))) {
         let lock = std::fs::File::create(dir.join(format!("{net}.{block}.lock"))).unwrap();
-        if lock.try_lock().is_ok() {
+        let base = Ipv4Addr::new(10, net, block, 0);
+        // A test that was killed may have left its gateway.
+        let free = Machine::ensure_free("", &[Cidr::new(base, 24).unwrap()]).is_ok();
+        if free && lock.try_lock().is_ok() {
             std::mem::forget(lock);
-            return Ipv4Addr::new(10, net, block, 0);
+            return base;
         }
     }
     panic!("no free block of addresses for a test");
