@@ -6,6 +6,9 @@ use clap::{Args, Subcommand};
 use lace_model::{CpuMillis, Name, Problem};
 use lace_wire::api::HostView;
 
+/// Characters of an attribute that are shown.
+const ATTRIBUTE_CHARS_MAX: usize = 64;
+
 /// `lace host`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  lace host list")]
@@ -132,7 +135,35 @@ fn picture(view: &HostView) -> String {
         blocks.join(" "),
     );
     for (key, value) in &host.attributes {
-        text.push_str(&format!("  {key} = {value}\n"));
+        text.push_str(&format!("  {key} = {}\n", shortened(value)));
     }
     text
+}
+
+/// A long list as its length and its first words; `--format json` has it whole.
+fn shortened(value: &str) -> String {
+    if value.chars().count() <= ATTRIBUTE_CHARS_MAX {
+        return value.to_owned();
+    }
+    let mut words = value.split(',');
+    let mut first = String::new();
+    while let Some(word) = words.next().filter(|word| first.len() + word.len() < ATTRIBUTE_CHARS_MAX) {
+        first.push_str(word);
+        first.push_str(", ");
+    }
+    format!("{} in all: {first}…", value.split(',').count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_counted_and_cut_between_words() {
+        assert_eq!(shortened("2.36"), "2.36");
+        let programs: Vec<String> = (0..1_000).map(|n| format!("program-{n}")).collect();
+        let text = shortened(&programs.join(","));
+        assert!(text.starts_with("1000 in all: program-0, program-1, "), "{text}");
+        assert!(text.ends_with(", …") && text.len() < 100, "{text}");
+    }
 }

@@ -63,6 +63,9 @@ fn runs(live: &LiveApplication, request: &JobRequest) -> Answer<(Option<ServiceP
     let Some(path) = target.service_path() else {
         return Ok((None, job_spec(bare_spec(), request)));
     };
+    if live.services.get(&path.service).is_some_and(|s| s.service.deleting) {
+        return Err(Refusal::new(Code::Conflict, format!("service {path} is being deleted")));
+    }
     let wanted = live.services.get(&path.service).and_then(|s| s.wanted());
     let wanted = wanted.ok_or_else(|| missing(target))?;
     Ok((Some(path), job_spec(wanted.spec.clone(), request)))

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use lace_model::event::NewEvent;
 use lace_model::family::Service;
 use lace_model::object::revision_key;
-use lace_model::release::{Release, ReleaseRef, Tree, TreeNode};
+use lace_model::release::{Release, ReleaseRef, Tree};
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::{Code, Digest, Name, TargetPath};
@@ -138,12 +138,7 @@ fn keep_tree(blobs: &Blobs, upload: ReleaseUpload) -> Answer<(ReleaseUpload, Dig
 }
 
 fn missing_chunks(blobs: &Blobs, tree: &Tree) -> Answer<Vec<Digest>> {
-    let mut wanted = BTreeSet::new();
-    for entry in &tree.entries {
-        if let TreeNode::File { chunks, .. } = &entry.node {
-            wanted.extend(chunks.iter().copied());
-        }
-    }
+    let wanted: BTreeSet<_> = tree.chunks().collect();
     let wanted: Vec<_> = wanted.into_iter().collect();
     let mut missing = Vec::new();
     for page in wanted.chunks(limits::BLOBS_ASKED_MAX) {

@@ -137,7 +137,10 @@ fn count_of(text: &str, now: u32) -> Answer<u32> {
     let number = |t: &str| if digits(t) { t.parse::<u32>().map_err(|_| bad()) } else { Err(bad()) };
     Ok(match text.split_at_checked(1) {
         Some(("+", more)) => now.saturating_add(number(more)?),
-        Some(("-", fewer)) => now.saturating_sub(number(fewer)?),
+        Some(("-", fewer)) => now.checked_sub(number(fewer)?).ok_or_else(|| {
+            let text = format!("{} fewer than {now} is less than none", &text[1..]);
+            Refusal::usage(text).hint("write 0 for none: the family stays")
+        })?,
         _ => number(text)?,
     })
 }
@@ -223,7 +226,7 @@ pub(crate) async fn delete(
             verb::delete_family(live, family, &doer)
         }
     };
-    let silent = Silent::under(state, &scene, target);
+    let silent = Silent::under(state, &scene, target).and_jobs(state, target)?;
     let mut deed = Deed::light(if how.force { "delete --force" } else { "delete" }, target);
     deed.details = silent.lines(if how.force { "is abandoned" } else { "is waited for" });
     let mut going = scene
@@ -262,10 +265,10 @@ mod tests {
 
     #[test]
     fn a_count_is_absolute_or_from_what_there_is() {
-        for (text, now, wanted) in [("5", 3, 5), ("+2", 3, 5), ("-1", 3, 2), ("-9", 3, 0), ("0", 3, 0)] {
+        for (text, now, wanted) in [("5", 3, 5), ("+2", 3, 5), ("-1", 3, 2), ("-3", 3, 0), ("0", 3, 0)] {
             assert_eq!(count_of(text, now).ok(), Some(wanted), "{text}");
         }
-        for text in ["", "+", "-", "five", "1.5", "+-1", "++1", "99999999999", "é"] {
+        for text in ["", "+", "-", "five", "1.5", "+-1", "++1", "99999999999", "é", "-4"] {
             assert!(count_of(text, 3).is_err(), "{text}");
         }
     }

@@ -80,8 +80,8 @@ impl World {
             }
             Heard::Report { host, nodes, jobs, tasks } => {
                 self.task_news(host, tasks, batch);
-                nodes.into_iter().for_each(|status| self.status(status, batch));
-                jobs.into_iter().for_each(|news| self.job_news(news, batch));
+                self.statuses(host, nodes, batch);
+                jobs.into_iter().for_each(|news| self.job_news(host, news, batch));
             }
             Heard::Lost { host } => {
                 if let Some(known) = self.hosts.get(&host) {
@@ -142,7 +142,28 @@ impl World {
             status.detail = Some("its host has no such node any more".into());
             self.status(status, batch);
         }
-        nodes.into_iter().for_each(|status| self.status(status, batch));
+        self.statuses(host, nodes, batch);
+    }
+
+    fn statuses(&mut self, host: HostId, nodes: Vec<NodeStatus>, batch: &mut Batch) {
+        for status in nodes {
+            if self.is_on(host, &status) {
+                self.status(status, batch);
+            } else {
+                tracing::warn!(%host, node = %status.path, "speaks of a node that is not there: not heard");
+            }
+        }
+    }
+
+    /// A host speaks of its own nodes only, whatever it says.
+    fn is_on(&self, host: HostId, status: &NodeStatus) -> bool {
+        let family = &status.path.family;
+        let known = self.observed.get(family).and_then(|nodes| nodes.get(&status.id)).map(|n| n.host);
+        let planned = || {
+            let nodes = self.targets.get(family).into_iter().flat_map(|target| &target.nodes);
+            nodes.into_iter().find(|n| n.id == status.id).map(|n| n.host)
+        };
+        status.host == host && known.or_else(planned).is_none_or(|of| of == host)
     }
 
     fn status(&mut self, mut status: NodeStatus, batch: &mut Batch) {

@@ -5,12 +5,17 @@ use crate::world::World;
 use lace_model::event::NewEvent;
 use lace_model::job::{Job, JobOrigin, JobState, NewJob};
 use lace_model::revision::Revision;
-use lace_model::{HostId, JobId};
+use lace_model::{FamilyPath, HostId, JobId};
 use lace_store::{Batch, Expect};
 use std::net::Ipv4Addr;
 
 /// Ended jobs that are kept; older ones go. A job row is a few kilobytes.
 const JOBS_KEPT: usize = 2_000;
+
+/// Waits or runs.
+pub(crate) fn is_active(job: &Job) -> bool {
+    matches!(job.state, JobState::Queued | JobState::Running)
+}
 
 impl World {
     /// Queues a job of a service.
@@ -83,9 +88,9 @@ impl World {
     }
 
     /// A host says how a job moves on.
-    pub(crate) fn job_news(&mut self, news: JobNews, batch: &mut Batch) {
+    pub(crate) fn job_news(&mut self, host: HostId, news: JobNews, batch: &mut Batch) {
         let Some(mut job) = self.jobs.get(&news.job).cloned() else { return };
-        if job.state != JobState::Running {
+        if job.state != JobState::Running || job.host != Some(host) {
             return;
         }
         job.started_at = news.started_at.or(job.started_at);
@@ -107,14 +112,45 @@ impl World {
             return;
         }
         batch.put(&job, Expect::Any);
-        if let Some(service) = &job.service {
-            let touched: Vec<_> =
-                self.families.keys().filter(|f| f.service_path() == *service).cloned().collect();
-            self.dirty.extend(touched);
-        }
+        let concerns = |family: &FamilyPath| match &job.service {
+            Some(service) => family.service_path() == *service,
+            None => family.app == job.app,
+        };
+        let touched: Vec<_> = self.families.keys().filter(|f| concerns(f)).cloned().collect();
+        self.dirty.extend(touched);
         self.topics_dirty.insert(job.app.clone());
         self.jobs_dirty = true;
         self.jobs.insert(job.id, job);
+    }
+
+    /// Jobs of what is being deleted are cancelled: nothing of it goes on, and nothing of it begins.
+    pub(crate) fn cancel_deleted(&mut self, batch: &mut Batch) {
+        let goes = |job: &&Job| is_active(job) && !job.cancel && self.is_deleted(job);
+        let going: Vec<_> = self.jobs.values().filter(goes).cloned().collect();
+        for mut job in going {
+            job.cancel = true;
+            if job.state == JobState::Queued {
+                job.state = JobState::Cancelled;
+                job.ended_at = Some(self.now);
+            }
+            self.put(&job, batch);
+            self.jobs.insert(job.id, job);
+        }
+    }
+
+    fn is_deleted(&self, job: &Job) -> bool {
+        let service = job.service.as_ref().and_then(|path| self.services.get(path));
+        self.apps.get(&job.app).is_some_and(|app| app.deleting) || service.is_some_and(|s| s.deleting)
+    }
+
+    /// A family that goes with its service is not gone before the last job of it has ended.
+    pub(crate) fn jobs_hold(&self, path: &FamilyPath) -> bool {
+        let is_forced = self.families.get(path).and_then(|f| f.force_at).is_some_and(|at| at <= self.now);
+        let of_it = |job: &&Job| match &job.service {
+            Some(service) => *service == path.service_path(),
+            None => job.app == path.app,
+        };
+        !is_forced && self.jobs.values().filter(of_it).any(|job| is_active(job) && self.is_deleted(job))
     }
 
     fn drop_old_jobs(&mut self, batch: &mut Batch) {

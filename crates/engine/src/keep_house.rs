@@ -2,7 +2,7 @@
 
 use lace_model::Span;
 use lace_model::operation::{Operation, OperationState};
-use lace_model::release::{Release, Tree, TreeNode};
+use lace_model::release::{Release, Tree};
 use lace_model::task::NodeTask;
 use lace_store::{Batch, Expect, Store, StoreError};
 use std::collections::BTreeSet;
@@ -27,11 +27,7 @@ pub fn keep_house(store: &Store) -> Result<(), StoreError> {
         let Some(bytes) = store.blobs().get(&release.value.tree)? else { continue };
         // A tree that cannot be read names nothing that may be thrown away safely: nothing is collected then.
         let Ok(tree) = serde_json::from_slice::<Tree>(&bytes) else { return Ok(()) };
-        for entry in tree.entries {
-            if let TreeNode::File { chunks, .. } = entry.node {
-                live.extend(chunks);
-            }
-        }
+        live.extend(tree.chunks());
     }
     store.blobs().collect(&live, BLOB_GRACE)?;
     Ok(())

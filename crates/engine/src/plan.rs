@@ -200,7 +200,7 @@ impl World {
         if let Some(target) = outcome.target {
             self.take_target(path, target, taken, batch);
         }
-        if outcome.family_done {
+        if outcome.family_done && !self.jobs_hold(path) {
             self.family_done(path, batch);
         }
     }

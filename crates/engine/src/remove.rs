@@ -1,9 +1,11 @@
 //! What goes: families whose last node is gone, then their services, then applications; hosts that were emptied.
 
+use crate::job::is_active;
 use crate::world::World;
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::Host;
+use lace_model::job::Job;
 use lace_model::node::NodeStatus;
 use lace_model::object::revision_key;
 use lace_model::revision::Revision;
@@ -46,11 +48,17 @@ impl World {
             .apps
             .values()
             .filter(|a| a.deleting && !self.services.keys().any(|s| s.app == a.name))
+            .filter(|a| !self.jobs.values().any(|job| job.app == a.name && is_active(job)))
             .map(|a| a.name.clone())
             .collect();
         for app in apps {
             batch.delete::<Application>(app.as_str(), Expect::Any);
             batch.secret_remove_all(&app);
+            let jobs: Vec<_> = self.jobs.values().filter(|j| j.app == app).map(|j| j.id).collect();
+            for id in jobs {
+                batch.delete::<Job>(&id.to_string(), Expect::Any);
+                self.jobs.remove(&id);
+            }
             batch.event(NewEvent::new("app.deleted", &app, "deleted: nothing of it is left"));
             self.apps.remove(&app);
             self.topics_dirty.insert(app);

@@ -88,6 +88,7 @@ impl Engine {
         let due = self.world.wakes.iter().filter(|(_, at)| **at <= now).map(|(path, _)| path.clone());
         self.touched.extend(due);
         self.wake_dependants();
+        self.world.cancel_deleted(&mut batch);
         self.world.plan_dirty(&mut batch);
         if now > self.schedules_from {
             self.world.queue_due(self.schedules_from, &mut batch);

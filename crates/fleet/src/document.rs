@@ -1,9 +1,12 @@
 //! The documents and topics that hosts shall hold, and what a host lacks of them.
 
-use lace_model::document::{Entry, EntryId, Topic};
-use lace_model::{AppName, Generation};
+use lace_model::document::{Entry, EntryBody, EntryId, Topic};
+use lace_model::{AppName, Digest, Generation, Millis};
 use lace_wire::link::frame::ToAgent;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A host may go on fetching a release for so long after its document has ceased to name it.
+const TREE_NAMED_LATELY_MS: Millis = 600_000;
 
 /// What one host shall hold.
 #[derive(Default)]
@@ -14,17 +17,33 @@ pub struct Documents {
     pub entries: HashMap<EntryId, Entry>,
     /// Topics by application.
     pub topics: BTreeMap<AppName, Topic>,
+    /// Trees that entries named, and when the last of those went.
+    lately: HashMap<Digest, Millis>,
+}
+
+fn tree_of(entry: &Entry) -> Option<Digest> {
+    match &entry.body {
+        EntryBody::Node(node) => node.spec.tree,
+        EntryBody::Job(job) => job.spec.tree,
+        EntryBody::Task(_) => None,
+    }
 }
 
 impl Documents {
     /// Takes changes in.
-    pub fn update(&mut self, upserts: &[Entry], removes: &[(EntryId, Generation)]) {
-        for entry in upserts {
-            self.entries.insert(entry.id, entry.clone());
-        }
-        for (id, _) in removes {
-            self.entries.remove(id);
-        }
+    pub fn update(&mut self, upserts: &[Entry], removes: &[(EntryId, Generation)], now: Millis) {
+        let former = upserts.iter().filter_map(|entry| self.entries.insert(entry.id, entry.clone()));
+        let mut former: Vec<_> = former.collect();
+        former.extend(removes.iter().filter_map(|(id, _)| self.entries.remove(id)));
+        self.lately.retain(|_, at| now.saturating_sub(*at) < TREE_NAMED_LATELY_MS);
+        self.lately.extend(former.iter().filter_map(tree_of).map(|tree| (tree, now)));
+    }
+
+    /// Trees that the document names, or named a short while ago.
+    pub fn trees(&self, now: Millis) -> HashSet<Digest> {
+        let lately = self.lately.iter().filter(|(_, at)| now.saturating_sub(**at) < TREE_NAMED_LATELY_MS);
+        let lately = lately.map(|(tree, _)| *tree);
+        self.entries.values().filter_map(tree_of).chain(lately).collect()
     }
 
     /// The frames that bring a host, which says what it holds, up to date. `keep_unknown`: adopt mode.
@@ -95,7 +114,7 @@ mod tests {
     #[test]
     fn a_host_gets_what_is_newer_and_loses_what_is_gone() {
         let mut documents = Documents { complete: true, ..Default::default() };
-        documents.update(&[entry("a", 2), entry("b", 1)], &[]);
+        documents.update(&[entry("a", 2), entry("b", 1)], &[], 0);
         let old = Generation { epoch: 1, number: 1 };
         let held = [(entry("a", 1).id, old), (entry("b", 1).id, old), (entry("c", 1).id, old)];
         assert_eq!(document(&documents.catch_up(&held, &[], false)), (1, 1));

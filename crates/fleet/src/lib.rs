@@ -6,6 +6,7 @@
 mod document;
 mod link;
 mod liveness;
+mod rights;
 mod session;
 mod streams;
 mod usage;

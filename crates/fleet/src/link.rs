@@ -104,11 +104,12 @@ impl LinkService for FleetLink {
     ) -> BoxFuture<'static, Result<Response<Outgoing<FetchedBlob>>, Status>> {
         let fleet = self.0.clone();
         Box::pin(async move {
-            caller(&request)?;
+            let host = caller(&request)?;
             let digests = request.into_inner().digests;
             if digests.len() > FETCH_DIGESTS_MAX {
                 return Err(Status::invalid_argument("too many digests in one fetch"));
             }
+            fleet.may_fetch(host, &digests).await.map_err(status)?;
             let blobs = stream::iter(digests).then(move |digest| {
                 let content = fleet.0.support.blob(digest);
                 async move { Ok(FetchedBlob { digest, content: content.await }) }

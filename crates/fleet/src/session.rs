@@ -2,6 +2,7 @@
 
 use crate::document::Documents;
 use crate::liveness::UsageNow;
+use crate::rights::Contents;
 use crate::streams::Waiting;
 use crate::usage::UsageHistory;
 use crate::{FleetLink, Support};
@@ -67,9 +68,9 @@ struct Session {
 const VM_KEPT_MS: Millis = 60_000;
 
 #[derive(Default)]
-struct HostState {
+pub(crate) struct HostState {
     session: Option<Session>,
-    documents: Documents,
+    pub(crate) documents: Documents,
     liveness: Liveness,
     usage: HashMap<NodeId, UsageNow>,
     /// What Erlang runtimes said last, and when.
@@ -91,6 +92,7 @@ impl HostState {
 pub(crate) struct Inner {
     hosts: Mutex<HashMap<HostId, HostState>>,
     pub(crate) waiting: Waiting,
+    pub(crate) contents: Contents,
     pub(crate) support: Arc<dyn Support>,
     events: mpsc::UnboundedSender<FleetEvent>,
     sessions: AtomicU64,
@@ -108,6 +110,7 @@ impl Fleet {
         let inner = Inner {
             hosts: Mutex::default(),
             waiting: Waiting::default(),
+            contents: Contents::default(),
             support,
             events,
             sessions: AtomicU64::new(1),
@@ -121,7 +124,7 @@ impl Fleet {
         FleetLink(self.clone())
     }
 
-    fn hosts(&self) -> MutexGuard<'_, HashMap<HostId, HostState>> {
+    pub(crate) fn hosts(&self) -> MutexGuard<'_, HashMap<HostId, HostState>> {
         self.0.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -189,7 +192,7 @@ impl Fleet {
     ) {
         let mut hosts = self.hosts();
         let state = hosts.entry(host).or_default();
-        state.documents.update(&upserts, &removes);
+        state.documents.update(&upserts, &removes, self.0.support.now());
         // What was known and is removed now is no stranger.
         state.held.retain(|(id, _)| removes.iter().all(|(removed, _)| removed != id));
         if complete {

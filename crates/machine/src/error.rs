@@ -82,6 +82,13 @@ impl Error {
     pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
         Error::Invalid { field, reason: reason.into() }
     }
+
+    /// The errno by name with which a program could not be executed; nothing where something else failed.
+    pub fn exec_errno(&self) -> Option<&str> {
+        let Error::Refused { message, .. } = self else { return None };
+        let (_, errno) = message.strip_prefix("exec ")?.rsplit_once(": ")?;
+        Some(errno)
+    }
 }
 
 /// Results of this crate.

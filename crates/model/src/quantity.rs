@@ -78,6 +78,19 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl ByteSize {
+    /// For people: one decimal of the largest unit that fits, such as `21.2 GiB`.
+    pub fn human(self) -> String {
+        for (suffix, unit) in [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+            if self.0 >= unit {
+                let text = format!("{:.1}", self.0 as f64 / unit as f64);
+                return format!("{} {suffix}", text.strip_suffix(".0").unwrap_or(&text));
+            }
+        }
+        format!("{} B", self.0)
+    }
+}
+
 /// A length of time in milliseconds: `500ms`, `30s`, `5m`, `2h`, `1d`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub u64);

@@ -1,6 +1,6 @@
 //! Reasons: every "no" and every "not yet" is a value.
 
-use crate::{FamilyPath, HostId, NodeId, NodePath, Span};
+use crate::{ByteSize, FamilyPath, HostId, NodeId, NodePath, Span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -138,7 +138,8 @@ impl fmt::Display for HostRejection {
                 write!(f, "{} cpu free, {} wanted", f64::from(*free) / 1000.0, f64::from(*wanted) / 1000.0)
             }
             Self::Memory { free, wanted } => {
-                write!(f, "{} MiB memory free, {} MiB wanted", free >> 20, wanted >> 20)
+                let [free, wanted] = [free, wanted].map(|bytes| ByteSize(*bytes).human());
+                write!(f, "{free} memory free, {wanted} wanted")
             }
             Self::Slots { limit } => write!(f, "carries {limit} nodes already, its limit"),
             Self::Addresses => f.write_str("no address left in its blocks"),

@@ -67,6 +67,14 @@ impl Tree {
     pub fn digest(&self) -> Digest {
         Digest::of_value(self)
     }
+    /// The chunks that its files are made of; one that occurs twice is named twice.
+    pub fn chunks(&self) -> impl Iterator<Item = Digest> {
+        let of_file = |entry: &TreeEntry| match &entry.node {
+            TreeNode::File { chunks, .. } => chunks.clone(),
+            TreeNode::Dir | TreeNode::Symlink { .. } => Vec::new(),
+        };
+        self.entries.iter().flat_map(of_file)
+    }
     /// Bytes of file content.
     pub fn bytes(&self) -> u64 {
         self.entries.iter().map(|e| if let TreeNode::File { size, .. } = e.node { size } else { 0 }).sum()

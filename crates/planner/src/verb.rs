@@ -71,7 +71,8 @@ pub fn check_room(live: &LiveService, count: u32, hosts: &[Capacity]) -> Result<
     let path = &live.service.path;
     let text = format!(
         "{count} nodes of {path} with {} of memory and {} cpu each are more than the hosts can carry: {most}",
-        limits.memory, limits.cpu
+        limits.memory.human(),
+        limits.cpu
     );
     Err(Problem::new(Code::CannotPlace, text).hint("ask for fewer or smaller nodes, or add a host"))
 }

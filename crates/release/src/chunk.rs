@@ -5,7 +5,7 @@
 use crate::error::{ReleaseError, Result, check_chunk};
 use fastcdc::v2020::FastCDC;
 use lace_model::Digest;
-use lace_model::release::{CHUNK_BYTES_MAX, Tree, TreeNode};
+use lace_model::release::{CHUNK_BYTES_MAX, Tree};
 use rustix::fs::OFlags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -29,11 +29,7 @@ pub trait ChunkSource {
 
 /// The chunks that a tree needs.
 pub fn needed(tree: &Tree) -> BTreeSet<Digest> {
-    let files = tree.entries.iter().filter_map(|entry| match &entry.node {
-        TreeNode::File { chunks, .. } => Some(chunks),
-        TreeNode::Dir | TreeNode::Symlink { .. } => None,
-    });
-    files.flatten().copied().collect()
+    tree.chunks().collect()
 }
 
 /// Where the chunks of a [`crate::Packed`] are: in the files of the directory that was read, or in an unnamed temporary

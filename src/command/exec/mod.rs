@@ -25,7 +25,8 @@ pub const STATUS_OF_LACE_ITSELF: u8 = 125;
 Words may hold {{self}} (the node's name), {{index}}, {{first}} (the name of the first node) and
 {{all}} (the names of all, with commas). There is no shell between: ask for one where you want it.
 
-The status is the highest of the nodes'; 125 where Lace itself failed.
+The status is the highest of the nodes'; 127 where the program is missing in the node, 126 where
+it cannot be executed, 125 where Lace itself failed.
 
 Example:
   lace exec shop/game -- bin/game rpc 'nodes().'

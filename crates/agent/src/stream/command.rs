@@ -55,10 +55,51 @@ pub struct Running {
 }
 
 /// Starts a command.
-pub async fn start(node: NodeHandle, wish: Wish) -> Result<Running, Problem> {
+pub async fn start(node: NodeHandle, wish: Wish) -> Result<Running, NotStarted> {
+    let program = wish.argv.first().cloned().unwrap_or_default();
     let started = tokio::task::spawn_blocking(move || start_now(&node, &wish)).await;
-    let begun = started.map_err(failed)?.map_err(failed)?;
-    begun.into_async().map_err(failed)
+    let begun = started.map_err(failed)?.map_err(|error| NotStarted::of(&program, error))?;
+    Ok(begun.into_async().map_err(failed)?)
+}
+
+/// Why a command did not start.
+pub enum NotStarted {
+    /// Its program is missing or cannot be executed: the status is what a shell would give (POSIX, "Exit Status for
+    /// Commands").
+    NoProgram {
+        /// 127 or 126.
+        status: i32,
+        /// In words.
+        message: String,
+    },
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl NotStarted {
+    fn of(program: &str, error: Error) -> Self {
+        let (status, what) = match error.exec_errno() {
+            Some("ENOENT" | "ENOTDIR") => (127, "not found in the node".to_owned()),
+            Some(errno) => (126, format!("cannot be executed: {errno}")),
+            None => return Self::Problem(failed(error)),
+        };
+        Self::NoProgram { status, message: format!("{program}: {what}") }
+    }
+}
+
+impl From<Problem> for NotStarted {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<NotStarted> for Problem {
+    fn from(not: NotStarted) -> Self {
+        match not {
+            NotStarted::NoProgram { message, .. } => failed(message),
+            NotStarted::Problem(problem) => problem,
+        }
+    }
 }
 
 /// A command that runs, before its descriptors are handed to the runtime.

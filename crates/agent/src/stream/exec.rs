@@ -1,6 +1,6 @@
 //! Commands and shells in a node for somebody outside. The command's session ends with the stream.
 
-use super::command::{Ending, Running, Wish, Writer, start};
+use super::command::{Ending, NotStarted, Running, Wish, Writer, start};
 use super::{In, Out, failed};
 use lace_machine::{Exit, NodeHandle};
 use lace_model::Problem;
@@ -15,7 +15,15 @@ pub const DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the command until it ends or the stream is closed, which kills it.
 pub async fn serve(node: NodeHandle, wish: Wish, from: &mut In, out: &Out) -> Result<(), Problem> {
-    let Running { handle, input, output, errors, terminal } = start(node, wish).await?;
+    let running = match start(node, wish).await {
+        Err(NotStarted::NoProgram { status, message }) => {
+            out.send(StreamFrame::Stderr(format!("{message}\n").into())).await;
+            out.send(StreamFrame::Exit(status)).await;
+            return Ok(());
+        }
+        started => started?,
+    };
+    let Running { handle, input, output, errors, terminal } = running;
     let mut pumps = JoinSet::new();
     pumps.spawn(pump(output, out.clone(), StreamFrame::Stdout));
     if let Some(errors) = errors {

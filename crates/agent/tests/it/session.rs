@@ -1,9 +1,13 @@
 //! Joining, generations, epochs, signs of life, the firewall of an application.
 
 use crate::world::World;
+use lace_model::Digest;
 use lace_model::document::{Entry, EntryBody, EntryId};
 use lace_model::node::NodePhase;
+use lace_wire::link::dial::{HostIdentity, Link};
+use lace_wire::link::frame::FetchRequest;
 use std::sync::atomic::Ordering;
+use tokio_stream::StreamExt;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_join_token_works_once() {
@@ -78,4 +82,46 @@ async fn beats_carry_what_nodes_use_and_members_reach_each_other() {
         .until("usage", |_| world.controller.fleet.usage(server.id).filter(|u| u.usage.memory > 0))
         .await;
     assert!(world.controller.fleet.liveness(world.controller.fake.host).disk_used_permille > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_fetches_what_it_runs_and_nothing_else() {
+    let Some(world) = World::start().await else { return };
+    let make = |name: &str| {
+        let dir = world.state.join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("secret.txt"), format!("of {name}")).unwrap();
+        let tree = world.upload(&dir);
+        (tree, Digest::of(format!("of {name}").as_bytes()))
+    };
+    let ((own, own_chunk), (foreign, foreign_chunk)) = (make("own"), make("foreign"));
+    let mut node = world.node(1, "exec sleep 1000");
+    node.spec.tree = Some(own);
+    let entry = world.controller.node(&node);
+    world.controller.until_node("up", node.id, |n| n.ready).await;
+
+    let identity = std::fs::read(world.state.join("agent/identity/host.json")).unwrap();
+    let identity: serde_json::Value = serde_json::from_slice(&identity).unwrap();
+    let text = |key: &str| identity[key].as_str().unwrap().to_owned();
+    let shown = HostIdentity { certificate: text("certificate"), key: text("key") };
+    let address = world.controller.address.to_string();
+    let link = Link::dial(&address, &world.controller.fake.ca, Some(&shown)).await.unwrap();
+    let fetched = async |digests: &[Digest]| {
+        let blobs = link.fetch(FetchRequest { digests: digests.to_vec() }).await?;
+        Ok::<_, tonic::Status>(
+            blobs
+                .filter(|blob| blob.as_ref().is_ok_and(|b| b.content.is_ok()))
+                .collect::<Vec<_>>()
+                .await
+                .len(),
+        )
+    };
+    assert_eq!(fetched(&[own, own_chunk]).await.unwrap(), 2);
+    for refused in [&[foreign][..], &[foreign_chunk], &[own_chunk, foreign_chunk]] {
+        let status = fetched(refused).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::PermissionDenied, "{status}");
+        assert!(status.message().contains("no release that this host runs"), "{status}");
+    }
+    world.controller.remove(&entry);
+    assert_eq!(fetched(&[own]).await.unwrap(), 1, "what it ran a moment ago may still be on its way");
 }

@@ -2,13 +2,14 @@
 
 use crate::hosts::{Scene, path};
 use lace_engine::{Engine, Heard};
+use lace_model::JobId;
 use lace_model::family::{Application, Family, Service};
-use lace_model::job::{Job, JobState};
-use lace_model::node::NodePhase;
+use lace_model::job::{Job, JobOrigin, JobState, NewJob};
+use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, OperationState};
 use lace_model::revision::Revision;
 use lace_model::rollout::Phase;
-use lace_store::Clock;
+use lace_store::{Batch, Clock, Expect};
 
 #[test]
 fn a_family_starts_and_everybody_knows_its_members() {
@@ -105,6 +106,74 @@ fn what_is_deleted_leaves_no_row() {
     assert!(scene.store.get::<Application>("shop").expect("readable").is_none());
     assert!(scene.store.list::<Revision>("").expect("readable").is_empty());
     assert!(scene.hosts.values().all(|h| h.entries.is_empty()));
+}
+
+fn job(scene: &Scene, command: &str) -> Job {
+    let rows = scene.store.list::<Job>("").expect("jobs").into_iter().map(|row| row.value);
+    rows.into_iter().find(|job| job.spec.start == [command]).expect("the job")
+}
+
+#[test]
+fn jobs_of_what_is_deleted_end_before_it_is_gone() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 1, vec![]);
+    scene.settle();
+    let revision =
+        scene.store.get::<Revision>("shop/web#0000000001").expect("readable").expect("there").value;
+    let mut batch = Batch::new(None);
+    for (n, command) in ["lasts", "hugs"].into_iter().enumerate() {
+        let id = JobId::derive(&[9; 32], command);
+        let mut spec = revision.spec.clone();
+        spec.start = vec![command.into()];
+        let service = (n == 0).then(|| revision.service.clone());
+        let app = revision.service.app.clone();
+        let new = NewJob { id, app, service, spec, origin: JobOrigin::Person, actor: "anna".into() };
+        batch.put(&new.queued(scene.clock.now_ms()), Expect::Absent);
+        scene.lasting_jobs.insert(command.into());
+    }
+    scene.store.commit(batch).expect("jobs");
+    scene.settle();
+    assert_eq!(job(&scene, "lasts").state, JobState::Running);
+    scene.change::<Application>("shop", |a| a.deleting = true);
+    scene.change::<Service>("shop/web", |s| s.deleting = true);
+    scene.change::<Family>("shop/web/web", |f| f.deleting = true);
+    for _ in 0..5 {
+        let heard = scene.obey();
+        scene.turn(heard);
+    }
+    assert!(scene.running().is_empty(), "its nodes are gone");
+    assert!(scene.store.get::<Family>("shop/web/web").expect("readable").is_some(), "it waits for its jobs");
+    let told = scene
+        .hosts
+        .values()
+        .flat_map(|h| h.entries.values())
+        .filter(|entry| matches!(&entry.body, lace_model::document::EntryBody::Job(job) if job.cancel));
+    assert_eq!(told.count(), 2, "the host is told to end both");
+    scene.lasting_jobs.clear();
+    scene.settle();
+    assert!(scene.store.get::<Application>("shop").expect("readable").is_none());
+    assert!(scene.store.list::<Job>("").expect("readable").is_empty());
+    assert!(scene.hosts.values().all(|h| h.entries.is_empty()));
+}
+
+#[test]
+fn a_host_speaks_of_its_own_nodes_only() {
+    let mut scene = Scene::new(2);
+    scene.serve("shop/web/web", 2, vec![]);
+    scene.settle();
+    let hosts: Vec<_> = scene.hosts.keys().copied().collect();
+    let mine = scene.hosts[&hosts[0]].nodes.values().next().expect("a node").clone();
+    let mut theirs = scene.hosts[&hosts[1]].nodes.values().next().expect("a node").clone();
+    theirs.phase = NodePhase::Failed;
+    let claimed = NodeStatus { host: hosts[0], ..theirs.clone() };
+    let unready = NodeStatus { ready: false, ..mine.clone() };
+    let nodes = vec![theirs.clone(), claimed, unready];
+    scene.turn(vec![Heard::Report { host: hosts[0], nodes, jobs: vec![], tasks: vec![] }]);
+    let stored = |id: lace_model::NodeId| {
+        scene.store.get::<NodeStatus>(&id.to_string()).expect("readable").expect("there").value
+    };
+    assert_eq!((stored(theirs.id).phase, stored(theirs.id).host), (NodePhase::Running, hosts[1]));
+    assert!(!stored(mine.id).ready);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use super::mistake::{Mistakes, nearest};
 use super::tree::Node;
+use crate::ByteSize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Checks services against one another.
 pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
@@ -29,9 +31,13 @@ fn needs(service: &Node) -> &[Node] {
     service.get("needs").and_then(Node::list).unwrap_or_default()
 }
 
+/// Where a volume would take away what makes a node one: the kernel's own file systems, and what Lace put there.
+const NOT_FOR_VOLUMES: [&str; 4] = ["/proc", "/sys", "/dev", "/run/lace"];
+
 fn volumes(service: &str, node: &Node, mistakes: &mut Mistakes) {
     let mut seen = BTreeSet::new();
     for volume in node.get("volumes").and_then(Node::list).unwrap_or_default() {
+        volume_fits(service, volume, mistakes);
         for key in ["name", "at"] {
             let Some(said) = volume.get(key) else {
                 continue;
@@ -42,6 +48,27 @@ fn volumes(service: &str, node: &Node, mistakes: &mut Mistakes) {
                 mistakes.add(said.place, &format!("service.{service}.volumes"), message);
             }
         }
+    }
+}
+
+fn volume_fits(service: &str, volume: &Node, mistakes: &mut Mistakes) {
+    let key = |name: &str| format!("service.{service}.volumes.{name}");
+    if let Some(size) = volume.get("size")
+        && (size.whole() == Some(0) || size.text().and_then(|text| text.parse().ok()) == Some(ByteSize(0)))
+    {
+        mistakes.hint(
+            size.place,
+            &key("size"),
+            "a volume of size 0 holds nothing",
+            "write a size such as 10GiB",
+        );
+    }
+    let Some((said, at)) = volume.get("at").and_then(|said| Some((said, Path::new(said.text()?)))) else {
+        return;
+    };
+    if let Some(taken) = NOT_FOR_VOLUMES.iter().find(|taken| at.starts_with(taken)) {
+        let message = format!("{taken} belongs to the node itself");
+        mistakes.hint(said.place, &key("at"), message, "write a path of its own, such as /var/lib/game");
     }
 }
 
