@@ -82,7 +82,7 @@ impl Roster {
         refused
     }
 
-    /// Forgets releases that are not needed. Not while a node is there that no entry names: it may stand on one.
+    /// Forgets releases and skeletons that are not needed. Releases not while a node is there that no entry names: it may stand on one.
     fn sweep_trees(&self) {
         let hands = self.hands.clone();
         tokio::task::spawn_blocking(move || {
@@ -90,6 +90,7 @@ impl Roster {
             if hands.trees.is_crowded(named().len()) && !has_strays(&hands) {
                 hands.trees.sweep(named);
             }
+            hands.machine.forget_skeletons();
         });
     }
 

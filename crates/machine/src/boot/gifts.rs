@@ -22,6 +22,10 @@ pub(super) fn prepare(plan: &Plan, pid: i32) -> Result<Handover, StepError> {
         let tree = gifts.host_tree(path)?;
         gifts.give(tree, path);
     }
+    for (shown, path) in &plan.hidden {
+        let tree = gifts.host_tree(shown)?;
+        gifts.give(tree, path);
+    }
     for (name, dir) in &plan.seats.view {
         gifts.cgroup_view(name, dir)?;
     }

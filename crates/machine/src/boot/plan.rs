@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub skeleton: PathBuf,
     /// Host paths seen live and read-only at the same path in the node.
     pub host_binds: Vec<PathBuf>,
+    /// What is shown, and where, instead of what is there.
+    pub hidden: Vec<(PathBuf, PathBuf)>,
     pub uid_base: u32,
     pub seats: Seats,
     pub veth: String,

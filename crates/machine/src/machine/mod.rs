@@ -71,6 +71,8 @@ pub struct Machine {
     /// Nodes whose start is under way.
     starting: Mutex<BTreeSet<String>>,
     firewall: Mutex<Firewall>,
+    /// Held while a node takes a skeleton, and while those that nobody took are removed.
+    skeletons: Mutex<()>,
     nursery: Nursery,
     _lock: File,
 }
@@ -106,11 +108,13 @@ impl Machine {
             slots: Mutex::default(),
             starting: Mutex::default(),
             firewall: Mutex::new(firewall),
+            skeletons: Mutex::default(),
             nursery: Nursery::new(config.executable.clone()),
             _lock: lock,
             config,
         };
         machine.recall_slots();
+        machine.forget_skeletons();
         Ok(machine)
     }
 
@@ -197,6 +201,10 @@ impl Machine {
     /// The directory of a node's log files (see [`crate::LogReader`]).
     pub fn log_dir(&self, id: &str) -> PathBuf {
         self.node_dir(id).join("log")
+    }
+
+    fn skeletons_dir(&self) -> PathBuf {
+        self.config.state_dir.join("skeleton")
     }
 
     fn nodes_dir(&self) -> PathBuf {

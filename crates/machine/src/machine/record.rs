@@ -29,6 +29,9 @@ pub(super) struct Record {
     pub isolation: Isolation,
     /// A start-time tick means something within one boot only.
     pub boot_id: String,
+    /// Name of the skeleton under its root; empty for an image that has none, absent where an older agent made it.
+    #[serde(default)]
+    pub skeleton: Option<String>,
 }
 
 const FILE: &str = "node.json";

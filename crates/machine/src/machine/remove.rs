@@ -2,6 +2,7 @@
 //! repeated.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::spec::check_id;
 use crate::sys::process::{pidfd_signal, wait_readable};
 use crate::sys::step::Step;
-use crate::{forwarding, network};
+use crate::{forwarding, network, skeleton};
 
 /// How long the kernel may take to end a killed node.
 const END: Duration = Duration::from_secs(10);
@@ -87,6 +88,22 @@ impl Machine {
             }
         }
         failed.map_or(Ok(removed), Err)
+    }
+
+    /// Removes skeletons (see [`crate::Image::Host`]) of a former state of the host that no node has under its root any
+    /// more. To be repeated now and then.
+    pub fn forget_skeletons(&self) {
+        let dir = self.skeletons_dir();
+        if !skeleton::has_older(&dir) {
+            return;
+        }
+        let _held = self.skeletons.lock().unwrap_or_else(|e| e.into_inner());
+        let nodes = fs::read_dir(self.nodes_dir()).into_iter().flatten().flatten();
+        let named = nodes.map(|node| Record::read(&node.path()).and_then(|record| record.skeleton));
+        // A node that does not say what it has may have any.
+        if let Some(used) = named.map(|name| name.map(OsString::from)).collect() {
+            skeleton::sweep(&dir, &used);
+        }
     }
 
     /// Removes all nodes and everything that [`Machine::open`] made on the host, except the state

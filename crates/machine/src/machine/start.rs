@@ -122,6 +122,13 @@ impl Machine {
 
     fn plan(&self, spec: &NodeSpec, slot: u32) -> Result<Plan> {
         let node_dir = self.node_dir(&spec.id);
+        let host = spec.image == Image::Host;
+        // Held until the record names the skeleton: nobody takes it away in between.
+        let held = self.skeletons.lock().unwrap_or_else(|e| e.into_inner());
+        let skeleton = match host {
+            true => skeleton::ensure(&self.skeletons_dir())?,
+            false => PathBuf::new(),
+        };
         let record = Record {
             id: spec.id.clone(),
             hostname: spec.hostname.clone(),
@@ -130,6 +137,7 @@ impl Machine {
             veth: network::veth(&self.config.installation, &spec.id),
             isolation: spec.isolation,
             boot_id: boot_id(),
+            skeleton: Some(skeleton.file_name().unwrap_or_default().to_string_lossy().into_owned()),
         };
         let uid_base = match spec.isolation {
             Isolation::Border => self.uid_base(slot),
@@ -139,14 +147,11 @@ impl Machine {
         // A pid file of an earlier life must not be taken for this one's.
         let _ = fs::remove_file(node_dir.join(PID_FILE));
         record.write(&node_dir)?;
-        let host = spec.image == Image::Host;
-        let skeleton = match host {
-            true => skeleton::ensure(&self.config.state_dir.join("skeleton"))?,
-            false => PathBuf::new(),
-        };
+        drop(held);
         Ok(Plan {
             seats: self.cgroups.create(&spec.id, &spec.limits)?,
             node_dir,
+            hidden: if host { skeleton::hidden_paths(&skeleton) } else { Vec::new() },
             skeleton,
             host_binds: if host { skeleton::live_paths() } else { Vec::new() },
             uid_base,

@@ -35,9 +35,25 @@ fn a_node_sees_only_itself() {
         assert_eq!((text.trim(), code), (expected.trim(), 0), "{script}");
     }
     assert!(says(&node, "cat /etc/resolv.conf").contains("search shop.lace.internal"));
-    for secret in
-        ["/etc/shadow", "/etc/gshadow", "/etc/ssh", "/etc/ssl/private", "/root/.ssh", "/work", "/boot"]
-    {
+    for secret in [
+        "/etc/apt",
+        "/etc/default",
+        "/etc/docker",
+        "/etc/environment",
+        "/etc/gshadow",
+        "/etc/maven/settings.xml",
+        "/etc/npmrc",
+        "/etc/pip.conf",
+        "/etc/profile.d",
+        "/etc/shadow",
+        "/etc/ssh",
+        "/etc/ssl/private",
+        "/etc/sudoers",
+        "/usr/local/etc/*",
+        "/root/.ssh",
+        "/work",
+        "/boot",
+    ] {
         assert_ne!(run(&node, &format!("test -e {secret}")).0, 0, "{secret} is visible");
     }
     assert_eq!(std::fs::metadata("/etc/mine").ok().map(|m| m.len()), None);

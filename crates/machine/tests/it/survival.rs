@@ -2,7 +2,7 @@
 
 use lace_machine::{Error, Event, LogReader, Machine, Phase};
 
-use crate::world::{DEADLINE, says, until, world};
+use crate::world::{DEADLINE, run, says, until, world};
 
 #[test]
 fn nodes_survive_their_agent_and_are_found_again() {
@@ -103,4 +103,32 @@ fn nurseries() -> Vec<i32> {
         words.split(|b| *b == 0).any(|word| word == b"nursery")
     };
     pids.into_iter().filter(is_nursery).collect()
+}
+
+#[test]
+fn a_skeleton_stays_as_long_as_a_node_has_it() {
+    let Some(mut world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    let dir = world.config.state_dir.join("skeleton");
+    let names = || {
+        let entries = std::fs::read_dir(&dir).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let now = names();
+    // As if the host had changed since: the node has what is an older one now.
+    let older = dir.join("0000000000000001");
+    std::fs::create_dir(&older).unwrap();
+    let record = world.config.state_dir.join("nodes/node-0/node.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace(&now[0], "0000000000000001")).unwrap();
+    std::fs::create_dir(dir.join("0000000000000002")).unwrap();
+    world.machine().forget_skeletons();
+    assert_eq!(names(), ["0000000000000001", &now[0]], "the unused one is gone");
+    assert_eq!(run(&node, "true").0, 0);
+    world.machine().remove("node-0").unwrap();
+    drop(world.machine.take());
+    world.machine = Some(lace_machine::Machine::open(world.config.clone()).unwrap());
+    assert_eq!(names(), now);
 }

@@ -1,6 +1,10 @@
 //! The lowest layer of image `host`: directories, links to /usr, and a fresh /etc made from an
 //! allow list. Nothing that only root may read is ever copied.
 
+mod etc;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -34,54 +38,17 @@ const DIRS: [(&str, u32); 20] = [
     ("var/spool", 0o755),
     ("var/tmp", 0o1777),
 ];
-/// What programs of /usr look for in /etc. A star ends a prefix.
-const ETC: &[&str] = &[
-    "apache2",
-    "bash.bashrc",
-    "ca-certificates.conf",
-    "debian_version",
-    "default",
-    "erlang",
-    "fonts",
-    "gai.conf",
-    "host.conf",
-    "inputrc",
-    "java*",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "locale.alias",
-    "localtime",
-    "login.defs",
-    "lighttpd",
-    "magic",
-    "magic.mime",
-    "maven",
-    "mime.types",
-    "mysql",
-    "networks",
-    "nginx",
-    "node*",
-    "npmrc",
-    "os-release",
-    "perl",
-    "php*",
-    "postgresql-common",
-    "profile",
-    "profile.d",
-    "protocols",
-    "python*",
-    "redis",
-    "rpc",
-    "services",
-    "shells",
-    "terminfo",
-    "timezone",
+/// Our own, in place of the host's: an administrator's may set what is nobody else's business.
+const SHELLS: [(&str, &str); 2] = [
+    ("profile", "if [ -n \"${BASH-}\" ] && [ -n \"${PS1-}\" ]; then . /etc/bash.bashrc; fi\n"),
+    ("bash.bashrc", "[ -z \"${PS1-}\" ] || PS1='\\u@\\h:\\w\\$ '\n"),
 ];
 /// Seen live, so that packages installed later on the host are complete.
 const LIVE: [&str; 3] = ["/usr", "/etc/alternatives", "/etc/ssl/certs"];
-/// Largest file copied out of /etc, bytes.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Configuration of the host within /usr: npm's tokens, for one. Nodes see an empty directory instead.
+const HIDDEN: [&str; 2] = ["/usr/etc", "/usr/local/etc"];
+/// What is shown there: a directory of the skeleton that stays empty.
+const EMPTY: &str = "mnt";
 
 /// Host paths that a node of image `host` sees live and read-only.
 pub fn live_paths() -> Vec<PathBuf> {
@@ -91,18 +58,44 @@ pub fn live_paths() -> Vec<PathBuf> {
     live.chain(unmerged).collect()
 }
 
+/// Directories within those of [`live_paths`] that a node sees empty, with what to show there.
+pub fn hidden_paths(skeleton: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let hidden = HIDDEN.iter().map(PathBuf::from).filter(|path| path.is_dir());
+    hidden.map(|path| (skeleton.join(EMPTY), path)).collect()
+}
+
+/// Forgets the skeletons that are neither in use nor this host's of now.
+pub fn sweep(parent: &Path, used: &BTreeSet<OsString>) {
+    let now = name();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name != *now && !used.contains(&name) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Are there skeletons besides this host's of now?
+pub fn has_older(parent: &Path) -> bool {
+    fs::read_dir(parent).is_ok_and(|entries| entries.count() > 1)
+}
+
+fn name() -> String {
+    format!("{:016x}", stamp())
+}
+
 /// The skeleton of this host as it is now; made when there is none yet. Older ones stay for the
 /// nodes that use them.
 pub fn ensure(parent: &Path) -> Result<PathBuf, StepError> {
     static BUILDING: Mutex<()> = Mutex::new(());
     let _building = BUILDING.lock().unwrap_or_else(|e| e.into_inner());
-    let dir = parent.join(format!("{:016x}", stamp()));
+    let dir = parent.join(name());
     if dir.is_dir() {
         return Ok(dir);
     }
     let fresh = parent.join(format!(".new-{}", std::process::id()));
     let _ = fs::remove_dir_all(&fresh);
-    build(&fresh).step("make skeleton")?;
+    build(&fresh, Path::new("/")).step("make skeleton")?;
     fs::rename(&fresh, &dir).step("install skeleton")?;
     Ok(dir)
 }
@@ -110,7 +103,7 @@ pub fn ensure(parent: &Path) -> Result<PathBuf, StepError> {
 /// Changes when the host's relevant files change.
 fn stamp() -> u64 {
     let watched = ["/etc", "/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/localtime"];
-    watched.iter().fold(2, |hash: u64, path| {
+    watched.iter().fold(3, |hash: u64, path| {
         let meta = fs::symlink_metadata(path);
         let (time, size) = meta.map_or((0, 0), |m| (m.mtime(), m.size()));
         let time = if *path == "/etc" { 0 } else { time };
@@ -118,7 +111,7 @@ fn stamp() -> u64 {
     })
 }
 
-fn build(root: &Path) -> io::Result<()> {
+fn build(root: &Path, host: &Path) -> io::Result<()> {
     fs::create_dir_all(root)?;
     for (dir, mode) in DIRS {
         let path = root.join(dir);
@@ -127,10 +120,10 @@ fn build(root: &Path) -> io::Result<()> {
     }
     fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
     for name in USR_LINKS {
-        let host = Path::new("/").join(name);
-        match fs::read_link(&host) {
+        let theirs = host.join(name);
+        match fs::read_link(&theirs) {
             Ok(target) => symlink(target, root.join(name))?,
-            Err(_) if host.is_dir() => fs::create_dir(root.join(name))?,
+            Err(_) if theirs.is_dir() => fs::create_dir(root.join(name))?,
             Err(_) => {}
         }
     }
@@ -139,22 +132,25 @@ fn build(root: &Path) -> io::Result<()> {
     for dir in ["etc/alternatives", "etc/ssl/certs"] {
         fs::create_dir_all(root.join(dir))?;
     }
-    accounts(&root.join("etc"))?;
-    etc(root)
+    accounts(&host.join("etc"), &root.join("etc"))?;
+    for (name, text) in SHELLS {
+        fs::write(root.join("etc").join(name), text)?;
+    }
+    etc::copy_needed(&host.join("etc"), &root.join("etc"), "")
 }
 
 /// The host's system accounts, without passwords: files in packages belong to them.
-fn accounts(etc: &Path) -> io::Result<()> {
+fn accounts(host: &Path, etc: &Path) -> io::Result<()> {
     let system = |file: &str| {
-        let text = fs::read_to_string(file).unwrap_or_default();
+        let text = fs::read_to_string(host.join(file)).unwrap_or_default();
         let keep = |line: &&str| {
             let id = line.split(':').nth(2).and_then(|id| id.parse::<u32>().ok());
             id.is_some_and(|id| id > 0 && (id < 1000 || id == 65_534))
         };
         text.lines().filter(keep).map(|l| format!("{l}\n")).collect::<String>()
     };
-    let passwd = system("/etc/passwd");
-    let group = system("/etc/group");
+    let passwd = system("passwd");
+    let group = system("group");
     let root = "root:x:0:0:root:/root:/bin/sh\n";
     let app = "app:x:1000:1000:app:/home/app:/bin/sh\n";
     fs::write(etc.join("passwd"), format!("{root}{passwd}{app}"))?;
@@ -163,41 +159,5 @@ fn accounts(etc: &Path) -> io::Result<()> {
     fs::write(etc.join("nsswitch.conf"), switch)
 }
 
-fn etc(root: &Path) -> io::Result<()> {
-    for entry in fs::read_dir("/etc")?.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let wanted = |pattern: &&str| match pattern.strip_suffix('*') {
-            Some(prefix) => name.starts_with(prefix),
-            None => name == **pattern,
-        };
-        if ETC.iter().any(wanted) {
-            copy(&entry.path(), &root.join("etc").join(&name), 0)?;
-        }
-    }
-    let openssl = Path::new("/etc/ssl/openssl.cnf");
-    if openssl.is_file() {
-        copy(openssl, &root.join("etc/ssl/openssl.cnf"), 0)?;
-    }
-    Ok(())
-}
-
-/// Copies links as links and only what everybody may read.
-fn copy(from: &Path, to: &Path, depth: u32) -> io::Result<()> {
-    let meta = fs::symlink_metadata(from)?;
-    let mode = meta.permissions().mode();
-    if meta.is_symlink() {
-        return symlink(fs::read_link(from)?, to);
-    }
-    if meta.is_dir() && mode & 0o005 == 0o005 && depth < 8 {
-        fs::create_dir(to)?;
-        for entry in fs::read_dir(from)?.flatten() {
-            copy(&entry.path(), &to.join(entry.file_name()), depth + 1)?;
-        }
-        return fs::set_permissions(to, fs::Permissions::from_mode(mode & 0o755));
-    }
-    if meta.is_file() && mode & 0o004 != 0 && meta.len() <= FILE_BYTES_MAX {
-        fs::copy(from, to)?;
-        fs::set_permissions(to, fs::Permissions::from_mode(mode & 0o755))?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;
