@@ -140,6 +140,13 @@ fn by_keyboard(lace: &Lace, browser: &Browser) {
     browser.js("document.activeElement.select()");
     browser.keys(&format!("3{}", key::ENTER));
     browser.until("three nodes are ready", "document.querySelector('.figures dd').innerText === '3 of 3'");
+    tab_to(browser, "document.activeElement.value === 'stop'");
+    browser.keys(key::ENTER);
+    browser.until("it is asked first", "document.getElementById('confirm').open");
+    browser.keys(key::ENTER);
+    browser.until("the first answer keeps things as they are", "!document.getElementById('confirm').open");
+    let running = lace.run(&["status", "shop", "--format", "json"]).ok().json();
+    assert_eq!(running["apps"][0]["families"][0]["wanted"], 3, "{running}");
     browser.go(&format!("{}/nodes", lace.url()));
     browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
     browser.keys("/");
