@@ -11,6 +11,9 @@ pub const UNSHARE: &str = "unshare -mpnui --fork true";
 /// The line of bubblewrap.
 pub const BWRAP: &str = "bwrap --unshare-all true";
 
+/// Containers started at most.
+const CONTAINERS: u32 = 20;
+
 /// Starters of bare namespaces at the same time, about as many as an agent has.
 const STARTERS: u32 = 4;
 
@@ -28,6 +31,28 @@ pub fn starts(bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
         let times: Result<Vec<_>, _> = rounds.map(|_| run_time(Command::new(program).args(args))).collect();
         report.times(line, &times?);
     }
+    containers(bounds, report)
+}
+
+/// One container after the other on the same files, with whichever runtime podman finds that takes this host.
+fn containers(bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
+    if !is_installed("podman") {
+        report.note("podman is not installed, so it is not beside".to_owned());
+        return Ok(());
+    }
+    let run = |runtime: &str| {
+        let mut command = Command::new("podman");
+        command.args(["--cgroup-manager", "cgroupfs", "--runtime", runtime]);
+        command.args(["run", "--rm", "--network", "none", "--rootfs", "/:O", "true"]);
+        command
+    };
+    let Some(runtime) = ["crun", "runc"].into_iter().find(|runtime| run_time(&mut run(runtime)).is_ok()) else {
+        report.note("podman is installed, but neither crun nor runc starts anything here".to_owned());
+        return Ok(());
+    };
+    let rounds = 0..bounds.singles.min(CONTAINERS);
+    let times: Result<Vec<_>, _> = rounds.map(|_| run_time(&mut run(runtime))).collect();
+    report.times(format!("podman run --network none true, by {runtime}"), &times?);
     Ok(())
 }
 
