@@ -46,7 +46,8 @@ fn containers(bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
         command.args(["run", "--rm", "--network", "none", "--rootfs", "/:O", "true"]);
         command
     };
-    let Some(runtime) = ["crun", "runc"].into_iter().find(|runtime| run_time(&mut run(runtime)).is_ok()) else {
+    let Some(runtime) = ["crun", "runc"].into_iter().find(|runtime| run_time(&mut run(runtime)).is_ok())
+    else {
         report.note("podman is installed, but neither crun nor runc starts anything here".to_owned());
         return Ok(());
     };

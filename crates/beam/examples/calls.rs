@@ -1,8 +1,7 @@
 //! What a call, a sample and a link cost, here and in the runtime:
-//! `cargo run --release -p lace-beam --example bench -- NAME@HOST ADDRESS:PORT COOKIE`.
+//! `cargo run --release -p lace-beam --example calls [NAME@HOST ADDRESS:PORT COOKIE]`.
 //!
-//! Start the runtime beside it, for example
-//! `erl -noinput -name b@127.0.0.1 -setcookie c -start_epmd false -erl_epmd_port 9199`.
+//! Without words it starts a runtime of its own on the loopback, and ends it.
 
 #![allow(clippy::print_stdout)]
 
@@ -16,9 +15,10 @@ const ROUNDS: usize = 5000;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let _runtime = if arguments.is_empty() { Some(Runtime::start(&mut arguments)?) } else { None };
     let [node, address, cookie] = arguments.as_slice() else {
-        return Err("NAME@HOST ADDRESS:PORT COOKIE".into());
+        return Err("NAME@HOST ADDRESS:PORT COOKIE, or nothing at all".into());
     };
     let (node, cookie) = (node.clone(), cookie.clone());
     let me = Identity { node: "lace@bench.lace.internal".to_owned(), cookie };
@@ -31,8 +31,42 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     memory(address, &node, &me.cookie).await
 }
 
+/// A runtime that ends with its owner.
+struct Runtime(std::process::Child);
+
+impl Runtime {
+    fn start(arguments: &mut Vec<String>) -> std::io::Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let (node, cookie) = ("bench@127.0.0.1", "not-a-secret");
+        let mut command = std::process::Command::new("erl");
+        command.args(["-noinput", "-name", node, "-setcookie", cookie, "-start_epmd", "false"]);
+        command.args(["-erl_epmd_port", &port.to_string()]);
+        command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
+        arguments.extend([node.to_owned(), format!("127.0.0.1:{port}"), cookie.to_owned()]);
+        command.stdin(std::process::Stdio::null()).spawn().map(Self)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Tries until the runtime listens.
+async fn reach(address: &str) -> std::io::Result<tokio::net::TcpStream> {
+    let until = Instant::now() + WITHIN;
+    loop {
+        match tokio::net::TcpStream::connect(address).await {
+            Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(20)).await,
+            reached => return reached,
+        }
+    }
+}
+
 async fn connect(address: &str, me: &Identity, node: &str) -> Result<Link, Box<dyn std::error::Error>> {
-    let stream = tokio::net::TcpStream::connect(address).await?;
+    let stream = reach(address).await?;
     stream.set_nodelay(true)?;
     Ok(Link::connect(stream, me, node, &Settings::default()).await?)
 }
