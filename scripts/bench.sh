@@ -6,8 +6,8 @@
 #
 # Names: main_job, nodes, store, planner, names, beam; all where none is said.
 # --quick bounds main_job to ten nodes and few rounds; --only takes one
-# figure of it: cold-start, at-rest, single, exec, nodes-COUNT or beam. --build
-# builds and runs nothing. Needs root to run.
+# figure of it: cold-start, at-rest, single, exec, nodes-COUNT, crashing or
+# beam. --build builds and runs nothing. Needs root to run.
 set -eu
 
 every='main_job nodes store planner names beam'

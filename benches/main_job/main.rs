@@ -6,6 +6,7 @@
 
 mod beam;
 mod cost;
+mod crashing;
 mod exec;
 mod idle;
 mod many;
@@ -41,7 +42,7 @@ struct Bounds {
 }
 
 /// The figures that `--only` knows, beside `nodes-COUNT`.
-const FIGURES: [&str; 5] = ["cold-start", "at-rest", "single", "exec", "beam"];
+const FIGURES: [&str; 6] = ["cold-start", "at-rest", "single", "exec", "crashing", "beam"];
 
 impl Bounds {
     fn full() -> Self {
@@ -109,7 +110,7 @@ async fn run(bounds: &Bounds, report: &mut Report) {
     if bounds.wants(&["cold-start"]) {
         section("cold start of the controller", report, async |r| idle::cold_start(bounds, r).await).await;
     }
-    if !bounds.wants(&["at-rest", "single", "exec", "nodes-", "beam"]) {
+    if !bounds.wants(&["at-rest", "single", "exec", "nodes-", "crashing", "beam"]) {
         return;
     }
     let world = match World::up(NET).await {
@@ -128,6 +129,9 @@ async fn run(bounds: &Bounds, report: &mut Report) {
     for nodes in bounds.families.iter().filter(|_| bounds.wants(&["nodes-"])) {
         let what = format!("a family of {nodes}");
         section(&what, report, async |r| many::measure(&world, *nodes, bounds, r).await).await;
+    }
+    if bounds.wants(&["crashing"]) {
+        section("a crashing revision", report, async |r| crashing::measure(&world, bounds, r).await).await;
     }
     if bounds.wants(&["beam"]) {
         section("three BEAM nodes", report, async |r| beam::measure(&world, bounds, r).await).await;
