@@ -5,7 +5,7 @@ use super::output::{Cell, ago, between, clock};
 use super::{Exit, Outcome, Session, confirm, logs};
 use clap::{Args, Subcommand};
 use lace_model::job::{Job, JobOrigin, JobState};
-use lace_model::{AppName, JobId, Millis};
+use lace_model::{AppName, Code, JobId, Millis, Problem};
 use lace_wire::api::StreamOpen;
 use std::time::Duration;
 
@@ -62,7 +62,11 @@ pub async fn run(args: JobArgs, s: &mut Session) -> Outcome {
         JobVerb::Logs { id, which } => {
             let action = which.action(s)?;
             let open = StreamOpen { target: format!("job:{id}"), action };
-            return logs::show(s, vec![open], vec![id.to_string()], &which).await;
+            let shown = logs::show(s, vec![open], vec![id.to_string()], &which).await;
+            return match shown {
+                Err(problem) if problem.code == Code::NotFound => Err(gone(s, id, problem).await),
+                shown => shown,
+            };
         }
         JobVerb::Cancel { id } => {
             confirm::destructive(s, &format!("this cancels job {id}"))?;
@@ -89,6 +93,19 @@ async fn list(s: &mut Session, app: Option<AppName>) -> Result<(), lace_model::P
         ]
     });
     Ok(())
+}
+
+/// Says it where a job is known and what it wrote is not there any more.
+async fn gone(s: &Session, id: JobId, problem: Problem) -> Problem {
+    let Ok(client) = s.client() else { return problem };
+    match client.job(id, Duration::ZERO).await {
+        Ok(job) if job.ended_at.is_some() => {
+            let text =
+                format!("what job {id} wrote is gone: only the last 5 runs of a schedule keep it, for a day");
+            Problem::new(Code::NotFound, text).hint(format!("its last lines: lace job show {id}"))
+        }
+        _ => problem,
+    }
 }
 
 fn subject(job: &Job) -> String {

@@ -107,13 +107,11 @@ fn task_state(state: TaskState) -> &'static str {
 
 fn list(s: &mut Session, operations: &[Operation]) {
     let now = s.now();
-    s.out.list(operations, &["id", "what", "subject", "state", "by", "began", "message"], |op| {
+    s.out.list(operations, &["id", "what", "state", "began", "message"], |op| {
         vec![
             op.id.into(),
-            op.verb.as_str().into(),
-            op.subject.as_str().into(),
+            format!("{} {}", op.verb, op.subject).into(),
             state(op.state),
-            op.actor.as_str().into(),
             ago(now, op.started_at).into(),
             op.message.as_str().into(),
         ]

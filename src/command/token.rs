@@ -1,10 +1,10 @@
 //! `lace token`: who may do what.
 
-use super::output::{ago, clock};
+use super::output::{ago, between};
 use super::{Exit, Outcome, Session, confirm};
 use clap::{Args, Subcommand, ValueEnum};
 use lace_model::token::Role;
-use lace_model::{AppName, Span, TokenId};
+use lace_model::{AppName, Millis, Span, TokenId};
 use lace_wire::api::{TokenInfo, TokenRequest};
 
 const EXAMPLE: &str = "Example:\n  lace token create ci --role deployer --app shop --expires-in 30d";
@@ -101,10 +101,18 @@ async fn list(s: &mut Session) -> Result<(), lace_model::Problem> {
             allows(token).into(),
             if apps.is_empty() { "all".into() } else { apps.join(" ").into() },
             ago(now, token.created_at).into(),
-            token.expires_at.map_or_else(|| "never".into(), clock).into(),
+            ends(token.expires_at, now).into(),
         ]
     });
     Ok(())
+}
+
+fn ends(at: Option<Millis>, now: Millis) -> String {
+    match at {
+        None => "never".into(),
+        Some(at) if at <= now => "over".into(),
+        Some(at) => format!("in {}", between(now, at)),
+    }
 }
 
 fn allows(token: &TokenInfo) -> &'static str {

@@ -148,6 +148,16 @@ impl Lace {
         self.command(words, |c| c)
     }
 
+    /// Runs one command line in a directory, with more environment and something on stdin.
+    pub fn run_in(&self, dir: &Path, words: &[String], env: &[(String, String)], stdin: &str) -> Ran {
+        let file = self.files().join("stdin");
+        std::fs::write(&file, stdin).expect("written");
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let input = std::fs::File::open(&file).expect("readable");
+        let env = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.command(&words, |c| c.current_dir(dir).envs(env).stdin(input))
+    }
+
     /// Runs one command line about this installation's state.
     pub fn run_here(&self, words: &[&str]) -> Ran {
         self.command(words, |c| c.arg("--state").arg(self.state()))

@@ -14,6 +14,7 @@ mod outlive;
 mod page;
 mod private;
 mod restore;
+mod scenario;
 mod scripts;
 mod up;
 mod verbs;

@@ -75,6 +75,9 @@ impl Actor {
         if self.hands.held.read(|state| state.begun.contains_key(&EntryId::Job(self.id))) {
             return failed("its host went down while it ran");
         }
+        if self.wish.borrow().job.ended_at.is_some() {
+            return failed("it had ended before this host heard of it");
+        }
         let mut wish = self.wish.clone();
         let started = tokio::select! {
             started = self.start() => started,

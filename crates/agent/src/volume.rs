@@ -123,6 +123,16 @@ pub fn erase(hands: &Hands, place: &NodePath) {
     hands.volumes.held.free(place, ERASER);
 }
 
+/// Deletes one volume where no node has its place, and none gets it meanwhile.
+pub fn erase_one(hands: &Hands, volume: &There) -> Result<(), String> {
+    if hands.volumes.held.try_claim(&volume.place, ERASER).is_err() {
+        return Ok(());
+    }
+    let removed = volume.remove();
+    hands.volumes.held.free(&volume.place, ERASER);
+    removed
+}
+
 /// Deletes the volumes of a place; whoever calls has it.
 pub fn remove_all(hands: &Hands, place: &NodePath) {
     for volume in hands.volumes.there(|there| there == place) {

@@ -32,8 +32,8 @@ impl Caller {
         if self.role >= role {
             return Ok(());
         }
-        let (has, wants) = (role_text(self.role), role_text(role));
-        Err(Refusal::new(Code::NotAllowed, format!("token {} is a {has}; this needs a {wants}", self.name))
+        let (has, wants) = (one(self.role), one(role));
+        Err(Refusal::new(Code::NotAllowed, format!("token {} is {has}; this is for {wants}", self.name))
             .hint("ask an admin for a token: lace token create NAME --role ROLE"))
     }
 
@@ -86,4 +86,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub(crate) fn no_credentials() -> Refusal {
     Refusal::new(Code::NotAuthenticated, "the request carries no token")
         .hint("send `Authorization: Bearer TOKEN`, or type `lace login URL`")
+}
+
+/// `a viewer`, `an admin`.
+fn one(role: Role) -> String {
+    let article = if role == Role::Admin { "an" } else { "a" };
+    format!("{article} {}", role_text(role))
 }

@@ -1,14 +1,18 @@
 //! Volumes: hosts are asked for them, for they know best; nothing about them is stored.
 
 use crate::ask::Ask;
-use crate::refusal::Answer;
+use crate::caller::Caller;
+use crate::deed::Deed;
+use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use futures::future::join_all;
+use lace_model::event::NewEvent;
 use lace_model::host::Host;
-use lace_model::{Name, TargetPath};
+use lace_model::{Code, Name, TargetPath};
 use lace_planner::Edit;
+use lace_wire::api::Accepted;
 use lace_wire::stream::{StreamFrame, StreamRequest, Volume};
 use serde::Deserialize;
 use std::time::Duration;
@@ -35,6 +39,53 @@ pub(crate) async fn list(
     let (mut volumes, _) = look(&state, ask.target.as_ref(), false).await?;
     volumes.sort_by(|a, b| (&a.path, &a.name, &a.host).cmp(&(&b.path, &b.name, &b.host)));
     Ok(Json(volumes))
+}
+
+/// `?target=&name=`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VolumeAsk {
+    /// Of what.
+    target: TargetPath,
+    /// Which.
+    name: Name,
+}
+
+/// `DELETE /v1/volumes`: all of them, or none where a node has one.
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Ask(VolumeAsk { target, name }): Ask<VolumeAsk>,
+) -> Answer<Json<Accepted>> {
+    caller.touches(&target.app)?;
+    let (mut there, _) = look(&state, Some(&target), false).await?;
+    there.retain(|volume| volume.name == name);
+    if there.is_empty() {
+        let what = format!("volume {name} of {target} on the hosts that answer");
+        return Err(Refusal::not_found(what).hint(format!("lace volume list {target}")));
+    }
+    if let Some(used) = there.iter().find(|volume| volume.node.is_some()) {
+        return Err(in_use(used));
+    }
+    let subject = format!("{target}/{name}");
+    let deed = Deed::light("volume delete", &subject);
+    let mut batch = deed.batch(&caller);
+    let message = format!("{} deleted", counted(there.len()));
+    batch.event(NewEvent::new("volume.deleted", &subject, &message).by(&caller.name));
+    deed.only(&state, batch).await?;
+    let request = StreamRequest::EraseVolumes { under: target, name };
+    let (left, _) = ask_all(&state, &request).await?;
+    match left.iter().find(|volume| volume.node.is_some()) {
+        Some(used) => Err(in_use(used)),
+        None => Ok(Json(Accepted { operation: None, message: format!("{message}: {subject}") })),
+    }
+}
+
+fn in_use(volume: &Volume) -> Refusal {
+    let place = volume.path.short();
+    let text = format!("volume {} of {place} is in use: its node is there", volume.name);
+    let target = volume.path.family.service_path();
+    Refusal::new(Code::Conflict, text).hint(format!("lace stop {target}, then try again"))
 }
 
 /// Deletes the volumes of what is being deleted; those of nodes that are still there go with them. In words.
@@ -69,8 +120,13 @@ pub(crate) fn deleted_by(edit: &Edit) -> Vec<TargetPath> {
 
 /// The volumes of all hosts that answer, and who does not.
 async fn look(state: &ApiState, under: Option<&TargetPath>, erase: bool) -> Answer<(Vec<Volume>, Vec<Name>)> {
+    ask_all(state, &StreamRequest::Volumes { under: under.cloned(), erase }).await
+}
+
+/// What all hosts say that answer, and who does not.
+async fn ask_all(state: &ApiState, request: &StreamRequest) -> Answer<(Vec<Volume>, Vec<Name>)> {
     let hosts: Vec<Host> = state.store.list::<Host>("")?.into_iter().map(|row| row.value).collect();
-    let asked = hosts.iter().map(|host| ask(state, host, under, erase));
+    let asked = hosts.iter().map(|host| ask(state, host, request));
     let mut volumes = Vec::new();
     let mut away = Vec::new();
     for (host, answer) in hosts.iter().zip(join_all(asked).await) {
@@ -85,10 +141,9 @@ async fn look(state: &ApiState, under: Option<&TargetPath>, erase: bool) -> Answ
     Ok((volumes, away))
 }
 
-async fn ask(state: &ApiState, host: &Host, under: Option<&TargetPath>, erase: bool) -> Option<Vec<Volume>> {
-    let request = StreamRequest::Volumes { under: under.cloned(), erase };
+async fn ask(state: &ApiState, host: &Host, request: &StreamRequest) -> Option<Vec<Volume>> {
     let asked = async {
-        let mut pair = state.streams.open(host.id, request).await.ok()?;
+        let mut pair = state.streams.open(host.id, request.clone()).await.ok()?;
         let mut text = Vec::new();
         while let Some(frame) = pair.from.recv().await {
             match frame {

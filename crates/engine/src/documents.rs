@@ -3,9 +3,9 @@
 use crate::step::Told;
 use crate::world::World;
 use lace_model::document::{Doors, Entry, EntryBody, EntryId, Member, Topic};
-use lace_model::job::JobState;
+use lace_model::job::{Job, JobState};
 use lace_model::task::TaskState;
-use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, NodeId, NodePath};
+use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, JobId, NodeId, NodePath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A topic with more members than this is not told at every change of a state.
@@ -39,6 +39,11 @@ impl ToldTopic {
         let every = (self.members as u64 * TOPIC_EVERY_MS / 1_000).max(TOPIC_EVERY_MS_MIN);
         self.generation.number + every
     }
+}
+
+/// A job is in its host's document while it runs, and after that as long as its log is kept.
+fn is_told(job: &Job, logs: &BTreeSet<JobId>) -> bool {
+    job.state == JobState::Running || logs.contains(&job.id)
 }
 
 impl World {
@@ -114,8 +119,9 @@ impl World {
     }
 
     fn tell_jobs(&mut self, deltas: &mut HashMap<HostId, Delta>) {
-        let running: Vec<_> = self.jobs_running().cloned().collect();
-        for job in running {
+        let logs = self.logs_kept();
+        let told: Vec<_> = self.jobs.values().filter(|j| is_told(j, &logs)).cloned().collect();
+        for job in told {
             let (id, Some(host)) = (EntryId::Job(job.id), job.host) else { continue };
             let number = if job.cancel { 2 } else { 1 };
             let generation = Generation { epoch: self.epoch, number };
@@ -131,7 +137,7 @@ impl World {
             .job_entries
             .iter()
             .filter(|(id, _)| match id {
-                EntryId::Job(job) => self.jobs.get(job).is_none_or(|j| j.state != JobState::Running),
+                EntryId::Job(job) => self.jobs.get(job).is_none_or(|j| !is_told(j, &logs)),
                 _ => false,
             })
             .map(|(id, generation)| (*id, *generation))

@@ -6,6 +6,12 @@ use lace_model::event::NewEvent;
 use lace_model::job::{Job, JobOrigin, JobState};
 use lace_model::{JobId, Millis, ServicePath};
 use lace_store::Batch;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ended runs of a task whose logs are kept.
+const LOGS_KEPT: usize = 5;
+/// How long they are kept.
+const LOGS_KEPT_MS: Millis = 24 * 3_600_000;
 
 /// The next moment after `after` (both in milliseconds since the Unix epoch) at which a task is due.
 pub(crate) fn next_due(task: &TaskSpec, after: Millis) -> Option<Millis> {
@@ -62,6 +68,29 @@ impl World {
                 && j.service.as_ref() == Some(service)
                 && matches!(&j.origin, JobOrigin::Task { name, .. } if name == task)
         })
+    }
+
+    /// Runs of tasks whose logs stay on their hosts: the last few of each, for a time.
+    pub(crate) fn logs_kept(&self) -> BTreeSet<JobId> {
+        let mut ended: BTreeMap<(&ServicePath, &str), Vec<(Millis, JobId)>> = BTreeMap::new();
+        if self.services.values().all(|s| s.spec.tasks.as_ref().is_none_or(BTreeMap::is_empty)) {
+            return BTreeSet::new();
+        }
+        for job in self.jobs.values() {
+            let (JobOrigin::Task { name, .. }, Some(service)) = (&job.origin, &job.service) else { continue };
+            let Some(at) = job.ended_at.filter(|at| self.now.saturating_sub(*at) < LOGS_KEPT_MS) else {
+                continue;
+            };
+            let is_there = self.services.get(service).is_some_and(|s| !s.deleting);
+            if is_there && job.started_at.is_some() {
+                ended.entry((service, name)).or_default().push((at, job.id));
+            }
+        }
+        let newest = |mut runs: Vec<(Millis, JobId)>| {
+            runs.sort_unstable_by(|a, b| b.cmp(a));
+            runs.into_iter().take(LOGS_KEPT).map(|(_, id)| id)
+        };
+        ended.into_values().flat_map(newest).collect()
     }
 
     /// Has a queued run of a task to wait for the former one to end? Unless its runs may overlap.

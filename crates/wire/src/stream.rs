@@ -79,6 +79,14 @@ pub enum StreamRequest {
         /// Delete them; one that a node has goes when the node goes.
         erase: bool,
     },
+    /// Delete the volumes of a name that no node has: one JSON list of [`Volume`]s on stdout, those that were left
+    /// because a node has them with that node.
+    EraseVolumes {
+        /// Of what.
+        under: TargetPath,
+        /// Which.
+        name: Name,
+    },
     /// Ask its Erlang runtime; the answer comes as JSON, or as text, on stdout.
     Beam {
         /// Where.
@@ -132,7 +140,7 @@ impl StreamRequest {
             | Self::Forward { node, .. }
             | Self::Beam { node, .. }
             | Self::BeamShell { node, .. } => Some(*node),
-            Self::Volumes { .. } => None,
+            Self::Volumes { .. } | Self::EraseVolumes { .. } => None,
         }
     }
 }

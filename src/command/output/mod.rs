@@ -43,7 +43,7 @@ impl Output {
         let plain = world.var("NO_COLOR").is_some() || world.var("TERM") == Some("dumb");
         Self {
             color: world.out_terminal && !plain,
-            columns: if world.out_terminal { world.columns } else { COLUMNS_MAX }.min(COLUMNS_MAX),
+            columns: if world.out_terminal { world.columns } else { COLUMNS_MAX },
             live: world.err_terminal,
             format: global.format,
             quiet: global.quiet,
@@ -132,7 +132,8 @@ impl Output {
 
     /// A table.
     pub fn table(&mut self, table: Table) {
-        let text = table.render(self.columns, self.color);
+        let columns = if table.ends_in_sentences() { self.columns } else { self.columns.min(COLUMNS_MAX) };
+        let text = table.render(columns, self.color);
         self.bytes(text.as_bytes());
     }
 

@@ -1,4 +1,4 @@
-//! Tables for people: no frames, at most 100 columns, colour only where asked for.
+//! Tables for people: no frames, at most 100 columns but for sentences, colour only where asked for.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, presets};
 use std::fmt::Write;
@@ -9,7 +9,7 @@ const GAP: u16 = 2;
 const WRAPPED_MIN: usize = 14;
 
 /// Headings of columns that hold sentences.
-const SENTENCES: [&str; 2] = ["DETAIL", "MESSAGE"];
+const SENTENCES: [&str; 3] = ["COMMAND", "DETAIL", "MESSAGE"];
 
 /// How a text stands out. Colour is never the only sign: the text says the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,12 +84,14 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Does its last column hold sentences? It takes the rest of the terminal then, however wide that is.
+    pub fn ends_in_sentences(&self) -> bool {
+        self.head.last().is_some_and(|head| SENTENCES.contains(&head.as_str()))
+    }
+
     /// A last column of sentences is cut where the line ends: `--format json` and `lace why` have them whole.
     fn cut(&mut self, columns: u16) {
-        let Some(last) = self.head.len().checked_sub(1) else { return };
-        if !SENTENCES.contains(&self.head[last].as_str()) {
-            return;
-        }
+        let Some(last) = self.head.len().checked_sub(1).filter(|_| self.ends_in_sentences()) else { return };
         let width = |column: usize| {
             let cells =
                 self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.text.chars().count());

@@ -95,6 +95,9 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
     if let StreamRequest::Volumes { under, erase } = request {
         return volumes::serve(hands, under, erase, out).await;
     }
+    if let StreamRequest::EraseVolumes { under, name } = request {
+        return volumes::erase(hands, under, name, out).await;
+    }
     let node = request.node().ok_or_else(|| Problem::new(Code::Usage, "the stream names no node"))?;
     let place = place(hands, node)?;
     match request {
@@ -116,7 +119,7 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
             copy::out_of(connect(hands, &place).await?, path, from, out).await
         }
         StreamRequest::Forward { port, .. } => forward::serve(place.address, port, from, out).await,
-        StreamRequest::Volumes { .. } => Ok(()),
+        StreamRequest::Volumes { .. } | StreamRequest::EraseVolumes { .. } => Ok(()),
         StreamRequest::Beam { node, ask } => tokio::select! {
             done = beam::serve(hands, node, ask, out) => done,
             () = from.closed() => Ok(()),

@@ -3,7 +3,7 @@
 use super::{Out, failed};
 use crate::hands::Hands;
 use crate::volume::{self, There};
-use lace_model::{NodeId, Problem, TargetPath};
+use lace_model::{Name, NodeId, Problem, TargetPath};
 use lace_wire::stream::{StreamFrame, Volume};
 use std::sync::Arc;
 
@@ -20,8 +20,26 @@ pub async fn serve(
         let there = hands.volumes.there(wanted);
         there.iter().map(|volume| tell(&hands, volume, erase)).collect::<Vec<_>>()
     });
-    let volumes = looked.await.map_err(failed)?;
-    let text = serde_json::to_vec(&volumes).map_err(failed)?;
+    answer(&looked.await.map_err(failed)?, out).await
+}
+
+/// Deletes the volumes of a name, but for those that a node has.
+pub async fn erase(hands: &Arc<Hands>, under: TargetPath, name: Name, out: &Out) -> Result<(), Problem> {
+    let hands = hands.clone();
+    let erased = tokio::task::spawn_blocking(move || {
+        let mut there = hands.volumes.there(|place| under.covers_node(place));
+        there.retain(|volume| volume.name == name);
+        let one = |volume: &There| {
+            volume::erase_one(&hands, volume)?;
+            Ok(tell(&hands, volume, false))
+        };
+        there.iter().map(one).collect::<Result<Vec<_>, String>>()
+    });
+    answer(&erased.await.map_err(failed)?.map_err(failed)?, out).await
+}
+
+async fn answer(volumes: &[Volume], out: &Out) -> Result<(), Problem> {
+    let text = serde_json::to_vec(volumes).map_err(failed)?;
     for part in text.chunks(lace_wire::stream::STREAM_FRAME_BYTES_MAX) {
         out.send(StreamFrame::Stdout(part.to_vec().into())).await;
     }

@@ -15,6 +15,8 @@ type Query = &'static [(&'static str, &'static str)];
 const TARGET: Query = &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node")];
 const TASKS: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("operation", "those that belong to it")];
+const VOLUME: Query =
+    &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("name", "the volumes' name")];
 const NODE: Query = &[("target", "a node: APP/SERVICE/N")];
 const TOP: Query = &[("target", "a node: APP/SERVICE/N"), ("most", "so many by each rank (10, at most 100)")];
 const APP: Query = &[("app", "the application")];
@@ -303,6 +305,11 @@ fn work() -> Vec<Door> {
 fn house() -> Vec<Door> {
     vec![
         get("/v1/hosts", host::list).viewer(Whole).answers(List("HostView")).says("Hosts."),
+        delete("/v1/volumes", volume::delete)
+            .deployer(Target)
+            .asks(VOLUME)
+            .answers(Reply::Json("Accepted"))
+            .says("Deletes volumes that no node has; their content is gone."),
         get("/v1/volumes", volume::list)
             .viewer(Whole)
             .asks(TARGET)

@@ -82,6 +82,7 @@ fn path_of(rule: &Rule) -> String {
             format!("{path}?target=other")
         }
         "/v1/usage/history" | "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),
+        "/v1/volumes" if rule.method == "DELETE" => format!("{path}?target=other&name=data"),
         "/v1/jobs" => format!("{path}?app=other"),
         "/v1/events" | "/v1/operations" => format!("{path}?subject=other"),
         "/v1/stream" => {

@@ -3,6 +3,7 @@
 use crate::hosts::{Scene, path};
 use lace_engine::{Engine, Heard};
 use lace_model::JobId;
+use lace_model::document::EntryId;
 use lace_model::family::{Application, Family, Service};
 use lace_model::job::{Job, JobOrigin, JobState, NewJob};
 use lace_model::node::{NodePhase, NodeStatus};
@@ -10,6 +11,7 @@ use lace_model::operation::{Goal, OperationState};
 use lace_model::revision::Revision;
 use lace_model::rollout::Phase;
 use lace_store::{Batch, Clock, Expect};
+use std::collections::BTreeSet;
 
 #[test]
 fn a_family_starts_and_everybody_knows_its_members() {
@@ -260,6 +262,38 @@ fn a_large_topic_is_told_with_newcomers_at_once_and_with_states_together() {
     scene.clock.advance(100);
     scene.turn(vec![]);
     assert_eq!(told(&scene), (80, 80));
+}
+
+#[test]
+fn the_last_runs_of_a_task_stay_on_their_host_for_a_day() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 1, vec![]);
+    let task = serde_json::json!({"command": ["sweep"], "schedule": "* * * * *"});
+    scene.change::<Service>("shop/web", |s| {
+        s.spec.tasks = serde_json::from_value(serde_json::json!({ "sweep": task })).expect("tasks");
+    });
+    let kept = |scene: &Scene| {
+        let held = scene.hosts.values().flat_map(|h| h.entries.keys());
+        held.filter(|id| matches!(id, EntryId::Job(_))).copied().collect::<BTreeSet<_>>()
+    };
+    for _ in 0..20 {
+        let heard = scene.obey();
+        scene.turn(heard);
+        scene.clock.advance(30_000);
+    }
+    scene.change::<Service>("shop/web", |s| {
+        s.spec.tasks.iter_mut().flatten().for_each(|(_, t)| t.schedule = "0 0 1 1 *".into())
+    });
+    let heard = scene.obey();
+    scene.turn(heard);
+    let last = kept(&scene);
+    assert_eq!(last.len(), 5, "of some ten runs");
+    scene.restart_controller();
+    scene.turn(vec![]);
+    assert_eq!(kept(&scene), last, "another controller keeps the same");
+    scene.clock.advance(25 * 3_600_000);
+    scene.turn(vec![]);
+    assert!(kept(&scene).is_empty());
 }
 
 #[test]

@@ -193,9 +193,14 @@ pub(super) fn check_size(work: &mut Work, name: &ServiceName, limits: &Limits) {
             Code::CannotPlace,
             format!(
                 "a node of {}/{name} wants {} of memory and {} cpu, more than any host has",
-                work.request.app, limits.memory, limits.cpu
+                work.request.app,
+                limits.memory.human(),
+                limits.cpu
             ),
         )
-        .hint(format!("the largest host has {memory} of memory and {cpu} cpu: ask for less, or add a host")),
+        .hint(format!(
+            "the largest host has {} of memory and {cpu} cpu: ask for less, or add a host",
+            memory.human()
+        )),
     );
 }

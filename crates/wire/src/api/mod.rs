@@ -20,6 +20,7 @@
 //! | POST /v1/releases · POST /v1/archives | [`ReleaseUpload`] -> `Release` · bytes -> `Release` |
 //! | GET /v1/apps/{app}/secrets · PUT/DELETE /v1/apps/{app}/secrets/{name} | -> `SecretInfo` list · value bytes -> [`Accepted`] |
 //! | GET /v1/routes[?target=T] | -> [`RouteView`](crate::route::RouteView) list |
+//! | DELETE /v1/volumes?target&name | -> [`Accepted`] |
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
 //! | GET /v1/tasks[?target&operation] · GET /v1/tasks/{id} | -> `NodeTask` |

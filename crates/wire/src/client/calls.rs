@@ -133,6 +133,11 @@ impl Client {
         self.ask(self.get(&["v1", "hosts"])).await
     }
 
+    /// Deletes volumes of a name; none where a node has one of them.
+    pub async fn volumes_delete(&self, target: &TargetPath, name: &Name) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "volumes"]).query("target", target).query("name", name)).await
+    }
+
     /// What outlives nodes.
     pub async fn volumes(&self, target: Option<&TargetPath>) -> Answer<Vec<Volume>> {
         self.ask(self.get(&["v1", "volumes"]).query_some("target", target)).await
