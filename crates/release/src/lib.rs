@@ -11,6 +11,7 @@ mod elf;
 mod error;
 mod host;
 mod materialise;
+mod procfile;
 mod project;
 mod recognise;
 mod tree;

@@ -5,6 +5,7 @@
 use crate::chunk::ChunkSource;
 use crate::elf;
 use crate::error::Result;
+use crate::procfile;
 use lace_model::release::{Needs, ReleaseKind, Tree, TreeNode};
 
 /// Text files of a release are not read beyond this, in bytes.
@@ -152,7 +153,9 @@ impl Look<'_> {
     }
 
     fn generic(&self) -> Result<Recognised> {
-        let start = self.text("Procfile")?.as_deref().and_then(procfile).unwrap_or_default();
+        let text = self.text("Procfile")?.unwrap_or_default();
+        let usual = procfile::usual(&procfile::entries(&text));
+        let start = usual.map(|(_, command)| procfile::words(command)).unwrap_or_default();
         let version = self.text("VERSION")?.and_then(|text| first_word(&text));
         Ok(Recognised { start, version, ..Recognised::default() })
     }
@@ -170,23 +173,6 @@ impl Look<'_> {
         }
         Ok(self.text(inside)?.as_deref().and_then(interpreter).into_iter().collect())
     }
-}
-
-/// The command of `web:`, else the first one. A line that needs a shell gets one.
-fn procfile(text: &str) -> Option<Vec<String>> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let entries: Vec<(&str, &str)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, command)| (name.trim(), command.trim()))
-        .collect();
-    let (_, command) = entries.iter().find(|(name, _)| *name == "web").or(entries.first())?;
-    if command.is_empty() {
-        return None;
-    }
-    if command.contains(['$', '|', '&', ';', '<', '>', '*', '"', '\'', '`', '\\', '=']) {
-        return Some(vec!["sh".into(), "-c".into(), format!("exec {command}")]);
-    }
-    Some(command.split_whitespace().map(str::to_owned).collect())
 }
 
 /// What `#!` names: the last part of the path, or what `env` starts.
@@ -209,19 +195,6 @@ fn first_word(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn procfiles() {
-        let check = |text: &str, expected: Option<&[&str]>| {
-            let expected = expected.map(|words| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-            assert_eq!(procfile(text), expected, "{text}");
-        };
-        check("worker: a\nweb: bin/x --port 80\n", Some(&["bin/x", "--port", "80"]));
-        check("# web: no\nworker: a b", Some(&["a", "b"]));
-        check("web: bin/x -p $PORT", Some(&["sh", "-c", "exec bin/x -p $PORT"]));
-        check("web:", None);
-        check("", None);
-    }
 
     #[test]
     fn interpreters() {

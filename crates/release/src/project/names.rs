@@ -6,7 +6,7 @@ use lace_model::name::NAME_CHARS_MAX;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-fn read(path: &Path) -> Option<String> {
+pub(super) fn read(path: &Path) -> Option<String> {
     let small = path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= FILE_BYTES_MAX);
     if small { std::fs::read_to_string(path).ok() } else { None }
 }

@@ -46,6 +46,21 @@ fn mix() {
 }
 
 #[test]
+fn procfile() {
+    let text = "release: bin/migrate \"all\"\nworker: A=1 bin/work\nweb: bin/serve -p $PORT\n";
+    let (project, manifest) = propose(|root| put(root, "Procfile", text, false));
+    let service = |name: &str| manifest.spec.services[&Name::new(name).expect("a name")].clone();
+    let web = service("web");
+    assert_eq!(web.env.expect("set").len(), 1, "{}", project.manifest);
+    assert_eq!(web.before.expect("set"), [["sh", "-c", "exec bin/migrate \"all\""]]);
+    assert!(web.check.is_some());
+    let start = &manifest.sources[&Name::new("worker").expect("a name")].start;
+    assert_eq!(start.as_deref(), Some(&["sh", "-c", "A=1 bin/work"].map(str::to_owned)[..]));
+    let (project, manifest) = propose(|root| put(root, "Procfile", "worker: bin/work", false));
+    assert_eq!(manifest.spec.services.keys().collect::<Vec<_>>(), [&project.name]);
+}
+
+#[test]
 fn others() {
     let check = |file: &str, executable: bool, kind: ProjectKind| {
         let (project, manifest) = propose(|root| put(root, file, "x: y", executable));
