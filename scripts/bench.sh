@@ -36,6 +36,19 @@ example() { # CRATE EXAMPLE
     fi
 }
 
+beam() { # a runtime on the loopback, which ends with the figures
+    [ "$build" = no ] || { example lace-beam calls && return; }
+    port=$((20000 + $$ % 20000))
+    erl -noinput -name bench@127.0.0.1 -setcookie figures -start_epmd false \
+        -erl_epmd_port "$port" -kernel inet_dist_use_interface '{127,0,0,1}' &
+    runtime=$!
+    status=0
+    cargo run --quiet --release --locked -p lace-beam --example calls -- \
+        bench@127.0.0.1 "127.0.0.1:$port" figures || status=$?
+    kill "$runtime"
+    return "$status"
+}
+
 main_job() {
     if [ "$build" = yes ]; then
         cargo bench --locked -p lace --bench main_job --no-run
@@ -53,7 +66,7 @@ for name in ${names:-$every}; do
         store) example lace-store bench ;;
         planner) example lace-planner decisions ;;
         names) example lace-edge lookups ;;
-        beam) example lace-beam calls ;;
+        beam) beam ;;
     esac || failed="$failed $name"
 done
 if [ -n "$failed" ]; then

@@ -1,7 +1,7 @@
 //! What a call, a sample and a link cost, here and in the runtime:
-//! `cargo run --release -p lace-beam --example calls [NAME@HOST ADDRESS:PORT COOKIE]`.
+//! `cargo run --release -p lace-beam --example calls -- NAME@HOST ADDRESS:PORT COOKIE`.
 //!
-//! Without words it starts a runtime of its own on the loopback, and ends it.
+//! `scripts/bench.sh beam` starts the runtime beside it.
 
 #![allow(clippy::print_stdout)]
 
@@ -15,13 +15,13 @@ const ROUNDS: usize = 5000;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let _runtime = if arguments.is_empty() { Some(Runtime::start(&mut arguments)?) } else { None };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [node, address, cookie] = arguments.as_slice() else {
-        return Err("NAME@HOST ADDRESS:PORT COOKIE, or nothing at all".into());
+        return Err("NAME@HOST ADDRESS:PORT COOKIE".into());
     };
     let (node, cookie) = (node.clone(), cookie.clone());
     let me = Identity { node: "lace@bench.lace.internal".to_owned(), cookie };
+    drop(reach(address).await?);
     let begin = Instant::now();
     let link = connect(address, &me, &node).await?;
     println!("connect {:?}", begin.elapsed());
@@ -29,29 +29,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     many(&link).await?;
     samples(&link).await?;
     memory(address, &node, &me.cookie).await
-}
-
-/// A runtime that ends with its owner.
-struct Runtime(std::process::Child);
-
-impl Runtime {
-    fn start(arguments: &mut Vec<String>) -> std::io::Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let (node, cookie) = ("bench@127.0.0.1", "not-a-secret");
-        let mut command = std::process::Command::new("erl");
-        command.args(["-noinput", "-name", node, "-setcookie", cookie, "-start_epmd", "false"]);
-        command.args(["-erl_epmd_port", &port.to_string()]);
-        command.args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
-        arguments.extend([node.to_owned(), format!("127.0.0.1:{port}"), cookie.to_owned()]);
-        command.stdin(std::process::Stdio::null()).spawn().map(Self)
-    }
-}
-
-impl Drop for Runtime {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Tries until the runtime listens.
