@@ -53,6 +53,7 @@ fn spec(n: u32) -> NodeSpec {
         limits: Limits { cpu_millis: Some(1000), memory_bytes: Some(256 << 20), pids: Some(200) },
         isolation: Isolation::Border,
         process: Some(ProcessSpec { argv: vec!["sleep".into(), "100000".into()], ..ProcessSpec::default() }),
+        votes: None,
     }
 }
 

@@ -38,9 +38,10 @@ pub use firewall::{Application, FirewallState, HostPort, OpenPort, PortSource, P
 pub use logs::{LogLine, LogPosition, LogReader, LogStream};
 pub use machine::{Machine, MachineConfig, NodeState, Started};
 pub use preflight::{Finding, Level};
-pub use protocol::{Event, Exit, Phase, Status};
+pub use protocol::{Event, Exit, Life, Phase, Status, VoteStatus};
 pub use spec::{
-    ExecSpec, FILES_BYTES_MAX, FileSpec, Image, Isolation, Limits, NodeSpec, ProcessSpec, VolumeSpec,
+    ExecSpec, FILES_BYTES_MAX, FileSpec, Image, Isolation, Limits, NodeSpec, ProcessSpec, VOTERS_MAX,
+    VolumeSpec, VoteSeats, VoteSpec,
 };
 pub use sys::process::ProcessId;
 pub use sys::step::StepError;

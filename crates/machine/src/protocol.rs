@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{ExecSpec, ProcessSpec};
+use crate::spec::{ExecSpec, ProcessSpec, VoteSeats};
 
 /// The version that this build speaks.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Largest frame, bytes: an exec's environment fits, a mistake does not.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -67,9 +67,41 @@ pub enum Request {
         /// Its permission bits.
         mode: u32,
     },
+    /// Who votes on the family's one copy (this and the next three since version 3).
+    VoteSet {
+        /// The set.
+        set: VoteSeats,
+    },
+    /// The process can run the one copy and wants to.
+    Stand {
+        /// Which life of the process.
+        life: Life,
+        /// Whoever holds with a lower one makes room.
+        preference: u64,
+    },
+    /// The copy is about to be started in the process; refused where the node does not hold. From then on PID 1 kills
+    /// the process when the lease is lost.
+    BeginUse {
+        /// Which life of the process.
+        life: Life,
+    },
+    /// The copy was stopped in order.
+    EndUse {
+        /// Which life of the process.
+        life: Life,
+    },
     /// Something newer than this build.
     #[serde(other)]
     Unknown,
+}
+
+/// One life of a node's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Its pid inside the node.
+    pub pid: i32,
+    /// When it was started, Unix ms, as the status says it.
+    pub started_at_ms: u64,
 }
 
 /// An answer or an event of PID 1.
@@ -161,6 +193,37 @@ pub struct Status {
     /// What could not be arranged as asked when the node was built, in words.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// How it stands in the votes of its family, where it has a part in them.
+    #[serde(default)]
+    pub vote: Option<VoteStatus>,
+}
+
+impl Status {
+    /// The life of the process that runs now.
+    pub fn life(&self) -> Option<Life> {
+        let running = self.phase == Phase::Running;
+        running.then_some(Life { pid: self.pid?, started_at_ms: self.started_at_ms? })
+    }
+}
+
+/// How a node stands in the votes on its family's one copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VoteStatus {
+    /// It counts by this vote set.
+    pub generation: u64,
+    /// It gives no vote to who counts by an older set than this one.
+    pub seen: u64,
+    /// Its process wants the copy.
+    pub stands: bool,
+    /// It may run the copy.
+    pub holds: bool,
+    /// The copy may be running in it.
+    pub in_use: bool,
+    /// The copy shall be stopped in order: another node is preferred.
+    pub yields: bool,
+    /// Seats that were silent for as long as a lease.
+    pub unheard: Vec<u32>,
 }
 
 /// How a process ended.
@@ -211,6 +274,11 @@ pub enum Event {
     Stopped,
     /// The node ends.
     Shutdown,
+    /// How it stands in the votes has changed (since version 3).
+    Vote {
+        /// How it stands.
+        vote: VoteStatus,
+    },
     /// Something newer than this build.
     #[serde(other)]
     Unknown,

@@ -50,6 +50,36 @@ pub struct NodeSpec {
     /// What runs in it; nothing (only PID 1) when absent.
     #[serde(default)]
     pub process: Option<ProcessSpec>,
+    /// Its part in the votes on who of its family runs the one copy of an application; none has no part.
+    #[serde(default)]
+    pub votes: Option<VoteSpec>,
+}
+
+/// A node's part in the votes of its family (see `lace-vote`).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct VoteSpec {
+    /// Its own seat.
+    pub seat: u32,
+    /// What tells the family's messages from others: 32 bytes.
+    #[serde(with = "hex")]
+    pub key: Vec<u8>,
+    /// Who votes.
+    pub set: VoteSeats,
+}
+
+impl std::fmt::Debug for VoteSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VoteSpec(seat {}, {:?})", self.seat, self.set)
+    }
+}
+
+/// A vote set with addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteSeats {
+    /// The newer one counts.
+    pub generation: u64,
+    /// Seats, and where their PID 1s are.
+    pub members: Vec<(u32, Ipv4Addr)>,
 }
 
 /// Where a node's lowest files come from.
@@ -210,6 +240,9 @@ impl ExecSpec {
 /// Largest sum of file contents in one spec, bytes: it travels through a pipe and lives in memory.
 pub const FILES_BYTES_MAX: usize = 16 << 20;
 
+/// Members of a vote set: each asks each.
+pub const VOTERS_MAX: usize = 101;
+
 impl NodeSpec {
     /// Checks everything that can be checked without looking at the host.
     ///
@@ -229,6 +262,12 @@ impl NodeSpec {
         }
         if self.image == Image::Layers && self.layers.is_empty() {
             return Err(Error::invalid("layers", "image `layers` needs at least one"));
+        }
+        if self.votes.as_ref().is_some_and(|votes| votes.key.len() != 32) {
+            return Err(Error::invalid("votes.key", "must have 32 bytes"));
+        }
+        if self.votes.as_ref().is_some_and(|votes| votes.set.members.len() > VOTERS_MAX) {
+            return Err(Error::invalid("votes.set", "more than 101 members"));
         }
         if self.layers.len() > 40 {
             return Err(Error::invalid("layers", "more than 40"));

@@ -212,6 +212,7 @@ pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Resul
         limits: limits(subject.spec),
         isolation: Default::default(),
         process: Some(process),
+        votes: None,
     })
 }
 

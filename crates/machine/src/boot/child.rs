@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::{Line, Plan, report};
 use super::{Handover, Open, inside, numbers};
 use crate::network;
-use crate::pid1::{Seat, Supervisor};
+use crate::pid1::{Ballot, Seat, Supervisor};
 use crate::spec::Isolation;
 use crate::sys::clone::unshare;
 use crate::sys::mounts;
@@ -64,6 +64,7 @@ fn build(plan: &Plan, open: Open, handover: &OwnedFd) -> Result<Supervisor, Step
         memory_bytes: plan.spec.limits.memory_bytes,
         isolation: plan.spec.isolation,
         notes: notes.clone(),
+        ballot: plan.spec.votes.as_ref().map(|votes| Ballot::open(votes, plan.spec.address)).transpose()?,
     })?;
     supervisor.begin(plan.spec.process.clone())?;
     report(REPORT, &Line::Running { notes });

@@ -14,8 +14,8 @@ pub use exec::ExecHandle;
 
 use crate::boot::SOCKET;
 use crate::error::{Error, Result};
-use crate::protocol::{self, Reply, Request, Status};
-use crate::spec::ProcessSpec;
+use crate::protocol::{self, Life, Reply, Request, Status};
+use crate::spec::{ProcessSpec, VoteSeats};
 use crate::sys::fdpass;
 
 /// PID 1 answers at once, except for a stop, which waits for the process.
@@ -219,6 +219,38 @@ impl NodeHandle {
         crate::sys::write_all(memory.as_fd(), content).map_err(|cause| self.failed(cause))?;
         let request = Request::Put { path: path.to_owned(), mode };
         self.ask(&request, Some(ANSWER), &[memory.as_fd()]).map(drop)
+    }
+
+    /// Tells it who votes on its family's one copy. What is older than what it knows is ignored.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the node has no part in votes.
+    pub fn vote_set(&self, set: &VoteSeats) -> Result<()> {
+        self.order(&Request::VoteSet { set: set.clone() }, Some(ANSWER))
+    }
+
+    /// Its process can run the one copy and wants to; whoever holds with a lower preference makes room.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when another process runs by now.
+    pub fn stand(&self, life: Life, preference: u64) -> Result<()> {
+        self.order(&Request::Stand { life, preference }, Some(ANSWER))
+    }
+
+    /// The copy is about to be started: from now on the process is killed when the votes are lost.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the node does not hold; then the copy must not be started.
+    pub fn begin_use(&self, life: Life) -> Result<()> {
+        self.order(&Request::BeginUse { life }, Some(ANSWER))
+    }
+
+    /// The copy was stopped in order.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when another process runs by now.
+    pub fn end_use(&self, life: Life) -> Result<()> {
+        self.order(&Request::EndUse { life }, Some(ANSWER))
     }
 
     /// Replaces PID 1 by another executable; processes, commands and subscriptions go on.

@@ -4,6 +4,7 @@
 //! holds its control socket and log directory by descriptor, takes no order from inside the
 //! node, and can replace its own executable while the children live on.
 
+mod ballot;
 pub(crate) mod launch;
 mod log;
 mod oom;
@@ -17,6 +18,7 @@ mod session;
 mod supervisor;
 mod users;
 
+pub(crate) use ballot::Ballot;
 pub use log::CURRENT as LOG_CURRENT;
 pub(crate) use session::set_size;
 pub(crate) use supervisor::{Seat, Supervisor};

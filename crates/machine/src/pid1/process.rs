@@ -147,6 +147,9 @@ impl Supervisor {
         self.drain(main);
         let mut exit = self.exit_of(status, kills_before);
         exit.lines = self.log.take_tail();
+        if let Some(reason) = self.left_votes() {
+            exit.reason = reason;
+        }
         self.record_exit(exit);
         let spec = self.spec.as_ref();
         let healthy_after_ms = spec.map_or(0, |s| s.healthy_after_ms);

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use serde::{Deserialize, Serialize};
 
+use super::ballot::{Ballot, BallotEstate};
 use super::log::Lines;
 use super::process::{Main, StopPlan, Stream};
 use super::serve::Client;
@@ -41,6 +42,7 @@ struct Estate {
     sessions: Vec<ExecSession>,
     reexecs: u32,
     asked_by: Option<u64>,
+    ballot: Option<BallotEstate>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -127,6 +129,7 @@ fn take_stock(s: &Supervisor, asked_by: u64) -> Estate {
         sessions: s.sessions.clone(),
         reexecs: s.reexecs + 1,
         asked_by: Some(asked_by),
+        ballot: s.ballot.as_ref().map(Ballot::estate),
     }
 }
 
@@ -145,6 +148,7 @@ fn client_estate(client: &Client) -> ClientEstate {
 fn inherited(s: &Supervisor) -> Vec<BorrowedFd<'_>> {
     let mut fds = vec![s.listener.as_fd(), s.log.dir().as_fd()];
     fds.extend(s.oom.file().map(AsFd::as_fd));
+    fds.extend(s.ballot.iter().map(Ballot::socket));
     let streams = s.main.iter().flat_map(|m| &m.streams);
     fds.extend(streams.map(|stream| stream.fd.as_fd()));
     fds.extend(s.clients.iter().map(|c| c.socket.as_fd()));
@@ -203,6 +207,7 @@ fn take_over(memory: RawFd) -> Result<Supervisor, StepError> {
         memory_bytes: estate.memory_bytes,
         isolation: estate.isolation,
         notes: estate.notes,
+        ballot: estate.ballot.map(|ballot| Ballot::inherited(ballot, take)),
     })?;
     if let Some(spec) = &estate.spec {
         supervisor.log.set_bounds(spec.log_bytes_max, spec.log_files);

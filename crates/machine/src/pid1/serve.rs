@@ -192,6 +192,10 @@ impl Supervisor {
                     None => error("put: a descriptor must come along"),
                 })
             }
+            Request::VoteSet { set } => Some(self.handle_vote(|ballot| ballot.order(set))),
+            Request::Stand { life, preference } => Some(self.handle_stand(life, preference)),
+            Request::BeginUse { life } => Some(self.handle_begin_use(life)),
+            Request::EndUse { life } => Some(self.handle_end_use(life)),
             Request::Unknown => Some(error("this node's pid1 does not know the request")),
         }
     }
@@ -260,6 +264,6 @@ impl Supervisor {
     }
 }
 
-fn error(message: &str) -> Reply {
+pub(super) fn error(message: &str) -> Reply {
     Reply::Error { message: message.to_owned() }
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use super::ballot::Ballot;
 use super::log::LogWriter;
 use super::oom::OomProbe;
 use super::process::{Main, StopPlan};
@@ -29,6 +30,8 @@ pub(crate) struct Seat {
     pub isolation: Isolation,
     /// What could not be arranged as asked.
     pub notes: Vec<String>,
+    /// The node's part in its family's votes.
+    pub ballot: Option<Ballot>,
 }
 
 /// PID 1.
@@ -55,6 +58,7 @@ pub(crate) struct Supervisor {
     pub(super) clients: Vec<Client>,
     pub(super) sessions: Vec<ExecSession>,
     pub(super) reexecs: u32,
+    pub(super) ballot: Option<Ballot>,
 }
 
 impl Supervisor {
@@ -84,6 +88,7 @@ impl Supervisor {
             clients: Vec::new(),
             sessions: Vec::new(),
             reexecs: 0,
+            ballot: seat.ballot,
         })
     }
 
@@ -95,6 +100,8 @@ impl Supervisor {
             // SAFETY: the array is valid for its length.
             unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, timeout) };
             let ready = |fd: RawFd| polls.iter().any(|p| p.fd == fd && p.revents != 0);
+            // First: nothing else may make the end of a lease late.
+            self.vote();
             if ready(self.signals.as_raw_fd()) {
                 self.take_signals();
             }
@@ -105,12 +112,14 @@ impl Supervisor {
                 self.accept();
             }
             self.tick();
+            self.vote();
         }
     }
 
     fn polls(&self) -> Vec<libc::pollfd> {
         let read = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut polls = vec![read(self.signals.as_raw_fd()), read(self.listener.as_raw_fd())];
+        polls.extend(self.ballot.iter().map(Ballot::fd).map(read));
         polls.extend(self.main.iter().flat_map(Main::fds).map(read));
         polls.extend(self.clients.iter().map(Client::poll));
         polls
@@ -118,7 +127,8 @@ impl Supervisor {
 
     fn timeout_ms(&self) -> i32 {
         let deadline = self.stop.as_ref().and_then(|s| s.deadline_ms);
-        let Some(next) = self.next_start.into_iter().chain(deadline).min() else {
+        let ballot = self.ballot.as_ref().and_then(Ballot::due);
+        let Some(next) = self.next_start.into_iter().chain(deadline).chain(ballot).min() else {
             return -1;
         };
         i32::try_from(next.saturating_sub(sys::boottime_ms())).unwrap_or(i32::MAX)
@@ -173,6 +183,7 @@ impl Supervisor {
             execs: self.sessions.len() as u32,
             reexecs: self.reexecs,
             notes: self.notes.clone(),
+            vote: self.ballot.as_ref().map(Ballot::status),
         }
     }
 

@@ -13,3 +13,4 @@ mod many;
 mod network;
 mod process;
 mod survival;
+mod votes;

@@ -83,6 +83,7 @@ impl World {
             limits: Limits::default(),
             isolation: Isolation::Border,
             process: Some(shell(script)),
+            votes: None,
         }
     }
 
