@@ -70,6 +70,7 @@ pub fn node(family: &str, index: u32) -> NodeView {
             exit: None,
             detail: None,
             alarms: Vec::new(),
+            votes_seen: None,
         },
         host: "alpha".into(),
         host_connected: true,

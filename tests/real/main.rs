@@ -18,3 +18,4 @@ mod scenario;
 mod scripts;
 mod up;
 mod verbs;
+mod votes;

@@ -212,6 +212,7 @@ pub(crate) fn preparing(target: &Target, node: &PlannedNode) -> NodeStatus {
         exit: None,
         detail: Some("its host has not reported it yet".into()),
         alarms: Vec::new(),
+        votes_seen: None,
     }
 }
 

@@ -214,6 +214,8 @@ pub struct VoteStatus {
     pub generation: u64,
     /// It gives no vote to who counts by an older set than this one.
     pub seen: u64,
+    /// It gives votes: what it may have promised before its PID 1 was started is over.
+    pub votes: bool,
     /// Its process wants the copy.
     pub stands: bool,
     /// It may run the copy.

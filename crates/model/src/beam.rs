@@ -29,6 +29,8 @@ pub struct Beam {
     pub failover: Option<String>,
     /// How many nodes may take it over.
     pub backups: u32,
+    /// Lace decides by votes of the nodes where the distributed application runs: never on two, whatever is cut.
+    pub votes: bool,
     /// The master takes the application over again when it is back.
     pub takeover: bool,
     /// kernel `distributed` timeout in milliseconds.
@@ -52,6 +54,7 @@ impl Default for Beam {
             names: BeamNames::Dns,
             failover: None,
             backups: 1,
+            votes: false,
             takeover: true,
             failover_timeout: Span(2000),
             net_ticktime: 8,
@@ -60,5 +63,12 @@ impl Default for Beam {
             applications: Vec::new(),
             replace_loopback: false,
         }
+    }
+}
+
+impl Beam {
+    /// Do its nodes vote on where the distributed application runs?
+    pub fn is_voted(&self) -> bool {
+        self.votes && self.failover.is_some()
     }
 }

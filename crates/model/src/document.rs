@@ -3,7 +3,7 @@
 use crate::job::Job;
 use crate::revision::{Opening, RevisionSpec};
 use crate::route::{Maintenance, RouteSpec};
-use crate::target::Want;
+use crate::target::{VoteOrder, Want};
 use crate::{AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, ServicePath, TaskId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +59,9 @@ pub struct NodeEntry {
     pub spec: RevisionSpec,
     /// What shall become of it.
     pub want: Want,
+    /// Who votes on the family's one copy, where its revision wants votes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub votes: Option<VoteOrder>,
 }
 
 /// A verb on a node, done once; the agent journals it and reports until acknowledged.

@@ -114,6 +114,9 @@ pub struct NodeStatus {
     /// Limits that its runtime is near.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<NodeAlarm>,
+    /// The newest vote set that its PID 1 knows of, where it has a vote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub votes_seen: Option<u64>,
 }
 
 impl NodeStatus {

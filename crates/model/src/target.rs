@@ -36,6 +36,36 @@ pub struct PlannedNode {
     pub planned_at: Millis,
 }
 
+/// Who votes on where a family's one copy runs, as its nodes are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteOrder {
+    /// The newer one counts.
+    pub generation: u64,
+    /// The members, by index.
+    pub seats: Vec<VoteSeat>,
+}
+
+/// A member of a vote set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteSeat {
+    /// The node's index.
+    pub index: u32,
+    /// Where it is.
+    pub address: Ipv4Addr,
+}
+
+/// How far the votes of a family are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Votes {
+    /// The set.
+    pub order: VoteOrder,
+    /// Its members are the same since this generation.
+    pub since: u64,
+    /// When nobody can count by the members before any more; none while too few have heard of these.
+    #[serde(default)]
+    pub settles_at: Option<Millis>,
+}
+
 /// The target of one family as stored: key = the family's path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -53,6 +83,9 @@ pub struct Target {
     pub rollout: Option<Rollout>,
     /// The last revision that was healthy as a whole: where a revert goes.
     pub good: Option<u64>,
+    /// Who votes on its one copy; kept once there was one.
+    #[serde(default)]
+    pub votes: Option<Votes>,
     /// Why it is not (yet) as wanted.
     pub reasons: Vec<Reason>,
 }

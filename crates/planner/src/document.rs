@@ -1,6 +1,6 @@
 //! What hosts are told of targets: entries of their documents, and topics.
 
-use lace_model::beam::DISTRIBUTION_PORT;
+use lace_model::beam::{Beam, DISTRIBUTION_PORT};
 use lace_model::check::Probe;
 use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, Topic};
 use lace_model::node::{NodePhase, NodeStatus};
@@ -43,6 +43,8 @@ fn spec_of(
 }
 
 fn entry(target: &Target, node: &PlannedNode, spec: RevisionSpec, before: Option<&Entry>) -> Entry {
+    let is_voted = spec.beam.as_ref().is_some_and(Beam::is_voted);
+    let votes = target.votes.as_ref().filter(|_| is_voted).map(|votes| votes.order.clone());
     let body = EntryBody::Node(Box::new(NodeEntry {
         id: node.id,
         path: target.family.node(node.index),
@@ -50,6 +52,7 @@ fn entry(target: &Target, node: &PlannedNode, spec: RevisionSpec, before: Option
         revision: node.revision,
         spec,
         want: node.want,
+        votes,
     }));
     let unchanged = before.filter(|e| e.body == body).map(|e| e.generation);
     Entry { id: EntryId::Node(node.id), generation: unchanged.unwrap_or(target.generation), body }

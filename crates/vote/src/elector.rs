@@ -31,6 +31,8 @@ pub struct Standing {
     pub generation: u64,
     /// It gives no vote to who counts by an older set than this one.
     pub seen: u64,
+    /// It gives votes: what a life before it may have promised is over.
+    pub votes: bool,
     /// It wants to hold.
     pub stands: bool,
     /// It holds for so long, ms; 0: it does not.
@@ -206,6 +208,7 @@ impl Elector {
         Standing {
             generation: self.set.generation,
             seen: self.voter.seen,
+            votes: self.voter.is_awake(now),
             stands: self.stands.is_some(),
             holds_ms: self.tally.lease_until.saturating_sub(now),
             in_use: self.in_use,

@@ -19,7 +19,7 @@ mod voter;
 
 pub use elector::{Elector, Output, Standing};
 pub use message::{Body, Message};
-pub use packet::{Key, PACKET_BYTES, open, seal};
+pub use packet::{Key, PACKET_BYTES, key_of, open, seal};
 pub use set::{Settled, VoteSet, next_set};
 
 use serde::{Deserialize, Serialize};

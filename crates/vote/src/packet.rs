@@ -16,6 +16,13 @@ const HEARS: u8 = 1;
 const PROBE: u8 = 2;
 const GRANTED: u8 = 4;
 
+/// The key of a family, from a secret that only its members have.
+pub fn key_of(secret: &[u8], family: &str) -> Key {
+    let mut hasher = blake3::Hasher::new_derive_key("lace 2026-11-22 votes of a family");
+    hasher.update(secret).update(&[0]).update(family.as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
 /// Makes a packet.
 pub fn seal(key: &Key, message: &Message) -> [u8; PACKET_BYTES] {
     let mut packet = [0; PACKET_BYTES];

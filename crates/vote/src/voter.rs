@@ -33,7 +33,7 @@ impl Voter {
     pub fn asked(&mut self, now: u64, terms: Terms, who: Candidate, sent: u64, generation: u64) -> bool {
         let is_old = generation < self.seen;
         self.seen = self.seen.max(generation);
-        if is_old || now < self.deaf_until || !self.is_free_for(now, who) {
+        if is_old || !self.is_awake(now) || !self.is_free_for(now, who) {
             return false;
         }
         let former = self.promise.filter(|promise| promise.to == who);
@@ -41,6 +41,11 @@ impl Voter {
         let until = end.max(now + terms.promise_ms);
         self.promise = Some(Promise { to: who, sent: last.max(sent), until });
         true
+    }
+
+    /// It may give its vote.
+    pub fn is_awake(&self, now: u64) -> bool {
+        now >= self.deaf_until
     }
 
     /// Nobody else has its vote.

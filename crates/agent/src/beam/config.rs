@@ -22,6 +22,10 @@ pub fn text(beam: &Beam, node: &str, all: &[String]) -> String {
     if let Some(application) = &beam.failover {
         let others: Vec<_> = all.iter().filter(|name| *name != node).cloned().collect();
         kernel.push(distributed(application, beam, all));
+        if beam.votes {
+            // OTP starts it nowhere by itself: who holds the votes is permitted.
+            kernel.push(format!("{{permissions,[{{{},false}}]}}", atom(application)));
+        }
         if !others.is_empty() {
             kernel.push("{sync_nodes_mandatory,[]}".to_owned());
             kernel.push(format!("{{sync_nodes_optional,{}}}", atoms(&others)));

@@ -9,6 +9,7 @@ pub mod line;
 pub mod question;
 pub mod ready;
 mod script;
+pub mod votes;
 
 use crate::context::{Context, Peer};
 use crate::spec::{Secrets, Subject};

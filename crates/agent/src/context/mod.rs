@@ -177,6 +177,7 @@ pub mod tests {
             revision: 1,
             spec,
             want: Want::Run,
+            votes: None,
         }
     }
 

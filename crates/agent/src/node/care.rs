@@ -95,6 +95,10 @@ impl Care {
             tasks.spawn(beam::line::keep(patient.clone()));
             tasks.spawn(patient.clone().cluster(questions));
             questions += 1;
+            if entry.votes.is_some() {
+                tasks.spawn(beam::votes::keep(patient.clone(), questions));
+                questions += 1;
+            }
         }
         if let Some(check) = entry.spec.check.clone() {
             tasks.spawn(patient.clone().readiness(questions, check));

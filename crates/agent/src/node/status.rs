@@ -4,7 +4,7 @@ use super::{Actor, Wish};
 use crate::clock::now;
 use crate::disk;
 use crate::held::{Readiness, Record};
-use lace_machine::{Exit as MachineExit, Phase, Status};
+use lace_machine::{Exit as MachineExit, Phase, Status, VoteStatus};
 use lace_model::HostId;
 use lace_model::node::{Exit, NodePhase, NodeStatus};
 
@@ -29,6 +29,7 @@ pub fn fresh(wish: &Wish, host: HostId) -> NodeStatus {
         exit: None,
         detail: None,
         alarms: Vec::new(),
+        votes_seen: None,
     }
 }
 
@@ -117,8 +118,18 @@ impl Actor {
             Phase::Backoff => said.last_exit.as_ref().map(waits),
             _ => None,
         };
+        self.status.votes_seen = said.vote.as_ref().map(|vote| vote.seen);
         self.notes.clone_from(&said.notes);
         self.set(phase(said.phase), detail);
+    }
+
+    /// How it stands in its family's votes; only what the controller needs goes on.
+    pub(super) fn take_vote(&mut self, vote: Option<&VoteStatus>) {
+        let seen = vote.map(|vote| vote.seen);
+        if self.status.votes_seen != seen {
+            self.status.votes_seen = seen;
+            self.report();
+        }
     }
 
     pub(super) fn report(&self) {

@@ -3,6 +3,7 @@
 use super::care::{Care, Finding};
 use super::events::NodeEvents;
 use super::{Actor, Ended, Order, ask, status};
+use crate::beam::votes;
 use crate::clock::now;
 use crate::refresh::Refresh;
 use lace_machine::{Event, NodeHandle};
@@ -22,6 +23,7 @@ impl Actor {
             care = self.care(&events.node, was_ready);
         }
         let mut disk = self.hands.disk.subscribe();
+        self.tell_votes(&events.node);
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -35,6 +37,7 @@ impl Actor {
                         return Ended::Unwanted;
                     }
                     self.hands.wall.nudge();
+                    self.tell_votes(&events.node);
                 }
                 Ok(()) = disk.changed() => if self.status.ready {
                     self.set_ready(true, self.remarks());
@@ -42,6 +45,17 @@ impl Actor {
                 Some(order) = self.orders.recv() => self.take_order(order, &events.node, &mut care),
             }
         }
+    }
+
+    /// Who votes on its family's one copy, told to PID 1: it ignores what is not newer.
+    fn tell_votes(&self, node: &NodeHandle) {
+        let Some(set) = self.wish.borrow().entry.votes.as_ref().map(votes::seats) else { return };
+        let node = node.clone();
+        tokio::spawn(async move {
+            if let Err(error) = ask(&node, move |node| node.vote_set(&set)).await {
+                tracing::warn!(error, "its PID 1 does not take the vote set");
+            }
+        });
     }
 
     fn care(&mut self, node: &NodeHandle, was_ready: bool) -> Care {
@@ -84,6 +98,7 @@ impl Actor {
                 self.set(NodePhase::Stopped, None);
             }
             Event::Shutdown => *care = Care::none(),
+            Event::Vote { vote } => self.take_vote(Some(&vote)),
             Event::Unknown => {}
         }
     }

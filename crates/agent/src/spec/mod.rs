@@ -10,10 +10,11 @@ use crate::beam;
 use crate::context::Context;
 use crate::hands::Hands;
 use crate::held::Held;
-use lace_machine::{FileSpec, Limits, NodeSpec, ProcessSpec};
+use lace_machine::{FileSpec, Limits, NodeSpec, ProcessSpec, VoteSpec};
 use lace_model::document::NodeEntry;
 use lace_model::job::Job;
 use lace_model::revision::RevisionSpec;
+use lace_model::target::VoteOrder;
 use lace_model::{AppName, Digest, FamilyPath, NodePath, ServicePath, name};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -71,6 +72,8 @@ pub struct Subject<'a> {
     pub spec: &'a RevisionSpec,
     /// Its peers.
     pub kin: Kin<'a>,
+    /// Who votes on its family's one copy.
+    pub votes: Option<&'a VoteOrder>,
 }
 
 impl<'a> Subject<'a> {
@@ -85,6 +88,7 @@ impl<'a> Subject<'a> {
             address: entry.address,
             spec: &entry.spec,
             kin: Kin::Family(&entry.path.family),
+            votes: entry.votes.as_ref(),
         }
     }
 
@@ -101,6 +105,7 @@ impl<'a> Subject<'a> {
             address,
             spec: &job.spec,
             kin: job.service.as_ref().map_or(Kin::Nobody, Kin::Service),
+            votes: None,
         }
     }
 }
@@ -212,8 +217,15 @@ pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Resul
         limits: limits(subject.spec),
         isolation: Default::default(),
         process: Some(process),
-        votes: None,
+        votes: votes(subject, &secrets)?,
     })
+}
+
+fn votes(subject: &Subject, secrets: &Secrets) -> Result<Option<VoteSpec>, String> {
+    let (Some(order), Kin::Family(family)) = (subject.votes, subject.kin) else { return Ok(None) };
+    let cookie = secrets.cookie().ok_or("its cluster has no cookie")?;
+    let key = lace_vote::key_of(cookie.as_bytes(), &family.to_string()).to_vec();
+    Ok(Some(VoteSpec { seat: subject.index, key, set: beam::votes::seats(order) }))
 }
 
 fn limits(spec: &RevisionSpec) -> Limits {

@@ -149,6 +149,7 @@ impl World {
             revision: 1,
             spec: shell(script),
             want: Want::Run,
+            votes: None,
         }
     }
 

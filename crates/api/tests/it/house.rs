@@ -215,6 +215,7 @@ impl House {
                 nodes,
                 rollout: None,
                 good: Some(1),
+                votes: None,
                 reasons: Vec::new(),
             },
             Expect::Any,
@@ -264,6 +265,7 @@ fn ready(family: &FamilyPath, node: &PlannedNode) -> NodeStatus {
         exit: None,
         detail: None,
         alarms: Vec::new(),
+        votes_seen: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn node(n: usize) -> NodeView {
         exit: None,
         detail: None,
         alarms: Default::default(),
+        votes_seen: None,
         path,
     };
     let fqdn = status.path.fqdn();

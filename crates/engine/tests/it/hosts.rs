@@ -261,6 +261,7 @@ fn obeyed(host: HostId, node: &NodeEntry, entry: &Entry, crashes: bool, now: Mil
         exit: (phase == NodePhase::Backoff).then_some(exit),
         detail: None,
         alarms: Vec::new(),
+        votes_seen: None,
     }
 }
 

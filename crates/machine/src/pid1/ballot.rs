@@ -94,6 +94,7 @@ impl Ballot {
         VoteStatus {
             generation: standing.generation,
             seen: standing.seen,
+            votes: standing.votes,
             stands: standing.stands,
             holds: standing.holds_ms > 0,
             in_use: standing.in_use,

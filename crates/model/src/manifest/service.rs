@@ -267,6 +267,7 @@ fn beam(node: &Node) -> Beam {
         names: node.word_of("names").unwrap_or_default(),
         failover: node.text_of("failover"),
         backups: node.u32_of("backups").unwrap_or(usual.backups),
+        votes: node.flag_of("votes").unwrap_or(usual.votes),
         takeover: node.flag_of("takeover").unwrap_or(usual.takeover),
         failover_timeout: node.parsed_of("failover_timeout").unwrap_or(usual.failover_timeout),
         net_ticktime: node.u32_of("net_ticktime").unwrap_or(usual.net_ticktime),

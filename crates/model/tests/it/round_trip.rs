@@ -91,7 +91,7 @@ fn file() -> impl Strategy<Value = FileSpec> {
 fn beam() -> impl Strategy<Value = Beam> {
     let atom = || of("[a-z][a-zA-Z0-9_]{0,6}");
     let names = prop_oneof![Just(BeamNames::Dns), Just(BeamNames::Address)];
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let applications = btree_map("[a-z]{1,6}", Just(()), 0..3).prop_map(|m| m.into_keys().collect());
     (atom(), names, atom(), 0..=100u32, 1..=3600u32, (span(), span()), flags, applications).prop_map(
         |(name, names, failover, backups, net_ticktime, spans, flags, applications)| Beam {
@@ -105,6 +105,7 @@ fn beam() -> impl Strategy<Value = Beam> {
             takeover: flags.0,
             join: flags.1,
             replace_loopback: flags.2,
+            votes: flags.3,
             applications,
         },
     )

@@ -10,7 +10,7 @@ use lace_model::family::Family;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::revision::Revision;
 use lace_model::rollout::{HEALTHY_FOR_MIN, Phase, Rollout};
-use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::target::{PlannedNode, Target, Votes, Want};
 use lace_model::task::NodeTask;
 use lace_model::{Generation, HostId, Millis, NodeId, NodePath, Reason, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,7 @@ pub(super) struct Shape {
     slots: BTreeMap<u32, Slot>,
     rollout: Option<Rollout>,
     good: Option<u64>,
+    votes: Option<Votes>,
 }
 
 /// A target under work.
@@ -33,6 +34,7 @@ pub(super) struct Draft<'a> {
     pub slots: BTreeMap<u32, Slot>,
     pub rollout: Option<Rollout>,
     pub good: Option<u64>,
+    pub votes: Option<Votes>,
     pub generation: Generation,
     pub room: Room,
     pub market: Market,
@@ -59,6 +61,7 @@ impl<'a> Draft<'a> {
             slots: slots_of(current),
             rollout: current.and_then(|t| t.rollout.clone()),
             good: current.and_then(|t| t.good),
+            votes: current.and_then(|t| t.votes.clone()),
             generation,
             room: Room::default(),
             market: Market::default(),
@@ -76,7 +79,8 @@ impl<'a> Draft<'a> {
     }
 
     pub fn shape(&self) -> Shape {
-        Shape { slots: self.slots.clone(), rollout: self.rollout.clone(), good: self.good }
+        let (slots, rollout) = (self.slots.clone(), self.rollout.clone());
+        Shape { slots, rollout, good: self.good, votes: self.votes.clone() }
     }
 
     /// Findings are of one round; what was changed stays.
@@ -236,7 +240,11 @@ impl<'a> Draft<'a> {
         let family_done = self.family().deleting && nodes.is_empty();
         let current = self.input.current;
         let same = current.is_some_and(|t| {
-            t.nodes == nodes && t.rollout == self.rollout && t.good == self.good && t.reasons == self.reasons
+            t.nodes == nodes
+                && t.rollout == self.rollout
+                && t.good == self.good
+                && t.votes == self.votes
+                && t.reasons == self.reasons
         });
         let family = self.family();
         let made_at = self.now();
@@ -248,6 +256,7 @@ impl<'a> Draft<'a> {
             nodes,
             rollout: self.rollout,
             good: self.good,
+            votes: self.votes,
             reasons: self.reasons.clone(),
         });
         FamilyOutcome {

@@ -19,6 +19,7 @@ mod settle;
 mod shrink;
 mod silence;
 mod slot;
+mod votes;
 mod wish;
 
 pub use input::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
@@ -66,6 +67,7 @@ fn round(draft: &mut Draft) {
     repair::cannot_be_made(draft);
     fill::missing(draft);
     replace::outdated(draft);
+    votes::keep(draft);
     progress::progress(draft);
     forget::replaced(draft);
 }

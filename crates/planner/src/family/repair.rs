@@ -3,7 +3,7 @@
 
 use super::draft::Draft;
 use super::silence::Verdict;
-use super::{gate, place, wish};
+use super::{gate, place, votes, wish};
 use lace_model::family::StateKind;
 use lace_model::node::NodePhase;
 use lace_model::target::PlannedNode;
@@ -61,6 +61,8 @@ pub(super) fn silent_hosts(draft: &mut Draft) {
 fn lost(draft: &mut Draft, node: &PlannedNode, host: &str) {
     let name = draft.path(node.index).short();
     let state = match draft.family().state {
+        // A second PID 1 in the same seat could vote twice.
+        StateKind::Replaceable if votes::has_vote(draft, node.index) => "voting",
         StateKind::Replaceable => {
             return move_away(draft, node, &format!("host {host} does not answer"));
         }
@@ -106,7 +108,7 @@ pub(super) fn cannot_be_made(draft: &mut Draft) {
         };
         let detail = status.detail.clone().unwrap_or_else(|| "its host cannot make it".into());
         let at = status.since.max(node.planned_at) + ELSEWHERE_AFTER_MS;
-        let elsewhere = draft.family().state == StateKind::Replaceable;
+        let elsewhere = draft.family().state == StateKind::Replaceable && !votes::has_vote(draft, node.index);
         if elsewhere && draft.now() >= at && place::could(draft, node.index, node.revision, Some(node.host)) {
             move_away(draft, &node, &detail);
             continue;

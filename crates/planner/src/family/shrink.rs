@@ -1,6 +1,7 @@
 //! Fewer nodes: the highest indexes go first; a stopped or deleted family has none.
 
 use super::draft::Draft;
+use super::votes;
 use lace_model::Reason;
 
 /// All nodes shall go.
@@ -29,7 +30,14 @@ fn abandon(draft: &mut Draft) {
 /// Nodes beyond the wanted count shall go.
 pub(super) fn beyond_count(draft: &mut Draft) {
     let count = draft.family().count;
-    dismiss_from(draft, count + 1);
+    for index in running_from(draft, count + 1) {
+        // Who has a vote is missed by a majority: first the set becomes smaller, then the family.
+        if votes::has_vote(draft, index) {
+            draft.say(format!("{} leaves when it has no vote any more", draft.path(index).short()));
+        } else {
+            draft.dismiss(index);
+        }
+    }
     let going: Vec<u32> = draft.slots.range(count + 1..).map(|(index, _)| *index).collect();
     for index in going.into_iter().rev() {
         draft.reason(Reason::ScalingDown { index });
@@ -37,9 +45,11 @@ pub(super) fn beyond_count(draft: &mut Draft) {
 }
 
 fn dismiss_from(draft: &mut Draft, first: u32) {
-    let indexes: Vec<u32> =
-        draft.slots.range(first..).filter(|(_, s)| s.run.is_some()).map(|(index, _)| *index).collect();
-    for index in indexes {
+    for index in running_from(draft, first) {
         draft.dismiss(index);
     }
+}
+
+fn running_from(draft: &Draft, first: u32) -> Vec<u32> {
+    draft.slots.range(first..).filter(|(_, s)| s.run.is_some()).map(|(index, _)| *index).collect()
 }

@@ -369,6 +369,7 @@ fn new_node(node: &PlannedNode, now: Millis, delay: Millis) -> SimNode {
         exit: None,
         detail: None,
         alarms: Vec::new(),
+        votes_seen: None,
     };
     SimNode { status, want: node.want, next_at: now + delay }
 }
