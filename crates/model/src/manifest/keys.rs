@@ -326,8 +326,13 @@ static BEAM: Form = form(
         key("names", Shape::OneOf(&["dns", "address"]), r#""dns""#, "the part behind the @").or("dns"),
         key("failover", Shape::Text(Format::Atom), r#""game""#, "the distributed application").or("none"),
         key("backups", Shape::Whole(0, 100), "2", "how many nodes may take it over").or("1"),
-        key("votes", Shape::Flag, "true", "the nodes vote on who runs it: never two, whatever is cut off")
-            .or("false"),
+        key(
+            "votes",
+            Shape::Flag,
+            "true",
+            "three nodes or more vote on who runs it: never two, whatever is cut off",
+        )
+        .or("false"),
         key("takeover", Shape::Flag, "true", "the first node takes it again when it is back").or("true"),
         key("failover_timeout", SPAN, r#""2s""#, "from a node's death to the start elsewhere").or("2s"),
         key("net_ticktime", Shape::Whole(1, 3600), "8", "seconds after which a silent node counts as gone")

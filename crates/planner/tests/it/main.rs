@@ -7,5 +7,6 @@ mod make;
 mod place;
 mod restart;
 mod roll;
+mod votes;
 mod world;
 mod world_properties;

@@ -207,6 +207,8 @@ impl World {
             let now = self.now;
             let sim_node = sim.nodes.entry(node.id).or_insert_with(|| new_node(&node, now, delay));
             sim_node.want = node.want;
+            sim_node.status.votes_seen =
+                self.target.as_ref().and_then(|t| Some(t.votes.as_ref()?.order.generation));
         }
     }
 
