@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Controller, Layout};
+use crate::firewall::Others;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +56,10 @@ const RAISED: [(&str, u64); 6] = [
     ("/proc/sys/kernel/keys/maxkeys", 2000),
 ];
 
+const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+/// Tables of the iptables that came before nftables.
+const LEGACY_TABLES: &str = "/proc/net/ip_tables_names";
+
 /// Raises what sysctl allows; never lowers. What is refused shows in [`inspect`].
 pub fn raise() {
     for (file, least) in RAISED {
@@ -67,7 +72,9 @@ pub fn raise() {
 /// Looks at everything.
 pub fn inspect() -> Vec<Finding> {
     let mut findings = vec![rights(), kernel(), overlay(), user_namespaces(), nft(), open_files()];
-    findings.extend([volumes(), disk()]);
+    findings.extend([volumes(), disk(), forwarding()]);
+    findings.extend(Others::look().ok().map(|others| other_firewalls(&others)));
+    findings.extend(legacy_tables(&fs::read_to_string(LEGACY_TABLES).unwrap_or_default()));
     findings.extend(controllers());
     findings.extend(RAISED.iter().filter_map(setting));
     findings
@@ -126,6 +133,37 @@ fn disk() -> Finding {
     finding("disk limits of nodes", Level::Good, "measured and told, not enforced", "")
 }
 
+fn forwarding() -> Finding {
+    let on = number(FORWARDING) == Some(1);
+    let may = fs::OpenOptions::new().write(true).open(FORWARDING).is_ok();
+    let value = match (on, may) {
+        (true, _) => "on",
+        (false, true) => "off; switched on while an installation is up",
+        (false, false) => "off, and may not be switched on",
+    };
+    finding("ip_forward", good_or(Level::Error, on || may), value, "sysctl net.ipv4.ip_forward=1")
+}
+
+fn other_firewalls(others: &Others) -> Finding {
+    let names: Vec<_> = others.closing.iter().map(ToString::to_string).collect();
+    let value = match names.is_empty() {
+        true => "none drops what nodes send".to_owned(),
+        false => format!("{} drop what they do not know", names.join(", ")),
+    };
+    let remedy = "nothing, while Lace is up: rules of ours at the heads of these chains let nodes' packets pass, and come \
+                  back within seconds where that firewall is loaded again; to do without them, accept what is forwarded";
+    finding("firewalls of others", good_or(Level::Warning, names.is_empty()), value, remedy)
+}
+
+/// Rules of the old iptables, which nft does not show. Their tables are listed one in a line.
+fn legacy_tables(tables: &str) -> Option<Finding> {
+    let names: Vec<_> = tables.lines().filter(|line| *line == "filter").collect();
+    let value = "it has a filter table, which cannot be seen or opened from here";
+    let remedy = "iptables-legacy -P FORWARD ACCEPT, or put its rules into nftables: \
+                  update-alternatives --set iptables /usr/sbin/iptables-nft";
+    (!names.is_empty()).then(|| finding("iptables-legacy", Level::Warning, value, remedy))
+}
+
 fn open_files() -> Finding {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the struct is valid for writing.
@@ -153,4 +191,39 @@ fn setting((file, least): &(&str, u64)) -> Option<Finding> {
     let level = good_or(Level::Warning, value >= *least);
     let remedy = format!("sysctl {name}={least}");
     Some(finding(&name, level, value.to_string(), &remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_firewall_that_drops_is_named_with_its_chain() {
+        let chain = |policy: &str| {
+            let chain = json!({"family": "ip", "table": "filter", "name": "FORWARD", "type": "filter",
+                "hook": "forward", "prio": 0, "policy": policy});
+            other_firewalls(&Others::of(&json!({"nftables": [{"chain": chain}]})))
+        };
+        let found = chain("drop");
+        assert_eq!(
+            (found.level, found.value.as_str()),
+            (Level::Warning, "ip filter FORWARD drop what they do not know")
+        );
+        assert!(found.remedy.contains("let nodes' packets pass"));
+        assert_eq!(chain("accept").level, Level::Good);
+    }
+
+    #[test]
+    fn old_tables_that_filter_are_named() {
+        assert_eq!(legacy_tables("nat\n"), None);
+        assert_eq!(legacy_tables("nat\nfilter\n").map(|f| f.level), Some(Level::Warning));
+    }
+
+    #[test]
+    fn every_finding_that_is_not_good_says_what_to_do() {
+        for found in inspect() {
+            assert_eq!(found.level == Level::Good, found.remedy.is_empty(), "{found:?}");
+        }
+    }
 }

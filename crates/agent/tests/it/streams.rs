@@ -64,8 +64,14 @@ async fn commands_have_stdin_both_outputs_and_a_status() {
     assert_eq!((out.len(), err.as_slice(), status), (1_000_000, b"more\n".as_slice(), 7));
     let mut pair = world.controller.open(exec(node, &["sh", "-c", "kill -9 $$"], false)).await;
     assert_eq!(drain(&mut pair).await.2, 137);
-    let mut pair = world.controller.open(exec(node, &["no-such-program"], false)).await;
-    assert!(matches!(next(&mut pair).await, Some(StreamFrame::Failed(_))));
+    for (program, words, expected) in
+        [("no-such-program", "not found", 127), ("/etc/hostname", "cannot be executed", 126)]
+    {
+        let mut pair = world.controller.open(exec(node, &[program], false)).await;
+        let (_, err, status) = drain(&mut pair).await;
+        let err = String::from_utf8(err).unwrap();
+        assert!(err.contains(words) && err.contains(program) && status == expected, "{err} {status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cidr::Cidr;
 use crate::error::{Error, Result};
-use others::Others;
+pub(crate) use others::Others;
 use ruleset::Ruleset;
 
 /// Everything that the firewall of a machine has to know.

@@ -44,7 +44,7 @@ impl Others {
         Ok(Others::of(&ask(&["-j", "list", "chains"])?))
     }
 
-    fn of(answer: &Value) -> Others {
+    pub(crate) fn of(answer: &Value) -> Others {
         let mut others = Others::default();
         for chain in objects(answer, "chain") {
             let text = |key: &str| chain[key].as_str().unwrap_or_default();
