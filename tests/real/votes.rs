@@ -184,6 +184,64 @@ fn whole(lace: &Lace, count: &Count, places: &[Place]) {
     count.never_two();
 }
 
+/// xorshift64 (Marsaglia, 2003).
+fn chance(state: &mut u64, below: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % below
+}
+
+#[test]
+#[ignore = "long: a quarter of an hour, or 100 rounds where they take less"]
+fn five_nodes_in_rounds_never_run_two_copies() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(226, 1);
+    let dir = voting_ball(&lace);
+    lace.run(&["deploy", "ball", &dir]).ok();
+    let count = Count::begin(&lace);
+    // The votes of three become those of five, one at a time, while the copy runs.
+    lace.run(&["scale", "ball/ball", "5"]).ok();
+    let places = places(&lace);
+    whole(&lace, &count, &places);
+    let seed = std::env::var("LACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_122);
+    let rounds = std::env::var("LACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(100);
+    let (mut state, began) = (seed, Instant::now());
+    for round in 1..=rounds {
+        if began.elapsed() > Duration::from_secs(15 * 60) {
+            break;
+        }
+        let size = 1 + chance(&mut state, 2);
+        let mut inside: Vec<u64> = Vec::new();
+        while inside.len() < size as usize {
+            let index = 1 + chance(&mut state, 5);
+            if !inside.contains(&index) {
+                inside.push(index);
+            }
+        }
+        let (out, back) = [(true, true), (true, false), (false, true)][chance(&mut state, 3) as usize];
+        let killed = ["agent", "server", ""][chance(&mut state, 3) as usize];
+        eprintln!("seed {seed}, round {round}: {inside:?} out {out} back {back}, killed {killed:?}");
+        let cut = Cut::new(&lace, &around(&places, &inside, out, back));
+        if !killed.is_empty() {
+            lace.kill(killed);
+        }
+        eventually("somebody whom a majority hears runs it", || {
+            index_of(&places, count.holder()).is_some_and(|index| !inside.contains(&index))
+        });
+        count.never_two();
+        drop(cut);
+        whole(&lace, &count, &places);
+    }
+    lace.run(&["scale", "ball/ball", "3"]).ok();
+    eventually("two have left", || lace.ready("ball") == 3 && count.holder().is_some());
+    count.never_two();
+    drop(count);
+    lace.down_and_nothing_left();
+}
+
 #[test]
 fn two_copies_never_run_whatever_is_cut_off() {
     if !may_run() {
