@@ -289,5 +289,5 @@ fn too_large_a_revision_touches_nothing() {
     world.revisions.get_mut(&2).unwrap().spec.limits.memory = lace_model::ByteSize::mib(4096);
     world.settle();
     assert_eq!(ids(&world), before);
-    assert!(world.reasons().iter().any(|r| r.contains("4096 MiB wanted")), "{:?}", world.reasons());
+    assert!(world.reasons().iter().any(|r| r.contains("4 GiB wanted")), "{:?}", world.reasons());
 }
