@@ -9,6 +9,7 @@ mod apply;
 mod audit;
 mod beam;
 mod build;
+mod certificate;
 mod completion;
 pub mod confirm;
 pub mod context;

@@ -54,6 +54,9 @@ pub struct UpArgs {
     /// Where requests from outside come in, `off` for nowhere; as the last time, or 127.0.0.1:7480
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = door)]
     pub door: Option<Door>,
+    /// Where encrypted ones come in, `off` for nowhere; as the last time, or port 7443 beside 7480, 443 beside 80
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = door)]
+    pub door_tls: Option<Door>,
     /// Go to the background once it answers
     #[arg(long)]
     pub detach: bool,

@@ -1,6 +1,7 @@
 //! `lace route`: ways in from outside.
 
 use super::apply::submit;
+use super::certificate::{self, CertVerb, ends_in};
 use super::family::{about_service, service_of};
 use super::{Exit, Outcome, Session};
 use clap::{Args, Subcommand, ValueEnum};
@@ -33,12 +34,22 @@ pub enum RouteVerb {
         /// Port of the nodes
         #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
-        /// Plain HTTP, or TLS where the door has it
+        /// TLS where a certificate is held for the name, and plain HTTP leads there; or plain HTTP only
         #[arg(long, value_enum, default_value_t = Tls::Auto)]
         tls: Tls,
         /// A client stays with the node that it got first
         #[arg(long)]
         sticky: bool,
+        /// Write each request to the access log of the host that served it
+        #[arg(long)]
+        log: bool,
+    },
+    /// Certificates for them
+    #[command(after_help = "Example:\n  lace route cert list shop")]
+    Cert {
+        /// What to do
+        #[command(subcommand)]
+        verb: CertVerb,
     },
     /// List them
     #[command(after_help = "Example:\n  lace route list shop")]
@@ -66,23 +77,24 @@ pub enum RouteVerb {
 /// What a route does about TLS.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Tls {
-    /// Plain HTTP
+    /// No certificate, and no way from plain HTTP to TLS
     Off,
-    /// TLS where the door has it
+    /// TLS where a certificate is held for the name
     Auto,
 }
 
 /// Runs `lace route`.
 pub async fn run(args: RouteArgs, s: &mut Session) -> Outcome {
     match args.verb {
-        RouteVerb::Add { target, door, port, tls, sticky } => {
+        RouteVerb::Add { target, door, port, tls, sticky, log } => {
             let tls = match tls {
                 Tls::Off => RouteTls::Off,
                 Tls::Auto => RouteTls::Auto,
             };
-            let route = RouteSpec { tls, sticky, ..parse(&door, port)? };
+            let route = RouteSpec { tls, sticky, log, ..parse(&door, port)? };
             add(s, &target, route).await
         }
+        RouteVerb::Cert { verb } => certificate::run(verb, s).await,
         RouteVerb::Remove { target, door } => remove(s, &target, &door).await,
         RouteVerb::List { target } => list(s, target.as_ref()).await,
         RouteVerb::Show { target } => list(s, Some(&target)).await,
@@ -144,7 +156,8 @@ async fn remove(s: &mut Session, target: &TargetPath, door: &str) -> Outcome {
 
 async fn list(s: &mut Session, target: Option<&TargetPath>) -> Outcome {
     let routes = s.client()?.routes(target).await?;
-    s.out.list(&routes, &["SERVICE", "ROUTE", "PORT", "URL", ""], |route| {
+    let now = s.now();
+    s.out.list(&routes, &["SERVICE", "ROUTE", "PORT", "URL", "TLS", ""], |route| {
         let said = if route.declared { "" } else { "usual" };
         let remark = if route.maintenance { "maintenance" } else { said };
         vec![
@@ -152,6 +165,7 @@ async fn list(s: &mut Session, target: Option<&TargetPath>) -> Outcome {
             route.door.as_str().into(),
             route.port.into(),
             route.url.as_deref().unwrap_or("-").into(),
+            route.certificate_until.map_or_else(|| "-".to_owned(), |end| ends_in(now, end)).into(),
             remark.into(),
         ]
     });

@@ -5,6 +5,7 @@ use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
 use lace_model::document::{EntryId, Topic};
 use lace_model::host::Liveness;
+use lace_model::traffic::Traffic;
 use lace_model::vm::VmSample;
 use lace_model::{Generation, HostId, NodeId, TaskId};
 use lace_store::Clock;
@@ -58,6 +59,9 @@ impl LivenessView for FleetView {
     }
     fn usage_history(&self, node: NodeId) -> Vec<UsagePoint> {
         self.fleet.usage_history(node)
+    }
+    fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)> {
+        self.fleet.traffic()
     }
     fn unknown(&self) -> Vec<(HostId, NodeId)> {
         self.fleet.unknown()

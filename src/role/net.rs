@@ -24,6 +24,9 @@ pub struct NetArgs {
     /// Where the door listens (plain HTTP)
     #[arg(long)]
     pub door: Vec<SocketAddr>,
+    /// Where the door listens for TLS
+    #[arg(long)]
+    pub door_tls: Vec<SocketAddr>,
     /// Standard input is the channel to a keeper of listening sockets
     #[arg(long)]
     pub kept: bool,
@@ -44,6 +47,7 @@ async fn serve(args: NetArgs) -> Result<(), Failure> {
     config.clients.push(space);
     config.space = vec![space];
     config.proxy.listen = args.door;
+    config.proxy.listen_tls = args.door_tls;
     config.upstreams = lace_edge::nameservers(&resolvers, &config.dns_listen);
     let keeper = match args.kept {
         true => Keeper::open(std::io::stdin().as_fd().try_clone_to_owned()?)?,

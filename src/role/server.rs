@@ -51,6 +51,9 @@ pub struct ServerArgs {
     /// Where requests from outside come in on this machine
     #[arg(long)]
     pub door: Option<SocketAddr>,
+    /// Where encrypted ones do
+    #[arg(long)]
+    pub door_tls: Option<SocketAddr>,
 }
 
 /// Runs the role.
@@ -135,12 +138,17 @@ async fn keep_house(store: Store) {
     loop {
         tokio::time::sleep(HOUSE_EVERY).await;
         let store = store.clone();
-        match tokio::task::spawn_blocking(move || lace_engine::keep_house(&store)).await {
+        match tokio::task::spawn_blocking(move || house(&store)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "old rows and blobs were not removed"),
             Err(error) => tracing::warn!(%error, "old rows and blobs were not removed"),
         }
     }
+}
+
+fn house(store: &Store) -> Result<(), lace_store::StoreError> {
+    lace_engine::warn_of_certificates(store, SystemClock.now_ms())?;
+    lace_engine::keep_house(store)
 }
 
 fn link_identity(identity: &Identity) -> TonicIdentity {
@@ -166,6 +174,7 @@ fn api_state(
             public_url: addresses::url(args.listen, addresses::from_elsewhere(args.listen)),
             version: env!("CARGO_PKG_VERSION").into(),
             door: args.door,
+            door_tls: args.door_tls,
             agent_address: addresses::from_elsewhere(args.link).to_string(),
             scratch: state.run(),
         }),

@@ -17,6 +17,16 @@ fn usual_door() -> Option<SocketAddr> {
     Some(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7480))
 }
 
+/// Where encrypted requests come in beside a usual door; nowhere beside another one.
+fn beside(door: SocketAddr) -> Option<SocketAddr> {
+    let port = match door.port() {
+        7480 => 7443,
+        80 => 443,
+        _ => return None,
+    };
+    Some(SocketAddr::new(door.ip(), port))
+}
+
 /// How an installation was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -27,6 +37,9 @@ pub struct Settings {
     /// Where requests from outside come in.
     #[serde(default = "usual_door")]
     pub door: Option<SocketAddr>,
+    /// Where encrypted ones do.
+    #[serde(default)]
+    pub door_tls: Option<SocketAddr>,
     /// The private space.
     pub space: String,
     /// Short name of the installation, for interfaces, cgroups and tables.
@@ -44,6 +57,11 @@ impl Settings {
             _ => SocketAddr::new(listen.ip(), after(listen)?),
         };
         let door = args.door.map_or_else(|| last.as_ref().map_or_else(usual_door, |l| l.door), |door| door.0);
+        let door_tls = match (args.door_tls, args.door, &last) {
+            (Some(said), ..) => said.0,
+            (None, None, Some(last)) if last.door_tls.is_some() => last.door_tls,
+            _ => door.and_then(beside),
+        };
         // Addresses that were given out come from it.
         let fixed = last.filter(|_| state.agent().join("identity").exists()).map(|last| last.space);
         let space = match (&args.space, fixed) {
@@ -57,7 +75,7 @@ impl Settings {
         // The state's path names the installation on this machine: two of them never share a name.
         let label =
             lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
-        Ok(Self { listen, link, door, space, label })
+        Ok(Self { listen, link, door, door_tls, space, label })
     }
 
     /// As the last `lace up` wrote them.

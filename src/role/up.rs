@@ -143,6 +143,7 @@ fn server_role(settings: &Settings, state: &State) -> RoleProcess {
         ("--space", settings.space.clone()),
     ];
     more.extend(settings.door.map(|door| ("--door", door.to_string())));
+    more.extend(settings.door_tls.map(|door| ("--door-tls", door.to_string())));
     role("server", state, &more)
 }
 
@@ -162,12 +163,14 @@ fn agent_role(settings: &Settings, state: &State) -> Result<RoleProcess, Failure
 /// trying.
 fn door(settings: &Settings) -> Store {
     let sockets = Store::default();
-    if let Some(address) = settings.door
-        && let Err(error) = sockets.listen(address)
-    {
-        eprintln!(
-            "the door at {address} is not open yet: {error}; `lace up --door ADDRESS:PORT` opens it elsewhere"
-        );
+    for (flag, address) in [("--door", settings.door), ("--door-tls", settings.door_tls)] {
+        if let Some(address) = address
+            && let Err(error) = sockets.listen(address)
+        {
+            eprintln!(
+                "the door at {address} is not open yet: {error}; `lace up {flag} ADDRESS:PORT` opens it elsewhere"
+            );
+        }
     }
     sockets
 }
@@ -175,6 +178,7 @@ fn door(settings: &Settings) -> Store {
 fn net_role(settings: &Settings, state: &State, gateway: std::net::Ipv4Addr) -> RoleProcess {
     let mut more = vec![("--listen", format!("{gateway}:53")), ("--space", settings.space.clone())];
     more.extend(settings.door.map(|door| ("--door", door.to_string())));
+    more.extend(settings.door_tls.map(|door| ("--door-tls", door.to_string())));
     role("net", state, &more).keeping_sockets(door(settings))
 }
 
@@ -309,6 +313,7 @@ fn background_words(args: &UpArgs) -> Vec<String> {
         ("--link", args.link.map(|a| a.to_string())),
         ("--space", args.space.clone()),
         ("--door", args.door.map(|door| door.to_string())),
+        ("--door-tls", args.door_tls.map(|door| door.to_string())),
     ];
     for (flag, value) in said {
         words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));

@@ -101,6 +101,11 @@ firewall clear shop/riak
 route add shop/web shop.example.com --port 8080
 route add shop/web shop.example.com/api --port 8080 --tls off --sticky
 route add shop/db :5432 --port 5432
+route add shop/web shop.example.com --port 8080 --log
+route cert add shop shop.example.com --cert chain.pem --key key.pem
+route cert add shop *.example.com --cert chain.pem --key key.pem
+route cert list shop
+route cert remove shop shop.example.com
 route list
 route show shop/web
 route remove shop/web shop.example.com

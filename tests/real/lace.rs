@@ -16,6 +16,7 @@ pub struct Lace {
     listen: u16,
     link: u16,
     door: u16,
+    door_tls: u16,
     space: String,
 }
 
@@ -90,14 +91,15 @@ impl Lace {
         for left in lines_with(&said(&["ip", "-o", "-4", "address"]), &gateway).lines() {
             said(&["ip", "link", "del", left.split_whitespace().nth(1).expect("a name")]);
         }
-        let [listen, link, door] = [free_port(), free_port(), free_port()];
-        Self { dir, exe: exe.to_owned(), listen, link, door, space }
+        let [listen, link, door, door_tls] = [free_port(), free_port(), free_port(), free_port()];
+        Self { dir, exe: exe.to_owned(), listen, link, door, door_tls, space }
     }
 
     /// `lace up --detach`.
     pub fn start(&self) {
         let (listen, link) = (format!("127.0.0.1:{}", self.listen), format!("127.0.0.1:{}", self.link));
         let door = format!("127.0.0.1:{}", self.door);
+        let door_tls = format!("127.0.0.1:{}", self.door_tls);
         let words = [
             "up",
             "--detach",
@@ -107,6 +109,8 @@ impl Lace {
             &link,
             "--door",
             &door,
+            "--door-tls",
+            &door_tls,
             "--space",
             &self.space,
             "--state",
@@ -127,6 +131,12 @@ impl Lace {
     /// Where requests from outside come in.
     pub fn door(&self) -> std::net::SocketAddr {
         ([127, 0, 0, 1], self.door).into()
+    }
+
+    /// Where encrypted requests come in.
+    #[allow(dead_code, reason = "the door's tests use it")]
+    pub fn door_tls(&self) -> u16 {
+        self.door_tls
     }
 
     /// A directory for the test's own files.

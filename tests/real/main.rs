@@ -16,6 +16,7 @@ mod private;
 mod restore;
 mod scenario;
 mod scripts;
+mod tls;
 mod up;
 mod verbs;
 mod votes;

@@ -14,6 +14,7 @@ use crate::wall::Wall;
 use lace_machine::{Cidr, Machine, MachineConfig, NodeState};
 use lace_model::document::{EntryBody, Topic};
 use lace_model::host::Block;
+use lace_model::traffic::Traffic;
 use lace_model::{AppName, HostId, NodePath};
 use lace_wire::link::dial::Link;
 use std::collections::BTreeMap;
@@ -71,6 +72,8 @@ pub struct Hands {
     pub starts: Semaphore,
     /// The control socket of `lace net`.
     pub net_socket: PathBuf,
+    /// What the door carried, until it is told.
+    pub traffic: watch::Sender<Option<Traffic>>,
     /// Nodes that wait at once for the door to let go of them.
     pub drains: Semaphore,
     /// Blocks at the join.
@@ -107,6 +110,7 @@ impl Hands {
             link,
             starts: Semaphore::new(processors * 2 + 2),
             net_socket: config.net_socket.clone(),
+            traffic: watch::Sender::default(),
             drains: Semaphore::new(DRAINS_MAX),
             blocks: identity.blocks.clone(),
         };

@@ -25,6 +25,7 @@ mod session;
 mod spec;
 mod stream;
 mod task;
+mod traffic;
 mod tree;
 mod volume;
 mod wall;
@@ -54,7 +55,8 @@ async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     let roster = Arc::new(roster::Roster::new(hands.clone()));
     roster.recall();
     let _wall = hands.wall.clone().keep(hands.clone());
-    let _names = names::keep(config.net_socket.clone(), hands.topics.subscribe());
+    let _names = names::keep(config.net_socket.clone(), hands.topics.subscribe(), hands.held.clone());
+    let _traffic = traffic::keep(hands.clone());
     let _told = refresh::keep(hands.clone());
     let _measured = disk::keep(hands.clone());
     let _disk = held::keep_synced(hands.held.clone());

@@ -168,6 +168,7 @@ mod tests {
             members: vec![member.clone(), member],
             ports: Default::default(),
             doors: Default::default(),
+            certificates: Vec::new(),
         };
         let mut held = State::default();
         held.topics.insert(app, topic);

@@ -61,7 +61,7 @@ pub(crate) async fn create(
         };
         return Err(refusal.hint(hint));
     }
-    let made = Application { name: app.clone(), created_at: state.now(), deleting: false };
+    let made = Application::new(app.clone(), state.now());
     let deed = Deed::new("create", &app);
     let mut batch = deed.batch(&caller);
     batch.put(&made, Expect::Absent);

@@ -14,6 +14,7 @@ mod audit;
 mod beam;
 mod blob;
 mod caller;
+mod certificate;
 mod deed;
 pub mod door;
 mod event;

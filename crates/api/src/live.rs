@@ -1,11 +1,13 @@
 //! What the door knows of the moment: who is connected, what nodes use. Fleet knows it; the composition hands it in.
 
 use lace_model::host::Liveness;
+use lace_model::traffic::Traffic;
 use lace_model::vm::VmSample;
 use lace_model::{HostId, NodeId};
 use lace_wire::api::UsagePoint;
 use lace_wire::link::frame::NodeUsage;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a node used at its host's last beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub trait LivenessView: Send + Sync {
     fn vm(&self, node: NodeId) -> Option<VmSample>;
     /// What a node used over the last hours, the oldest first.
     fn usage_history(&self, node: NodeId) -> Vec<UsagePoint>;
+    /// What the doors of connected hosts carried.
+    fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)>;
     /// Every host that was heard of since the controller started.
     fn all(&self) -> BTreeMap<HostId, Liveness>;
     /// Nodes that hosts hold and the controller does not know (adopt mode shows them).
@@ -43,6 +47,8 @@ pub struct FixedLiveness {
     pub nodes: BTreeMap<NodeId, UsageSample>,
     /// Erlang runtimes.
     pub vms: BTreeMap<NodeId, VmSample>,
+    /// Doors.
+    pub traffic: BTreeMap<HostId, Arc<Traffic>>,
     /// Nodes that nobody knows.
     pub unknown: Vec<(HostId, NodeId)>,
 }
@@ -68,6 +74,10 @@ impl LivenessView for FixedLiveness {
             pids: s.usage.pids,
         };
         self.nodes.get(&node).map(point).into_iter().collect()
+    }
+
+    fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)> {
+        self.traffic.iter().map(|(host, traffic)| (*host, Arc::clone(traffic))).collect()
     }
 
     fn all(&self) -> BTreeMap<HostId, Liveness> {

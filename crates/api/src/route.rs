@@ -7,8 +7,9 @@ use crate::state::ApiState;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
+use lace_model::certificate::secret_of;
 use lace_model::family::Service;
-use lace_model::route::{RouteSpec, usual_host};
+use lace_model::route::{RouteSpec, RouteTls, usual_host};
 use lace_wire::route::RouteView;
 
 /// `GET /v1/routes`.
@@ -25,19 +26,41 @@ pub(crate) async fn list(
 fn views(state: &ApiState, world: &World, service: &Service) -> Vec<RouteView> {
     let usual = usual_host(&service.path);
     let said = service.spec.routes.as_deref().unwrap_or_default();
-    let mut all: Vec<_> = said.iter().map(|route| view(state, service, route, &usual, true)).collect();
+    let mut all: Vec<_> =
+        said.iter().map(|route| declared(view(state, world, service, route, &usual))).collect();
     let port = world.revisions.get(&service.path).and_then(|r| lace_planner::usual_port(&r.spec));
     let is_said = all.iter().any(|view| view.door == format!("{usual}/"));
     if let Some(port) = port.filter(|_| !is_said) {
-        all.push(view(state, service, &RouteSpec::new(port), &usual, false));
+        all.push(view(state, world, service, &RouteSpec::new(port), &usual));
     }
     all
 }
 
-fn view(state: &ApiState, service: &Service, route: &RouteSpec, usual: &str, declared: bool) -> RouteView {
+fn declared(view: RouteView) -> RouteView {
+    RouteView { declared: true, ..view }
+}
+
+/// The end of the certificate that doors present for it.
+fn certificate_until(world: &World, service: &Service, route: &RouteSpec) -> Option<u64> {
+    let app = world.apps.get(&service.path.app).filter(|_| route.tls == RouteTls::Auto)?;
+    let host = route.host.as_ref()?;
+    let told = lace_planner::certificates_for(&app.certificates, &[host]);
+    let secret = &told.first()?.secret;
+    app.certificates.iter().find(|c| secret_of(&c.host) == *secret).map(|c| c.not_after)
+}
+
+fn view(state: &ApiState, world: &World, service: &Service, route: &RouteSpec, usual: &str) -> RouteView {
     let at = state.config.door;
+    let certificate_until = certificate_until(world, service, route);
     let host = route.host.as_deref().unwrap_or(usual);
+    let encrypted = state.config.door_tls.filter(|_| certificate_until.is_some());
     let url = match (route.listen, at) {
+        (None, _) if encrypted.is_some_and(|at| at.port() == 443) => {
+            Some(format!("https://{host}{}", route.path))
+        }
+        (None, _) if encrypted.is_some() => {
+            encrypted.map(|at| format!("https://{host}:{}{}", at.port(), route.path))
+        }
         (_, None) => None,
         (Some(listen), Some(at)) => Some(format!("tcp://{}:{listen}", at.ip())),
         (None, Some(at)) if at.port() == 80 => Some(format!("http://{host}{}", route.path)),
@@ -48,7 +71,8 @@ fn view(state: &ApiState, service: &Service, route: &RouteSpec, usual: &str, dec
         door: route.door(usual),
         url,
         port: route.port,
-        declared,
+        declared: false,
+        certificate_until,
         sticky: route.sticky,
         maintenance: service.spec.maintenance.as_ref().is_some_and(|m| m.on),
     }

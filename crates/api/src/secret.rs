@@ -25,7 +25,9 @@ pub(crate) async fn list(
     At(app): At<AppName>,
 ) -> Answer<Json<Vec<SecretInfo>>> {
     must_exist(&state, &app)?;
-    Ok(Json(state.store.secret_list(Some(&app))?))
+    let mut all = state.store.secret_list(Some(&app))?;
+    all.retain(|secret| !lace_model::certificate::is_secret(&secret.name));
+    Ok(Json(all))
 }
 
 /// `PUT /v1/apps/{app}/secrets/{name}`.

@@ -19,6 +19,8 @@ pub struct Config {
     pub version: String,
     /// Where requests from outside come in, on the controller's machine.
     pub door: Option<std::net::SocketAddr>,
+    /// Where encrypted ones do.
+    pub door_tls: Option<std::net::SocketAddr>,
     /// Where agents dial.
     pub agent_address: String,
     /// Where backups are put together before they are sent.

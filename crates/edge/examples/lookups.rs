@@ -35,6 +35,7 @@ fn topic() -> Result<Topic, Box<dyn Error>> {
         members,
         ports: Default::default(),
         doors: Default::default(),
+        certificates: Vec::new(),
     })
 }
 

@@ -13,13 +13,15 @@ pub mod control;
 pub mod dns;
 pub mod names;
 mod proxy;
+mod seal;
 mod serve;
 mod sockets;
 mod upstream;
 
 pub use config::{NetConfig, NetError, NetLimits, Network};
 pub use control::{ClientError, NetClient, Put};
-pub use proxy::{ProxyConfig, ProxyLimits};
+pub use proxy::{CertificateError, GivenCertificate, ProxyConfig, ProxyLimits};
+pub use seal::Seal;
 pub use serve::{serve, serve_until};
 pub use sockets::{Keeper, Store};
 pub use upstream::nameservers;

@@ -4,7 +4,7 @@ use crate::config::{NetConfig, NetError};
 use crate::control::Control;
 use crate::dns::{self, Clients, Desk, Responder};
 use crate::names::Topics;
-use crate::proxy::Proxy;
+use crate::proxy::{Chest, Proxy, Tls};
 use crate::sockets::Keeper;
 use crate::upstream::Upstream;
 use rustix::fs::{FlockOperation, flock};
@@ -50,7 +50,10 @@ async fn serve_kept(
     let lock = lock(&config.state_dir)?;
     let topics = Arc::new(Topics::open(&config.state_dir.join("topics")).map_err(state)?);
     tracing::info!(applications = topics.held().len(), "serving the names of the last run");
-    let proxy = Proxy::new(topics.routes(), config.proxy.limits, keeper);
+    let tls = Tls::new(Chest::open(&config.state_dir).map_err(state)?)
+        .map_err(|e| NetError::Stopped { part: "TLS", cause: e.to_string() })?;
+    let log = config.state_dir.join("access.log");
+    let proxy = Proxy::new(topics.routes(), &config.proxy, tls, keeper, log);
     let control = Control::bind(&config.control, Arc::clone(&topics), Arc::clone(&proxy))
         .map_err(|source| NetError::Control { path: config.control.clone(), source })?;
     let desk = Arc::new(Desk {

@@ -4,6 +4,7 @@ use crate::step::Told;
 use crate::world::World;
 use lace_model::document::{Doors, Entry, EntryBody, EntryId, Member, Topic};
 use lace_model::job::{Job, JobState};
+use lace_model::route::RouteTls;
 use lace_model::task::TaskState;
 use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, JobId, NodeId, NodePath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -184,6 +185,7 @@ impl World {
         let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
         self.add_jobs(app, &mut topic);
         self.add_doors(app, &mut topic);
+        self.add_certificates(app, &mut topic);
         let carriers = self.carriers(app);
         let content = topic.content();
         if former.is_some_and(|t| t.content == content && t.carriers == carriers) {
@@ -218,6 +220,17 @@ impl World {
                 topic.doors.insert(service.path.clone(), Doors { routes, maintenance });
             }
         }
+    }
+
+    /// For the application's own host names only: nobody presents a certificate under a name that leads elsewhere.
+    fn add_certificates(&self, app: &AppName, topic: &mut Topic) {
+        let Some(app) = self.apps.get(app).filter(|app| !app.certificates.is_empty()) else { return };
+        let routes = topic.doors.values().flat_map(|doors| &doors.routes);
+        let wanted = routes.filter(|route| route.listen.is_none() && route.tls == RouteTls::Auto);
+        let mut hosts: Vec<&String> = wanted.filter_map(|route| route.host.as_ref()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        topic.certificates = lace_planner::certificates_for(&app.certificates, &hosts);
     }
 
     /// Running jobs are members too, for the firewall; they have no name (not up).

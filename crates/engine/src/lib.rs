@@ -6,6 +6,7 @@
 
 pub mod certificate;
 mod documents;
+mod expiry;
 mod heard;
 mod job;
 mod keep_house;
@@ -19,6 +20,7 @@ mod task;
 mod world;
 
 pub use documents::Delta;
+pub use expiry::warn_of_certificates;
 pub use heard::{Heard, JobEnded, JobNews};
 pub use keep_house::keep_house;
 pub use run::{Hosts, run};

@@ -9,6 +9,7 @@ use crate::{FleetLink, Support};
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Liveness};
 use lace_model::node::NodeStatus;
+use lace_model::traffic::Traffic;
 use lace_model::vm::VmSample;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
 use lace_wire::api::UsagePoint;
@@ -76,6 +77,8 @@ pub(crate) struct HostState {
     /// What Erlang runtimes said last, and when.
     vms: HashMap<NodeId, (VmSample, Millis)>,
     used: HashMap<NodeId, UsageHistory>,
+    /// What its door carried, as it said last.
+    traffic: Option<Arc<Traffic>>,
     /// Entries that the host held when its session began, and nodes without one.
     held: Vec<(EntryId, Generation)>,
 }
@@ -177,6 +180,13 @@ impl Fleet {
         self.hosts().values().find_map(|h| h.vms.get(&node).map(|(sample, _)| sample.clone()))
     }
 
+    /// What the doors of connected hosts carried.
+    pub fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)> {
+        let hosts = self.hosts();
+        let connected = hosts.iter().filter(|(_, state)| state.liveness.connected);
+        connected.filter_map(|(host, state)| Some((*host, state.traffic.clone()?))).collect()
+    }
+
     /// What a node used over the last hours, the oldest first.
     pub fn usage_history(&self, node: NodeId) -> Vec<UsagePoint> {
         self.hosts().values().find_map(|h| h.used.get(&node)).map(UsageHistory::points).unwrap_or_default()
@@ -258,11 +268,13 @@ impl Fleet {
     }
 
     fn secrets_for(&self, frame: &ToAgent, given: &mut HashSet<String>) -> Option<ToAgent> {
-        let ToAgent::Document { upserts, .. } = frame else {
-            return None;
+        let named = match frame {
+            ToAgent::Document { upserts, .. } => upserts.iter().flat_map(secret_names).collect(),
+            ToAgent::Topic(topic) => certificate_names(topic),
+            _ => Vec::new(),
         };
         let mut values = Vec::new();
-        for (app, name, version) in upserts.iter().flat_map(secret_names) {
+        for (app, name, version) in named {
             let key = format!("{app}/{name}@{version}");
             if given.contains(&key) {
                 continue;
@@ -320,8 +332,9 @@ impl Fleet {
             ToController::Report { nodes, jobs, tasks } => {
                 self.emit(FleetEvent::Report { host, nodes, jobs, tasks });
             }
-            ToController::Beat { disk_used_permille, usage, vms } => {
+            ToController::Beat { disk_used_permille, usage, vms, traffic } => {
                 self.beat(host, disk_used_permille, usage);
+                self.carried(host, traffic);
                 self.sampled(host, vms);
             }
             ToController::Refused { id, held } => {
@@ -350,6 +363,12 @@ impl Fleet {
             for (node, usage) in &state.usage {
                 state.used.entry(*node).or_default().note(usage);
             }
+        }
+    }
+
+    fn carried(&self, host: HostId, traffic: Option<Traffic>) {
+        if let (Some(traffic), Some(state)) = (traffic, self.hosts().get_mut(&host)) {
+            state.traffic = Some(Arc::new(traffic));
         }
     }
 
@@ -416,6 +435,10 @@ impl Hello {
         }
         held.into_iter().collect()
     }
+}
+
+fn certificate_names(topic: &Topic) -> Vec<(AppName, String, u64)> {
+    topic.certificates.iter().map(|c| (topic.app.clone(), c.secret.clone(), c.version)).collect()
 }
 
 fn secret_names(entry: &Entry) -> Vec<(AppName, String, u64)> {

@@ -1,5 +1,6 @@
 //! Documents and topics: what a host is told.
 
+use crate::certificate::CertificateRef;
 use crate::job::Job;
 use crate::revision::{Opening, RevisionSpec};
 use crate::route::{Maintenance, RouteSpec};
@@ -170,6 +171,9 @@ pub struct Topic {
     /// Ways in from outside, of services that have any to tell of.
     #[serde(default)]
     pub doors: BTreeMap<ServicePath, Doors>,
+    /// Certificates for these ways in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateRef>,
 }
 
 /// The ways into a service.
@@ -187,6 +191,6 @@ impl Topic {
     /// Digest of the content, the generation aside.
     pub fn content(&self) -> Digest {
         let (ports, doors): (Vec<_>, Vec<_>) = (self.ports.iter().collect(), self.doors.iter().collect());
-        Digest::of_value(&(&self.app, &self.members, ports, doors))
+        Digest::of_value(&(&self.app, &self.members, ports, doors, &self.certificates))
     }
 }

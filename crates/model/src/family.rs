@@ -1,5 +1,6 @@
 //! Families and services: what is wanted.
 
+use crate::certificate::Certificate;
 use crate::rollout::RolloutPolicy;
 use crate::{AppName, FamilyPath, Millis, Name, ServicePath};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,16 @@ pub struct Application {
     /// It is being deleted: nothing new starts in it.
     #[serde(default)]
     pub deleting: bool,
+    /// Certificates for its routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Certificate>,
+}
+
+impl Application {
+    /// One that has nothing yet.
+    pub fn new(name: AppName, created_at: Millis) -> Self {
+        Self { name, created_at, deleting: false, certificates: Vec::new() }
+    }
 }
 
 /// A service as stored: key `APP/SERVICE`.

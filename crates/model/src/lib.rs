@@ -5,6 +5,7 @@
 
 pub mod application;
 pub mod beam;
+pub mod certificate;
 pub mod change;
 pub mod check;
 pub mod code;
@@ -32,6 +33,7 @@ pub mod signal;
 pub mod target;
 pub mod task;
 pub mod token;
+pub mod traffic;
 pub mod vm;
 
 pub use code::{Code, Problem};

@@ -42,6 +42,9 @@ pub struct RouteSpec {
     /// A client stays with the node that it got first, as long as that is ready.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sticky: bool,
+    /// Each request is written to the access log of the host that served it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log: bool,
 }
 
 fn root() -> String {
@@ -55,7 +58,8 @@ fn is_root(path: &str) -> bool {
 impl RouteSpec {
     /// The usual way in at a port.
     pub fn new(port: u16) -> Self {
-        Self { host: None, path: root(), listen: None, port, tls: RouteTls::default(), sticky: false }
+        let (host, listen) = (None, None);
+        Self { host, path: root(), listen, port, tls: RouteTls::default(), sticky: false, log: false }
     }
 
     /// What only one service may have: `shop.example.com/api`, `tcp:5432`. `usual` is the host name where none is said.

@@ -75,6 +75,7 @@ pub fn topic<'a>(
         members: Vec::new(),
         ports: BTreeMap::new(),
         doors: BTreeMap::new(),
+        certificates: Vec::new(),
     };
     for target in targets.into_iter().filter(|t| t.family.app == *app) {
         let known = revisions.get(&target.family.service_path());

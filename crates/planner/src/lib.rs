@@ -5,6 +5,7 @@
 //! source and no environment, waits for nothing and logs nothing; it acts on nothing either.
 
 pub mod apply;
+mod certificate;
 pub mod document;
 pub mod edit;
 pub mod explain;
@@ -14,6 +15,7 @@ pub mod health;
 pub mod verb;
 
 pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
+pub use certificate::{certificates_for, days_left, warning_due};
 pub use document::{entries, topic, usual_port};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};

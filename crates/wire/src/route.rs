@@ -18,6 +18,9 @@ pub struct RouteView {
     pub declared: bool,
     /// Clients stay with their node.
     pub sticky: bool,
+    /// Its certificate is good until then; none where it is plain HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_until: Option<u64>,
     /// Under repair: a page says so.
     pub maintenance: bool,
 }

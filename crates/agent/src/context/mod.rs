@@ -197,6 +197,7 @@ pub mod tests {
             members: (1..=count).map(member).collect(),
             ports: BTreeMap::new(),
             doors: BTreeMap::new(),
+            certificates: Vec::new(),
         }
     }
 

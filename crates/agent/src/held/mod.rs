@@ -4,7 +4,7 @@
 mod journal;
 mod record;
 
-pub use record::{Readiness, Record, State, Verdict, judge};
+pub use record::{Readiness, Record, State, Verdict, certificate_keys, judge};
 
 use crate::config::AgentError;
 use crate::secret::Seal;

@@ -189,11 +189,18 @@ impl State {
         self.entries.values().filter_map(tree).collect()
     }
 
-    /// Secrets that no entry names.
+    /// Secrets that neither an entry nor a topic names.
     pub fn unused_secrets(&self) -> Vec<String> {
-        let used: BTreeSet<String> = self.entries.values().flat_map(secret_keys).collect();
+        let certificates = self.topics.values().flat_map(certificate_keys).map(|(key, _)| key);
+        let used: BTreeSet<String> =
+            self.entries.values().flat_map(secret_keys).chain(certificates).collect();
         self.secrets.keys().filter(|key| !used.contains(*key)).cloned().collect()
     }
+}
+
+/// The certificates that a topic names: the secret, and the host names for which it is.
+pub fn certificate_keys(topic: &Topic) -> impl Iterator<Item = (String, &Vec<String>)> {
+    topic.certificates.iter().map(|c| (format!("{}/{}@{}", topic.app, c.secret, c.version), &c.hosts))
 }
 
 fn secret_keys(entry: &Entry) -> Vec<String> {

@@ -54,7 +54,8 @@ async fn beats(hands: Arc<Hands>, to: mpsc::Sender<ToController>, disk: PathBuf,
         let Ok((usage, disk_used_permille)) = read.await else { return };
         known.extend(usage.into_iter().map(|usage| (usage.node, usage)));
         let (usage, vms) = (known.values().copied().collect(), hands.lines.take_news());
-        let beat = ToController::Beat { disk_used_permille, usage, vms };
+        let traffic = hands.traffic.send_replace(None);
+        let beat = ToController::Beat { disk_used_permille, usage, vms, traffic };
         if send(&to, beat).await.is_err() {
             return;
         }

@@ -180,6 +180,7 @@ impl World {
             members: nodes.iter().map(member).collect(),
             ports: BTreeMap::new(),
             doors: BTreeMap::new(),
+            certificates: Vec::new(),
         });
     }
 }

@@ -41,6 +41,10 @@ const NOUNS: &[(&str, &str)] = &[
         "VmTop",
         "The largest processes: processes, looked_at, top (pid, name, function, memory, reductions, messages).",
     ),
+    (
+        "Certificate",
+        "What may be shown of a certificate: host, names, not_before, not_after, issuer, digest, version.",
+    ),
     ("SecretInfo", "What may be shown of a secret: name, version, updated_at."),
 ];
 

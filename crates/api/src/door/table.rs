@@ -6,8 +6,8 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    app, apply, archive, audit, beam, blob, event, history, host, job, metrics, node, operation, page,
-    release, route, secret, server, session, status, stream, task, token, verb, volume, why,
+    app, apply, archive, audit, beam, blob, certificate, event, history, host, job, metrics, node, operation,
+    page, release, route, secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -117,6 +117,19 @@ fn applications() -> Vec<Door> {
             .asks(TARGET)
             .answers(List("RouteView"))
             .says("Ways in from outside."),
+        get("/v1/apps/{app}/certificates", certificate::list)
+            .viewer(Path)
+            .answers(List("Certificate"))
+            .says("Certificates for an application's routes, keys aside."),
+        put("/v1/apps/{app}/certificates/{host}", certificate::put)
+            .deployer(Path)
+            .takes(Secret)
+            .answers(Reply::Json("Accepted"))
+            .says("Gives a certificate and its key (PEM); doors present it from the next connection on."),
+        delete("/v1/apps/{app}/certificates/{host}", certificate::delete)
+            .deployer(Path)
+            .answers(Reply::Json("Accepted"))
+            .says("Removes a certificate and its key."),
         get("/v1/apps/{app}/secrets", secret::list)
             .viewer(Path)
             .answers(List("SecretInfo"))

@@ -99,6 +99,7 @@ impl House {
                 public_url: "http://127.0.0.1:7440".into(),
                 version: "0.1.0-test".into(),
                 door: Some(([127, 0, 0, 1], 7480).into()),
+                door_tls: Some(([127, 0, 0, 1], 7443).into()),
                 agent_address: "127.0.0.1:7441".into(),
                 scratch: scratch.path().join("scratch"),
             }),

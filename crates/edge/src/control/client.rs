@@ -1,8 +1,11 @@
 //! The agent's side of the control socket.
 
 use super::{Answer, Request, frame};
+use crate::proxy::GivenCertificate;
 use lace_model::document::Topic;
+use lace_model::traffic::Traffic;
 use lace_model::{AppName, Generation, NodeId};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -107,6 +110,50 @@ impl NetClient {
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         match self.call_within(&Request::Drain { node, within_ms }, within + self.patience).await? {
             Answer::Drained { all } => Ok(all),
+            other => Err(unfit(other)),
+        }
+    }
+
+    /// Hands over a certificate for routes.
+    ///
+    /// # Errors
+    /// Where nobody answers in time, or it is of no use.
+    pub async fn certificate(&mut self, given: GivenCertificate) -> Result<(), ClientError> {
+        match self.call(&Request::Certificate(given)).await? {
+            Answer::Certificates(_) => Ok(()),
+            other => Err(unfit(other)),
+        }
+    }
+
+    /// Takes a certificate away.
+    ///
+    /// # Errors
+    /// Where nobody answers in time.
+    pub async fn certificate_gone(&mut self, name: String) -> Result<(), ClientError> {
+        match self.call(&Request::CertificateGone(name)).await? {
+            Answer::Forgotten {} => Ok(()),
+            other => Err(unfit(other)),
+        }
+    }
+
+    /// Which certificates are held, and for which host names.
+    ///
+    /// # Errors
+    /// Where nobody answers in time.
+    pub async fn certificates(&mut self) -> Result<BTreeMap<String, Vec<String>>, ClientError> {
+        match self.call(&Request::Certificates {}).await? {
+            Answer::Certificates(held) => Ok(held),
+            other => Err(unfit(other)),
+        }
+    }
+
+    /// What the door carried since its process began.
+    ///
+    /// # Errors
+    /// Where nobody answers in time.
+    pub async fn traffic(&mut self) -> Result<Traffic, ClientError> {
+        match self.call(&Request::Traffic {}).await? {
+            Answer::Traffic(traffic) => Ok(*traffic),
             other => Err(unfit(other)),
         }
     }

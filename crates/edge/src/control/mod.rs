@@ -10,9 +10,12 @@ mod server;
 pub use client::{ClientError, NetClient, Put};
 pub(crate) use server::Control;
 
+use crate::proxy::GivenCertificate;
 use lace_model::document::Topic;
+use lace_model::traffic::Traffic;
 use lace_model::{AppName, Generation, NodeId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Longest frame: a topic of 10,000 members takes about half of it.
 pub const FRAME_BYTES_MAX: usize = 4 << 20;
@@ -27,6 +30,14 @@ pub enum Request {
     Gone(AppName),
     /// Which topics are held? `{"hello": {}}`.
     Hello {},
+    /// A certificate for routes: `{"certificate": {...}}`.
+    Certificate(GivenCertificate),
+    /// It is used no more: `{"certificate-gone": "shop/tls:shop.example.com@1"}`.
+    CertificateGone(String),
+    /// Which certificates are held? `{"certificates": {}}`.
+    Certificates {},
+    /// What did the door carry? `{"traffic": {}}`.
+    Traffic {},
     /// No more requests for this node; answered when it has ended those that it has, or when the time is over:
     /// `{"drain": {"node": "...", "within_ms": 30000}}`.
     Drain {
@@ -57,6 +68,10 @@ pub enum Answer {
         /// It has none any more.
         all: bool,
     },
+    /// Certificates that are held, and for which host names.
+    Certificates(BTreeMap<String, Vec<String>>),
+    /// What the door carried.
+    Traffic(Box<Traffic>),
     /// Not done, and why.
     Refused {
         /// Why.

@@ -2,7 +2,7 @@
 
 use super::{Answer, Request, frame};
 use crate::names::{TopicError, Topics};
-use crate::proxy::Proxy;
+use crate::proxy::{GivenCertificate, Proxy};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -89,6 +89,17 @@ async fn attend(mut stream: UnixStream, topics: Arc<Topics>, proxy: Arc<Proxy>) 
     }
 }
 
+/// Answers when it is presented and on disk.
+async fn put(proxy: &Proxy, given: GivenCertificate) -> Answer {
+    let chest = Arc::clone(&proxy.tls.chest);
+    let refused = |cause: String| Answer::Refused { cause };
+    match tokio::task::spawn_blocking(move || chest.put(given).map(|()| chest.list())).await {
+        Ok(Ok(held)) => Answer::Certificates(held),
+        Ok(Err(error)) => refused(error.to_string()),
+        Err(error) => refused(error.to_string()),
+    }
+}
+
 async fn obey(topics: &Topics, proxy: &Proxy, request: Request) -> Answer {
     match request {
         Request::Topic(topic) => match topics.put(topic).await {
@@ -100,6 +111,13 @@ async fn obey(topics: &Topics, proxy: &Proxy, request: Request) -> Answer {
             topics.gone(app).await;
             Answer::Forgotten {}
         }
+        Request::Certificate(given) => put(proxy, given).await,
+        Request::CertificateGone(name) => {
+            proxy.tls.chest.gone(&name);
+            Answer::Forgotten {}
+        }
+        Request::Certificates {} => Answer::Certificates(proxy.tls.chest.list()),
+        Request::Traffic {} => Answer::Traffic(Box::new(proxy.traffic())),
         Request::Hello {} => Answer::Held(topics.held()),
         Request::Drain { node, within_ms } => {
             let within = Duration::from_millis(within_ms).min(DRAIN_MAX);

@@ -1,7 +1,7 @@
 //! The listening side: so many connections altogether, so many of one client.
 
 use super::header::Origin;
-use super::{Proxy, connection, tcp};
+use super::{Proxy, ProxyConfig, connection, tcp};
 use crate::sockets::tcp_name;
 use rustix::net::sockopt;
 use std::collections::HashMap;
@@ -39,8 +39,12 @@ pub(crate) struct Place {
 }
 
 impl Places {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self { open: watch::Sender::new(0), clients: Mutex::default() })
+    }
+
+    pub fn open(&self) -> usize {
+        *self.open.borrow()
     }
 
     /// A place, unless there are too many. Clients on this machine count together only.
@@ -77,14 +81,15 @@ impl Drop for Place {
 }
 
 /// Listens on all addresses until the proxy is closed; then waits for the last connection, for a while.
-pub(crate) async fn run(proxy: Arc<Proxy>, listen: Vec<SocketAddr>) {
-    let places = Places::new();
+pub(crate) async fn run(proxy: Arc<Proxy>, config: ProxyConfig) {
+    let places = Arc::clone(&proxy.places);
     let mut doors = JoinSet::new();
-    if let Some(first) = listen.first() {
+    if let Some(first) = config.listen.first() {
         doors.spawn(tcp::run(Arc::clone(&proxy), first.ip(), Arc::clone(&places)));
     }
-    for address in listen {
-        doors.spawn(keep(Arc::clone(&proxy), address, Arc::clone(&places)));
+    let plain = config.listen.iter().map(|address| (*address, false));
+    for (address, tls) in plain.chain(config.listen_tls.iter().map(|address| (*address, true))) {
+        doors.spawn(keep(Arc::clone(&proxy), address, tls, Arc::clone(&places)));
     }
     let mut closing = proxy.closing.subscribe();
     let _ = closing.wait_for(|closing| *closing).await;
@@ -93,12 +98,12 @@ pub(crate) async fn run(proxy: Arc<Proxy>, listen: Vec<SocketAddr>) {
     let _ = timeout(proxy.patience(), open.wait_for(|open| *open == 0)).await;
 }
 
-async fn keep(proxy: Arc<Proxy>, address: SocketAddr, places: Arc<Places>) {
+async fn keep(proxy: Arc<Proxy>, address: SocketAddr, tls: bool, places: Arc<Places>) {
     let listener = bound(&proxy, address).await;
-    tracing::info!(%address, "the door is open");
+    tracing::info!(%address, tls, "the door is open");
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => receive(&proxy, stream, peer, &places),
+            Ok((stream, peer)) => receive(&proxy, stream, (peer, tls), &places),
             Err(error) => {
                 tracing::warn!(%error, "the door does not accept");
                 sleep(PAUSE).await;
@@ -145,16 +150,23 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn receive(proxy: &Arc<Proxy>, stream: TcpStream, peer: SocketAddr, places: &Arc<Places>) {
+fn receive(proxy: &Arc<Proxy>, stream: TcpStream, (peer, tls): (SocketAddr, bool), places: &Arc<Places>) {
     let limits = &proxy.limits;
     let Some(place) = places.enter(peer.ip(), limits.connections_max, limits.connections_per_client) else {
         // The buffer of a new connection takes these few bytes, or they do not matter.
-        let _ = stream.try_write(FULL);
+        if !tls {
+            let _ = stream.try_write(FULL);
+        }
+        proxy.tables.books().stray.fault("too-many");
         return;
     };
     let Ok(local) = prepare(&stream, limits.stalled_after) else { return };
-    let origin = Origin { peer, local, tls: false };
-    tokio::spawn(connection::serve(Arc::clone(proxy), stream, origin, place));
+    let (proxy, origin) = (Arc::clone(proxy), Origin { peer, local, tls });
+    if tls {
+        tokio::spawn(super::tls::serve(proxy, stream, origin, place));
+    } else {
+        tokio::spawn(connection::serve(proxy, stream, origin, place));
+    }
 }
 
 /// No waiting for more to send; an end that went away without a word is noticed.

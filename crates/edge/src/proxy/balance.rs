@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn members(count: u8) -> Vec<Arc<Member>> {
-        let member = |n: u8| Member::new(([127, 0, 0, n], 80).into(), n.to_string());
+        let member = |n: u8| Member::new(([127, 0, 0, n], 80).into(), n.to_string(), Default::default());
         (1..=count).map(|n| Arc::new(member(n))).collect()
     }
 

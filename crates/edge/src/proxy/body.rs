@@ -1,12 +1,13 @@
 //! Bodies on their way through: nothing is gathered, everything has a bound.
 
+use super::account::Account;
 use super::pool::Sender;
 use super::seat::Seat;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -24,18 +25,26 @@ pub(crate) enum BodyError {
 
 /// What became of an upload; read when the node's side failed because of it.
 #[derive(Clone, Default)]
-pub(crate) struct Verdict(Arc<AtomicU8>);
+pub(crate) struct Verdict {
+    word: Arc<AtomicU8>,
+    received: Arc<AtomicU64>,
+}
 
 const TOO_LARGE: u8 = 1;
 const STALLED: u8 = 2;
 
 impl Verdict {
+    /// Bytes so far.
+    pub fn received(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
+    }
+
     pub fn is_too_large(&self) -> bool {
-        self.0.load(Ordering::Acquire) == TOO_LARGE
+        self.word.load(Ordering::Acquire) == TOO_LARGE
     }
 
     pub fn is_stalled(&self) -> bool {
-        self.0.load(Ordering::Acquire) == STALLED
+        self.word.load(Ordering::Acquire) == STALLED
     }
 }
 
@@ -65,7 +74,7 @@ impl Upload {
 
 impl Stream {
     fn fail(&self, verdict: u8, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.verdict.0.store(verdict, Ordering::Release);
+        self.verdict.word.store(verdict, Ordering::Release);
         Poll::Ready(Some(Err(error)))
     }
 
@@ -74,6 +83,7 @@ impl Stream {
             Poll::Ready(Some(Ok(frame))) => {
                 self.alarm = None;
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.verdict.received.fetch_add(length, Ordering::Relaxed);
                 match self.left.checked_sub(length) {
                     Some(left) => self.left = left,
                     None => return self.fail(TOO_LARGE, BodyError::TooLarge),
@@ -133,11 +143,12 @@ pub(crate) struct Download {
     from: Incoming,
     sender: Option<Sender>,
     seat: Seat,
+    account: Option<Account>,
 }
 
 impl Download {
     pub fn new(from: Incoming, sender: Option<Sender>, seat: Seat) -> Self {
-        Self { from, sender, seat }
+        Self { from, sender, seat, account: None }
     }
 }
 
@@ -145,6 +156,16 @@ impl Drop for Download {
     fn drop(&mut self) {
         if let Some(sender) = self.sender.take().filter(|_| self.from.is_end_stream()) {
             self.seat.member().pool.give_back(sender);
+        }
+    }
+}
+
+impl Answer {
+    /// Whose bytes these are; the account ends with them.
+    pub fn carry(&mut self, mut account: Account) {
+        match self {
+            Self::Whole(bytes) => account.sent(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Stream(download) => download.account = Some(account),
         }
     }
 }
@@ -167,6 +188,11 @@ impl Body for Answer {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(download) => {
                 let frame = ready!(Pin::new(&mut download.from).poll_frame(cx));
+                if let (Some(Ok(frame)), Some(account)) = (&frame, &mut download.account)
+                    && let Some(data) = frame.data_ref()
+                {
+                    account.sent(data.len() as u64);
+                }
                 if frame.is_none()
                     && let Some(sender) = download.sender.take()
                 {

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct ProxyConfig {
     /// Addresses of plain HTTP; none means that there is no door.
     pub listen: Vec<SocketAddr>,
+    /// Addresses of TLS.
+    pub listen_tls: Vec<SocketAddr>,
     /// Bounds.
     pub limits: ProxyLimits,
 }

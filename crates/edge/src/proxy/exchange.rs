@@ -1,13 +1,15 @@
 //! One request: from its head to the answer of a node, or to a page that says why there is none.
 
 use super::accept::Place;
+use super::account::Account;
 use super::body::{Answer, Download, Upload, Verdict};
 use super::fault::Fault;
 use super::header::{self, Origin};
+use super::log::Line;
 use super::pool::{Failure, Sender};
 use super::seat::{self, Seat};
 use super::table::{Member, Route};
-use super::{Proxy, page, tunnel};
+use super::{Proxy, page, redirect, tunnel};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
@@ -49,23 +51,41 @@ impl Exchange {
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         let form = page::form(request.headers());
         let is_h1 = request.version() <= Version::HTTP_11;
-        let mut response = match self.try_answer(request).await {
+        let mut account = Account::open(&self.proxy.tables.books().stray);
+        let mut response = match self.try_answer(request, &mut account).await {
             Ok(response) => response,
-            Err(fault) => page::of(&fault, form),
+            Err(fault) => {
+                account.fault(fault.code());
+                page::of(&fault, form)
+            }
         };
+        account.answered(response.status());
+        response.body_mut().carry(account);
         if is_h1 && *self.proxy.closing.borrow() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
-    async fn try_answer(&self, mut request: Request<Incoming>) -> Result<Response<Answer>, Fault> {
+    async fn try_answer(
+        &self,
+        mut request: Request<Incoming>,
+        account: &mut Account,
+    ) -> Result<Response<Answer>, Fault> {
         if request.method() == Method::CONNECT {
             return Err(Fault::Unsupported { cause: "CONNECT" });
         }
         let host = host_of(&request)?;
         let name = name_of(&host);
         let route = self.route(&name, request.uri().path())?;
+        account.belongs(&route.tally);
+        if route.log {
+            let line = Line::new(&route.name, self.origin.peer.ip(), request.method(), request.uri().path());
+            account.log(line, &self.proxy.log);
+        }
+        if let Some(answer) = redirect::to_tls(self, &route, &host, request.uri()) {
+            return Ok(answer);
+        }
         if let Some(page) = route.maintenance.clone() {
             return Err(Fault::Maintenance { target: route.group.target.clone(), page });
         }
@@ -76,10 +96,12 @@ impl Exchange {
         let path = request.uri().path().to_owned();
         let mut delivery = self.delivery(request, &host, wanted)?;
         delivery.mark = mark;
+        account.received = delivery.verdict.received();
         let (response, sender, seat) = self.deliver(&route, &path, &mut delivery).await?;
+        account.is_with(&seat.member().who);
         match client {
             Some(client) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Ok(tunnel::open(client, response, seat, Arc::clone(&self.place)))
+                Ok(tunnel::open(client, response, seat, (Arc::clone(&self.place), Arc::clone(&route.tally))))
             }
             _ => Ok(self.to_client(&route, response, sender, seat)),
         }
@@ -213,6 +235,7 @@ impl Exchange {
             return Err(Fault::UploadStalled);
         }
         seat.member().failed();
+        seat.member().who.each(|tally| tally.fault(failed.code()));
         match failed {
             Undelivered::Failed(Failure::Unsent(request)) => {
                 delivery.first = Some(*request);
@@ -223,6 +246,16 @@ impl Exchange {
                 if delivery.copy.is_some() { Ok(()) } else { Err(Fault::BrokenOff) }
             }
             Undelivered::Late => Err(Fault::Timeout { seconds: limits.answer_within.as_secs() }),
+        }
+    }
+}
+
+impl Undelivered {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Failed(Failure::Unsent(_)) => "unreachable",
+            Self::Failed(Failure::Broken(_)) => "broken-off",
+            Self::Late => "timeout",
         }
     }
 }

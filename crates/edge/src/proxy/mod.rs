@@ -6,6 +6,7 @@
 //! about nodes. A node that fails is avoided; only the planner replaces it.
 
 mod accept;
+mod account;
 mod balance;
 mod body;
 mod config;
@@ -13,17 +14,26 @@ mod connection;
 mod exchange;
 mod fault;
 mod header;
+mod log;
 mod page;
 mod pool;
+mod redirect;
 mod seat;
 mod table;
+mod tally;
 mod tcp;
+mod tls;
 mod tunnel;
 
 pub use config::{ProxyConfig, ProxyLimits};
 pub(crate) use table::Tables;
+pub use tls::{CertificateError, GivenCertificate};
+pub(crate) use tls::{Chest, Tls};
 
 use crate::sockets::Keeper;
+use accept::Places;
+use lace_model::traffic::{Series, Traffic};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,8 +43,15 @@ use tokio::sync::watch;
 pub(crate) struct Proxy {
     pub tables: Arc<Tables>,
     pub limits: ProxyLimits,
+    pub tls: Tls,
+    /// Where plain HTTP leads, if anywhere: the port of TLS.
+    tls_port: Option<u16>,
     /// Has listening sockets kept over the end of this process.
     pub keeper: Keeper,
+    /// Open connections.
+    places: Arc<Places>,
+    /// For routes that ask for it.
+    log: Arc<log::Log>,
     /// Becomes true when no new connection is taken and the open ones are brought to their end.
     pub closing: watch::Sender<bool>,
     /// Somebody takes over what comes: there is time.
@@ -47,14 +64,43 @@ const CLOSING_ALONE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(5);
 
 impl Proxy {
-    pub fn new(tables: Arc<Tables>, limits: ProxyLimits, keeper: Keeper) -> Arc<Self> {
+    pub fn new(
+        tables: Arc<Tables>,
+        config: &ProxyConfig,
+        tls: Tls,
+        keeper: Keeper,
+        log: PathBuf,
+    ) -> Arc<Self> {
+        let (limits, tls_port) = (config.limits, config.listen_tls.first().map(|at| at.port()));
         let (closing, has_successor) = (watch::Sender::new(false), AtomicBool::new(false));
-        Arc::new(Self { tables, limits, keeper, closing, has_successor })
+        let (places, log) = (Places::new(), log::Log::new(log));
+        Arc::new(Self { tables, limits, tls, tls_port, keeper, places, log, closing, has_successor })
+    }
+
+    /// What was carried so far.
+    pub fn traffic(&self) -> Traffic {
+        let books = self.tables.books();
+        let mut left_out = 0;
+        let [routes, families, nodes] =
+            [&books.routes, &books.families, &books.nodes].map(|ledger| -> Vec<Series> {
+                let (series, more) = ledger.series();
+                left_out += more;
+                series
+            });
+        Traffic {
+            connections: self.places.open() as u64,
+            stray: books.stray.carried(),
+            routes,
+            families,
+            nodes,
+            left_out,
+            log_lines_dropped: self.log.dropped(),
+        }
     }
 
     /// Serves the addresses until [`close`](Self::close), then until the last connection has ended.
     pub async fn run(self: Arc<Self>, config: ProxyConfig) {
-        accept::run(self, config.listen).await;
+        accept::run(self, config).await;
     }
 
     /// Takes no more connections; those that are open end with the answer that they wait for.

@@ -2,10 +2,13 @@
 
 use super::accept::{Place, Places, bound, prepare};
 use super::table::Route;
-use super::{Proxy, seat};
+use super::tally::Tally;
+use super::{Proxy, seat, tunnel};
+use http::StatusCode;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
@@ -57,20 +60,38 @@ async fn keep(proxy: Arc<Proxy>, address: SocketAddr, places: Arc<Places>) {
 /// A connection that no node takes is closed: TCP has no page to show.
 async fn carry(proxy: Arc<Proxy>, route: Arc<Route>, mut client: TcpStream, _place: Place) {
     if route.maintenance.is_some() {
+        route.tally.fault("maintenance");
         return;
     }
+    let began = Instant::now();
     let mut tried = Vec::new();
     for _ in 0..proxy.limits.tries_max {
-        let Ok(seat) = seat::find(&proxy, &route, "/", &tried, None).await else { return };
+        let seat = match seat::find(&proxy, &route, "/", &tried, None).await {
+            Ok(seat) => seat,
+            Err(fault) => return route.tally.fault(fault.code()),
+        };
         match timeout(proxy.limits.connect_within, TcpStream::connect(seat.member().address)).await {
             Ok(Ok(mut node)) => {
                 seat.member().answered();
+                let who = seat.member().who.clone();
                 let _seat = seat.into_tunnel();
                 let _ = node.set_nodelay(true);
-                let _ = copy_bidirectional(&mut client, &mut node).await;
+                let each = |count: &dyn Fn(&Tally)| {
+                    count(&route.tally);
+                    who.each(count);
+                };
+                each(&|tally| {
+                    tally.enter();
+                    tally.answered(StatusCode::OK, began.elapsed());
+                });
+                tunnel::carried(copy_bidirectional(&mut client, &mut node).await, &route.tally, &who);
+                each(&Tally::leave);
                 return;
             }
-            _ => seat.member().failed(),
+            _ => {
+                seat.member().failed();
+                seat.member().who.each(|tally| tally.fault("unreachable"));
+            }
         }
         tried.push(Arc::clone(seat.member()));
     }

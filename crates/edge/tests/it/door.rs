@@ -14,10 +14,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const WAIT: Duration = Duration::from_secs(10);
+pub const WAIT: Duration = Duration::from_secs(10);
 
 /// Topic of application shop: service web, its nodes at these addresses, all with the same port.
-fn shop(number: u64, port: u16, lines: &[String]) -> Topic {
+pub fn shop(number: u64, port: u16, lines: &[String]) -> Topic {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let mut topic = topic("shop", number, &lines);
     let ports = [("http".to_owned(), port)].into();
@@ -25,17 +25,17 @@ fn shop(number: u64, port: u16, lines: &[String]) -> Topic {
     topic
 }
 
-fn line(index: usize, state: &str, ip: IpAddr) -> String {
+pub fn line(index: usize, state: &str, ip: IpAddr) -> String {
     format!("web/web/{index} {state} {ip}")
 }
 
-struct Door {
-    world: World,
-    at: SocketAddr,
+pub struct Door {
+    pub world: World,
+    pub at: SocketAddr,
 }
 
 impl Door {
-    async fn open(change: impl FnOnce(&mut lace_edge::NetConfig)) -> Self {
+    pub async fn open(change: impl FnOnce(&mut lace_edge::NetConfig)) -> Self {
         let at = SocketAddr::from((own_address(), 17_480));
         let world = World::start(|config| {
             config.proxy.listen = vec![at];
@@ -47,18 +47,18 @@ impl Door {
         door
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub async fn connect(&self) -> TcpStream {
         connect(self.at).await
     }
 
     /// With these nodes of shop/web ready.
-    async fn with(nodes: &[&Backend]) -> Self {
+    pub async fn with(nodes: &[&Backend]) -> Self {
         let door = Self::open(|_| {}).await;
         door.ready(1, nodes).await;
         door
     }
 
-    async fn ready(&self, number: u64, nodes: &[&Backend]) {
+    pub async fn ready(&self, number: u64, nodes: &[&Backend]) {
         let lines: Vec<_> =
             nodes.iter().enumerate().map(|(n, node)| line(n + 1, "ready", node.at.ip())).collect();
         let port = nodes.first().map_or(1, |n| n.at.port());
@@ -66,7 +66,7 @@ impl Door {
     }
 
     /// One request by hand over a connection of its own; the whole answer as text.
-    async fn raw(&self, request: &str) -> String {
+    pub async fn raw(&self, request: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
@@ -74,7 +74,7 @@ impl Door {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    async fn get(&self, host: &str, path: &str) -> (u16, String) {
+    pub async fn get(&self, host: &str, path: &str) -> (u16, String) {
         let answer =
             self.raw(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await;
         let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
@@ -82,7 +82,7 @@ impl Door {
     }
 }
 
-const HOST: &str = "web.shop.localhost:7480";
+pub const HOST: &str = "web.shop.localhost:7480";
 
 #[tokio::test]
 async fn a_request_comes_in_by_the_name_of_its_service() {

@@ -9,4 +9,6 @@ mod hostile;
 mod real;
 mod records;
 mod size;
+mod tls;
+mod traffic;
 mod world;

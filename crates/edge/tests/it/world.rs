@@ -173,6 +173,7 @@ pub fn topic(app: &str, number: u64, lines: &[&str]) -> Topic {
         members: lines.iter().map(|line| member(app, line)).collect(),
         ports: Default::default(),
         doors: Default::default(),
+        certificates: Vec::new(),
     }
 }
 

@@ -78,7 +78,7 @@ impl Scene {
     pub fn serve(&mut self, family: &str, count: u32, before: Vec<Vec<String>>) {
         let path = path(family);
         let mut batch = Batch::new(None);
-        let app = Application { name: path.app.clone(), created_at: START, deleting: false };
+        let app = Application::new(path.app.clone(), START);
         let service = Service {
             path: path.service_path(),
             revision: 1,

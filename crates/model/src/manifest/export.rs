@@ -179,6 +179,7 @@ fn door(route: &RouteSpec) -> InlineTable {
     table.extend(route.listen.map(|port| ("listen", whole(port.into()))));
     table.extend((route.tls != RouteTls::default()).then(|| ("tls", word(&route.tls))));
     table.extend(route.sticky.then(|| ("sticky", Value::from(true))));
+    table.extend(route.log.then(|| ("log", Value::from(true))));
     table
 }
 

@@ -451,5 +451,6 @@ static ROUTE: Form = form(
         key("tls", Shape::OneOf(&["off", "auto"]), r#""auto""#, "plain HTTP, or TLS where the door has it")
             .or("auto"),
         key("sticky", Shape::Flag, "true", "a client stays with the node that it got first").or("false"),
+        key("log", Shape::Flag, "true", "write each request to the access log of the host").or("false"),
     ],
 );

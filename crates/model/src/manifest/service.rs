@@ -256,6 +256,7 @@ fn door(node: &Node) -> Option<RouteSpec> {
         listen: port_of(node, "listen"),
         tls: node.word_of("tls").unwrap_or_default(),
         sticky: node.flag_of("sticky").unwrap_or(false),
+        log: node.flag_of("log").unwrap_or(false),
         ..usual
     })
 }

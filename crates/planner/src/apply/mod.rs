@@ -77,7 +77,7 @@ fn application(work: &mut Work) {
         Some(_) => {}
         None => {
             let created_at = work.facts.now;
-            work.edit.application = Some(Application { name: name.clone(), created_at, deleting: false });
+            work.edit.application = Some(Application::new(name.clone(), created_at));
             work.changes.push(Change {
                 service: None,
                 action: Action::Create,

@@ -10,6 +10,7 @@ use crate::beam::BeamAnswer;
 use crate::stream::Volume;
 use bytes::Bytes;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
+use lace_model::certificate::Certificate;
 use lace_model::change::Plan;
 use lace_model::event::Event;
 use lace_model::family::Application;
@@ -107,6 +108,22 @@ impl Client {
     /// A picture of an Erlang runtime, as text.
     pub async fn beam_dump(&self, target: &TargetPath) -> Answer<Bytes> {
         self.ask_bytes(self.get(&["v1", "beam", "dump"]).query("target", target)).await
+    }
+
+    /// What may be known of an application's certificates.
+    pub async fn certificates(&self, app: &AppName) -> Answer<Vec<Certificate>> {
+        self.ask(self.get(&["v1", "apps", app.as_str(), "certificates"])).await
+    }
+
+    /// Gives a certificate, the chain and the key in one PEM text.
+    pub async fn certificate_add(&self, app: &AppName, host: &str, pem: Bytes) -> Answer<Accepted> {
+        let path = ["v1", "apps", app.as_str(), "certificates", host];
+        self.ask(self.call(Method::PUT, &path).bytes(pem)).await
+    }
+
+    /// Removes a certificate and its key.
+    pub async fn certificate_remove(&self, app: &AppName, host: &str) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "apps", app.as_str(), "certificates", host])).await
     }
 
     /// What may be known of an application's secrets.

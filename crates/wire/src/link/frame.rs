@@ -87,6 +87,9 @@ pub enum ToController {
         /// What Erlang runtimes said of themselves since the last beat.
         #[serde(default)]
         vms: Vec<(lace_model::NodeId, lace_model::vm::VmSample)>,
+        /// What the host's door carried, where there is news.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traffic: Option<lace_model::traffic::Traffic>,
     },
     /// A statement was refused because a newer one is held.
     Refused {

@@ -1,5 +1,6 @@
 //! One node at one port, as the door knows it: what it has to do, and how it did.
 
+use crate::proxy::account::Who;
 use crate::proxy::pool::Pool;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -20,6 +21,8 @@ pub(crate) struct Member {
     pub address: SocketAddr,
     /// How a client's cookie names it.
     pub mark: String,
+    /// Its numbers.
+    pub who: Who,
     pub pool: Pool,
     /// Requests that it has and has not ended.
     outstanding: AtomicU32,
@@ -34,10 +37,11 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub fn new(address: SocketAddr, mark: String) -> Self {
+    pub fn new(address: SocketAddr, mark: String, who: Who) -> Self {
         Self {
             address,
             mark,
+            who,
             pool: Pool::default(),
             outstanding: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
@@ -148,7 +152,7 @@ mod tests {
     use super::*;
 
     fn member() -> Member {
-        Member::new(([127, 0, 0, 1], 1).into(), "a".into())
+        Member::new(([127, 0, 0, 1], 1).into(), "a".into(), Who::default())
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod routes;
 pub(crate) use member::Member;
 pub(crate) use routes::Route;
 
+use crate::proxy::account::Who;
+use crate::proxy::tally::Books;
 use lace_model::document::Topic;
 use lace_model::{AppName, NodeId};
 use routes::AppRoutes;
@@ -70,12 +72,12 @@ impl Table {
 pub(crate) struct Members(Mutex<HashMap<(NodeId, SocketAddr), Weak<Member>>>);
 
 impl Members {
-    pub fn get(&self, node: NodeId, address: SocketAddr) -> Arc<Member> {
+    pub fn get(&self, node: NodeId, address: SocketAddr, who: impl FnOnce() -> Who) -> Arc<Member> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(member) = known.get(&(node, address)).and_then(Weak::upgrade) {
             return member;
         }
-        let member = Arc::new(Member::new(address, mark(node)));
+        let member = Arc::new(Member::new(address, mark(node), who()));
         known.insert((node, address), Arc::downgrade(&member));
         member
     }
@@ -108,11 +110,12 @@ fn mark(node: NodeId) -> String {
 pub(crate) struct Tables {
     now: watch::Sender<Arc<Table>>,
     members: Members,
+    books: Books,
 }
 
 impl Default for Tables {
     fn default() -> Self {
-        Self { now: watch::Sender::new(Arc::default()), members: Members::default() }
+        Self { now: watch::Sender::new(Arc::default()), members: Members::default(), books: Books::default() }
     }
 }
 
@@ -120,6 +123,11 @@ impl Tables {
     /// The table as it is at this moment.
     pub fn table(&self) -> Arc<Table> {
         Arc::clone(&self.now.borrow())
+    }
+
+    /// The numbers of what was carried.
+    pub fn books(&self) -> &Books {
+        &self.books
     }
 
     /// Tells when another table holds.
@@ -131,7 +139,7 @@ impl Tables {
     pub fn take<'a>(&self, topics: impl IntoIterator<Item = &'a Topic>) {
         let mut apps = self.table().apps.clone();
         for topic in topics {
-            apps.insert(topic.app.clone(), Arc::new(AppRoutes::of(topic, &self.members)));
+            apps.insert(topic.app.clone(), Arc::new(AppRoutes::of(topic, &self.members, &self.books)));
         }
         self.switch(apps);
     }
@@ -147,6 +155,7 @@ impl Tables {
     fn switch(&self, apps: BTreeMap<AppName, Arc<AppRoutes>>) {
         self.now.send_replace(Arc::new(Table::new(apps)));
         self.members.forget_dead();
+        self.books.forget_dead();
     }
 
     /// See [`Member::drain`], for all ports of a node.

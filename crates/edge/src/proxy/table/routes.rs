@@ -5,13 +5,23 @@
 //! 6.3: such names lead to the machine itself, without any DNS).
 
 use super::Members;
+use crate::proxy::account::Who;
+use crate::proxy::tally::{Books, Tally};
 use lace_model::document::{Member, Topic};
-use lace_model::route::{RouteSpec, usual_host};
+use lace_model::route::{RouteSpec, RouteTls, usual_host};
 use lace_model::{FamilyPath, ServicePath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+
+/// What routes are made from.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    topic: &'a Topic,
+    members: &'a Members,
+    books: &'a Books,
+}
 
 /// One way in.
 pub(crate) struct Route {
@@ -28,6 +38,14 @@ pub(crate) struct Route {
     pub sticky: bool,
     /// Under repair: the page to show, empty for the usual one.
     pub maintenance: Option<Arc<str>>,
+    /// For people: `shop.example.com/api`.
+    pub name: Arc<str>,
+    /// What it carried.
+    pub tally: Arc<Tally>,
+    /// Its requests are written to the access log.
+    pub log: bool,
+    /// Plain HTTP leads to TLS where there is a certificate.
+    pub tls: bool,
     /// Requests that wait for a node.
     pub waiting: AtomicUsize,
 }
@@ -57,14 +75,17 @@ pub(crate) struct AppRoutes {
     routes: Vec<Arc<Route>>,
     /// TCP routes by the port that hosts listen on.
     tcp: Vec<(u16, Arc<Route>)>,
+    /// The numbers of all that is there, ready or not: they go on where a node comes back.
+    _counted: Vec<Who>,
 }
 
 impl AppRoutes {
-    pub fn of(topic: &Topic, members: &Members) -> Self {
+    pub fn of(topic: &Topic, members: &Members, books: &Books) -> Self {
+        let ground = Ground { topic, members, books };
         let (mut routes, mut tcp) = (Vec::new(), Vec::new());
         for (service, doors) in topic.doors.iter().filter(|(service, _)| service.app == topic.app) {
             for spec in &doors.routes {
-                let route = Arc::new(said(topic, members, service, spec));
+                let route = Arc::new(said(ground, service, spec));
                 match spec.listen {
                     Some(listen) => tcp.push((listen, route)),
                     None => routes.push(route),
@@ -76,16 +97,17 @@ impl AppRoutes {
         for (service, port) in service_ports(topic) {
             let host = usual_host(&service);
             if !declared.contains(&host) {
-                let group = group(topic, members, service.to_string(), port, |f| f.service_path() == service);
-                routes.push(usual(host, group, maintenance(topic, &service)));
+                let group = group(ground, service.to_string(), port, |f| f.service_path() == service);
+                routes.push(usual(ground, host, group, &service));
             }
         }
         for (family, port) in topic.ports.iter().filter_map(|(f, ports)| Some((f, usual_port(ports)?))) {
             let host = format!("{}.{}.{}.localhost", family.family, family.service, family.app);
-            let group = group(topic, members, family.to_string(), port, |f| f == family);
-            routes.push(usual(host, group, maintenance(topic, &family.service_path())));
+            let group = group(ground, family.to_string(), port, |f| f == family);
+            routes.push(usual(ground, host, group, &family.service_path()));
         }
-        Self { routes, tcp }
+        let _counted = topic.members.iter().map(|member| who(books, member)).collect();
+        Self { routes, tcp, _counted }
     }
 
     pub fn routes(&self) -> &[Arc<Route>] {
@@ -97,23 +119,51 @@ impl AppRoutes {
     }
 }
 
-fn said(topic: &Topic, members: &Members, service: &ServicePath, spec: &RouteSpec) -> Route {
-    let group = group(topic, members, service.to_string(), spec.port, |f| f.service_path() == *service);
+fn said(ground: Ground<'_>, service: &ServicePath, spec: &RouteSpec) -> Route {
+    let group = group(ground, service.to_string(), spec.port, |f| f.service_path() == *service);
+    let usual = usual_host(service);
+    let name: Arc<str> = spec.door(&usual).into();
     Route {
-        host: spec.host.clone().unwrap_or_else(|| usual_host(service)),
+        tally: ground.books.routes.get(&name, &service.to_string()),
+        name,
+        log: spec.log,
+        tls: spec.tls == RouteTls::Auto && spec.host.is_some(),
+        host: spec.host.clone().unwrap_or(usual),
         path: spec.path.clone(),
         listen: spec.listen,
         local: spec.host.is_none() && spec.listen.is_none(),
         group,
         sticky: spec.sticky,
-        maintenance: maintenance(topic, service),
+        maintenance: maintenance(ground.topic, service),
         waiting: AtomicUsize::new(0),
     }
 }
 
-fn usual(host: String, group: Group, maintenance: Option<Arc<str>>) -> Arc<Route> {
-    let (path, waiting) = ("/".to_owned(), AtomicUsize::new(0));
-    Arc::new(Route { host, path, listen: None, local: true, group, sticky: false, maintenance, waiting })
+fn usual(ground: Ground<'_>, host: String, group: Group, service: &ServicePath) -> Arc<Route> {
+    let name: Arc<str> = format!("{host}/").into();
+    Arc::new(Route {
+        tally: ground.books.routes.get(&name, &service.to_string()),
+        name,
+        log: false,
+        tls: false,
+        host,
+        path: "/".to_owned(),
+        listen: None,
+        local: true,
+        group,
+        sticky: false,
+        maintenance: maintenance(ground.topic, service),
+        waiting: AtomicUsize::new(0),
+    })
+}
+
+fn who(books: &Books, member: &Member) -> Who {
+    let (name, family) = (member.path.to_string(), member.path.family.to_string());
+    Who {
+        node: books.nodes.get(&name, &family),
+        family: books.families.get(&family, &member.path.family.service_path().to_string()),
+        name: name.into(),
+    }
 }
 
 fn maintenance(topic: &Topic, service: &ServicePath) -> Option<Arc<str>> {
@@ -136,19 +186,16 @@ fn usual_port(ports: &BTreeMap<String, u16>) -> Option<u16> {
     ports.get("http").or_else(|| ports.get("tcp")).copied()
 }
 
-fn group(
-    topic: &Topic,
-    members: &Members,
-    target: String,
-    port: u16,
-    belongs: impl Fn(&FamilyPath) -> bool,
-) -> Group {
+fn group(ground: Ground<'_>, target: String, port: u16, belongs: impl Fn(&FamilyPath) -> bool) -> Group {
     // A running job is a member without a name (index 0): it serves nobody.
-    let all = || topic.members.iter().filter(|m| m.path.index > 0 && belongs(&m.path.family));
+    let all = || ground.topic.members.iter().filter(|m| m.path.index > 0 && belongs(&m.path.family));
     let at = |m: &Member| SocketAddr::from((m.address, port));
     // It gets nothing now; should it be ready again, it is wanted again.
-    all().filter(|m| !is_ready(m)).for_each(|m| members.stays(m.node, at(m)));
-    let ready = all().filter(|m| is_ready(m)).map(|m| members.get(m.node, at(m))).collect();
+    all().filter(|m| !is_ready(m)).for_each(|m| ground.members.stays(m.node, at(m)));
+    let ready = all()
+        .filter(|m| is_ready(m))
+        .map(|m| ground.members.get(m.node, at(m), || who(ground.books, m)))
+        .collect();
     Group { target, ready, known: all().count() }
 }
 
@@ -170,6 +217,10 @@ mod tests {
             group: Group { target: String::new(), ready: Vec::new(), known: 0 },
             sticky: false,
             maintenance: None,
+            name: path.into(),
+            tally: Arc::default(),
+            log: false,
+            tls: false,
             waiting: AtomicUsize::new(0),
         };
         let table = [

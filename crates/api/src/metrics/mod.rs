@@ -1,5 +1,7 @@
 //! Numbers for Prometheus (text exposition format 0.0.4), made from store and liveness at each request.
 
+mod doors;
+
 use crate::refusal::Answer;
 use crate::state::ApiState;
 use axum::extract::State;
@@ -29,6 +31,7 @@ pub(crate) async fn show(State(state): State<ApiState>) -> Answer<Response> {
     gauges.push(("lace_events_total", "Number of the newest event.", *state.store.watch_events().borrow()));
     let mut body = text(&gauges);
     runtimes(&state, &mut body).await?;
+    carried(&state, &mut body).await?;
     Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], body).into_response())
 }
 
@@ -48,6 +51,17 @@ async fn runtimes(state: &ApiState, body: &mut String) -> Answer<()> {
     for ((name, kind), lines) in lines {
         let _ = write!(body, "# TYPE {name} {kind}\n{lines}");
     }
+    Ok(())
+}
+
+/// What the doors of the hosts carried.
+async fn carried(state: &ApiState, body: &mut String) -> Answer<()> {
+    let hosts = state.store.snapshot_async(|view| view.list::<Host>("")).await?;
+    let name = |id| hosts.iter().find(|row| row.value.id == id).map(|row| row.value.name.to_string());
+    let told = state.liveness.traffic().into_iter();
+    let mut doors: Vec<_> = told.filter_map(|(host, traffic)| Some((name(host)?, traffic))).collect();
+    doors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    doors::write(&doors, body);
     Ok(())
 }
 
