@@ -286,7 +286,7 @@ fn mistakes_are_refused_with_a_hint() {
     let memory = |spec: &mut ServiceSpec| {
         spec.families.get_mut(&name("game")).unwrap().memory = Some(ByteSize::mib(4096));
     };
-    check_refused(memory, Code::CannotPlace, "the largest host has 1GiB");
+    check_refused(memory, Code::CannotPlace, "the largest host has 1 GiB");
     check_refused(
         |s| s.release = Some(ReleaseRef { name: name("nope"), version: None }),
         Code::NotFound,
