@@ -5,6 +5,8 @@
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 STAGE := scripts/stage.sh
+# What is built belongs to whoever builds; only what makes namespaces runs as root.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 help: ## this list
 	@echo "make TARGET [ARGS='...']"
@@ -16,12 +18,13 @@ build: ## target/release/lace, with what it needs to be built
 	@$(STAGE) "building lace" 300 cargo build --release --locked
 
 demo: ## the whole story on this machine: build, three nodes, failover, upgrade
+	@[ "$$(id -u)" = 0 ] || sudo -v || { echo "make demo: light nodes need root or sudo" >&2; exit 2; }
 	@scripts/install.sh --for host
 	@mkdir -p $(TARGET)
 	@scripts/install.sh --for demo --background --status $(TARGET)/install.json
 	@$(STAGE) "bundling the dashboard" 15 scripts/bundle.sh
 	@$(STAGE) "building lace" 300 cargo build --release --locked
-	@LACE_INSTALL_STATUS=$(TARGET)/install.json $(TARGET)/release/lace demo $(ARGS)
+	@$(AS_ROOT) env LACE_INSTALL_STATUS=$(TARGET)/install.json $(TARGET)/release/lace demo $(ARGS)
 
 test: ## all tests, with what they need; root is wanted for light nodes
 	@scripts/test.sh

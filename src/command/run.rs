@@ -113,7 +113,12 @@ async fn attend(
     mut keep: Option<&mut Keep>,
 ) -> Result<Job, Problem> {
     let deadline = s.global.timeout.map(|t| Instant::now() + Duration::from_millis(t.ms()));
-    let job = until(client, job, deadline, |job| job.state != JobState::Queued).await?;
+    let waits = |job: &Job| job.state == JobState::Queued;
+    let mut job = until(client, job, deadline, |job| !waits(job) || job.detail.is_some()).await?;
+    if let Some(why) = job.detail.clone().filter(|_| waits(&job)) {
+        s.out.note(format!("job {} {why}", job.id));
+        job = until(client, job, deadline, |job| !waits(job)).await?;
+    }
     let id = job.id;
     let watched = watch_output(s, client, id, keep.as_deref_mut());
     let seen = match deadline {

@@ -158,6 +158,10 @@ async fn create(
     match client.release_create(&upload).await {
         Err(problem) if problem.code == Code::Conflict && !said_version => {
             let taken = upload.version.clone();
+            // There are other conflicts too: chunks that went away meanwhile.
+            if client.release(&format!("{}@{taken}", upload.name)).await.is_err() {
+                return Err(problem);
+            }
             upload.version = format!("{taken}-{}", upload.tree.digest().short());
             let release = client.release_create(&upload).await?;
             s.out.note(format!(

@@ -82,16 +82,8 @@ pub(crate) async fn keep_upload(
 /// Writes the release, once: the same one again is fine, another one under its name is not.
 async fn keep(state: &ApiState, caller: &Caller, release: Release) -> Answer<Json<Release>> {
     let key = format!("{}@{}", release.name, release.version);
-    if let Some(row) = state.store.get::<Release>(&key)? {
-        let same = Release { uploaded_at: row.value.uploaded_at, ..release };
-        if same == row.value {
-            return Ok(Json(row.value));
-        }
-        return Err(Refusal::new(
-            Code::Conflict,
-            format!("there is a release {key} already, with other content"),
-        )
-        .hint("upload it under another version: --version V"));
+    if let Some(kept) = there_already(state, &key, &release)? {
+        return Ok(Json(kept));
     }
     let deed = Deed::new("release upload", &key);
     let mut batch = deed.batch(caller);
@@ -101,8 +93,22 @@ async fn keep(state: &ApiState, caller: &Caller, release: Release) -> Answer<Jso
         format!("release/{key}"),
         format!("{} bytes", release.bytes),
     ));
-    deed.only(state, batch).await?;
+    if let Err(lost) = deed.only(state, batch).await {
+        // Somebody else may have written the same meanwhile.
+        return there_already(state, &key, &release)?.map(Json).ok_or(lost);
+    }
     Ok(Json(release))
+}
+
+/// The release where it is there with the same content.
+fn there_already(state: &ApiState, key: &str, release: &Release) -> Answer<Option<Release>> {
+    let Some(row) = state.store.get::<Release>(key)? else { return Ok(None) };
+    let same = Release { uploaded_at: row.value.uploaded_at, ..release.clone() };
+    if same == row.value {
+        return Ok(Some(row.value));
+    }
+    let text = format!("there is a release {key} already, with other content");
+    Err(Refusal::new(Code::Conflict, text).hint("upload it under another version: --version V"))
 }
 
 fn check_words(upload: &ReleaseUpload) -> Answer<()> {

@@ -5,6 +5,7 @@ use lace_model::document::TaskOutcome;
 use lace_model::event::NewEvent;
 use lace_model::host::Capacity;
 use lace_model::node::{NodeAlarm, NodePhase, NodeStatus};
+use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::{HostId, JobId, Millis, NodeId, TaskId};
 use lace_store::{Batch, Expect};
 use std::collections::{BTreeMap, HashSet};
@@ -142,7 +143,45 @@ impl World {
             status.detail = Some("its host has no such node any more".into());
             self.status(status, batch);
         }
+        for status in self.never_there(host, &told) {
+            self.status(status, batch);
+        }
         self.statuses(host, nodes, batch);
+    }
+
+    /// Nodes that shall go from a host and that it never took: told to an agent that ended before it wrote them down.
+    fn never_there(&self, host: HostId, told: &HashSet<NodeId>) -> Vec<NodeStatus> {
+        let going = |target: &Target| {
+            let here = |n: &&PlannedNode| n.host == host && n.want == Want::Gone && !told.contains(&n.id);
+            let statuses = target.nodes.iter().filter(here).map(|n| NodeStatus {
+                id: n.id,
+                path: target.family.node(n.index),
+                revision: n.revision,
+                host,
+                address: n.address,
+                generation: target.generation,
+                phase: NodePhase::Gone,
+                ready: false,
+                since: self.now,
+                started_at: None,
+                restarts: 0,
+                exit: None,
+                detail: Some("its host never had it".into()),
+                alarms: Vec::new(),
+                votes_seen: None,
+            });
+            statuses.collect::<Vec<_>>()
+        };
+        self.targets.values().flat_map(going).filter(|s| !self.is_known(s)).collect()
+    }
+
+    fn is_known(&self, status: &NodeStatus) -> bool {
+        self.observed.get(&status.path.family).is_some_and(|nodes| nodes.contains_key(&status.id))
+    }
+
+    fn is_to_go(&self, status: &NodeStatus) -> bool {
+        let nodes = self.targets.get(&status.path.family).into_iter().flat_map(|target| &target.nodes);
+        nodes.into_iter().any(|n| n.id == status.id && n.want == Want::Gone)
     }
 
     fn statuses(&mut self, host: HostId, nodes: Vec<NodeStatus>, batch: &mut Batch) {
@@ -167,14 +206,15 @@ impl World {
     }
 
     fn status(&mut self, mut status: NodeStatus, batch: &mut Batch) {
+        // A node that nobody knew is of no interest when it has gone, unless somebody waits for just that.
+        if status.phase == NodePhase::Gone && !self.is_known(&status) && !self.is_to_go(&status) {
+            return;
+        }
         status.since = self.since(&status);
         let family = status.path.family.clone();
         let of_family = self.observed.entry(family.clone()).or_default();
         let former = of_family.get(&status.id);
         if former == Some(&status) {
-            return;
-        }
-        if former.is_none() && status.phase == NodePhase::Gone {
             return;
         }
         tell(former, &status, batch);

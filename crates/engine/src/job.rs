@@ -78,8 +78,8 @@ impl World {
                 return None;
             }
             let taken = taken.get(&host.id).cloned().unwrap_or_default();
-            let fits = taken.used.cpu.0 + job.spec.limits.cpu.0 <= host.capacity.cpu.0
-                && taken.used.memory.0 + job.spec.limits.memory.0 <= host.capacity.memory.0
+            let fits = taken.used.cpu.0.saturating_add(job.spec.limits.cpu.0) <= host.capacity.cpu.0
+                && taken.used.memory.0.saturating_add(job.spec.limits.memory.0) <= host.capacity.memory.0
                 && taken.used.nodes < host.capacity.slots;
             let free = |a: &Ipv4Addr| !taken.addresses.contains(a);
             let address = host.blocks.iter().flat_map(|b| b.addresses()).find(free)?;

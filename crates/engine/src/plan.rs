@@ -21,8 +21,8 @@ pub(crate) struct Taken {
 
 impl Taken {
     fn add(&mut self, limits: &Limits, address: Option<Ipv4Addr>) {
-        self.used.cpu = CpuMillis(self.used.cpu.0 + limits.cpu.0);
-        self.used.memory = ByteSize(self.used.memory.0 + limits.memory.0);
+        self.used.cpu = CpuMillis(self.used.cpu.0.saturating_add(limits.cpu.0));
+        self.used.memory = ByteSize(self.used.memory.0.saturating_add(limits.memory.0));
         self.used.nodes += 1;
         self.addresses.extend(address);
     }

@@ -77,6 +77,22 @@ pub fn check_room(live: &LiveService, count: u32, hosts: &[Capacity]) -> Result<
     Err(Problem::new(Code::CannotPlace, text).hint("ask for fewer or smaller nodes, or add a host"))
 }
 
+/// A job that no host could carry, were it empty, would wait for ever.
+///
+/// # Errors
+/// `CannotPlace`; none where no host is known yet.
+pub fn check_job_room(limits: &Limits, hosts: &[Capacity]) -> Result<(), Problem> {
+    if hosts.is_empty() || hosts.iter().any(|host| most_on(host, limits) > 0) {
+        return Ok(());
+    }
+    let text = format!(
+        "a job with {} of memory and {} cpu is more than any host can carry",
+        limits.memory.human(),
+        limits.cpu
+    );
+    Err(Problem::new(Code::CannotPlace, text).hint("ask for less: --memory SIZE, --cpu N; or add a host"))
+}
+
 fn most_on(host: &Capacity, limits: &Limits) -> u64 {
     let by = |room: u64, each: u64| room.checked_div(each).unwrap_or(u64::MAX);
     by(u64::from(host.cpu.0), u64::from(limits.cpu.0))

@@ -69,6 +69,18 @@ async fn the_same_again_is_fine_and_another_is_a_conflict() {
     assert_eq!(house.get("/v1/releases/ball@2.0").await.problem(404).code, Code::NotFound);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_from_many_at_once_is_fine() {
+    let house = House::on_disk();
+    put(&house, b"one").await;
+    let tree = tree(&[b"one"]);
+    let upload = || house.post("/v1/releases", upload("1.0", &tree));
+    let made = tokio::join!(upload(), upload(), upload(), upload());
+    for made in [made.0, made.1, made.2, made.3] {
+        assert_eq!(made.ok::<Release>().tree, tree.digest());
+    }
+}
+
 #[tokio::test]
 async fn bad_trees_and_words_are_refused() {
     let house = House::new();

@@ -97,6 +97,21 @@ async fn a_job_has_its_services_words_and_its_own() {
 }
 
 #[tokio::test]
+async fn a_job_that_no_host_could_carry_is_refused() {
+    let house = House::with_liveness(connected(&[1]));
+    house.add_host(1);
+    house.apply("shop", 1).await.ok::<Accepted>();
+    for memory in [1_u64 << 50, u64::MAX] {
+        let limits = Limits { memory: lace_model::ByteSize(memory), ..Limits::default() };
+        let asked = json!({"target": "shop/game", "command": ["ls"], "limits": limits});
+        let problem = house.post("/v1/jobs", asked).await;
+        let problem = problem.problem(problem.status.into());
+        assert_eq!(problem.code, Code::CannotPlace, "{problem:?}");
+    }
+    assert!(house.get("/v1/jobs?app=shop").await.ok::<Vec<Job>>().is_empty());
+}
+
+#[tokio::test]
 async fn jobs_of_nothing_are_refused() {
     let house = House::new();
     let got = house.post("/v1/jobs", json!({"target": "shop", "command": ["ls"]})).await;

@@ -233,6 +233,26 @@ fn nodes_of_a_silent_host_come_up_elsewhere_and_the_old_ones_go_when_it_returns(
 }
 
 #[test]
+fn what_a_host_was_told_and_never_took_is_gone_when_it_calls() {
+    let mut scene = Scene::new(1);
+    scene.serve("shop/web/web", 1, vec![]);
+    let host = *scene.hosts.keys().next().expect("a host");
+    // It is told, and its agent dies with what it was told.
+    scene.turn(vec![]);
+    scene.change::<Family>("shop/web/web", |f| f.running = false);
+    scene.turn(vec![]);
+    assert_eq!(scene.target("shop/web/web").nodes.len(), 1, "it may have been started");
+    scene.hosts.get_mut(&host).expect("there").entries.clear();
+    let capacity = scene.store.list::<lace_model::host::Host>("").expect("hosts")[0].value.capacity.clone();
+    let (attributes, held, nodes) = Default::default();
+    let agent_version = "t".into();
+    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version, held, nodes }]);
+    scene.settle();
+    assert_eq!(scene.target("shop/web/web").nodes, []);
+    assert_eq!(scene.store.list::<lace_model::node::NodeStatus>("").expect("rows").len(), 0);
+}
+
+#[test]
 fn a_restarted_controller_picks_up_where_it_was() {
     let mut scene = Scene::new(1);
     scene.serve("shop/web/web", 3, vec![]);

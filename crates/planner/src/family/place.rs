@@ -146,8 +146,10 @@ fn lacks_room(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Op
         return Some(HostRejection::PerHost { limit });
     }
     let taken = Used {
-        cpu: lace_model::CpuMillis(view.used.cpu.0 + own.cpu.0 - credit.cpu.0),
-        memory: lace_model::ByteSize(view.used.memory.0 + own.memory.0 - credit.memory.0),
+        cpu: lace_model::CpuMillis(view.used.cpu.0.saturating_add(own.cpu.0).saturating_sub(credit.cpu.0)),
+        memory: lace_model::ByteSize(
+            view.used.memory.0.saturating_add(own.memory.0).saturating_sub(credit.memory.0),
+        ),
         nodes: view.used.nodes + own.nodes - credit.nodes,
     };
     let wanted = demand(revision, draft.input.revisions);
@@ -203,7 +205,7 @@ fn used_permille(view: &HostView, own: Used) -> u32 {
     let share = |used: u64, all: u64| (used.saturating_mul(1000) / all.max(1)).min(1000) as u32;
     let capacity = &view.host.capacity;
     let cpu = share(u64::from(view.used.cpu.0) + u64::from(own.cpu.0), u64::from(capacity.cpu.0));
-    let memory = share(view.used.memory.0 + own.memory.0, capacity.memory.0);
+    let memory = share(view.used.memory.0.saturating_add(own.memory.0), capacity.memory.0);
     let slots = share(u64::from(view.used.nodes + own.nodes), u64::from(capacity.slots));
     cpu.max(memory).max(slots)
 }

@@ -33,8 +33,8 @@ impl Room {
     pub fn enter(&mut self, slot: &Slot, revisions: &Revisions) {
         for (host, takes) in claims(slot, revisions) {
             let used = self.hosts.entry(host).or_default();
-            used.cpu.0 += takes.cpu.0;
-            used.memory.0 += takes.memory.0;
+            used.cpu.0 = used.cpu.0.saturating_add(takes.cpu.0);
+            used.memory.0 = used.memory.0.saturating_add(takes.memory.0);
             used.nodes += takes.nodes;
         }
         for node in slot.going.iter().chain(&slot.run) {
@@ -45,8 +45,8 @@ impl Room {
     pub fn leave(&mut self, slot: &Slot, revisions: &Revisions) {
         for (host, takes) in claims(slot, revisions) {
             let used = self.hosts.entry(host).or_default();
-            used.cpu.0 -= takes.cpu.0;
-            used.memory.0 -= takes.memory.0;
+            used.cpu.0 = used.cpu.0.saturating_sub(takes.cpu.0);
+            used.memory.0 = used.memory.0.saturating_sub(takes.memory.0);
             used.nodes -= takes.nodes;
         }
         for node in slot.going.iter().chain(&slot.run) {
