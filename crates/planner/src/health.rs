@@ -77,6 +77,10 @@ fn running(
         Some((to, Phase::Reverted { cause })) if ready == wanted => {
             (Health::Healthy, format!("{count}; revision {to} failed and was reverted: {cause}"))
         }
+        // None is wanted and none is there, though its revision was never tried.
+        Some((_, Phase::Rolling | Phase::Watching { .. })) if wanted == 0 && target.nodes.is_empty() => {
+            (Health::Healthy, count)
+        }
         Some((to, Phase::Rolling)) => {
             (Health::Progressing, format!("{count}, rolling to revision {to}{reason}"))
         }

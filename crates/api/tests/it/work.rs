@@ -105,7 +105,7 @@ async fn a_job_that_no_host_could_carry_is_refused() {
         let limits = Limits { memory: lace_model::ByteSize(memory), ..Limits::default() };
         let asked = json!({"target": "shop/game", "command": ["ls"], "limits": limits});
         let problem = house.post("/v1/jobs", asked).await;
-        let problem = problem.problem(problem.status.into());
+        let problem = problem.problem(problem.status);
         assert_eq!(problem.code, Code::CannotPlace, "{problem:?}");
     }
     assert!(house.get("/v1/jobs?app=shop").await.ok::<Vec<Job>>().is_empty());

@@ -74,6 +74,16 @@ fn apply_scale_and_delete_are_done() {
 }
 
 #[test]
+fn a_family_of_nobody_is_healthy_from_its_first_moment() {
+    let mut world = World::new(0, 1, 1);
+    world.settle();
+    assert_eq!(health(&world), Health::Healthy);
+    world.family.count = 1;
+    world.settle();
+    assert_eq!(health(&world), Health::Healthy);
+}
+
+#[test]
 fn a_bad_revision_fails_with_or_without_revert() {
     for (revert, expected) in [(true, Code::FailedReverted), (false, Code::FailedNotReverted)] {
         let mut world = World::new(2, 1, 1);
