@@ -93,7 +93,8 @@ impl Format {
             Format::Version => is_version(text),
             Format::Atom => is_atom(text),
             Format::Bootstrap => bootstrap(text).is_some(),
-            Format::Zone => is_zone(text),
+            // The database that schedules are reckoned with.
+            Format::Zone => text.parse::<chrono_tz::Tz>().is_ok(),
             Format::HostName => return route::host_name(text).map(drop),
             Format::PathPrefix => return route::path_prefix(text).map(drop),
         };
@@ -156,6 +157,9 @@ fn cron(text: &str) -> Result<(), String> {
         return Err(format!("{text:?} is not {}", Format::Cron.what()));
     }
     match croner::Cron::from_str(text) {
+        Ok(schedule) if schedule.find_next_occurrence(&chrono::DateTime::UNIX_EPOCH, false).is_err() => {
+            Err(format!("{text:?} is never due"))
+        }
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{text:?} is not {}: {error}", Format::Cron.what())),
     }
@@ -176,10 +180,6 @@ fn is_version(text: &str) -> bool {
 
 fn is_atom(text: &str) -> bool {
     of_signs(text, |c| c.is_ascii_lowercase(), |c| c.is_ascii_alphanumeric() || c == '_' || c == '-', 64)
-}
-
-fn is_zone(text: &str) -> bool {
-    of_signs(text, |c| c.is_ascii_alphabetic(), |c| c.is_ascii_alphanumeric() || "/_+-".contains(c), 64)
 }
 
 /// An absolute path that names something below the root, without empty, `.` and `..` parts.

@@ -7,7 +7,7 @@ use super::format::Format;
 use super::shape::{Form, Known, Shape};
 
 /// Most nodes of a family that a manifest may ask for.
-const COUNT_MAX: i64 = 100_000;
+const COUNT_MAX: i64 = super::COUNT_MAX as i64;
 
 const fn key(name: &'static str, shape: Shape, example: &'static str, help: &'static str) -> Known {
     Known { name, shape, help, example, default: "", required: false, later: false }

@@ -12,6 +12,7 @@ mod mistake;
 mod schema;
 mod service;
 mod shape;
+mod template;
 mod text;
 mod tree;
 mod vars;
@@ -32,6 +33,8 @@ use std::collections::BTreeMap;
 pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
 /// Largest content of a file that a manifest names, in bytes (it travels inside revisions).
 pub const FILE_BYTES_MAX: usize = 1 << 20;
+/// Most nodes of one family.
+pub const COUNT_MAX: u32 = 10_000;
 
 /// What the person says beside the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -184,7 +187,7 @@ impl Manifest {
     /// Puts a file's content in. `{{vars.NAME}}` in it is replaced, unless the file is verbatim.
     ///
     /// # Errors
-    /// Content above [`FILE_BYTES_MAX`]; a variable that the manifest does not have.
+    /// Content above [`FILE_BYTES_MAX`]; a variable that the manifest does not have; a word that templates do not know.
     pub fn set_file(&mut self, file: &FileRef, content: &str) -> Result<(), Mistake> {
         let wrong = |message: String| Mistake {
             place: file.place,
@@ -211,6 +214,9 @@ impl Manifest {
             return Err(wrong(format!("{} uses the variable {name:?}, which has no value", file.from)));
         }
         let content = if file.verbatim { content.to_owned() } else { filled };
+        if let Some((message, hint)) = template::fault(&content).filter(|_| !file.verbatim) {
+            return Err(Mistake { hint: Some(hint), ..wrong(format!("{}: {message}", file.from)) });
+        }
         let spec = FileSpec { content, mode: file.mode, verbatim: file.verbatim };
         let service: Option<&mut ServiceSpec> = self.spec.services.get_mut(&file.service);
         if let Some(service) = service {

@@ -1,8 +1,9 @@
 //! Rules that no single value shows: services that need one another, things that are there twice.
 
 use super::mistake::{Mistakes, nearest};
+use super::template;
 use super::tree::Node;
-use crate::ByteSize;
+use crate::{ByteSize, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -11,6 +12,9 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
     let services: BTreeMap<&str, &Node> = tree.each("service").map(|(k, n)| (k.name.as_str(), n)).collect();
     for (name, node) in &services {
         volumes(name, node, mistakes);
+        files(name, node, mistakes);
+        quantities(name, node, mistakes);
+        template::check(name, node, mistakes);
         for need in needs(node) {
             let Some(needed) = need.text().filter(|needed| !services.contains_key(needed)) else {
                 continue;
@@ -31,8 +35,69 @@ fn needs(service: &Node) -> &[Node] {
     service.get("needs").and_then(Node::list).unwrap_or_default()
 }
 
-/// Where a volume would take away what makes a node one: the kernel's own file systems, and what Lace put there.
-const NOT_FOR_VOLUMES: [&str; 4] = ["/proc", "/sys", "/dev", "/run/lace"];
+/// Where nothing may be put, because it would take away what makes a node one: the kernel's own file systems, and what
+/// Lace put there.
+const TAKEN: [&str; 4] = ["/proc", "/sys", "/dev", "/run/lace"];
+/// What a volume would hide as a whole, and what no node starts without.
+const SYSTEM: [&str; 13] = [
+    "/etc",
+    "/usr",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/boot",
+];
+/// Least memory of a node, and least size of a volume: less is a slip of the unit, and holds no program and no file system.
+const LEAST: ByteSize = ByteSize(1 << 20);
+
+/// The directory of the node's own that a path lies in.
+fn taken(at: &str) -> Option<&'static str> {
+    TAKEN.into_iter().find(|taken| Path::new(at).starts_with(taken))
+}
+
+fn files(service: &str, node: &Node, mistakes: &mut Mistakes) {
+    for (key, _) in node.each("files") {
+        if let Some(taken) = taken(&key.name) {
+            let path = format!("service.{service}.files.{:?}", key.name);
+            mistakes.add(key.place, &path, format!("{taken} belongs to the node itself"));
+        }
+    }
+}
+
+/// Amounts that are well formed, and with which nothing would ever run.
+fn quantities(service: &str, node: &Node, mistakes: &mut Mistakes) {
+    let families =
+        node.each("family").map(|(key, family)| (format!("{service}.family.{}", key.name), family));
+    for (path, sized) in families.chain([(service.to_owned(), node)]) {
+        let key = format!("service.{path}.memory");
+        refuse_less(sized.get("memory"), &key, "no program runs in", "write a size such as 128MiB", mistakes);
+    }
+    for probe in ["check", "live"] {
+        for key in ["interval", "timeout"] {
+            let said = node.get(probe).and_then(|probe| probe.get(key));
+            let Some(said) = said.filter(|said| said.text().and_then(|t| t.parse().ok()) == Some(Span(0)))
+            else {
+                continue;
+            };
+            let path = format!("service.{service}.{probe}.{key}");
+            mistakes.hint(said.place, &path, "no probe is answered in no time", "write a length such as 1s");
+        }
+    }
+}
+
+fn refuse_less(said: Option<&Node>, key: &str, what: &str, hint: &str, mistakes: &mut Mistakes) {
+    let size = said.and_then(|said| Some((said, said.scalar()?.parse::<ByteSize>().ok()?)));
+    if let Some((said, size)) = size.filter(|(_, size)| *size < LEAST) {
+        mistakes.hint(said.place, key, format!("{what} {size}: it takes at least {LEAST}"), hint);
+    }
+}
 
 fn volumes(service: &str, node: &Node, mistakes: &mut Mistakes) {
     let mut seen = BTreeSet::new();
@@ -53,20 +118,20 @@ fn volumes(service: &str, node: &Node, mistakes: &mut Mistakes) {
 
 fn volume_fits(service: &str, volume: &Node, mistakes: &mut Mistakes) {
     let key = |name: &str| format!("service.{service}.volumes.{name}");
-    if let Some(size) = volume.get("size")
-        && (size.whole() == Some(0) || size.text().and_then(|text| text.parse().ok()) == Some(ByteSize(0)))
-    {
-        mistakes.hint(
-            size.place,
-            &key("size"),
-            "a volume of size 0 holds nothing",
-            "write a size such as 10GiB",
-        );
-    }
-    let Some((said, at)) = volume.get("at").and_then(|said| Some((said, Path::new(said.text()?)))) else {
+    refuse_less(
+        volume.get("size"),
+        &key("size"),
+        "no volume holds anything in",
+        "write a size such as 10GiB",
+        mistakes,
+    );
+    // The root is no path of a volume at all, and refused as such.
+    let said = volume.get("at").and_then(|said| Some((said, said.text()?)));
+    let Some((said, at)) = said.filter(|(_, at)| *at != "/") else {
         return;
     };
-    if let Some(taken) = NOT_FOR_VOLUMES.iter().find(|taken| at.starts_with(taken)) {
+    let hides = TAKEN.into_iter().any(|taken| Path::new(taken).starts_with(at)) || SYSTEM.contains(&at);
+    if let Some(taken) = taken(at).or(hides.then_some(at)) {
         let message = format!("{taken} belongs to the node itself");
         mistakes.hint(said.place, &key("at"), message, "write a path of its own, such as /var/lib/game");
     }

@@ -137,14 +137,14 @@ fn variables_go_everywhere_and_other_expressions_stay() {
         cpu = { default = 0.25 }
         on = { default = true }
         [service.x]
-        command = ["run", "--{{ vars.app }}", "{{self}}", "{{first}}", "{{ index"]
+        command = ["run", "--{{ vars.app }}", "{{self}}", "{{first}}", "{{ index }}"]
         cpu = "{{vars.cpu}}"
         rollout = { revert = "{{vars.on}}" }
     "#;
     let all = good(text);
     assert_eq!(all.app, name("shop"));
     let x = &all.spec.services[&name("x")];
-    assert_eq!(x.start.as_ref().expect("start")[1..], ["--shop", "{{self}}", "{{first}}", "{{ index"]);
+    assert_eq!(x.start.as_ref().expect("start")[1..], ["--shop", "{{self}}", "{{first}}", "{{ index }}"]);
     assert_eq!(x.families[&name("x")].cpu, Some(CpuMillis(250)));
     assert!(x.rollout.as_ref().expect("rollout").revert);
 }
@@ -231,7 +231,7 @@ fn a_live_manifest_may_leave_everything_out() {
 fn the_schema_and_the_reference_come_from_the_keys() {
     let schema = manifest::schema();
     let service = &schema["$defs"]["service"]["properties"];
-    assert_eq!(service["count"]["anyOf"][0]["maximum"], 100_000);
+    assert_eq!(service["count"]["anyOf"][0]["maximum"], 10_000);
     assert_eq!(schema["$defs"]["application"]["required"][0], "name");
     assert_eq!(schema["$defs"]["check"]["oneOf"][1]["required"][0], "tcp");
     let text = schema.to_string();
@@ -282,7 +282,7 @@ fn wrapped(section: &str, example: &str) -> Option<String> {
             format!("[service.x.task.t]\n{example}\n{}", rest.join("\n"))
         }
         "volume" => {
-            let rest = [("name", "name = \"v\""), ("size", "size = 1"), ("at", "at = \"/v\"")];
+            let rest = [("name", "name = \"v\""), ("size", "size = \"1GiB\""), ("at", "at = \"/v\"")];
             let rest: Vec<_> =
                 rest.iter().filter(|(k, _)| !example.starts_with(k)).map(|(_, l)| *l).collect();
             format!("[[service.x.volumes]]\n{example}\n{}", rest.join("\n"))

@@ -49,7 +49,7 @@ command = []
 fn each_mistake_says_what_is_wanted() {
     let cases = [
         ("count = \"3\"", "count: a whole number is wanted, text found"),
-        ("count = -1", "-1 is not between 0 and 100000"),
+        ("count = -1", "-1 is not between 0 and 10000"),
         ("count = 1.5", "a whole number is wanted, a number found"),
         ("count = 99999999999999999999", "a number that is too large found"),
         ("count = 2026-01-01", "a date found"),
@@ -87,17 +87,75 @@ fn each_mistake_says_what_is_wanted() {
         ("volumes = [{ name = \"v\", size = \"1GiB\" }]", "at: the key is missing"),
         ("volumes = [{ name = \"v\", size = \"1GiB\", at = \"v\" }]", "an absolute path"),
         (
-            "volumes = [{ name = \"v\", size = 1, at = \"/a\" }, { name = \"v\", size = 1, at = \"/b\" }]",
+            "volumes = [{ name = \"v\", size = \"1GiB\", at = \"/a\" }, { name = \"v\", size = \"1GiB\", at = \"/b\" }]",
             "two volumes have the name \"v\"",
         ),
-        ("volumes = [{ name = \"v\", size = 0, at = \"/v\" }]", "size: a volume of size 0 holds nothing"),
-        ("volumes = [{ name = \"v\", size = \"0MiB\", at = \"/v\" }]", "a volume of size 0 holds nothing"),
-        ("volumes = [{ name = \"v\", size = 1, at = \"/\" }]", "is not an absolute path"),
-        ("volumes = [{ name = \"v\", size = 1, at = \"/proc\" }]", "/proc belongs to the node itself"),
-        ("volumes = [{ name = \"v\", size = 1, at = \"/sys/fs/x\" }]", "/sys belongs to the node itself"),
-        ("volumes = [{ name = \"v\", size = 1, at = \"/dev/shm\" }]", "/dev belongs to the node itself"),
+        ("volumes = [{ name = \"v\", size = 0, at = \"/v\" }]", "size: no volume holds anything in 0B"),
         (
-            "volumes = [{ name = \"v\", size = 1, at = \"/run/lace/x\" }]",
+            "volumes = [{ name = \"v\", size = \"0MiB\", at = \"/v\" }]",
+            "no volume holds anything in 0B: it takes at least 1MiB",
+        ),
+        (
+            "volumes = [{ name = \"v\", size = \"1023KiB\", at = \"/v\" }]",
+            "at least 1MiB (write a size such as 10GiB",
+        ),
+        ("volumes = [{ name = \"v\", size = \"1MiB\", at = \"/etc\" }]", "/etc belongs to the node itself"),
+        (
+            "volumes = [{ name = \"v\", size = \"1MiB\", at = \"/usr/lib\" }]",
+            "/usr/lib belongs to the node itself",
+        ),
+        ("volumes = [{ name = \"v\", size = \"1MiB\", at = \"/run\" }]", "/run belongs to the node itself"),
+        ("files = { \"/proc/sys/x\" = \"x\" }", "/proc belongs to the node itself"),
+        (
+            "files = { \"/run/lace/context.json\" = { content = \"x\" } }",
+            "/run/lace belongs to the node itself",
+        ),
+        ("memory = \"1B\"", "x.memory: no program runs in 1B: it takes at least 1MiB"),
+        ("memory = 1", "x.memory: no program runs in 1B"),
+        ("family.y.memory = \"1KiB\"", "service.x.family.y.memory: no program runs in 1KiB"),
+        (
+            "env = { X = \"{{nope.x}}\" }",
+            "env.X: templates do not know the word \"nope\" (known here: self, index",
+        ),
+        ("env = { X = \"a{{frist}}\" }", "(did you mean \"first\"?)"),
+        (
+            "env = { X = \"{{first.adress}}\" }",
+            "do not know \"adress\" of a node (did you mean \"address\"?)",
+        ),
+        ("command = [\"x\", \"{{first\"]", "x.command: this is no template: "),
+        ("bootstrap = \"cmd:join {{ fist }}\"", "x.bootstrap: templates do not know"),
+        (
+            "task.t = { command = [\"{{nope}}\"], schedule = \"0 0 * * *\" }",
+            "task.t.command: templates do not know",
+        ),
+        (
+            "files = { \"/x\" = { content = \"a\\n{% for m in al %}{% endfor %}\" } }",
+            "do not know the word \"al\"",
+        ),
+        ("count = 10001", "10001 is not between 0 and 10000"),
+        ("check = { tcp = \":80\", interval = \"0s\" }", "check.interval: no probe is answered in no time"),
+        ("live = { tcp = \":80\", timeout = \"0ms\" }", "live.timeout: no probe is answered in no time"),
+        ("task.t = { command = [\"x\"], schedule = \"0 0 31 2 *\" }", "\"0 0 31 2 *\" is never due"),
+        (
+            "task.t = { command = [\"x\"], schedule = \"@daily\", timezone = \"UTC\" }",
+            "is not a schedule of five fields",
+        ),
+        (
+            "task.t = { command = [\"x\"], schedule = \"0 0 29 2 1\", timezone = \"Mars/Olympus\" }",
+            "task.t.timezone: \"Mars/Olympus\" is not a time zone such as Europe/Stockholm",
+        ),
+        ("volumes = [{ name = \"v\", size = \"1GiB\", at = \"/\" }]", "is not an absolute path"),
+        ("volumes = [{ name = \"v\", size = \"1GiB\", at = \"/proc\" }]", "/proc belongs to the node itself"),
+        (
+            "volumes = [{ name = \"v\", size = \"1GiB\", at = \"/sys/fs/x\" }]",
+            "/sys belongs to the node itself",
+        ),
+        (
+            "volumes = [{ name = \"v\", size = \"1GiB\", at = \"/dev/shm\" }]",
+            "/dev belongs to the node itself",
+        ),
+        (
+            "volumes = [{ name = \"v\", size = \"1GiB\", at = \"/run/lace/x\" }]",
             "/run/lace belongs to the node itself",
         ),
         ("beam = { net_tickime = 8 }", "did you mean \"net_ticktime\"?"),

@@ -26,8 +26,15 @@ fn span() -> impl Strategy<Value = Span> {
     (0..300_000_000u64).prop_map(Span)
 }
 
+fn longer() -> impl Strategy<Value = Span> {
+    (1..300_000_000u64).prop_map(Span)
+}
+
 fn size() -> impl Strategy<Value = ByteSize> {
-    prop_oneof![(0..9_000_000_000_000_000_000u64).prop_map(ByteSize), (0..4096u64).prop_map(ByteSize::mib)]
+    prop_oneof![
+        (1 << 20..9_000_000_000_000_000_000u64).prop_map(ByteSize),
+        (1..4096u64).prop_map(ByteSize::mib)
+    ]
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -41,7 +48,7 @@ fn variable() -> impl Strategy<Value = String> {
 fn family() -> impl Strategy<Value = FamilySpec> {
     let select = prop_oneof![Just(Select::Cheapest), Just(Select::RoundRobin), Just(Select::First)];
     let cpu = (1..4_096_000u32).prop_map(CpuMillis);
-    (of(0..100_000u32), of(cpu), of(size()), of(size()), of(1..4_000_000u32), of(select), of(1..1000u32))
+    (of(0..=10_000u32), of(cpu), of(size()), of(size()), of(1..4_000_000u32), of(select), of(1..1000u32))
         .prop_map(|(count, cpu, memory, disk, pids, select, per_host)| FamilySpec {
             count,
             cpu,
@@ -59,7 +66,7 @@ fn check() -> impl Strategy<Value = Check> {
         (1..u16::MAX).prop_map(|port| Probe::Tcp { port }),
         words().prop_map(|argv| Probe::Exec { argv }),
     ];
-    (probe, span(), span(), 1..1000u32, span()).prop_map(|(probe, interval, timeout, failures, grace)| {
+    (probe, longer(), longer(), 1..1000u32, span()).prop_map(|(probe, interval, timeout, failures, grace)| {
         Check { probe, interval, timeout, failures, grace }
     })
 }

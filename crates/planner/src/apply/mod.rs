@@ -22,8 +22,7 @@ use lace_model::event::NewEvent;
 use lace_model::family::Application;
 use lace_model::{Code, Digest, Problem};
 
-/// Most nodes of one family.
-pub const COUNT_MAX: u32 = 10_000;
+pub use lace_model::manifest::COUNT_MAX;
 
 /// What comes together while a manifest is compared.
 struct Work<'a> {
