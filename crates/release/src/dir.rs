@@ -112,7 +112,10 @@ impl Reading {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(&full);
         let file: File = file.map_err(ReleaseError::io("open", &full))?;
-        let mode = file.metadata().map_err(ReleaseError::io("read", &full))?.mode();
+        let meta = file.metadata().map_err(ReleaseError::io("read", &full))?;
+        // Told before minutes of reading, not after.
+        self.builder.has_room(meta.len())?;
+        let mode = meta.mode();
         if mode & 0o6000 != 0 {
             return Err(ReleaseError::refused(&path, "it has the setuid or setgid bit"));
         }

@@ -47,6 +47,11 @@ impl Builder {
         if self.bytes > self.limits.bytes { Err(too_big(&self.limits)) } else { Ok(()) }
     }
 
+    /// Would so much more content be taken in?
+    pub(crate) fn has_room(&self, bytes: u64) -> Result<()> {
+        if self.bytes.saturating_add(bytes) > self.limits.bytes { Err(too_big(&self.limits)) } else { Ok(()) }
+    }
+
     /// A directory; the same one may come again.
     pub(crate) fn dir(&mut self, path: String) -> Result<()> {
         if self.nodes.get(&path) == Some(&TreeNode::Dir) {

@@ -259,4 +259,9 @@ fn a_directory_may_not_hold_what_an_archive_may_not() {
     crate::put(dir.path(), "x", "x", true);
     std::fs::set_permissions(&x, std::os::unix::fs::PermissionsExt::from_mode(0o4755)).expect("setuid");
     check("setuid");
+    std::fs::remove_file(&x).expect("removed");
+    // A hole of a terabyte is refused by its length: reading it would outlast the test.
+    std::fs::File::create(&x).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    let error = read_dir(dir.path(), &Limits::default()).expect_err("refused");
+    assert!(error.to_string().contains("bytes of content"), "{error}");
 }
