@@ -42,6 +42,10 @@ pub(crate) async fn put(
     if value.len() > SECRET_BYTES_MAX {
         return Err(Refusal::too_large(SECRET_BYTES_MAX));
     }
+    if value.contains(&0) {
+        return Err(Refusal::usage("the value has a NUL sign in it, which no environment can hold")
+            .hint("give bytes as text, such as base64, and let the program take them apart"));
+    }
     let subject = format!("{app}/secret/{name}");
     let deed = Deed::new("secret set", &subject);
     let mut batch = deed.batch(&caller);

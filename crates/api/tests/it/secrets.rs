@@ -76,6 +76,7 @@ async fn bad_names_large_values_and_unknown_applications() {
         assert_eq!(set(&house, bad, VALUE).await.problem(422).code, Code::Usage, "{bad}");
     }
     assert_eq!(set(&house, "KEY", vec![b'x'; 64 << 10]).await.status, 200);
+    assert_eq!(set(&house, "KEY", "a\0b").await.problem(422).code, Code::Usage);
     for large in [(64 << 10) + 1, 1 << 20] {
         assert_eq!(set(&house, "KEY", vec![b'x'; large]).await.problem(413).code, Code::TooLarge);
     }
