@@ -59,9 +59,23 @@ fn a_rebuilt_release_gets_its_digest_behind_its_version() {
     fake.on("POST /v1/blobs/missing", Vec::<Digest>::new());
     let taken = Problem::new(Code::Conflict, "game@1.2.0 is there with another content");
     fake.refuse("POST /v1/releases", &taken).on("POST /v1/releases", samples::release("1.2.0-x"));
+    fake.on("GET /v1/releases/game@1.2.0", samples::release("1.2.0"));
     let ran = fake.lace(&UPLOAD);
     assert_eq!(ran.exit, 0, "{ran:?}");
     assert!(upload(&fake).version.starts_with("1.2.0-"));
+}
+
+#[test]
+fn another_conflict_makes_no_other_version() {
+    let fake = Fake::start();
+    project(fake.dir());
+    fake.on("POST /v1/blobs/missing", Vec::<Digest>::new());
+    let gone = Problem::new(Code::Conflict, "2 chunks are not here");
+    fake.refuse("POST /v1/releases", &gone);
+    fake.refuse("GET /v1/releases/game@1.2.0", &Problem::new(Code::NotFound, "no such release"));
+    let ran = fake.lace(&UPLOAD);
+    assert_eq!(ran.exit, 8, "{ran:?}");
+    assert!(ran.err.contains("not here"), "{ran:?}");
 }
 
 #[test]
