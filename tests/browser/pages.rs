@@ -192,6 +192,6 @@ fn viewers_are_told_why_not(lace: &Lace, browser: &Browser) {
     browser.click("form[aria-label=Scale] button");
     browser.until(
         "the refusal says why",
-        "document.querySelector('#said [role=alert]')?.innerText.includes('this needs a deployer')",
+        "document.querySelector('#said [role=alert]')?.innerText.includes('this is for a deployer')",
     );
 }
