@@ -4,7 +4,7 @@ use crate::config::{NetConfig, NetError};
 use crate::control::Control;
 use crate::dns::{self, Clients, Desk, Responder};
 use crate::names::Topics;
-use crate::proxy::{Chest, Proxy, Tls};
+use crate::proxy::{Chest, Ending, Proxy, Tls};
 use crate::sockets::Keeper;
 use crate::upstream::Upstream;
 use rustix::fs::{FlockOperation, flock};
@@ -53,7 +53,8 @@ async fn serve_kept(
     let tls = Tls::new(Chest::open(&config.state_dir).map_err(state)?)
         .map_err(|e| NetError::Stopped { part: "TLS", cause: e.to_string() })?;
     let log = config.state_dir.join("access.log");
-    let proxy = Proxy::new(topics.routes(), &config.proxy, tls, keeper, log);
+    let ending = Ending::new(config.state_dir.join("ending"));
+    let proxy = Proxy::new(topics.routes(), &config.proxy, tls, keeper, (log, ending));
     let control = Control::bind(&config.control, Arc::clone(&topics), Arc::clone(&proxy))
         .map_err(|source| NetError::Control { path: config.control.clone(), source })?;
     let desk = Arc::new(Desk {
@@ -69,8 +70,14 @@ async fn serve_kept(
         failed = dns::run(desk, config.dns_listen) => failed,
     };
     // Names and door are another process's now; requests that are here are still answered here.
+    let ending = proxy.ending.hold();
     drop(lock);
     proxy.close();
+    let answered = Arc::clone(&proxy);
+    tokio::spawn(async move {
+        answered.answered().await;
+        drop(ending);
+    });
     let _ = door.await;
     ended
 }

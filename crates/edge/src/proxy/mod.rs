@@ -11,6 +11,7 @@ mod balance;
 mod body;
 mod config;
 mod connection;
+mod ending;
 mod exchange;
 mod fault;
 mod header;
@@ -26,6 +27,7 @@ mod tls;
 mod tunnel;
 
 pub use config::{ProxyConfig, ProxyLimits};
+pub(crate) use ending::Ending;
 pub(crate) use table::Tables;
 pub use tls::{CertificateError, GivenCertificate};
 pub(crate) use tls::{Chest, Tls};
@@ -56,6 +58,8 @@ pub(crate) struct Proxy {
     pub closing: watch::Sender<bool>,
     /// Somebody takes over what comes: there is time.
     has_successor: AtomicBool,
+    /// Of doors that were here before, and of this one.
+    pub ending: Ending,
 }
 
 /// Without a successor nobody is served meanwhile, so the end comes soon.
@@ -69,12 +73,12 @@ impl Proxy {
         config: &ProxyConfig,
         tls: Tls,
         keeper: Keeper,
-        log: PathBuf,
+        (log, ending): (PathBuf, Ending),
     ) -> Arc<Self> {
         let (limits, tls_port) = (config.limits, config.listen_tls.first().map(|at| at.port()));
         let (closing, has_successor) = (watch::Sender::new(false), AtomicBool::new(false));
         let (places, log) = (Places::new(), log::Log::new(log));
-        Arc::new(Self { tables, limits, tls, tls_port, keeper, places, log, closing, has_successor })
+        Arc::new(Self { tables, limits, tls, tls_port, keeper, places, log, closing, has_successor, ending })
     }
 
     /// What was carried so far.
@@ -122,6 +126,16 @@ impl Proxy {
 
     /// Gives a node no more requests, and waits until it has answered those that it has.
     pub async fn drain(&self, node: lace_model::NodeId, within: Duration) -> bool {
-        self.tables.drain(node, within).await
+        let begun = tokio::time::Instant::now();
+        let all = self.tables.drain(node, within).await;
+        // A former door, which is about to end, may still carry requests to it.
+        self.ending.is_over(within.saturating_sub(begun.elapsed())).await && all
+    }
+
+    /// Waits until every connection has ended that is no tunnel.
+    pub async fn answered(&self) {
+        while self.places.open() > self.tables.tunnels() as usize {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }

@@ -68,6 +68,11 @@ impl Member {
         }
     }
 
+    /// Those of its requests that are tunnels.
+    pub fn tunnels(&self) -> u32 {
+        self.tunnels.load(Ordering::Acquire)
+    }
+
     /// One of its requests became a tunnel.
     pub fn enter_tunnel(&self) {
         self.tunnels.fetch_add(1, Ordering::AcqRel);
@@ -125,8 +130,7 @@ impl Member {
     /// clients come back at another node, and others wait for the successor meanwhile.
     pub async fn drain(&self, within: Duration) -> bool {
         self.draining.store(true, Ordering::SeqCst);
-        let tunnels = || self.tunnels.load(Ordering::Acquire);
-        let answered = self.until(|| self.outstanding() <= tunnels());
+        let answered = self.until(|| self.outstanding() <= self.tunnels());
         if tokio::time::timeout(within, answered).await.is_err() {
             return false;
         }

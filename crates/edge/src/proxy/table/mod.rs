@@ -72,6 +72,11 @@ impl Table {
 pub(crate) struct Members(Mutex<HashMap<(NodeId, SocketAddr), Weak<Member>>>);
 
 impl Members {
+    fn tunnels(&self) -> u32 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().filter_map(Weak::upgrade).map(|member| member.tunnels()).sum()
+    }
+
     pub fn get(&self, node: NodeId, address: SocketAddr, who: impl FnOnce() -> Who) -> Arc<Member> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(member) = known.get(&(node, address)).and_then(Weak::upgrade) {
@@ -156,6 +161,11 @@ impl Tables {
         self.now.send_replace(Arc::new(Table::new(apps)));
         self.members.forget_dead();
         self.books.forget_dead();
+    }
+
+    /// Open tunnels to all nodes.
+    pub fn tunnels(&self) -> u32 {
+        self.members.tunnels()
     }
 
     /// See [`Member::drain`], for all ports of a node.
