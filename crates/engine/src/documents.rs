@@ -185,8 +185,13 @@ impl World {
         let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
         self.add_jobs(app, &mut topic);
         self.add_doors(app, &mut topic);
-        self.add_certificates(app, &mut topic);
-        let carriers = self.carriers(app);
+        let mut carriers = self.carriers(app);
+        if !carriers.is_empty() {
+            self.add_certificates(app, &mut topic);
+        } else if self.services.values().any(|s| s.path.app == *app && !s.deleting) {
+            // Doors must still say why nobody answers: every host does, and none of them gets a key for it.
+            carriers.extend(self.hosts.keys());
+        }
         let content = topic.content();
         if former.is_some_and(|t| t.content == content && t.carriers == carriers) {
             return;
@@ -200,14 +205,11 @@ impl World {
         told.topics.push((topic, carriers));
     }
 
-    /// Hosts with nodes or jobs of an application. Where none has any, doors must still say why: every host does.
+    /// Hosts with nodes or jobs of an application.
     fn carriers(&self, app: &AppName) -> HashSet<HostId> {
         let targets = self.targets.iter().filter(|(path, _)| path.app == *app).map(|(_, target)| target);
         let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
         carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
-        if carriers.is_empty() && self.services.values().any(|s| s.path.app == *app && !s.deleting) {
-            carriers.extend(self.hosts.keys());
-        }
         carriers
     }
 

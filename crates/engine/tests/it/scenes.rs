@@ -3,6 +3,7 @@
 use crate::hosts::{Scene, path};
 use lace_engine::{Engine, Heard};
 use lace_model::JobId;
+use lace_model::certificate::Certificate;
 use lace_model::document::EntryId;
 use lace_model::family::{Application, Family, Service};
 use lace_model::job::{Job, JobOrigin, JobState, NewJob};
@@ -10,6 +11,7 @@ use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, OperationState};
 use lace_model::revision::Revision;
 use lace_model::rollout::Phase;
+use lace_model::route::RouteSpec;
 use lace_store::{Batch, Clock, Expect};
 use std::collections::BTreeSet;
 
@@ -29,10 +31,32 @@ fn a_family_starts_and_everybody_knows_its_members() {
 fn a_stopped_application_is_known_so_that_doors_say_so() {
     let mut scene = Scene::new(2);
     scene.serve("shop/web/web", 1, vec![]);
-    scene.settle();
-    scene.change::<Family>("shop/web/web", |f| f.running = false);
+    let host = "shop.example.com".to_owned();
+    scene.change::<Application>("shop", |a| {
+        a.certificates.push(Certificate {
+            host: host.clone(),
+            names: vec![host.clone()],
+            not_before: 0,
+            not_after: u64::MAX,
+            issuer: String::new(),
+            digest: lace_model::Digest::of(b"a"),
+            version: 1,
+            added_at: 0,
+            warned_days: None,
+        });
+    });
+    let route = RouteSpec { host: Some(host.clone()), ..RouteSpec::new(80) };
+    scene.change::<Service>("shop/web", |s| s.spec.routes = Some(vec![route]));
     scene.settle();
     let app = path("shop/web/web").app;
+    let keys = |scene: &Scene| {
+        let topics = scene.hosts.values().filter_map(|h| h.topics.get(&app));
+        topics.filter(|topic| !topic.certificates.is_empty()).count()
+    };
+    assert_eq!(keys(&scene), 1, "the host that carries it has the key");
+    scene.change::<Family>("shop/web/web", |f| f.running = false);
+    scene.settle();
+    assert_eq!(keys(&scene), 0, "nobody needs the key now");
     let known = |scene: &Scene| scene.hosts.values().filter(|h| h.topics.contains_key(&app)).count();
     assert_eq!(known(&scene), 2);
     scene.restart_controller();
