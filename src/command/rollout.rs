@@ -3,7 +3,7 @@
 use super::output::between;
 use super::{Exit, Outcome, Session, status, watch};
 use clap::{Args, Subcommand};
-use lace_model::rollout::{Phase, Rollout};
+use lace_model::rollout::{Phase, Rollout, Split};
 use lace_model::{Millis, TargetPath};
 use lace_wire::api::{RolloutStep, VerbRequest};
 
@@ -28,9 +28,9 @@ pub enum RolloutVerb {
     /// Go on
     #[command(after_help = "Example:\n  lace rollout resume shop/game")]
     Resume(FamilyArg),
-    /// Say that the canary is good
+    /// Say that the new revision is good: a canary rolls on, the old set of a blue-green rollout ends
     #[command(after_help = "Example:\n  lace rollout promote shop/game")]
-    Promote(FamilyArg),
+    Promote(PromoteArgs),
     /// Go back
     #[command(after_help = "Example:\n  lace rollout abort shop/game")]
     Abort(FamilyArg),
@@ -43,16 +43,27 @@ pub struct FamilyArg {
     pub target: TargetPath,
 }
 
+/// Which family, and how far.
+#[derive(Args, Debug)]
+pub struct PromoteArgs {
+    /// The family; the service where it has one
+    pub target: TargetPath,
+    /// Only to the next step of the canary
+    #[arg(long)]
+    pub step: bool,
+}
+
 /// Runs `lace rollout`.
 pub async fn run(args: RolloutArgs, s: &mut Session) -> Outcome {
-    let (arg, step) = match args.verb {
+    let (target, step) = match args.verb {
         RolloutVerb::Show(arg) => return show(arg.target, s).await,
-        RolloutVerb::Pause(arg) => (arg, RolloutStep::Pause),
-        RolloutVerb::Resume(arg) => (arg, RolloutStep::Resume),
-        RolloutVerb::Promote(arg) => (arg, RolloutStep::Promote),
-        RolloutVerb::Abort(arg) => (arg, RolloutStep::Abort),
+        RolloutVerb::Pause(arg) => (arg.target, RolloutStep::Pause),
+        RolloutVerb::Resume(arg) => (arg.target, RolloutStep::Resume),
+        RolloutVerb::Promote(arg) if arg.step => (arg.target, RolloutStep::PromoteStep),
+        RolloutVerb::Promote(arg) => (arg.target, RolloutStep::Promote),
+        RolloutVerb::Abort(arg) => (arg.target, RolloutStep::Abort),
     };
-    let request = VerbRequest::Rollout { target: arg.target, step };
+    let request = VerbRequest::Rollout { target, step };
     let accepted = s.client()?.verb(&request).await?;
     watch::accepted(s, accepted).await
 }
@@ -87,10 +98,30 @@ fn picture(rollout: &Rollout, now: Millis) -> String {
         between(rollout.started_at, now),
         between(rollout.moved_at, now)
     );
+    if let Some(split) = rollout.split.as_ref().filter(|_| !rollout.is_over()) {
+        text.push_str(&shares(rollout, split));
+    }
     for line in &rollout.last_lines {
         text.push_str("  | ");
         text.push_str(line);
         text.push('\n');
     }
     text
+}
+
+/// Who gets what meanwhile.
+fn shares(rollout: &Rollout, split: &Split) -> String {
+    let to = rollout.to;
+    let requests = match rollout.permille() {
+        Some(permille) => {
+            format!("{}.{} % of the requests go to revision {to}", permille / 10, permille % 10)
+        }
+        None => format!("the nodes of revision {to} get their part of the requests"),
+    };
+    match split.base {
+        Some(base) => {
+            format!("its nodes stand beside the old ones, from index {} on; {requests}\n", base + 1)
+        }
+        None => format!("step {}; {requests}\n", split.step + 1),
+    }
 }

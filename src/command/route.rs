@@ -7,7 +7,7 @@ use super::{Exit, Outcome, Session};
 use clap::{Args, Subcommand, ValueEnum};
 use lace_model::application::ServiceSpec;
 use lace_model::route::{self, RouteSpec, RouteTls, usual_host};
-use lace_model::{Code, Problem, ServicePath, TargetPath};
+use lace_model::{Code, Name, Problem, ServicePath, TargetPath};
 
 const EXAMPLE: &str = "Example:\n  lace route add shop/web shop.example.com --port 8080";
 
@@ -43,6 +43,9 @@ pub enum RouteVerb {
         /// Write each request to the access log of the host that served it
         #[arg(long)]
         log: bool,
+        /// Only this family, with this part of the requests; several times for several families
+        #[arg(long, value_name = "FAMILY=PART", value_parser = weight)]
+        weight: Vec<(Name, u16)>,
     },
     /// Certificates for them
     #[command(after_help = "Example:\n  lace route cert list shop")]
@@ -86,12 +89,13 @@ pub enum Tls {
 /// Runs `lace route`.
 pub async fn run(args: RouteArgs, s: &mut Session) -> Outcome {
     match args.verb {
-        RouteVerb::Add { target, door, port, tls, sticky, log } => {
+        RouteVerb::Add { target, door, port, tls, sticky, log, weight } => {
             let tls = match tls {
                 Tls::Off => RouteTls::Off,
                 Tls::Auto => RouteTls::Auto,
             };
-            let route = RouteSpec { tls, sticky, log, ..parse(&door, port)? };
+            let route =
+                RouteSpec { tls, sticky, log, families: weight.into_iter().collect(), ..parse(&door, port)? };
             add(s, &target, route).await
         }
         RouteVerb::Cert { verb } => certificate::run(verb, s).await,
@@ -99,6 +103,14 @@ pub async fn run(args: RouteArgs, s: &mut Session) -> Outcome {
         RouteVerb::List { target } => list(s, target.as_ref()).await,
         RouteVerb::Show { target } => list(s, Some(&target)).await,
     }
+}
+
+/// `backend=90`.
+fn weight(text: &str) -> Result<(Name, u16), String> {
+    let bad = || format!("{text:?} is not a family and its part such as backend=90");
+    let (family, part) = text.split_once('=').ok_or_else(bad)?;
+    let part = part.parse().ok().filter(|part| *part <= route::WEIGHT_MAX).ok_or_else(bad)?;
+    Ok((Name::new(family).map_err(|error| error.to_string())?, part))
 }
 
 /// `shop.example.com/api`, or `:5432`.

@@ -127,6 +127,7 @@ pub fn status() -> Status {
         started_at: NOW - 9000,
         moved_at: NOW - 2000,
         last_lines: vec!["boom".into()],
+        split: None,
     });
     web.drift = vec!["count: 1, applied 2".into()];
     let families = vec![family("shop/game/game", Health::Healthy, nodes()), web];

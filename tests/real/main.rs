@@ -2,6 +2,7 @@
 
 mod cluster;
 mod daily;
+mod divide;
 mod door;
 mod elixir;
 mod families;

@@ -15,6 +15,11 @@ const PIECE_EVERY: Duration = Duration::from_millis(10);
 
 /// A project whose release is this program.
 pub fn project(dir: &Path, version: &str, count: u32) -> PathBuf {
+    rolled(dir, version, count, "strategy = \"rolling\", max_unavailable = 1, healthy_for = \"100ms\"")
+}
+
+/// The same with its own rules of rollouts.
+pub fn rolled(dir: &Path, version: &str, count: u32, rollout: &str) -> PathBuf {
     let root = dir.join("page");
     let bin = root.join("bin");
     std::fs::create_dir_all(&bin).expect("made");
@@ -29,7 +34,7 @@ pub fn project(dir: &Path, version: &str, count: u32) -> PathBuf {
         "[application]\nname = \"shop\"\n\n[service.web]\nrelease = {{ path = \".\" }}\ncount = {count}\ncpu = 0.1\n\
          memory = \"128MiB\"\nenv = {{ PAGE_VERSION = \"{version}\" }}\n\
          check = {{ http = \":8080/\", interval = \"200ms\" }}\nstop = {{ signal = \"TERM\", timeout = \"20s\" }}\n\
-         rollout = {{ strategy = \"rolling\", max_unavailable = 1, healthy_for = \"100ms\" }}\n"
+         rollout = {{ {rollout} }}\n"
     );
     std::fs::write(root.join("lace.toml"), manifest).expect("written");
     root

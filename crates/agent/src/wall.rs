@@ -161,6 +161,7 @@ mod tests {
             up: true,
             ready: true,
             openings: vec!["tcp:80:81 from any".parse().unwrap(), "udp:53 from other".parse().unwrap()],
+            revision: 0,
         };
         let topic = Topic {
             app: app.clone(),
@@ -168,6 +169,7 @@ mod tests {
             members: vec![member.clone(), member],
             ports: Default::default(),
             doors: Default::default(),
+            shares: Default::default(),
             certificates: Vec::new(),
         };
         let mut held = State::default();

@@ -191,13 +191,14 @@ async fn steer(
             RolloutStep::Pause => verb::pause(family, scene.targets.get(&family.path), &doer)?,
             RolloutStep::Resume => verb::resume(live, family, &doer)?,
             RolloutStep::Promote => verb::promote(family, &doer)?,
+            RolloutStep::PromoteStep => verb::promote_step(family, scene.targets.get(&family.path), &doer)?,
             RolloutStep::Abort => verb::abort(family, scene.targets.get(&family.path), &doer)?,
         });
     }
     let word = match step {
         RolloutStep::Pause => "rollout pause",
         RolloutStep::Resume => "rollout resume",
-        RolloutStep::Promote => "rollout promote",
+        RolloutStep::Promote | RolloutStep::PromoteStep => "rollout promote",
         RolloutStep::Abort => "rollout abort",
     };
     let deed = Deed::light(word, target);

@@ -248,6 +248,7 @@ impl World {
                 up: false,
                 ready: false,
                 openings: Vec::new(),
+                revision: 0,
             });
         }
     }

@@ -322,7 +322,8 @@ impl World {
         };
         let observed = self.observed.get(path);
         let ready = |id| observed.and_then(|o| o.get(&id)).is_some_and(|s| s.ready);
-        let count = (1..=family.count).filter(|n| target.running(*n).is_some_and(|p| ready(p.id))).count();
+        let count =
+            target.indexes(family.count).filter(|n| target.running(*n).is_some_and(|p| ready(p.id))).count();
         family.running && count as u32 == family.count
     }
 

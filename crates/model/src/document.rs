@@ -154,6 +154,18 @@ pub struct Member {
     /// Its openings.
     #[serde(default)]
     pub openings: Vec<Opening>,
+    /// The revision that it runs; 0 where nobody says.
+    #[serde(default)]
+    pub revision: u64,
+}
+
+/// Two revisions of a family are there together: who gets how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionShare {
+    /// The new one.
+    pub revision: u64,
+    /// Of a thousand requests so many are the new one's; the others are for all the rest.
+    pub permille: u16,
 }
 
 /// What every host that carries an application knows about it.
@@ -171,6 +183,9 @@ pub struct Topic {
     /// Ways in from outside, of services that have any to tell of.
     #[serde(default)]
     pub doors: BTreeMap<ServicePath, Doors>,
+    /// Families that divide their requests between two revisions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<FamilyPath, RevisionShare>,
     /// Certificates for these ways in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateRef>,
@@ -191,6 +206,7 @@ impl Topic {
     /// Digest of the content, the generation aside.
     pub fn content(&self) -> Digest {
         let (ports, doors): (Vec<_>, Vec<_>) = (self.ports.iter().collect(), self.doors.iter().collect());
-        Digest::of_value(&(&self.app, &self.members, ports, doors, &self.certificates))
+        let shares: Vec<_> = self.shares.iter().collect();
+        Digest::of_value(&(&self.app, &self.members, ports, doors, shares, &self.certificates))
     }
 }

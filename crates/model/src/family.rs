@@ -102,9 +102,12 @@ pub struct Family {
     /// The rollout was aborted: this revision is not tried again.
     #[serde(default)]
     pub aborted: Option<u64>,
-    /// A canary was promoted for this revision.
+    /// A canary (or the new set of a blue-green rollout) was promoted for this revision.
     #[serde(default)]
     pub promoted: Option<u64>,
+    /// A canary of this revision was promoted to this step at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_step: Option<(u64, u32)>,
     /// How hosts are chosen.
     #[serde(default)]
     pub select: Select,

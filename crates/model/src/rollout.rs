@@ -10,9 +10,9 @@ pub enum Strategy {
     /// Some at a time.
     #[default]
     Rolling,
-    /// All of the new beside all of the old, then switch.
+    /// All of the new beside all of the old, then the doors switch; the old stays for a while.
     BlueGreen,
-    /// One first, then wait for `promote`.
+    /// A few first, with a share of the requests; then more, by time or by `promote`.
     Canary,
     /// All together.
     AllAtOnce,
@@ -114,6 +114,26 @@ pub struct RolloutPolicy {
     pub deadline: Span,
     /// A failed revision goes back by itself.
     pub revert: bool,
+    /// Blue-green: how long the old nodes stay after the doors have switched.
+    pub keep: Span,
+    /// Canary: how far each step goes. Hundredths are a share of the nodes and of the requests, a number is one of nodes.
+    /// None said: one node.
+    pub steps: Vec<Share>,
+    /// Canary: how long each step is watched before the next; without it each waits for a person.
+    pub pause: Option<Span>,
+}
+
+impl RolloutPolicy {
+    /// Most steps of a canary.
+    pub const STEPS_MAX: usize = 20;
+
+    /// The step of this number, from 0; none after the last.
+    pub fn step(&self, number: u32) -> Option<Share> {
+        match self.steps.as_slice() {
+            [] if number == 0 => Some(Share::Count(1)),
+            steps => steps.get(number as usize).copied(),
+        }
+    }
 }
 
 impl Default for RolloutPolicy {
@@ -124,6 +144,9 @@ impl Default for RolloutPolicy {
             healthy_for: Span::secs(1),
             deadline: Span::secs(120),
             revert: true,
+            keep: Span::secs(10),
+            steps: Vec::new(),
+            pause: None,
         }
     }
 }
@@ -160,6 +183,28 @@ pub enum Phase {
     Aborted,
 }
 
+/// Two revisions of a family that are there together on purpose: how far the new one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Blue-green: the indexes of the new nodes begin after this one. None where nodes change over in their places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u32>,
+    /// Canary: the step, from 0.
+    #[serde(default)]
+    pub step: u32,
+    /// Of a thousand requests so many go to the new revision; none where each node gets its part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permille: Option<u16>,
+    /// Since when all nodes of the step are good, or the doors have switched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Millis>,
+}
+
+impl Split {
+    /// All requests, in thousandths.
+    pub const WHOLE: u16 = 1_000;
+}
+
 /// A rollout of one family, kept in its target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
@@ -176,12 +221,33 @@ pub struct Rollout {
     /// The last log lines of the node that failed.
     #[serde(default)]
     pub last_lines: Vec<String>,
+    /// How the two revisions share the work, where they do so on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
 }
 
 impl Rollout {
     /// Is nothing left to do?
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done | Phase::Reverted { .. } | Phase::Failed { .. })
+    }
+
+    /// Where the indexes of a set that stands beside the old one begin (less one), as long as it may become the family's.
+    pub fn beside(&self) -> Option<u32> {
+        let forward = matches!(self.phase, Phase::Rolling | Phase::Watching { .. } | Phase::Failed { .. });
+        self.split.as_ref().filter(|_| forward)?.base
+    }
+
+    /// Of a thousand requests so many go to [`to`](Self::to); none where each node gets its part.
+    pub fn permille(&self) -> Option<u16> {
+        match self.phase {
+            Phase::Done => None,
+            // What is known as bad gets nothing as long as others are there.
+            Phase::Reverting { .. } | Phase::Reverted { .. } | Phase::Aborted => {
+                self.from.filter(|from| *from != self.to).map(|_| 0)
+            }
+            _ => self.split.as_ref()?.permille,
+        }
     }
 }
 

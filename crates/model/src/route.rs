@@ -1,6 +1,8 @@
 //! Routes: ways in from outside.
 
+use crate::Name;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Longest host name (RFC 1035 section 2.3.4, as text).
 const HOST_BYTES_MAX: usize = 253;
@@ -8,6 +10,8 @@ const HOST_BYTES_MAX: usize = 253;
 const PATH_BYTES_MAX: usize = 1024;
 /// Longest page, in bytes: each host keeps it.
 pub const PAGE_BYTES_MAX: usize = 64 << 10;
+/// The heaviest part of a family.
+pub const WEIGHT_MAX: u16 = 10_000;
 /// Most routes of a service.
 pub const ROUTES_MAX: usize = 256;
 
@@ -45,6 +49,10 @@ pub struct RouteSpec {
     /// Each request is written to the access log of the host that served it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub log: bool,
+    /// Only these families, each with its part of the requests: `{ backend = 90, canary = 10 }`. None said: every node of
+    /// the service alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub families: BTreeMap<Name, u16>,
 }
 
 fn root() -> String {
@@ -59,7 +67,8 @@ impl RouteSpec {
     /// The usual way in at a port.
     pub fn new(port: u16) -> Self {
         let (host, listen) = (None, None);
-        Self { host, path: root(), listen, port, tls: RouteTls::default(), sticky: false, log: false }
+        let (tls, families) = (RouteTls::default(), BTreeMap::new());
+        Self { host, path: root(), listen, port, tls, sticky: false, log: false, families }
     }
 
     /// What only one service may have: `shop.example.com/api`, `tcp:5432`. `usual` is the host name where none is said.

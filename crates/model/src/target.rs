@@ -1,9 +1,10 @@
 //! Targets: the planner's immutable statement of which nodes shall be where.
 
-use crate::rollout::Rollout;
+use crate::rollout::{Rollout, Split};
 use crate::{FamilyPath, Generation, HostId, Millis, NodeId, Reason};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 
 /// What shall become of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ pub struct Target {
     pub rollout: Option<Rollout>,
     /// The last revision that was healthy as a whole: where a revert goes.
     pub good: Option<u64>,
+    /// The indexes of its nodes begin after this one: 0, unless the last new revision came up beside the old.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub base: u32,
     /// Who votes on its one copy; kept once there was one.
     #[serde(default)]
     pub votes: Option<Votes>,
@@ -90,7 +94,23 @@ pub struct Target {
     pub reasons: Vec<Reason>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl Target {
+    /// The indexes of `count` wanted nodes, those aside that stand beside them during a rollout.
+    pub fn indexes(&self, count: u32) -> RangeInclusive<u32> {
+        self.base + 1..=self.base.saturating_add(count)
+    }
+
+    /// Does the node stand by without a part of the work: the new one before the doors switch, the old one after?
+    pub fn stands_by(&self, node: &PlannedNode) -> bool {
+        let Some(rollout) = &self.rollout else { return false };
+        let Some(split) = rollout.split.as_ref().filter(|split| split.base.is_some()) else { return false };
+        let idle = if split.permille == Some(Split::WHOLE) { rollout.from } else { Some(rollout.to) };
+        idle == Some(node.revision)
+    }
     /// The node that shall run at an index.
     pub fn running(&self, index: u32) -> Option<&PlannedNode> {
         self.nodes.iter().find(|n| n.index == index && n.want == Want::Run)

@@ -2,7 +2,7 @@
 
 use lace_model::beam::{Beam, DISTRIBUTION_PORT};
 use lace_model::check::Probe;
-use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, Topic};
+use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, RevisionShare, Topic};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::revision::{Revision, RevisionSpec};
 use lace_model::target::{PlannedNode, Target, Want};
@@ -75,12 +75,18 @@ pub fn topic<'a>(
         members: Vec::new(),
         ports: BTreeMap::new(),
         doors: BTreeMap::new(),
+        shares: BTreeMap::new(),
         certificates: Vec::new(),
     };
     for target in targets.into_iter().filter(|t| t.family.app == *app) {
         let known = revisions.get(&target.family.service_path());
         add_members(&mut topic.members, target, observed, known);
         add_ports(&mut topic.ports, target, known);
+        if let Some(rollout) = &target.rollout
+            && let (revision, Some(permille)) = (rollout.to, rollout.permille())
+        {
+            topic.shares.insert(target.family.clone(), RevisionShare { revision, permille });
+        }
     }
     topic.members.sort();
     topic
@@ -106,6 +112,7 @@ fn add_members(
             up,
             ready: up && status.is_some_and(|s| s.ready),
             openings: spec.map(|s| s.firewall.clone()).unwrap_or_default(),
+            revision: node.revision,
         });
     }
 }

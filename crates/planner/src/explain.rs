@@ -84,8 +84,9 @@ fn node(lines: &mut Vec<String>, world: &World, family: &Family, target: Option<
     let nodes: Vec<&PlannedNode> =
         target.iter().flat_map(|t| &t.nodes).filter(|n| n.index == index).collect();
     if nodes.is_empty() {
-        let why = if index > family.count {
-            format!("the family shall have {} nodes", family.count)
+        let wanted = target.map_or(1..=family.count, |target| target.indexes(family.count));
+        let why = if !wanted.contains(&index) {
+            format!("the family shall have {} nodes{}", family.count, from_where(&wanted))
         } else if !family.running {
             "the family is stopped by wish".into()
         } else {
@@ -100,6 +101,12 @@ fn node(lines: &mut Vec<String>, world: &World, family: &Family, target: Option<
             lines.extend(exit.last_lines.iter().map(|line| format!("  | {line}")));
         }
     }
+}
+
+/// Where the indexes do not begin with 1.
+fn from_where(wanted: &std::ops::RangeInclusive<u32>) -> String {
+    let usual = *wanted.start() == 1 || wanted.is_empty();
+    if usual { String::new() } else { format!(", {} to {}", wanted.start(), wanted.end()) }
 }
 
 fn about(node: &PlannedNode, world: &World) -> String {

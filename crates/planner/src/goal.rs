@@ -190,7 +190,8 @@ impl Look<'_> {
         }
         let ready = self.ready(target, |n| n.revision == revision && n.restart >= goal.restart);
         let superseded = family.running && family.count > goal.ready;
-        let extra = target.nodes.iter().any(|n| n.index > goal.ready || n.want == Want::Gone);
+        let wanted = target.indexes(goal.ready);
+        let extra = target.nodes.iter().any(|n| !wanted.contains(&n.index) || n.want == Want::Gone);
         if ready >= goal.ready && (superseded || !extra) {
             return Done(match goal.ready {
                 0 => format!("{path} has no nodes"),
@@ -214,8 +215,9 @@ impl Look<'_> {
     /// A node that came with this operation and does not come up.
     fn broken(&self, goal: &Goal, family: &Family, target: &Target) -> Option<GoalProgress> {
         let deadline = family.rollout.deadline;
-        for node in
-            self.running(target).filter(|n| n.index <= goal.ready && n.planned_at >= self.op.started_at)
+        for node in self
+            .running(target)
+            .filter(|n| target.indexes(goal.ready).contains(&n.index) && n.planned_at >= self.op.started_at)
         {
             let status = self.observed.get(&node.id);
             if status.is_some_and(is_ready) {

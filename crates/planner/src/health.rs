@@ -113,7 +113,7 @@ fn unready(target: &Target, observed: &BTreeMap<NodeId, NodeStatus>, ready: u32)
 
 fn ready_nodes(target: &Target, observed: &BTreeMap<NodeId, NodeStatus>) -> u32 {
     let ready = |s: &NodeStatus| s.ready && s.phase == NodePhase::Running;
-    let running = target.nodes.iter().filter(|n| n.want == Want::Run);
+    let running = target.nodes.iter().filter(|n| n.want == Want::Run && !target.stands_by(n));
     running.filter(|n| observed.get(&n.id).is_some_and(ready)).count() as u32
 }
 

@@ -301,7 +301,7 @@ fn under_way<'t>(family: &Family, target: Option<&'t Target>) -> Result<&'t Roll
     })
 }
 
-/// The canary is good: roll the rest.
+/// The canary is good: roll the rest. In a blue-green rollout: the old nodes may go.
 ///
 /// # Errors
 /// `Conflict` for a family that is being deleted.
@@ -310,6 +310,27 @@ pub fn promote(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
     let promoted = Some(family.revision);
     let message = format!("revision {} is promoted", family.revision);
     Ok(put(Family { promoted, ..family.clone() }, "rollout.promoted", message, doer))
+}
+
+/// This step of the canary is good: the next one.
+///
+/// # Errors
+/// `Conflict` where no canary is under way.
+pub fn promote_step(family: &Family, target: Option<&Target>, doer: &Doer) -> Result<Edit, Problem> {
+    alive(family)?;
+    let rollout = under_way(family, target)?;
+    let split = rollout.split.as_ref().filter(|split| split.base.is_none());
+    let Some(split) = split.filter(|split| family.rollout.step(split.step).is_some()) else {
+        let text = format!("the rollout of {} has no further step", family.path);
+        return Err(Problem::new(Code::Conflict, text)
+            .hint(format!("see how it stands: `lace rollout show {}`", family.path)));
+    };
+    let message = format!("revision {}: step {} is called good", rollout.to, split.step + 1);
+    let promoted_step = Some((rollout.to, split.step + 1));
+    let mut edit = put(Family { promoted_step, ..family.clone() }, "rollout.promoted", message, doer);
+    // The step after it may wait for ever: the word is taken when it is stored.
+    edit.goals.clear();
+    Ok(edit)
 }
 
 /// A secret has a new version: services that use it get a new revision, which rolls.

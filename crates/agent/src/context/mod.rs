@@ -190,6 +190,7 @@ pub mod tests {
             up: true,
             ready: true,
             openings: Vec::new(),
+            revision: 0,
         };
         Topic {
             app: "shop".parse().unwrap(),
@@ -197,6 +198,7 @@ pub mod tests {
             members: (1..=count).map(member).collect(),
             ports: BTreeMap::new(),
             doors: BTreeMap::new(),
+            shares: Default::default(),
             certificates: Vec::new(),
         }
     }

@@ -173,6 +173,7 @@ impl World {
             up: *up,
             ready: *up,
             openings: Vec::new(),
+            revision: 0,
         };
         self.controller.topic(&Topic {
             app: "shop".parse().unwrap(),
@@ -180,6 +181,7 @@ impl World {
             members: nodes.iter().map(member).collect(),
             ports: BTreeMap::new(),
             doors: BTreeMap::new(),
+            shares: Default::default(),
             certificates: Vec::new(),
         });
     }

@@ -215,6 +215,7 @@ impl House {
                 made_at: NOW,
                 nodes,
                 rollout: None,
+                base: 0,
                 good: Some(1),
                 votes: None,
                 reasons: Vec::new(),

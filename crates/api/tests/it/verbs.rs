@@ -155,6 +155,7 @@ fn under_way(house: &House) {
         started_at: 0,
         moved_at: 0,
         last_lines: Vec::new(),
+        split: None,
     });
     house.put(&target);
 }

@@ -24,12 +24,17 @@ pub(crate) fn pick<'a>(members: &'a [Arc<Member>], tried: &[Arc<Member>]) -> Opt
     if let [only] = members {
         return Some(only).filter(|m| untried(m));
     }
-    let good = |m: &Arc<Member>| untried(m) && !m.is_alone();
-    let drawn = (draw(members, good), draw(members, good));
-    match drawn {
+    // None is well: one that is not is better than none.
+    well(members, tried).or_else(|| members.iter().find(|m| untried(m)))
+}
+
+/// The same among those that have not failed lately.
+pub(crate) fn well<'a>(members: &'a [Arc<Member>], tried: &[Arc<Member>]) -> Option<&'a Arc<Member>> {
+    let good =
+        |m: &Arc<Member>| !m.is_draining() && !tried.iter().any(|t| Arc::ptr_eq(t, m)) && !m.is_alone();
+    match (draw(members, good), draw(members, good)) {
         (Some(a), Some(b)) => Some(if b.outstanding() < a.outstanding() { b } else { a }),
-        // None is well: one that is not is better than none.
-        _ => members.iter().find(|m| good(m)).or_else(|| members.iter().find(|m| untried(m))),
+        _ => members.iter().find(|m| good(m)),
     }
 }
 
@@ -55,7 +60,7 @@ fn share(age: Duration) -> u64 {
 }
 
 /// Marsaglia's xorshift64* ("Xorshift RNGs", Journal of Statistical Software 8(14), 2003): good enough to spread load.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     thread_local!(static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0) | 1));
     STATE.with(|state| {
         let mut x = state.get();

@@ -1,8 +1,8 @@
 //! A request's place at a node: counted while it is there.
 
+use super::Proxy;
 use super::fault::Fault;
 use super::table::{Member, Route, Table};
-use super::{Proxy, balance};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::{Instant, timeout_at};
@@ -69,13 +69,12 @@ pub(crate) async fn find(
     tried: &[Arc<Member>],
     mark: Option<&str>,
 ) -> Result<Seat, Fault> {
-    let stays = |member: &&Arc<Member>| {
-        mark == Some(member.mark.as_str()) && !member.is_draining() && !member.is_alone()
-    };
-    if let Some(member) = route.group.ready.iter().find(stays).filter(|_| tried.is_empty()) {
+    let stays = |member: &&Arc<Member>| !member.is_draining() && !member.is_alone();
+    let marked = mark.filter(|_| tried.is_empty()).and_then(|mark| route.group.marked(mark));
+    if let Some(member) = marked.filter(stays) {
         return Ok(Seat::take(member));
     }
-    match balance::pick(&route.group.ready, tried) {
+    match route.group.pick(tried) {
         Some(member) => Ok(Seat::take(member)),
         None if !tried.is_empty() => Err(Fault::Unreachable),
         None => find_now(proxy, route, path).await,
@@ -94,7 +93,7 @@ pub(crate) async fn find_now(proxy: &Proxy, route: &Arc<Route>, path: &str) -> R
         let Some(now) = table.again(route, path).filter(|route| route.group.known > 0) else {
             return Err(Fault::NoNode { target: target() });
         };
-        if let Some(member) = balance::pick(&now.group.ready, &[]) {
+        if let Some(member) = now.group.pick(&[]) {
             return Ok(Seat::take(member));
         }
         match timeout_at(until, tables.changed()).await {

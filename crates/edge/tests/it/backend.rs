@@ -29,6 +29,8 @@ pub enum Said {
     Body,
     /// An event each time that it is told to.
     Events,
+    /// `on ADDRESS`.
+    Who,
     /// Never.
     Nothing,
 }
@@ -58,16 +60,21 @@ impl Drop for Backend {
 async fn serve(listener: TcpListener, said: Said, next: Arc<Notify>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        let at = listener.local_addr().unwrap();
         let next = Arc::clone(&next);
         tokio::spawn(async move {
-            let service = service_fn(move |request| answer(request, said, Arc::clone(&next)));
+            let service = service_fn(move |request| answer(request, (said, at), Arc::clone(&next)));
             let builder = auto::Builder::new(TokioExecutor::new());
             let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn answer(mut request: Request<Incoming>, said: Said, next: Arc<Notify>) -> Result<Reply, Infallible> {
+async fn answer(
+    mut request: Request<Incoming>,
+    (said, at): (Said, SocketAddr),
+    next: Arc<Notify>,
+) -> Result<Reply, Infallible> {
     if request.headers().contains_key(UPGRADE) {
         return Ok(shout(&mut request));
     }
@@ -75,6 +82,10 @@ async fn answer(mut request: Request<Incoming>, said: Said, next: Arc<Notify>) -
         Said::Echo => echo(request).await,
         Said::Body => Response::new(request.into_body().boxed()),
         Said::Events => Response::new(events(next).boxed()),
+        Said::Who => {
+            let who = Full::new(Bytes::from(format!("on {}\n", at.ip())));
+            Response::new(who.map_err(|never| match never {}).boxed())
+        }
         Said::Nothing => std::future::pending().await,
     })
 }

@@ -6,7 +6,7 @@ use crate::world::{World, own_address, topic};
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Bytes;
-use lace_model::document::{Doors, Topic};
+use lace_model::document::{Doors, RevisionShare, Topic};
 use lace_model::route::{Maintenance, RouteSpec};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -461,4 +461,64 @@ async fn connect(at: SocketAddr) -> TcpStream {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("nobody listens at {at}");
+}
+
+/// How many of 400 requests each of two nodes got, by their addresses.
+async fn parts(door: &Door, nodes: [&Backend; 2]) -> [u32; 2] {
+    let mut got = [0, 0];
+    for _ in 0..400 {
+        let (status, answer) = door.get(HOST, "/who").await;
+        assert_eq!(status, 200, "{answer}");
+        let at = nodes.iter().position(|node| answer.contains(&format!("on {}\n", node.at.ip())));
+        got[at.unwrap_or_else(|| panic!("who is it? {answer}"))] += 1;
+    }
+    got
+}
+
+#[tokio::test]
+async fn a_new_revision_gets_its_share_and_the_switch_is_one_step() {
+    let old = Backend::start(own_address(), 18_080, Said::Who).await;
+    let new = Backend::start(own_address(), 18_080, Said::Who).await;
+    let door = Door::open(|_| {}).await;
+    let put = async |number: u64, permille: u16, is_old_ready: bool| {
+        let state = if is_old_ready { "ready" } else { "up" };
+        let lines = [line(1, state, old.at.ip()), line(101, "ready", new.at.ip())];
+        let mut topic = shop(number, 18_080, &lines);
+        for member in &mut topic.members {
+            member.revision = if member.path.index > 100 { 2 } else { 1 };
+        }
+        topic.shares.insert("shop/web/web".parse().unwrap(), RevisionShare { revision: 2, permille });
+        door.world.client().put(topic).await.unwrap();
+    };
+    put(1, 0, true).await;
+    assert_eq!(parts(&door, [&old, &new]).await, [400, 0]);
+    put(2, 250, true).await;
+    let [_, share] = parts(&door, [&old, &new]).await;
+    assert!((50..=150).contains(&share), "a quarter of 400: {share}");
+    put(3, 1_000, true).await;
+    assert_eq!(parts(&door, [&old, &new]).await, [0, 400]);
+    // Nobody of those who should answer is there: the others do.
+    put(4, 0, false).await;
+    assert_eq!(parts(&door, [&old, &new]).await, [0, 400]);
+}
+
+#[tokio::test]
+async fn a_route_divides_requests_between_families() {
+    let backend = Backend::start(own_address(), 18_080, Said::Who).await;
+    let canary = Backend::start(own_address(), 18_080, Said::Who).await;
+    let door = Door::open(|_| {}).await;
+    let put = async |number: u64, parts: &[(&str, u16)]| {
+        let lines = [line(1, "ready", backend.at.ip()), format!("web/canary/1 ready {}", canary.at.ip())];
+        let mut topic = shop(number, 18_080, &lines);
+        let families = parts.iter().map(|(family, part)| (family.parse().unwrap(), *part)).collect();
+        doors(&mut topic, vec![RouteSpec { families, ..RouteSpec::new(18_080) }], Maintenance::default());
+        door.world.client().put(topic).await.unwrap();
+    };
+    put(1, &[("web", 90), ("canary", 10)]).await;
+    let [_, share] = parts(&door, [&backend, &canary]).await;
+    assert!((10..=80).contains(&share), "a tenth of 400: {share}");
+    put(2, &[("web", 0), ("canary", 1)]).await;
+    assert_eq!(parts(&door, [&backend, &canary]).await, [0, 400]);
+    put(3, &[("web", 1)]).await;
+    assert_eq!(parts(&door, [&backend, &canary]).await, [400, 0]);
 }

@@ -163,6 +163,7 @@ pub fn member(app: &str, line: &str) -> Member {
         up: words[1] != "down",
         ready: words[1] == "ready",
         openings: Vec::new(),
+        revision: 0,
     }
 }
 
@@ -173,6 +174,7 @@ pub fn topic(app: &str, number: u64, lines: &[&str]) -> Topic {
         members: lines.iter().map(|line| member(app, line)).collect(),
         ports: Default::default(),
         doors: Default::default(),
+        shares: Default::default(),
         certificates: Vec::new(),
     }
 }

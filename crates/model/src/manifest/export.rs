@@ -91,13 +91,21 @@ fn conduct(table: &mut Table, service: &ServiceSpec) {
 }
 
 fn rollout(rollout: &RolloutPolicy) -> InlineTable {
-    inline([
+    let mut table = inline([
         ("strategy", word(&rollout.strategy)),
         ("max_unavailable", share(rollout.max_unavailable)),
         ("healthy_for", text(rollout.healthy_for)),
         ("deadline", text(rollout.deadline)),
         ("revert", rollout.revert.into()),
-    ])
+        ("keep", text(rollout.keep)),
+    ]);
+    if !rollout.steps.is_empty() {
+        table.insert("steps", rollout.steps.iter().map(|step| share(*step)).collect::<Array>().into());
+    }
+    if let Some(pause) = rollout.pause {
+        table.insert("pause", text(pause));
+    }
+    table
 }
 
 fn share(share: Share) -> toml_edit::Value {
@@ -180,6 +188,8 @@ fn door(route: &RouteSpec) -> InlineTable {
     table.extend((route.tls != RouteTls::default()).then(|| ("tls", word(&route.tls))));
     table.extend(route.sticky.then(|| ("sticky", Value::from(true))));
     table.extend(route.log.then(|| ("log", Value::from(true))));
+    let parts = route.families.iter().map(|(family, weight)| (family.as_str(), whole((*weight).into())));
+    table.extend((!route.families.is_empty()).then(|| ("families", Value::from(inline(parts)))));
     table
 }
 

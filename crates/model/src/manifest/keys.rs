@@ -5,6 +5,7 @@
 
 use super::format::Format;
 use super::shape::{Form, Known, Shape};
+use crate::route::WEIGHT_MAX;
 
 /// Most nodes of a family that a manifest may ask for.
 const COUNT_MAX: i64 = super::COUNT_MAX as i64;
@@ -408,6 +409,21 @@ static ROLLOUT: Form = form(
         .or("1s"),
         key("deadline", SPAN, r#""120s""#, "a node that is not ready by then fails the revision").or("2m"),
         key("revert", Shape::Flag, "true", "a failed revision goes back by itself").or("true"),
+        key("keep", SPAN, r#""30s""#, "blue-green: the old nodes stay for so long after the switch")
+            .or("10s"),
+        key(
+            "steps",
+            Shape::List(&Shape::Amount(Format::Share)),
+            r#"["5%", "25%"]"#,
+            "canary: the share of nodes and requests of each step (a number: of nodes)",
+        )
+        .or("[1]"),
+        key(
+            "pause",
+            SPAN,
+            r#""30s""#,
+            "canary: the next step comes after so long; else by `rollout promote`",
+        ),
     ],
 );
 
@@ -452,5 +468,12 @@ static ROUTE: Form = form(
             .or("auto"),
         key("sticky", Shape::Flag, "true", "a client stays with the node that it got first").or("false"),
         key("log", Shape::Flag, "true", "write each request to the access log of the host").or("false"),
+        key(
+            "families",
+            Shape::Map(Format::Name, &Shape::Whole(0, WEIGHT_MAX as i64)),
+            "{ backend = 90, canary = 10 }",
+            "families that answer, each with its part of the requests",
+        )
+        .or("every node of the service alike"),
     ],
 );

@@ -2,14 +2,14 @@
 
 use super::format::{self, Joining};
 use super::mistake::Mistakes;
-use super::tree::Node;
+use super::tree::{Key, Node};
 use super::{Budget, FileRef, Later, Manifest, ReleaseSource, keys};
 use crate::application::{FamilySpec, Overlap, ServiceSpec, TaskSpec};
 use crate::beam::Beam;
 use crate::check::{Check, Probe};
 use crate::release::ReleaseRef;
 use crate::revision::{Backoff, FileSpec, StopSpec, VolumeSpec};
-use crate::rollout::RolloutPolicy;
+use crate::rollout::{RolloutPolicy, Share};
 use crate::route::{self, RouteSpec};
 use crate::{Name, ServiceName};
 use std::collections::BTreeMap;
@@ -248,6 +248,10 @@ fn port_of(node: &Node, key: &str) -> Option<u16> {
     node.u32_of(key).and_then(|port| port.try_into().ok())
 }
 
+fn weight((family, node): &(Key, Node)) -> Option<(Name, u16)> {
+    Some((Name::new(family.name.clone()).ok()?, node.whole()?.try_into().ok()?))
+}
+
 fn door(node: &Node) -> Option<RouteSpec> {
     let usual = RouteSpec::new(port_of(node, "port")?);
     Some(RouteSpec {
@@ -257,6 +261,7 @@ fn door(node: &Node) -> Option<RouteSpec> {
         tls: node.word_of("tls").unwrap_or_default(),
         sticky: node.flag_of("sticky").unwrap_or(false),
         log: node.flag_of("log").unwrap_or(false),
+        families: node.each("families").filter_map(weight).collect(),
         ..usual
     })
 }
@@ -314,6 +319,10 @@ fn restart(node: &Node) -> Option<Backoff> {
     format::span_range(&text).map(|(min, max)| Backoff { min, max })
 }
 
+fn step(node: &Node) -> Option<Share> {
+    node.scalar()?.parse().ok()
+}
+
 fn rollout(node: &Node) -> RolloutPolicy {
     let usual = RolloutPolicy::default();
     RolloutPolicy {
@@ -322,6 +331,9 @@ fn rollout(node: &Node) -> RolloutPolicy {
         healthy_for: node.parsed_of("healthy_for").unwrap_or(usual.healthy_for),
         deadline: node.parsed_of("deadline").unwrap_or(usual.deadline),
         revert: node.flag_of("revert").unwrap_or(usual.revert),
+        keep: node.parsed_of("keep").unwrap_or(usual.keep),
+        steps: node.get("steps").and_then(Node::list).into_iter().flatten().filter_map(step).collect(),
+        pause: node.parsed_of("pause"),
     }
 }
 

@@ -123,14 +123,22 @@ fn share() -> impl Strategy<Value = Share> {
 }
 
 fn rollout() -> impl Strategy<Value = RolloutPolicy> {
-    let how = prop_oneof![Just(How::Rolling), Just(How::BlueGreen), Just(How::AllAtOnce)];
-    (how, share(), span(), span(), any::<bool>()).prop_map(
-        |(strategy, max_unavailable, healthy_for, deadline, revert)| RolloutPolicy {
+    let how = prop_oneof![Just(How::Rolling), Just(How::BlueGreen), Just(How::AllAtOnce), Just(How::Canary)];
+    let steps = vec(share(), 0..4).prop_map(|mut steps: Vec<Share>| {
+        steps.sort_by_key(ToString::to_string);
+        steps.dedup();
+        steps
+    });
+    (how, share(), span(), span(), any::<bool>(), (span(), steps, of(span()))).prop_map(
+        |(strategy, max_unavailable, healthy_for, deadline, revert, (keep, steps, pause))| RolloutPolicy {
             strategy,
             max_unavailable,
             healthy_for,
             deadline,
             revert,
+            keep,
+            steps,
+            pause,
         },
     )
 }

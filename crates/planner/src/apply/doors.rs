@@ -3,8 +3,8 @@
 use super::Work;
 use lace_model::application::ServiceSpec;
 use lace_model::route::{PAGE_BYTES_MAX, ROUTES_MAX, RouteSpec, host_name, path_prefix, usual_host};
-use lace_model::{AppName, Code, Problem, ServiceName, ServicePath};
-use std::collections::BTreeMap;
+use lace_model::{AppName, Code, Name, Problem, ServiceName, ServicePath};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of a service's ways in.
 pub(super) fn shown(app: &AppName, service: &ServiceName, spec: &ServiceSpec) -> Option<String> {
@@ -38,11 +38,42 @@ pub(super) fn check(work: &mut Work) {
             let text = format!("{path} has {} routes; at most {ROUTES_MAX} are allowed", routes.len());
             problems.push(Problem::new(Code::Usage, text));
         }
+        let families = families_of(work, name, says);
         for route in routes {
+            problems.extend(parts(&families, &path, route).err());
             problems.extend(claim(&mut taken, &path, route).err());
         }
     }
     work.problems.extend(problems);
+}
+
+/// The families that a service has by now, or will have.
+fn families_of(work: &Work, name: &ServiceName, says: &ServiceSpec) -> BTreeSet<Name> {
+    let mut known: BTreeSet<Name> = says.families.keys().cloned().collect();
+    let live = work.live.services.get(name);
+    known.extend(live.into_iter().flat_map(|live| live.families.keys().cloned()));
+    if known.is_empty() {
+        known.insert(name.clone());
+    }
+    known
+}
+
+/// Weights are for families that are there, and somebody gets something.
+fn parts(families: &BTreeSet<Name>, path: &ServicePath, route: &RouteSpec) -> Result<(), Problem> {
+    let door = route.door(&usual_host(path));
+    if let Some(unknown) = route.families.keys().find(|family| !families.contains(*family)) {
+        let known = families.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+        let text = format!("the route {door} leads to the family {unknown}, which {path} does not have");
+        return Err(Problem::new(Code::Usage, text).hint(format!("it has {known}")));
+    }
+    if !route.families.is_empty() && route.families.values().all(|part| *part == 0) {
+        return Err(Problem::new(
+            Code::Usage,
+            format!("no family of the route {door} gets a part of the requests"),
+        )
+        .hint("give one of them more than 0"));
+    }
+    Ok(())
 }
 
 fn claim(

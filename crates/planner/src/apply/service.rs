@@ -298,6 +298,7 @@ fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family
         paused: false,
         aborted: None,
         promoted: None,
+        promoted_step: None,
         select: family.select.unwrap_or_default(),
         per_host: family.per_host,
         state: service.state.unwrap_or_default(),

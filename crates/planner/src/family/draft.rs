@@ -1,5 +1,6 @@
 //! A target under work, and the questions that every rule asks of it.
 
+use super::beside;
 use super::input::{FamilyInput, FamilyOutcome, HostView};
 use super::place::Market;
 use super::room::Room;
@@ -26,6 +27,7 @@ pub(super) struct Shape {
     rollout: Option<Rollout>,
     good: Option<u64>,
     votes: Option<Votes>,
+    base: u32,
 }
 
 /// A target under work.
@@ -35,6 +37,8 @@ pub(super) struct Draft<'a> {
     pub rollout: Option<Rollout>,
     pub good: Option<u64>,
     pub votes: Option<Votes>,
+    /// See [`Target::base`].
+    pub base: u32,
     pub generation: Generation,
     pub room: Room,
     pub market: Market,
@@ -62,6 +66,7 @@ impl<'a> Draft<'a> {
             rollout: current.and_then(|t| t.rollout.clone()),
             good: current.and_then(|t| t.good),
             votes: current.and_then(|t| t.votes.clone()),
+            base: current.map_or(0, |t| t.base),
             generation,
             room: Room::default(),
             market: Market::default(),
@@ -80,7 +85,7 @@ impl<'a> Draft<'a> {
 
     pub fn shape(&self) -> Shape {
         let (slots, rollout) = (self.slots.clone(), self.rollout.clone());
-        Shape { slots, rollout, good: self.good, votes: self.votes.clone() }
+        Shape { slots, rollout, good: self.good, votes: self.votes.clone(), base: self.base }
     }
 
     /// Findings are of one round; what was changed stays.
@@ -111,6 +116,17 @@ impl<'a> Draft<'a> {
     }
     pub fn run(&self, index: u32) -> Option<&PlannedNode> {
         self.slots.get(&index)?.run.as_ref()
+    }
+    /// The indexes that shall have a node, the lowest first: those of the family, and during a blue-green rollout those
+    /// of the new set beside them.
+    pub fn indexes(&self) -> impl Iterator<Item = u32> + use<> {
+        let (old, new) = beside::sets(self);
+        let (first, second) = if old.start() < new.start() { (old, new) } else { (new, old) };
+        first.chain(second)
+    }
+    pub fn is_wanted(&self, index: u32) -> bool {
+        let (old, new) = beside::sets(self);
+        old.contains(&index) || new.contains(&index)
     }
     /// The nodes that shall run, by index.
     pub fn running(&self) -> impl Iterator<Item = &PlannedNode> {
@@ -244,6 +260,7 @@ impl<'a> Draft<'a> {
                 && t.rollout == self.rollout
                 && t.good == self.good
                 && t.votes == self.votes
+                && t.base == self.base
                 && t.reasons == self.reasons
         });
         let family = self.family();
@@ -256,6 +273,7 @@ impl<'a> Draft<'a> {
             nodes,
             rollout: self.rollout,
             good: self.good,
+            base: self.base,
             votes: self.votes,
             reasons: self.reasons.clone(),
         });

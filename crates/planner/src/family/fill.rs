@@ -2,7 +2,8 @@
 
 use super::draft::Draft;
 use super::silence::Verdict;
-use super::{gate, place, wish};
+use super::{beside, gate, place, wish};
+use lace_model::rollout::Phase;
 use lace_model::target::PlannedNode;
 use lace_model::{NodeId, Reason};
 use std::collections::BTreeSet;
@@ -10,12 +11,21 @@ use std::collections::BTreeSet;
 /// Plans a node for every index that has none, where that is allowed and a host has room.
 pub(super) fn missing(draft: &mut Draft) {
     let mut full = BTreeSet::new();
-    for index in 1..=draft.family().count {
+    for index in draft.indexes() {
         if draft.run(index).is_some() {
             continue;
         }
+        if beside::is_new(draft, index) {
+            if draft.family().paused {
+                draft.reason(Reason::Paused);
+                continue;
+            }
+            if matches!(draft.phase(), Some(Phase::Failed { .. })) {
+                continue;
+            }
+        }
         let former = draft.slots.get(&index).and_then(|s| s.former);
-        let revision = wish::of_new(draft, former);
+        let revision = wish::of_new(draft, index, former);
         if let Err(reason) = gate::check(draft, revision) {
             draft.reason(reason);
             continue;

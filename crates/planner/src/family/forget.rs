@@ -63,7 +63,7 @@ pub(super) fn strays(draft: &mut Draft) {
 pub(super) fn replaced(draft: &mut Draft) {
     let family = draft.family();
     for (index, old) in &family.replace {
-        let beyond = *index > family.count;
+        let beyond = !draft.is_wanted(*index);
         let done = draft.run(*index).is_some_and(|n| n.id != *old && draft.is_ready(n));
         if beyond || done {
             draft.clear_replace.push(*index);

@@ -3,6 +3,8 @@
 //! A decision is made in rounds until nothing changes any more, so that planning its result again with the same
 //! observation gives nothing new. Each round reads like the body of [`round`]; the rooms beside it are its verbs.
 
+mod beside;
+mod canary;
 mod draft;
 mod fill;
 mod forget;

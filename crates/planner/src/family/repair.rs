@@ -74,7 +74,7 @@ fn lost(draft: &mut Draft, node: &PlannedNode, host: &str) {
 
 /// Plans a successor on another host at once; the node itself goes when its host can be told.
 fn move_away(draft: &mut Draft, node: &PlannedNode, why: &str) {
-    let revision = wish::of_new(draft, Some(node.revision));
+    let revision = wish::of_new(draft, node.index, Some(node.revision));
     if let Err(reason) = gate::check(draft, revision) {
         return draft.reason(reason);
     }

@@ -80,7 +80,7 @@ fn budget(draft: &Draft) -> usize {
     match policy.strategy {
         Strategy::Rolling | Strategy::Canary => some,
         Strategy::AllAtOnce => usize::MAX,
-        // Names belong to indexes, so the new set cannot stand beside the old one: one goes first, then all.
+        // Where the new set cannot stand beside the old one: one goes first, then all.
         Strategy::BlueGreen if first_is_good(draft) => usize::MAX,
         Strategy::BlueGreen => 1,
     }
@@ -102,7 +102,8 @@ fn not_ready(draft: &Draft) -> usize {
 }
 
 fn count_wanted(draft: &Draft, test: impl Fn(Option<&PlannedNode>) -> bool) -> usize {
-    (1..=draft.family().count)
+    draft
+        .indexes()
         .filter(|index| !draft.unplaceable.contains(index))
         .filter(|index| test(draft.run(*index)))
         .count()
@@ -112,7 +113,7 @@ fn tell_wait(draft: &mut Draft) {
     let some = budget(draft).clamp(1, WAITED_MAX);
     let waited: Vec<PlannedNode> = draft
         .running()
-        .filter(|n| n.index <= draft.family().count && !draft.is_good(n))
+        .filter(|n| draft.is_wanted(n.index) && !draft.is_good(n))
         .take(some)
         .cloned()
         .collect();

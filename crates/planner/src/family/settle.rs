@@ -1,5 +1,6 @@
 //! Which rollout is under way: a new revision begins one, a person's word ends one or tries again.
 
+use super::beside;
 use super::draft::Draft;
 use lace_model::Reason;
 use lace_model::rollout::{Phase, Rollout};
@@ -52,6 +53,7 @@ fn begin(draft: &mut Draft, from: Option<u64>) {
         Some(from) => format!("revision {from} to {to}"),
         None => format!("revision {to}"),
     };
+    let split = beside::split(draft, from, to);
     draft.rollout = Some(Rollout {
         from,
         to,
@@ -59,6 +61,7 @@ fn begin(draft: &mut Draft, from: Option<u64>) {
         started_at: now,
         moved_at: now,
         last_lines: Vec::new(),
+        split,
     });
     let subject = &draft.family().path;
     draft.event("rollout.started", subject, what);

@@ -29,8 +29,9 @@ fn abandon(draft: &mut Draft) {
 
 /// Nodes beyond the wanted count shall go.
 pub(super) fn beyond_count(draft: &mut Draft) {
-    let count = draft.family().count;
-    for index in running_from(draft, count + 1) {
+    for index in
+        running_from(draft, 0).into_iter().filter(|index| !draft.is_wanted(*index)).collect::<Vec<_>>()
+    {
         // Who has a vote is missed by a majority: first the set becomes smaller, then the family.
         if votes::has_vote(draft, index) {
             draft.say(format!("{} leaves when it has no vote any more", draft.path(index).short()));
@@ -38,7 +39,7 @@ pub(super) fn beyond_count(draft: &mut Draft) {
             draft.dismiss(index);
         }
     }
-    let going: Vec<u32> = draft.slots.range(count + 1..).map(|(index, _)| *index).collect();
+    let going: Vec<u32> = draft.slots.keys().copied().filter(|index| !draft.is_wanted(*index)).collect();
     for index in going.into_iter().rev() {
         draft.reason(Reason::ScalingDown { index });
     }

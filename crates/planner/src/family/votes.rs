@@ -50,8 +50,7 @@ pub(super) fn keep(draft: &mut Draft) {
 fn wanted(draft: &Draft, base: Option<&Votes>) -> Seats {
     let mut wanted = base.map(|base| seats(&base.order)).unwrap_or_default();
     wanted.extend(draft.running().map(|node| (node.index, node.address)));
-    let count = draft.family().count;
-    wanted.into_iter().filter(|(index, _)| *index <= count).take(MEMBERS_MAX).collect()
+    wanted.into_iter().filter(|(index, _)| draft.is_wanted(*index)).take(MEMBERS_MAX).collect()
 }
 
 fn seats(order: &VoteOrder) -> Seats {

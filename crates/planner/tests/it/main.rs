@@ -1,6 +1,7 @@
 //! The planner's tests: rules one by one, and a small simulated world in which they meet.
 
 mod apply;
+mod divide;
 mod documents;
 mod goals;
 mod make;

@@ -32,6 +32,7 @@ pub fn family(count: u32) -> Family {
         paused: false,
         aborted: None,
         promoted: None,
+        promoted_step: None,
         select: lace_model::family::Select::Spread,
         per_host: None,
         state: StateKind::Replaceable,

@@ -123,6 +123,13 @@ impl World {
         }
     }
 
+    /// The process of this node ends.
+    pub fn kill_node(&mut self, id: NodeId) {
+        let now = self.now;
+        let node = self.sims.values_mut().find_map(|host| host.nodes.get_mut(&id)).expect("known");
+        crash(node, now, 200);
+    }
+
     /// A host forgets a node.
     pub fn lose(&mut self, which: usize) {
         let now = self.now;
@@ -285,7 +292,8 @@ impl World {
         }
         self.check_capacity(target);
         self.check_availability(target);
-        let missing = !self.family.deleting && (1..=self.family.count).any(|i| !indexes.contains(&i));
+        let wanted = target.indexes(self.family.count);
+        let missing = !self.family.deleting && wanted.clone().any(|i| !indexes.contains(&i));
         assert!(!missing || !target.reasons.is_empty(), "missing without a reason: {target:#?}");
         let unready = running.iter().any(|n| !self.is_ready(n));
         assert!(!unready || !target.reasons.is_empty(), "unready without a reason: {target:#?}");
@@ -312,7 +320,7 @@ impl World {
                 target.running(*index).is_none_or(|new| new.id != old.id || new.restart != old.restart)
             })
         };
-        let wanted = 1..=self.family.count;
+        let wanted = target.indexes(self.family.count);
         if !wanted.clone().any(|i| replaced(&i)) {
             return;
         }

@@ -1,8 +1,9 @@
 //! Whatever people and machines do to the world: once they leave it alone, it becomes as wanted, or says why not.
 
 use crate::world::{Conduct, World};
+use lace_model::Span;
 use lace_model::family::Select;
-use lace_model::rollout::{Phase, Strategy};
+use lace_model::rollout::{Phase, Share, Strategy};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -133,8 +134,12 @@ proptest! {
         hosts in 1u8..6,
         strategy in prop_oneof![
             4 => Just(Strategy::Rolling), 1 => Just(Strategy::Canary),
-            1 => Just(Strategy::AllAtOnce), 1 => Just(Strategy::BlueGreen)
+            1 => Just(Strategy::AllAtOnce), 3 => Just(Strategy::BlueGreen)
         ],
+        steps in prop_oneof![
+            Just(vec![]), Just(vec![Share::Percent(5), Share::Percent(50)]), Just(vec![Share::Count(1), Share::Count(2)])
+        ],
+        pause in prop_oneof![Just(None), Just(Some(Span::secs(3)))],
         select in prop_oneof![
             Just(Select::Spread), Just(Select::Pack), Just(Select::First), Just(Select::Random), Just(Select::RoundRobin)
         ],
@@ -143,6 +148,8 @@ proptest! {
     ) {
         let mut world = World::new(3, hosts, seed);
         world.family.rollout.strategy = strategy;
+        world.family.rollout.steps = steps;
+        world.family.rollout.pause = pause;
         world.family.rollout.max_unavailable = lace_model::rollout::Share::Count(max_unavailable);
         world.family.rollout.deadline = lace_model::Span::secs(20);
         world.family.select = select;

@@ -104,8 +104,10 @@ pub enum RolloutStep {
     Pause,
     /// Go on.
     Resume,
-    /// The canary is good.
+    /// The canary is good: the rest follows.
     Promote,
+    /// This step of the canary is good: the next one follows.
+    PromoteStep,
     /// Go back.
     Abort,
 }

@@ -3,6 +3,7 @@
 //! As with names, a change makes a new table beside the old one and switches in one step. What is known of a node
 //! (its connections, its load, its failures) is carried over.
 
+mod group;
 mod member;
 mod routes;
 

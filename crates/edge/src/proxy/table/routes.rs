@@ -5,6 +5,7 @@
 //! 6.3: such names lead to the machine itself, without any DNS).
 
 use super::Members;
+use super::group::{Group, Side, is_ready};
 use crate::proxy::account::Who;
 use crate::proxy::tally::{Books, Tally};
 use lace_model::document::{Member, Topic};
@@ -60,16 +61,6 @@ impl Route {
     }
 }
 
-/// Like nodes that can answer.
-pub(crate) struct Group {
-    /// For people: the target that would be scaled.
-    pub target: String,
-    /// Nodes that get traffic.
-    pub ready: Vec<Arc<super::Member>>,
-    /// Nodes that are there, ready or not.
-    pub known: usize,
-}
-
 /// All ways into one application.
 pub(crate) struct AppRoutes {
     routes: Vec<Arc<Route>>,
@@ -97,13 +88,15 @@ impl AppRoutes {
         for (service, port) in service_ports(topic) {
             let host = usual_host(&service);
             if !declared.contains(&host) {
-                let group = group(ground, service.to_string(), port, |f| f.service_path() == service);
+                let group = group(ground, service.to_string(), port, |f| {
+                    (f.service_path() == service).then_some(None)
+                });
                 routes.push(usual(ground, host, group, &service));
             }
         }
         for (family, port) in topic.ports.iter().filter_map(|(f, ports)| Some((f, usual_port(ports)?))) {
             let host = format!("{}.{}.{}.localhost", family.family, family.service, family.app);
-            let group = group(ground, family.to_string(), port, |f| f == family);
+            let group = group(ground, family.to_string(), port, |f| (f == family).then_some(None));
             routes.push(usual(ground, host, group, &family.service_path()));
         }
         let _counted = topic.members.iter().map(|member| who(books, member)).collect();
@@ -120,7 +113,12 @@ impl AppRoutes {
 }
 
 fn said(ground: Ground<'_>, service: &ServicePath, spec: &RouteSpec) -> Route {
-    let group = group(ground, service.to_string(), spec.port, |f| f.service_path() == *service);
+    let part = |family: &FamilyPath| match spec.families.is_empty() {
+        true => Some(None),
+        false => spec.families.get(&family.family).map(|weight| Some(*weight)),
+    };
+    let belongs = |family: &FamilyPath| (family.service_path() == *service).then(|| part(family)).flatten();
+    let group = group(ground, service.to_string(), spec.port, belongs);
     let usual = usual_host(service);
     let name: Arc<str> = spec.door(&usual).into();
     Route {
@@ -186,21 +184,30 @@ fn usual_port(ports: &BTreeMap<String, u16>) -> Option<u16> {
     ports.get("http").or_else(|| ports.get("tcp")).copied()
 }
 
-fn group(ground: Ground<'_>, target: String, port: u16, belongs: impl Fn(&FamilyPath) -> bool) -> Group {
+/// `part` says which families belong to it, with the weight of each.
+fn group(
+    ground: Ground<'_>,
+    target: String,
+    port: u16,
+    part: impl Fn(&FamilyPath) -> Option<Option<u16>>,
+) -> Group {
+    let mut families: BTreeMap<&FamilyPath, Side> = BTreeMap::new();
+    let mut known = 0;
     // A running job is a member without a name (index 0): it serves nobody.
-    let all = || ground.topic.members.iter().filter(|m| m.path.index > 0 && belongs(&m.path.family));
-    let at = |m: &Member| SocketAddr::from((m.address, port));
-    // It gets nothing now; should it be ready again, it is wanted again.
-    all().filter(|m| !is_ready(m)).for_each(|m| ground.members.stays(m.node, at(m)));
-    let ready = all()
-        .filter(|m| is_ready(m))
-        .map(|m| ground.members.get(m.node, at(m), || who(ground.books, m)))
-        .collect();
-    Group { target, ready, known: all().count() }
-}
-
-fn is_ready(member: &Member) -> bool {
-    member.up && member.ready
+    for m in ground.topic.members.iter().filter(|m| m.path.index > 0) {
+        let Some(weight) = part(&m.path.family) else { continue };
+        known += 1;
+        let at = SocketAddr::from((m.address, port));
+        if !is_ready(m) {
+            // It gets nothing now; should it be ready again, it is wanted again.
+            ground.members.stays(m.node, at);
+            continue;
+        }
+        let share = ground.topic.shares.get(&m.path.family).copied();
+        let side = families.entry(&m.path.family).or_insert(Side { weight, share, ready: Vec::new() });
+        side.ready.push((m.revision, ground.members.get(m.node, at, || who(ground.books, m))));
+    }
+    Group::of(target, known, families.into_values().collect())
 }
 
 #[cfg(test)]
@@ -214,7 +221,7 @@ mod tests {
             path: path.to_owned(),
             listen: None,
             local: false,
-            group: Group { target: String::new(), ready: Vec::new(), known: 0 },
+            group: Group::of(String::new(), 0, Vec::new()),
             sticky: false,
             maintenance: None,
             name: path.into(),
