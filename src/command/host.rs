@@ -3,8 +3,10 @@
 use super::output::{Cell, ago, sizes};
 use super::{Exit, Outcome, Session, confirm, watch};
 use clap::{Args, Subcommand};
-use lace_model::{CpuMillis, Name, Problem};
-use lace_wire::api::HostView;
+use lace_model::host::JoinTicket;
+use lace_model::token::Role;
+use lace_model::{CpuMillis, Name, Problem, Span};
+use lace_wire::api::{HostView, TokenRequest};
 
 /// Characters of an attribute that are shown.
 const ATTRIBUTE_CHARS_MAX: usize = 64;
@@ -29,6 +31,17 @@ pub enum HostVerb {
     Show {
         /// Its name
         name: Name,
+    },
+    /// Print a ticket that lets one machine join: `lace up --join FILE` there
+    #[command(
+        after_help = "Example:\n  lace host add beta > beta.ticket\n  scp beta.ticket root@beta: && ssh root@beta lace up --detach --join beta.ticket"
+    )]
+    Add {
+        /// What it shall be called
+        name: Name,
+        /// How long the ticket is good for
+        #[arg(long, value_name = "TIME", default_value = "1h")]
+        expires_in: Span,
     },
     /// Move its nodes away and let no new ones come
     #[command(after_help = "Example:\n  lace host drain alpha")]
@@ -59,6 +72,7 @@ pub async fn run(args: HostArgs, s: &mut Session) -> Outcome {
     let accepted = match args.verb {
         HostVerb::List => return list(s).await,
         HostVerb::Show { name } => return show(s, &name).await,
+        HostVerb::Add { name, expires_in } => return add(s, name, expires_in).await,
         HostVerb::Drain { name } => {
             confirm::destructive(s, &format!("this moves all nodes away from {name}"))?;
             client.host_drain(&name).await?
@@ -70,6 +84,29 @@ pub async fn run(args: HostArgs, s: &mut Session) -> Outcome {
         }
     };
     watch::accepted(s, accepted).await
+}
+
+/// The ticket goes to stdout and nowhere else: whoever has it may join.
+async fn add(s: &mut Session, name: Name, expires_in: Span) -> Outcome {
+    let client = s.client()?;
+    let server = client.server().await?;
+    let request = TokenRequest {
+        name: format!("host {name} joins"),
+        role: Role::Viewer,
+        apps: Vec::new(),
+        expires_in: Some(expires_in),
+        join: true,
+    };
+    let made = client.token_create(&request).await?;
+    let ticket = JoinTicket {
+        controllers: vec![server.agent_address],
+        ca: server.authority,
+        token: made.token,
+        name: Some(name),
+    };
+    s.out.item(&ticket, |ticket| serde_json::to_string(ticket).unwrap_or_default());
+    s.out.note(format!("good once, for {expires_in}; on the machine: lace up --detach --join FILE"));
+    Ok(Exit::DONE)
 }
 
 async fn list(s: &mut Session) -> Outcome {

@@ -2,7 +2,9 @@
 
 use super::line::{Command, ServerVerb};
 use clap::Args;
+use lace_model::Name;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What `main.rs` fills in: one function for each role.
@@ -57,6 +59,15 @@ pub struct UpArgs {
     /// Where encrypted ones come in, `off` for nowhere; as the last time, or port 7443 beside 7480, 443 beside 80
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = door)]
     pub door_tls: Option<Door>,
+    /// Make this machine a host of the controller elsewhere that gave this ticket (`lace host add NAME`)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "link", "space"])]
+    pub join: Option<PathBuf>,
+    /// What this host is called, with --join; its host name where not said
+    #[arg(long, requires = "join")]
+    pub name: Option<Name>,
+    /// This host's address for other hosts, with --join; where the controller is reached from where not said
+    #[arg(long, requires = "join")]
+    pub address: Option<Ipv4Addr>,
     /// Go to the background once it answers
     #[arg(long)]
     pub detach: bool,

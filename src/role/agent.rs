@@ -6,6 +6,7 @@ use clap::Parser;
 use lace_agent::AgentConfig;
 use lace_model::Name;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,6 +35,12 @@ pub struct AgentArgs {
     /// The private space
     #[arg(long, default_value = "10.192.0.0/10", value_parser = crate::command::space)]
     pub space: String,
+    /// This host's address in the network between hosts
+    #[arg(long)]
+    pub address: Option<Ipv4Addr>,
+    /// Where requests from outside come in on this host
+    #[arg(long)]
+    pub door: Option<String>,
 }
 
 /// Runs the role.
@@ -57,6 +64,8 @@ async fn serve(args: AgentArgs) -> Result<(), Failure> {
         capacity: None,
         net_socket: state.net_socket(),
         space: args.space,
+        address: args.address,
+        door: args.door,
     };
     Ok(lace_agent::run(config, asked_to_end()).await?)
 }

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::ended;
+use super::join::{self, Joined};
 use super::paths::State;
 use super::process::Record;
 use super::settings::Settings;
@@ -46,7 +47,9 @@ fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
 /// Ends roles and nodes, and says how many nodes; nothing where lace was never up. Safe to repeat.
 pub fn end_all(state: &State) -> Result<Option<usize>, Failure> {
     end_roles(state);
-    Settings::read(state).map(|settings| end_nodes(state, &settings)).transpose()
+    let up = Settings::read(state).map(|settings| (settings.label, settings.space));
+    let host = || Some((Joined::read(state)?.label, join::identity(state)?.space));
+    up.or_else(host).map(|(label, space)| end_nodes(state, &label, &space)).transpose()
 }
 
 fn end_roles(state: &State) {
@@ -58,11 +61,10 @@ fn end_roles(state: &State) {
 }
 
 /// Removes every node of this installation from this machine, and its network.
-fn end_nodes(state: &State, settings: &Settings) -> Result<usize, Failure> {
-    let space: lace_machine::Cidr = settings.space.parse()?;
+fn end_nodes(state: &State, label: &str, space: &str) -> Result<usize, Failure> {
+    let space: lace_machine::Cidr = space.parse()?;
     let block = lace_machine::Cidr::new(space.address(), 24)?;
-    let machine =
-        Machine::open(MachineConfig::new(state.agent().join("machine"), &settings.label, space, block))?;
+    let machine = Machine::open(MachineConfig::new(state.agent().join("machine"), label, space, block))?;
     let ended = machine.sweep(&[])?.len();
     machine.close_all()?;
     Ok(ended)

@@ -4,7 +4,7 @@ use lace_api::{LivenessView, UsageSample};
 use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
 use lace_model::document::{EntryId, Topic};
-use lace_model::host::Liveness;
+use lace_model::host::{Liveness, Neighbour};
 use lace_model::traffic::Traffic;
 use lace_model::vm::VmSample;
 use lace_model::{Generation, HostId, NodeId, TaskId};
@@ -29,6 +29,9 @@ impl Hosts for FleetHosts {
     }
     fn forget(&self, host: HostId) {
         self.0.forget(host);
+    }
+    fn publish_neighbours(&self, neighbours: &Arc<Vec<Neighbour>>) {
+        self.0.publish_neighbours(neighbours);
     }
     fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>) {
         self.0.publish_topic(topic, carriers);
@@ -79,6 +82,7 @@ pub fn heard(event: FleetEvent) -> Heard {
             capacity: facts.capacity,
             attributes: facts.attributes,
             agent_version: facts.agent_version,
+            underlay: facts.underlay,
             held: entries.into_iter().filter_map(node_of).collect(),
             nodes,
         },

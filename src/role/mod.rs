@@ -11,6 +11,7 @@ pub mod down;
 mod end;
 mod guests;
 mod hosts;
+mod join;
 mod link;
 pub mod net;
 mod paths;

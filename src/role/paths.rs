@@ -80,6 +80,14 @@ impl State {
     pub fn join_token(&self) -> PathBuf {
         self.0.join("join.token")
     }
+    /// The authority of the controller elsewhere that this machine is a host of.
+    pub fn pinned(&self) -> PathBuf {
+        self.0.join("controller.pem")
+    }
+    /// How this machine joined a controller elsewhere.
+    pub fn joined(&self) -> PathBuf {
+        self.0.join("host.json")
+    }
     /// How this installation was started.
     pub fn settings(&self) -> PathBuf {
         self.0.join("up.json")

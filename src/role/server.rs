@@ -89,8 +89,9 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     ));
     tokio::spawn(watch_silence(fleet.clone()));
     tokio::spawn(keep_house(store.clone()));
-    let link = tokio::spawn(link::serve(args.link, fleet.clone(), ca, link_identity(&identity)));
-    let api = tokio::spawn(serve_api(args.clone(), api_state(&args, &state, store, fleet, clock), identity));
+    let link = tokio::spawn(link::serve(args.link, fleet.clone(), ca.clone(), link_identity(&identity)));
+    let api_state = api_state(&args, &state, store, fleet, clock, ca);
+    let api = tokio::spawn(serve_api(args.clone(), api_state, identity));
     tracing::info!(listen = %args.listen, link = %args.link, "controller serves");
     tokio::select! {
         () = asked_to_end() => Ok(()),
@@ -161,6 +162,7 @@ fn api_state(
     store: Store,
     fleet: Fleet,
     clock: Arc<dyn Clock>,
+    ca: String,
 ) -> ApiState {
     let loopback = args.listen.ip().is_loopback();
     ApiState {
@@ -176,6 +178,7 @@ fn api_state(
             door: args.door,
             door_tls: args.door_tls,
             agent_address: addresses::from_elsewhere(args.link).to_string(),
+            authority: ca,
             scratch: state.run(),
         }),
     }

@@ -130,6 +130,7 @@ impl ControllerSupport {
             agent_version: request.facts.agent_version.clone(),
             joined_at: self.clock.now_ms(),
             removing: false,
+            underlay: request.facts.underlay,
         };
         debug_assert!(!host.key().is_empty());
         Ok(host)

@@ -1,5 +1,6 @@
 //! `lace up`: controller and agent of this machine, kept running.
 
+use super::join::{self, Joined};
 use super::paths::State;
 use super::process::{Record, executable};
 use super::server::write_private;
@@ -12,6 +13,7 @@ use lace_model::{Name, Span};
 use lace_wire::api::TokenRequest;
 use lace_wire::client::{Client, Endpoint};
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +38,10 @@ pub fn main(args: UpArgs) -> ExitCode {
     }
     lace_wire::install_crypto();
     let state = State::new(args.state.as_deref());
+    let joined = match Joined::of(&args, &state) {
+        Ok(joined) => joined,
+        Err(failure) => return ended("up", Err(failure)),
+    };
     if args.detach {
         return ended("up", detach(&args, &state));
     }
@@ -43,17 +49,24 @@ pub fn main(args: UpArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(e) => return ended("up", Err(e.into())),
     };
-    ended("up", runtime.block_on(up(args, state)))
+    let outcome = runtime.block_on(async {
+        match joined {
+            Some(joined) => up(joined, state, bring_up_host).await,
+            None => up(Settings::new(&args, &state)?, state, bring_up).await,
+        }
+    });
+    ended("up", outcome)
 }
 
 /// The roles that are kept running.
-struct Keepers {
+pub struct Keepers {
     tasks: JoinSet<()>,
     ending: watch::Receiver<bool>,
 }
 
 impl Keepers {
-    fn keep(&mut self, role: RoleProcess) {
+    /// Keeps one running; what an earlier supervisor left of it ends first.
+    pub fn keep(&mut self, role: RoleProcess) {
         role.end_former();
         self.tasks.spawn(role.keep(self.ending.clone()));
     }
@@ -67,8 +80,11 @@ impl Keepers {
     }
 }
 
-async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
-    let settings = Settings::new(&args, &state)?;
+async fn up<S>(
+    settings: S,
+    state: State,
+    bring_up: impl AsyncFn(&S, &State, &mut Keepers) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     refuse_second(&state)?;
     state.prepare()?;
     Record::of(std::process::id() as i32)
@@ -88,7 +104,7 @@ async fn up(args: UpArgs, state: State) -> Result<(), Failure> {
     let _ = fs::remove_file(state.run().join("ready"));
     if outcome.is_ok() {
         eprintln!(
-            "controller and agent ended; nodes go on running. `lace up` picks them up again, `lace down` ends them."
+            "lace ended here; nodes go on running. `lace up` picks them up again, `lace down` ends them."
         );
     }
     outcome
@@ -106,7 +122,7 @@ async fn bring_up(settings: &Settings, state: &State, keepers: &mut Keepers) -> 
     ask_to_join(&client, state).await?;
     keepers.keep(agent.clone());
     let gateway = joined(&client, &agent).await?;
-    keepers.keep(net_role(settings, state, gateway));
+    keepers.keep(net_role([settings.door, settings.door_tls], &settings.space, state, gateway));
     let context = settings.context(state);
     let chosen = crate::command::save_local(&context, &endpoint)?;
     greet(settings, state, (!chosen).then_some(context.as_str()))
@@ -122,6 +138,31 @@ fn refuse_second(state: &State) -> Result<(), Failure> {
         .into()),
         None => Ok(()),
     }
+}
+
+async fn bring_up_host(joined: &Joined, state: &State, keepers: &mut Keepers) -> Result<(), Failure> {
+    let agent = role("agent", state, &joined.agent_words(state));
+    agent.end_former();
+    keepers.keep(agent.clone());
+    let until = Instant::now() + JOINS_WITHIN;
+    let identity = loop {
+        if let Some(identity) = join::identity(state) {
+            break identity;
+        }
+        let late = Instant::now() > until;
+        if let Some(reason) = agent.gives_up().or(late.then(|| "it did not join in time".into())) {
+            return Err(does_not_come_up("this machine's agent", &reason, &agent));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let _ = fs::remove_file(state.join_token());
+    keepers.keep(net_role(joined.doors(), &identity.space, state, identity.gateway()?));
+    let text = format!(
+        "this machine is a host of the controller at {}; `lace host list` shows it there\n",
+        joined.controllers.join(", ")
+    );
+    write_private(&state.run().join("ready"), &text)?;
+    print_out(&text)
 }
 
 fn words(state: &State, more: &[(&str, String)]) -> Vec<String> {
@@ -148,7 +189,7 @@ fn server_role(settings: &Settings, state: &State) -> RoleProcess {
 }
 
 fn agent_role(settings: &Settings, state: &State) -> Result<RoleProcess, Failure> {
-    let more = [
+    let mut more = vec![
         ("--controller", addresses::from_here(settings.link).to_string()),
         ("--ca", state.authority().join("ca.pem").display().to_string()),
         ("--token-file", state.join_token().display().to_string()),
@@ -156,14 +197,15 @@ fn agent_role(settings: &Settings, state: &State) -> Result<RoleProcess, Failure
         ("--label", settings.label.clone()),
         ("--space", settings.space.clone()),
     ];
+    more.extend(settings.door.or(settings.door_tls).map(|door| ("--door", door.to_string())));
     Ok(role("agent", state, &more))
 }
 
 /// The door's socket is open before anybody is told that it is. Where somebody else has the address, `lace net` goes on
 /// trying.
-fn door(settings: &Settings) -> Store {
+fn open(doors: [Option<SocketAddr>; 2]) -> Store {
     let sockets = Store::default();
-    for (flag, address) in [("--door", settings.door), ("--door-tls", settings.door_tls)] {
+    for (flag, address) in ["--door", "--door-tls"].into_iter().zip(doors) {
         if let Some(address) = address
             && let Err(error) = sockets.listen(address)
         {
@@ -175,15 +217,15 @@ fn door(settings: &Settings) -> Store {
     sockets
 }
 
-fn net_role(settings: &Settings, state: &State, gateway: std::net::Ipv4Addr) -> RoleProcess {
-    let mut more = vec![("--listen", format!("{gateway}:53")), ("--space", settings.space.clone())];
-    more.extend(settings.door.map(|door| ("--door", door.to_string())));
-    more.extend(settings.door_tls.map(|door| ("--door-tls", door.to_string())));
-    role("net", state, &more).keeping_sockets(door(settings))
+fn net_role(doors: [Option<SocketAddr>; 2], space: &str, state: &State, gateway: Ipv4Addr) -> RoleProcess {
+    let mut more = vec![("--listen", format!("{gateway}:53")), ("--space", space.to_owned())];
+    let flags = ["--door", "--door-tls"].into_iter().zip(doors);
+    more.extend(flags.filter_map(|(flag, door)| Some((flag, door?.to_string()))));
+    role("net", state, &more).keeping_sockets(open(doors))
 }
 
 /// This machine's host name as a name of ours.
-fn host_name() -> Result<Name, Failure> {
+pub fn host_name() -> Result<Name, Failure> {
     let node = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
     let first = node.split('.').next().unwrap_or_default();
     let kept: String = first.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(39).collect();
@@ -230,7 +272,7 @@ async fn ask_to_join(client: &Client, state: &State) -> Result<(), Failure> {
 }
 
 /// Waits until this machine is a connected host; its gateway address is where DNS listens.
-async fn joined(client: &Client, agent: &RoleProcess) -> Result<std::net::Ipv4Addr, Failure> {
+async fn joined(client: &Client, agent: &RoleProcess) -> Result<Ipv4Addr, Failure> {
     let until = Instant::now() + JOINS_WITHIN;
     loop {
         let hosts = client.hosts().await?;
@@ -275,7 +317,9 @@ fn print_out(text: &str) -> Result<(), Failure> {
 
 /// Starts `lace up` in the background and waits until it is ready.
 fn detach(args: &UpArgs, state: &State) -> Result<(), Failure> {
-    Settings::new(args, state)?;
+    if Joined::read(state).is_none() {
+        Settings::new(args, state)?;
+    }
     refuse_second(state)?;
     state.prepare()?;
     let ready = state.run().join("ready");

@@ -168,6 +168,7 @@ pub fn hosts() -> Vec<HostView> {
         draining: false,
         agent_version: "0.1.0".into(),
         joined_at: NOW - 86_400_000,
+        underlay: None,
         removing: false,
     };
     let view = |host, connected, permille| HostView {

@@ -14,6 +14,8 @@ pub struct Lace {
     /// The binary that is typed.
     exe: PathBuf,
     listen: u16,
+    /// Where agents dial; loopback unless hosts elsewhere shall come.
+    link_address: String,
     link: u16,
     door: u16,
     door_tls: u16,
@@ -82,6 +84,19 @@ impl Lace {
         lace
     }
 
+    /// One that other hosts reach at an address of this machine.
+    pub fn up_reached_at(net: u8, address: &str) -> Self {
+        let mut lace = Self::new(net, 0, env!("CARGO_BIN_EXE_lace").as_ref());
+        address.clone_into(&mut lace.link_address);
+        lace.start();
+        lace
+    }
+
+    /// The binary that is typed.
+    pub fn exe(&self) -> &Path {
+        &self.exe
+    }
+
     /// One that was never up, and whose binary is another one.
     pub fn new(net: u8, quarter: u8, exe: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
@@ -92,12 +107,14 @@ impl Lace {
             said(&["ip", "link", "del", left.split_whitespace().nth(1).expect("a name")]);
         }
         let [listen, link, door, door_tls] = [free_port(), free_port(), free_port(), free_port()];
-        Self { dir, exe: exe.to_owned(), listen, link, door, door_tls, space }
+        let link_address = "127.0.0.1".to_owned();
+        Self { dir, exe: exe.to_owned(), listen, link_address, link, door, door_tls, space }
     }
 
     /// `lace up --detach`.
     pub fn start(&self) {
-        let (listen, link) = (format!("127.0.0.1:{}", self.listen), format!("127.0.0.1:{}", self.link));
+        let (listen, link) =
+            (format!("127.0.0.1:{}", self.listen), format!("{}:{}", self.link_address, self.link));
         let door = format!("127.0.0.1:{}", self.door);
         let door_tls = format!("127.0.0.1:{}", self.door_tls);
         let words = [

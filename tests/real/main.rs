@@ -7,6 +7,8 @@ mod door;
 mod elixir;
 mod families;
 mod full;
+mod ground;
+mod hosts;
 mod kill;
 mod lace;
 mod load;

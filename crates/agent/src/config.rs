@@ -2,6 +2,7 @@
 
 use lace_model::Name;
 use lace_model::host::Capacity;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// Everything that role `agent` needs to know.
@@ -28,6 +29,10 @@ pub struct AgentConfig {
     pub net_socket: PathBuf,
     /// The private space in CIDR form, where the join does not say one.
     pub space: String,
+    /// Its address in the network between hosts; found out where absent.
+    pub address: Option<Ipv4Addr>,
+    /// Where requests from outside come in on this host, if anywhere.
+    pub door: Option<String>,
 }
 
 /// Why the agent did not start, or ended.

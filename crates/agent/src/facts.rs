@@ -41,7 +41,7 @@ pub fn gather(capacity: Capacity) -> HostFacts {
     if let Ok(kernel) = std::fs::read_to_string("/proc/sys/kernel/osrelease") {
         attributes.insert("kernel".to_owned(), kernel.trim().to_owned());
     }
-    HostFacts { capacity, attributes, agent_version: env!("CARGO_PKG_VERSION").to_owned() }
+    HostFacts { capacity, attributes, agent_version: env!("CARGO_PKG_VERSION").to_owned(), underlay: None }
 }
 
 /// Used share of the file system below `path`: thousandths of used/(used + available), as df counts.

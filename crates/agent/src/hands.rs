@@ -3,7 +3,7 @@
 use crate::beam::line::Lines;
 use crate::config::{AgentConfig, AgentError};
 use crate::disk::Verdicts;
-use crate::held::Held;
+use crate::held::{Held, Record};
 use crate::identity::Identity;
 use crate::node::claim::Claims;
 use crate::outbox::Outbox;
@@ -20,7 +20,7 @@ use lace_wire::link::dial::Link;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
 /// `lace net` hears so many callers at least.
@@ -76,6 +76,8 @@ pub struct Hands {
     pub traffic: watch::Sender<Option<Traffic>>,
     /// Nodes that wait at once for the door to let go of them.
     pub drains: Semaphore,
+    /// This host's address in the network between hosts, as last looked at.
+    underlay: Mutex<Option<Ipv4Addr>>,
     /// Blocks at the join.
     blocks: Vec<Block>,
 }
@@ -112,6 +114,7 @@ impl Hands {
             net_socket: config.net_socket.clone(),
             traffic: watch::Sender::default(),
             drains: Semaphore::new(DRAINS_MAX),
+            underlay: Mutex::default(),
             blocks: identity.blocks.clone(),
         };
         hands.wall.nudge();
@@ -121,6 +124,21 @@ impl Hands {
     /// The topic of an application.
     pub fn topic(&self, app: &AppName) -> Option<Arc<Topic>> {
         self.topics.borrow().get(app).cloned()
+    }
+
+    /// This host's address in the network between hosts.
+    pub fn underlay(&self) -> Option<Ipv4Addr> {
+        *self.underlay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It may have another address now.
+    pub fn moved(&self, underlay: Option<Ipv4Addr>) {
+        let former =
+            std::mem::replace(&mut *self.underlay.lock().unwrap_or_else(PoisonError::into_inner), underlay);
+        if former != underlay {
+            self.held.commit(vec![Record::Moved]);
+            self.wall.nudge();
+        }
     }
 
     /// Is the address one of this host's?

@@ -27,6 +27,7 @@ mod stream;
 mod task;
 mod traffic;
 mod tree;
+mod underlay;
 mod volume;
 mod wall;
 
@@ -49,9 +50,12 @@ pub async fn run(config: AgentConfig, shutdown: impl Future) -> Result<(), Agent
 
 async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     let capacity = config.capacity.clone().unwrap_or_else(facts::capacity);
-    let facts = facts::gather(capacity);
+    let mut facts = facts::gather(capacity);
+    facts.attributes.extend(config.door.clone().map(|door| (lace_model::host::DOOR.to_owned(), door)));
+    facts.underlay = underlay::find(&config).await;
     let identity = identity::obtain(&config, &facts).await?;
     let hands = hands::Hands::open(&config, &identity).await?;
+    hands.moved(facts.underlay.map(|underlay| underlay.address));
     let roster = Arc::new(roster::Roster::new(hands.clone()));
     roster.recall();
     let _wall = hands.wall.clone().keep(hands.clone());

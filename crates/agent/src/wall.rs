@@ -3,7 +3,7 @@
 use crate::clock::Backoff;
 use crate::hands::{Hands, Kept};
 use crate::held::State;
-use lace_machine::{Application, Cidr, FirewallState, OpenPort, PortSource, Protocol};
+use lace_machine::{Application, Cidr, FirewallState, Neighbour, OpenPort, PortSource, Protocol, Way};
 use lace_model::document::EntryBody;
 use lace_model::revision::{OpenTo, Opening};
 use std::collections::BTreeSet;
@@ -38,6 +38,9 @@ impl Wall {
             loop {
                 if tokio::time::timeout(OTHERS_EVERY, self.0.notified()).await.is_err() {
                     keep_open(&hands, &mut opened).await;
+                    if let Err(error) = keep_ways(&hands).await {
+                        tracing::warn!(error, "nodes of other hosts may be out of reach");
+                    }
                     continue;
                 }
                 tokio::time::sleep(GATHER).await;
@@ -79,13 +82,49 @@ async fn keep_open(hands: &Arc<Hands>, opened: &mut Vec<String>) {
     }
 }
 
+/// The routes to nodes of other hosts; answers the interface that they go over.
+async fn keep_ways(hands: &Arc<Hands>) -> Result<Option<String>, String> {
+    let neighbours: Vec<Neighbour> =
+        others(hands).map(|n| Neighbour { via: n.address, blocks: blocks(&n).collect() }).collect();
+    let (machine, from) = (hands.machine.clone(), hands.underlay());
+    let kept = tokio::task::spawn_blocking(move || machine.keep_ways(from, &neighbours)).await;
+    kept.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+}
+
+fn others(hands: &Hands) -> impl Iterator<Item = lace_model::host::Neighbour> {
+    let (all, own) = (hands.held.read(|state| state.neighbours.clone()), hands.host);
+    all.into_iter().filter(move |n| n.host != own)
+}
+
+fn blocks(neighbour: &lace_model::host::Neighbour) -> impl Iterator<Item = Cidr> {
+    neighbour.blocks.iter().filter_map(|block| Cidr::new(block.base, 24).ok())
+}
+
+/// What comes from elsewhere is believed by the interface that leads there.
+fn ways(hands: &Hands, interface: Option<String>) -> Vec<Way> {
+    let Some(interface) = interface else { return Vec::new() };
+    let of = |n: lace_model::host::Neighbour| {
+        let host = n.blocks.first().map(|first| first.gateway());
+        let way = |block: Cidr| Way {
+            interface: interface.clone(),
+            block,
+            host: host.filter(|host| block.contains(*host)),
+        };
+        blocks(&n).map(way).collect::<Vec<_>>()
+    };
+    others(hands).flat_map(of).collect()
+}
+
 async fn apply(hands: &Arc<Hands>) -> Result<(), String> {
-    let state = hands.held.read(wanted);
+    let kept = keep_ways(hands).await;
+    let mut state = hands.held.read(wanted);
+    state.ways = ways(hands, kept.clone().ok().flatten());
     let machine = hands.machine.clone();
     match tokio::task::spawn_blocking(move || machine.firewall(&state)).await {
-        Ok(done) => done.map_err(|e| e.to_string()),
-        Err(panic) => Err(panic.to_string()),
+        Ok(done) => done.map_err(|e| e.to_string())?,
+        Err(panic) => return Err(panic.to_string()),
     }
+    kept.map(drop)
 }
 
 /// The whole firewall, as topics and entries want it. Everything in an application reaches everything in it; all may

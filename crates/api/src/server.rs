@@ -32,6 +32,7 @@ pub(crate) async fn info(State(state): State<ApiState>) -> Answer<Json<ServerInf
         epoch: meta.epoch,
         adopt: meta.adopt,
         agent_address: state.config.agent_address.clone(),
+        authority: state.config.authority.clone(),
         unknown_nodes: state.liveness.unknown(),
     }))
 }

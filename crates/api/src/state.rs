@@ -23,6 +23,8 @@ pub struct Config {
     pub door_tls: Option<std::net::SocketAddr>,
     /// Where agents dial.
     pub agent_address: String,
+    /// The authority that agents know controllers by (PEM).
+    pub authority: String,
     /// Where backups are put together before they are sent.
     pub scratch: PathBuf,
 }

@@ -3,8 +3,11 @@
 use crate::step::Told;
 use crate::world::World;
 use lace_model::document::{Doors, Entry, EntryBody, EntryId, Member, Topic};
+use lace_model::host::{DOOR, Host};
 use lace_model::job::{Job, JobState};
+use lace_model::revision::{OpenTo, Opening};
 use lace_model::route::RouteTls;
+use lace_model::target::{PlannedNode, Target};
 use lace_model::task::TaskState;
 use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, JobId, NodeId, NodePath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -55,6 +58,8 @@ impl World {
         for path in families {
             if self.tell_family(path, &mut deltas) {
                 newcomers.insert(path.app.clone());
+                let guests = self.let_in(path);
+                self.topics_dirty.extend(guests);
             }
         }
         self.tell_jobs(&mut deltas);
@@ -187,6 +192,7 @@ impl World {
         self.add_doors(app, &mut topic);
         let mut carriers = self.carriers(app);
         if !carriers.is_empty() {
+            carriers.extend(self.also_told(app));
             self.add_certificates(app, &mut topic);
         } else if self.services.values().any(|s| s.path.app == *app && !s.deleting) {
             // Doors must still say why nobody answers: every host does, and none of them gets a key for it.
@@ -211,6 +217,35 @@ impl World {
         let mut carriers: HashSet<HostId> = targets.flat_map(|t| t.nodes.iter().map(|n| n.host)).collect();
         carriers.extend(self.jobs_running().filter(|j| j.app == *app).filter_map(|j| j.host));
         carriers
+    }
+
+    /// Hosts without nodes of an application that must know it all the same: they have a door, or nodes that let it in.
+    fn also_told(&self, app: &AppName) -> HashSet<HostId> {
+        let has_door = |host: &&Host| host.attributes.contains_key(DOOR) && !host.removing;
+        let mut hosts: HashSet<HostId> = self.hosts.values().filter(has_door).map(|h| h.id).collect();
+        let lets_in = |target: &Target, node: &PlannedNode| {
+            self.openings(target, node).iter().any(|o| o.from == OpenTo::App(app.clone()))
+        };
+        for target in self.targets.values().filter(|t| t.family.app != *app) {
+            hosts.extend(target.nodes.iter().filter(|node| lets_in(target, node)).map(|node| node.host));
+        }
+        hosts
+    }
+
+    fn openings(&self, target: &Target, node: &PlannedNode) -> &[Opening] {
+        let revisions = self.revisions.get(&target.family.service_path());
+        revisions.and_then(|r| r.get(&node.revision)).map(|r| r.spec.firewall.as_slice()).unwrap_or_default()
+    }
+
+    /// Applications that nodes of a family let in: where these come, the others must be known.
+    fn let_in(&self, path: &FamilyPath) -> BTreeSet<AppName> {
+        let target = self.targets.get(path).into_iter();
+        let openings = target.flat_map(|t| t.nodes.iter().flat_map(|node| self.openings(t, node)));
+        let app = |opening: &Opening| match &opening.from {
+            OpenTo::App(app) => Some(app.clone()),
+            _ => None,
+        };
+        openings.filter_map(app).collect()
     }
 
     /// Ways in from outside, where there is more to say than that a service has a port.

@@ -3,7 +3,7 @@
 use crate::world::World;
 use lace_model::document::TaskOutcome;
 use lace_model::event::NewEvent;
-use lace_model::host::Capacity;
+use lace_model::host::{Capacity, Host, Underlay};
 use lace_model::node::{NodeAlarm, NodePhase, NodeStatus};
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::{HostId, JobId, Millis, NodeId, TaskId};
@@ -23,6 +23,8 @@ pub enum Heard {
         attributes: BTreeMap<String, String>,
         /// Its agent's version.
         agent_version: String,
+        /// Where it is among other hosts.
+        underlay: Option<Underlay>,
         /// The nodes that its agent has in hand, whether it looked at them already or not.
         held: HashSet<NodeId>,
         /// What is known of them so far.
@@ -74,8 +76,8 @@ impl World {
     /// Takes in what a host says: changed statuses go into the batch, families that it touches become dirty.
     pub(crate) fn hear(&mut self, heard: Heard, batch: &mut Batch) {
         match heard {
-            Heard::Connected { host, capacity, attributes, agent_version, held, nodes } => {
-                self.host_connected(host, (capacity, attributes, agent_version), batch);
+            Heard::Connected { host, capacity, attributes, agent_version, underlay, held, nodes } => {
+                self.host_connected(host, (capacity, attributes, agent_version, underlay), batch);
                 self.statuses_all(host, held, nodes, batch);
                 self.host_changed(host);
             }
@@ -101,19 +103,16 @@ impl World {
     fn host_connected(
         &mut self,
         host: HostId,
-        facts: (Capacity, BTreeMap<String, String>, String),
+        facts: (Capacity, BTreeMap<String, String>, String, Option<Underlay>),
         batch: &mut Batch,
     ) {
         let Some(known) = self.hosts.get_mut(&host) else { return };
         let subject = format!("host/{}", known.name);
         batch.event(NewEvent::new("host.connected", subject, "the host's agent has a session"));
-        let (capacity, attributes, agent_version) = facts;
-        if (&known.capacity, &known.attributes, &known.agent_version)
-            != (&capacity, &attributes, &agent_version)
-        {
-            known.capacity = capacity;
-            known.attributes = attributes;
-            known.agent_version = agent_version;
+        let (capacity, attributes, agent_version, underlay) = facts;
+        let said = Host { capacity, attributes, agent_version, underlay, ..known.clone() };
+        if *known != said {
+            *known = said;
             batch.put(&*known, Expect::Any);
         }
     }

@@ -10,6 +10,7 @@ mod expiry;
 mod heard;
 mod job;
 mod keep_house;
+mod neighbours;
 mod operation;
 mod plan;
 mod remove;

@@ -4,7 +4,7 @@ use crate::documents::Delta;
 use crate::heard::Heard;
 use crate::step::Engine;
 use lace_model::document::Topic;
-use lace_model::host::Liveness;
+use lace_model::host::{Liveness, Neighbour};
 use lace_model::{HostId, TaskId};
 use lace_store::{Clock, Store, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -36,6 +36,8 @@ pub trait Hosts: Send + Sync + 'static {
     fn acknowledge(&self, host: HostId, tasks: Vec<TaskId>);
     /// A host that was removed for good.
     fn forget(&self, host: HostId);
+    /// The hosts of a network, for all of them.
+    fn publish_neighbours(&self, neighbours: &Arc<Vec<Neighbour>>);
     /// A topic, and who carries it.
     fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>);
 }
@@ -109,6 +111,8 @@ async fn turn(
 
 fn tell(engine: &mut Engine, hosts: &dyn Hosts) {
     let mut told = engine.told();
+    // Ways first: what comes to a host may talk from its first moment.
+    told.neighbours.iter().for_each(|network| hosts.publish_neighbours(network));
     for (topic, carriers) in &told.topics {
         hosts.publish_topic(topic, carriers);
     }

@@ -4,10 +4,11 @@ use crate::documents::Delta;
 use crate::heard::Heard;
 use crate::world::World;
 use lace_model::document::Topic;
-use lace_model::host::Liveness;
+use lace_model::host::{Liveness, Neighbour};
 use lace_model::{FamilyPath, HostId, Millis, TaskId};
 use lace_store::{Batch, Committed, Store, StoreError};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// The loop's logic and what it knows.
 pub struct Engine {
@@ -24,6 +25,8 @@ pub struct Told {
     pub documents: HashMap<HostId, Delta>,
     /// Topics and the hosts that carry them.
     pub topics: Vec<(Topic, HashSet<HostId>)>,
+    /// Networks whose hosts changed: all that are in one of them now.
+    pub neighbours: Vec<Arc<Vec<Neighbour>>>,
     /// Tasks whose outcome is stored.
     pub acknowledged: HashMap<HostId, Vec<TaskId>>,
     /// Hosts that were removed for good.
@@ -116,6 +119,7 @@ impl Engine {
         let mut told = Told::default();
         let touched = std::mem::take(&mut self.touched);
         self.world.tell(&touched, &mut told);
+        self.world.tell_neighbours(&mut told);
         told.acknowledged = std::mem::take(&mut self.world.acknowledged);
         told.forgotten = std::mem::take(&mut self.world.forgotten);
         told

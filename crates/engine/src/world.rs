@@ -3,7 +3,7 @@
 use crate::documents::ToldTopic;
 use lace_model::document::{Entry, EntryId};
 use lace_model::family::{Application, Family, Service};
-use lace_model::host::{Host, Liveness};
+use lace_model::host::{DOOR, Host, Liveness, Neighbour, Network};
 use lace_model::job::{Job, JobState};
 use lace_model::node::NodeStatus;
 use lace_model::operation::{Operation, OperationState};
@@ -18,6 +18,7 @@ use lace_model::{
 use lace_store::{Batch, ChangeRow, Expect, Rev, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Changes read from the feed at once.
 const CHANGES_AT_ONCE: usize = 5_000;
@@ -62,6 +63,10 @@ pub(crate) struct World {
     pub acknowledged: HashMap<HostId, Vec<TaskId>>,
     /// Hosts that were removed for good, and whoever knows the moment has not been told.
     pub forgotten: Vec<HostId>,
+    /// Hosts came, went or moved since their networks were told.
+    pub hosts_dirty: bool,
+    /// The hosts of each network, as last told.
+    pub networks: BTreeMap<Network, Arc<Vec<Neighbour>>>,
     /// Where an entry was told.
     pub told_to: HashMap<EntryId, HostId>,
     pub topics: BTreeMap<AppName, ToldTopic>,
@@ -116,6 +121,7 @@ impl World {
         self.dirty = self.families.keys().cloned().collect();
         self.topics_dirty = self.apps.keys().cloned().collect();
         self.jobs_dirty = true;
+        self.hosts_dirty = true;
         Ok(())
     }
 
@@ -220,10 +226,13 @@ impl World {
                 let value = self.fetch::<Host>(store, key)?;
                 self.forgotten.extend(key.parse::<HostId>().ok().filter(|_| value.is_none()));
                 replace(&mut self.hosts, key.parse().ok(), value);
+                self.hosts_dirty = true;
                 self.dirty_where(|_| true);
                 self.jobs_dirty = true;
                 // What has no nodes is known to every host, also to a new one.
-                let nowhere = self.topics.iter().filter(|(_, topic)| topic.members == 0);
+                let has_door = |id| self.hosts.get(&id).is_some_and(|h| h.attributes.contains_key(DOOR));
+                let door = key.parse().is_ok_and(has_door);
+                let nowhere = self.topics.iter().filter(|(_, topic)| door || topic.members == 0);
                 self.topics_dirty.extend(nowhere.map(|(app, _)| app.clone()));
             }
             "job" => {

@@ -6,10 +6,11 @@ use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use lace_model::{Code, HostId, Problem};
 use lace_wire::link::frame::{
-    FetchRequest, FetchedBlob, JoinReply, JoinRequest, StreamPart, ToAgent, ToController,
+    FetchRequest, FetchedBlob, HostFacts, JoinReply, JoinRequest, StreamPart, ToAgent, ToController,
 };
 use lace_wire::link::host_of_certificate_name;
 use lace_wire::link::serve::{LinkService, Outgoing};
+use std::net::SocketAddr;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -44,9 +45,19 @@ fn caller<T>(request: &Request<T>) -> Result<HostId, Status> {
     host.ok_or_else(no)
 }
 
+/// A host knows its own address only; whether we see it there tells which network it is in.
+fn seen_at(facts: &mut HostFacts, seen: Option<SocketAddr>) {
+    if let (Some(underlay), Some(seen)) = (&mut facts.underlay, seen) {
+        underlay.seen_at(seen.ip());
+    }
+}
+
 impl LinkService for FleetLink {
     fn join(&self, request: Request<JoinRequest>) -> BoxFuture<'static, Result<Response<JoinReply>, Status>> {
-        let joined = self.0.0.support.join(request.into_inner());
+        let seen = request.remote_addr();
+        let mut request = request.into_inner();
+        seen_at(&mut request.facts, seen);
+        let joined = self.0.0.support.join(request);
         Box::pin(async move { joined.await.map(Response::new).map_err(status) })
     }
 
@@ -57,11 +68,13 @@ impl LinkService for FleetLink {
         let fleet = self.0.clone();
         Box::pin(async move {
             let host = caller(&request)?;
+            let seen = request.remote_addr();
             let mut said = request.into_inner();
-            let Some(Ok(ToController::Hello { facts, entries, topics, nodes, .. })) = said.next().await
+            let Some(Ok(ToController::Hello { mut facts, entries, topics, nodes, .. })) = said.next().await
             else {
                 return Err(Status::invalid_argument("the first frame must be a hello"));
             };
+            seen_at(&mut facts, seen);
             let blocks = fleet.0.support.blocks(host).map_err(status)?;
             let (number, frames) = fleet.connected(host, blocks, Hello { facts, entries, topics, nodes });
             tokio::spawn(async move {

@@ -7,7 +7,7 @@ use crate::streams::Waiting;
 use crate::usage::UsageHistory;
 use crate::{FleetLink, Support};
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
-use lace_model::host::{Block, Liveness};
+use lace_model::host::{Block, Liveness, Neighbour};
 use lace_model::node::NodeStatus;
 use lace_model::traffic::Traffic;
 use lace_model::vm::VmSample;
@@ -79,6 +79,8 @@ pub(crate) struct HostState {
     used: HashMap<NodeId, UsageHistory>,
     /// What its door carried, as it said last.
     traffic: Option<Arc<Traffic>>,
+    /// The hosts of its network.
+    neighbours: Option<Arc<Vec<Neighbour>>>,
     /// Entries that the host held when its session began, and nodes without one.
     held: Vec<(EntryId, Generation)>,
 }
@@ -232,6 +234,16 @@ impl Fleet {
         }
     }
 
+    /// The hosts of a network, for all of them.
+    pub fn publish_neighbours(&self, neighbours: &Arc<Vec<Neighbour>>) {
+        let mut hosts = self.hosts();
+        for neighbour in neighbours.iter() {
+            let state = hosts.entry(neighbour.host).or_default();
+            state.neighbours = Some(neighbours.clone());
+            self.tell(neighbour.host, state, vec![ToAgent::Neighbours(neighbours.to_vec())]);
+        }
+    }
+
     /// Forgets a host that was removed for good.
     pub fn forget(&self, host: HostId) {
         self.hosts().remove(&host);
@@ -317,6 +329,7 @@ impl Fleet {
             beat_ms: BEAT_MS,
         };
         let mut first = vec![welcome];
+        first.extend(state.neighbours.iter().map(|list| ToAgent::Neighbours(list.to_vec())));
         first.extend(state.documents.catch_up(&hello.entries, &hello.topics, adopt));
         self.tell(host, state, first);
         drop(hosts);

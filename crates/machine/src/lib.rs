@@ -29,12 +29,13 @@ mod sys;
 mod tree;
 mod usage;
 pub mod volume;
+mod ways;
 
 pub use cgroup::Stats;
 pub use cidr::Cidr;
 pub use client::{Events, ExecHandle, NodeHandle};
 pub use error::{Error, Result};
-pub use firewall::{Application, FirewallState, HostPort, OpenPort, PortSource, Protocol};
+pub use firewall::{Application, FirewallState, HostPort, OpenPort, PortSource, Protocol, Way};
 pub use logs::{LogLine, LogPosition, LogReader, LogStream};
 pub use machine::{Machine, MachineConfig, NodeState, Started};
 pub use preflight::{Finding, Level};
@@ -43,5 +44,7 @@ pub use spec::{
     ExecSpec, FILES_BYTES_MAX, FileSpec, Image, Isolation, Limits, NodeSpec, ProcessSpec, VOTERS_MAX,
     VolumeSpec, VoteSeats, VoteSpec,
 };
+pub use sys::addresses::InterfaceAddress;
 pub use sys::process::ProcessId;
 pub use sys::step::StepError;
+pub use ways::{Neighbour, interfaces};

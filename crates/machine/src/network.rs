@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use crate::cidr::Cidr;
 use crate::error::Error;
 use crate::netlink::{self, Batch, Mac, Peer, Route, RouteKind, Socket};
-use crate::sys::addresses::ipv4_addresses;
+use crate::sys::addresses::{InterfaceAddress, ipv4_addresses};
 use crate::sys::step::{Step, StepError};
 
 /// The next hop that every node sees (link-local, RFC 3927; nobody has it).
@@ -135,7 +135,7 @@ pub fn prepare(name: &str, gateway: Ipv4Addr, space: (Ipv4Addr, u8)) -> Result<(
 /// No interface but those of the installation has an address in the blocks.
 pub fn ensure_free(installation: &str, blocks: &[Cidr]) -> Result<(), Error> {
     let ours = gateway_interface(installation);
-    for (interface, address) in ipv4_addresses().step("list addresses")? {
+    for InterfaceAddress { interface, address, .. } in ipv4_addresses().step("list addresses")? {
         if let Some(block) = blocks.iter().find(|b| interface != ours && b.contains(address)) {
             return Err(Error::Taken { block: *block, interface, address });
         }

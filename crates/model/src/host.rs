@@ -3,7 +3,7 @@
 use crate::{ByteSize, CpuMillis, HostId, Millis, Name};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What a host can carry in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,99 @@ impl Block {
     }
 }
 
+/// Where a host is in the network that carries packets between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Underlay {
+    /// Its address there.
+    pub address: Ipv4Addr,
+    /// Length of the network's prefix, as its interface has it.
+    pub prefix: u8,
+    /// The address that the controller sees it at, where that is another one: a translator stands between them, and the
+    /// same private network may be there many times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<IpAddr>,
+}
+
+impl Underlay {
+    /// The controller sees the host at this address. Its own machine is seen at a loopback address.
+    pub fn seen_at(&mut self, address: IpAddr) {
+        let address = address.to_canonical();
+        self.behind = Some(address).filter(|a| !a.is_loopback() && *a != IpAddr::V4(self.address));
+    }
+
+    /// The network: hosts of the same one reach each other without anybody's help.
+    pub fn network(&self) -> Network {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
+        let base = Ipv4Addr::from(u32::from(self.address) & mask);
+        Network { behind: self.behind, base, prefix: self.prefix }
+    }
+}
+
+/// A network between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network {
+    /// The translator that it is behind.
+    pub behind: Option<IpAddr>,
+    /// Its first address.
+    pub base: Ipv4Addr,
+    /// Length of its prefix.
+    pub prefix: u8,
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)?;
+        self.behind.map_or(Ok(()), |translator| write!(f, " behind {translator}"))
+    }
+}
+
+/// Another host, as the hosts of its network are told: where packets for its nodes go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Which.
+    pub host: HostId,
+    /// Its address in the network.
+    pub address: Ipv4Addr,
+    /// Its blocks of addresses; the first one's gateway is the address that its door speaks with.
+    pub blocks: Vec<Block>,
+}
+
+/// What a machine needs to join: shown once, used once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinTicket {
+    /// Where controllers listen for agents, `host:port`.
+    pub controllers: Vec<String>,
+    /// The authority that controllers are known by (PEM).
+    pub ca: String,
+    /// The one-time token.
+    pub token: String,
+    /// What the host shall be called, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+}
+
+/// A ticket is no longer than this.
+const TICKET_BYTES_MAX: usize = 64 << 10;
+
+impl std::str::FromStr for JoinTicket {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.len() > TICKET_BYTES_MAX {
+            return Err(format!("a ticket has at most {TICKET_BYTES_MAX} bytes"));
+        }
+        let ticket: Self = serde_json::from_str(text.trim())
+            .map_err(|e| format!("this is no ticket as `lace host add` prints it: {e}"))?;
+        match ticket.controllers.is_empty() {
+            true => Err("the ticket names no controller".to_owned()),
+            false => Ok(ticket),
+        }
+    }
+}
+
+/// The attribute of hosts where requests from outside come in: at which address.
+pub const DOOR: &str = "door";
+
 /// A host as stored: key = its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
@@ -58,6 +151,16 @@ pub struct Host {
     /// It is being removed.
     #[serde(default)]
     pub removing: bool,
+    /// Where it is among other hosts, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub underlay: Option<Underlay>,
+}
+
+impl Host {
+    /// The network that it shares with others. Hosts that say nothing share one: simulated ones, and one alone.
+    pub fn network(&self) -> Option<Network> {
+        self.underlay.as_ref().map(Underlay::network)
+    }
 }
 
 /// What fleet knows of a host at this moment; never stored.
@@ -69,4 +172,27 @@ pub struct Liveness {
     pub last_seen: Millis,
     /// Used share of the state disk, thousandths of used/(used + available).
     pub disk_used_permille: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_one_network_are_known_by_address_and_translator() {
+        let at = |address: &str, seen: &str| {
+            let address = address.parse().expect("an address");
+            let mut underlay = Underlay { address, prefix: 24, behind: None };
+            underlay.seen_at(seen.parse().expect("an address"));
+            underlay.network()
+        };
+        let here = at("192.168.1.7", "127.0.0.1");
+        assert_eq!(at("192.168.1.9", "192.168.1.9"), here, "the controller's own machine is in it");
+        assert_eq!(at("192.168.1.9", "::ffff:192.168.1.9"), here);
+        assert_ne!(at("192.168.2.9", "192.168.2.9"), here, "another network");
+        let away = at("192.168.1.9", "203.0.113.5");
+        assert_ne!(away, here, "the same addresses at somebody else's");
+        assert_eq!(away.to_string(), "192.168.1.0/24 behind 203.0.113.5");
+        assert_eq!(at("192.168.1.8", "203.0.113.5"), away);
+    }
 }

@@ -26,6 +26,8 @@ fn agent(words: &[String]) {
         capacity: None,
         net_socket: std::path::Path::new(&words[0]).join("net.sock"),
         space: "10.192.0.0/10".to_owned(),
+        address: None,
+        door: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended =

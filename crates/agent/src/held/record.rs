@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
-use lace_model::host::Block;
+use lace_model::host::{Block, Neighbour};
 use lace_model::{AppName, Digest, Generation, Millis, NodeId, NodePath, TaskId};
 use lace_wire::link::frame::JobReport;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,10 @@ pub enum Record {
     Doomed(NodePath),
     /// The volumes of a place are gone.
     Erased(NodePath),
+    /// The hosts of the network, this one included.
+    Neighbours(Vec<Neighbour>),
+    /// This host has another address in the network. Looked at anew at each start, so not kept.
+    Moved,
 }
 
 /// Which process of a node was found ready, and since when.
@@ -88,14 +92,24 @@ pub struct State {
     pub ready: HashMap<NodeId, Readiness>,
     /// Places whose volumes go with the node that has them.
     pub doomed: HashSet<NodePath>,
-    /// Grows whenever entries or topics change.
+    /// The hosts of the network.
+    pub neighbours: Vec<Neighbour>,
+    /// Grows whenever entries, topics or neighbours change.
     pub statements: u64,
 }
 
 impl Record {
-    /// Does it change entries or topics?
+    /// Does it change entries, topics or neighbours?
     pub fn is_statement(&self) -> bool {
-        matches!(self, Self::Entry(_) | Self::Gone(_) | Self::Topic(_) | Self::TopicGone(_))
+        matches!(
+            self,
+            Self::Entry(_)
+                | Self::Gone(_)
+                | Self::Topic(_)
+                | Self::TopicGone(_)
+                | Self::Neighbours(_)
+                | Self::Moved
+        )
     }
 }
 
@@ -142,6 +156,8 @@ impl State {
             Record::Erased(place) => {
                 self.doomed.remove(&place);
             }
+            Record::Neighbours(neighbours) => self.neighbours = neighbours,
+            Record::Moved => {}
         }
     }
 
@@ -162,6 +178,7 @@ impl State {
     /// The records that make this state anew.
     pub fn records(&self) -> Vec<Record> {
         let mut records = vec![Record::Epoch(self.epoch), Record::Blocks(self.blocks.clone())];
+        records.push(Record::Neighbours(self.neighbours.clone()));
         records.extend(self.secrets.iter().map(|(key, value)| Record::Secret(key.clone(), value.clone())));
         records.extend(self.leaving.iter().copied().map(Record::Gone));
         records.extend(self.entries.values().cloned().map(|entry| Record::Entry(Box::new(entry))));

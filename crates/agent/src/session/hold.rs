@@ -114,6 +114,10 @@ impl Session<'_> {
                 tokio::spawn(stream::open(self.hands.clone(), self.link.clone(), stream, request));
             }
             ToAgent::Secrets { values } => self.hands.held.keep_secrets(values),
+            ToAgent::Neighbours(neighbours) => {
+                self.hands.held.commit(vec![Record::Neighbours(neighbours)]);
+                self.hands.wall.nudge();
+            }
             ToAgent::AckTasks(tasks) => tasks.iter().for_each(|id| self.hands.outbox.forget_task(*id)),
         }
         Ok(())

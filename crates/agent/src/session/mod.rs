@@ -8,6 +8,7 @@ use crate::config::{AgentConfig, AgentError};
 use crate::hands::Hands;
 use crate::identity::Identity;
 use crate::roster::Roster;
+use crate::underlay;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::HostFacts;
 use std::sync::Arc;
@@ -20,13 +21,16 @@ const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 pub async fn keep(
     config: &AgentConfig,
     identity: &Identity,
-    facts: HostFacts,
+    mut facts: HostFacts,
     hands: Arc<Hands>,
     roster: Arc<Roster>,
 ) -> Result<(), AgentError> {
     let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
     loop {
         for address in &config.controllers {
+            // A lease may have ended meanwhile, a cable may be in another socket.
+            facts.underlay = underlay::find(config).await;
+            hands.moved(facts.underlay.map(|underlay| underlay.address));
             let dialled = Link::dial(address, &identity.ca, Some(&identity.shown())).await;
             let ended = match dialled {
                 Ok(link) => hold::hold(config, link, facts.clone(), &hands, &roster).await,

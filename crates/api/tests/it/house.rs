@@ -101,6 +101,7 @@ impl House {
                 door: Some(([127, 0, 0, 1], 7480).into()),
                 door_tls: Some(([127, 0, 0, 1], 7443).into()),
                 agent_address: "127.0.0.1:7441".into(),
+                authority: "a certificate".into(),
                 scratch: scratch.path().join("scratch"),
             }),
         };
@@ -194,6 +195,7 @@ impl House {
             draining: false,
             agent_version: "0.1.0".into(),
             joined_at: NOW,
+            underlay: None,
             removing: false,
         });
         id

@@ -63,6 +63,7 @@ impl Scene {
                 draining: false,
                 agent_version: "test".into(),
                 joined_at: START,
+                underlay: None,
                 removing: false,
             };
             batch.put(&host, Expect::Absent);

@@ -251,7 +251,15 @@ fn nodes_of_a_silent_host_come_up_elsewhere_and_the_old_ones_go_when_it_returns(
     let capacity = scene.store.list::<lace_model::host::Host>("").expect("hosts")[0].value.capacity.clone();
     let attributes = Default::default();
     let (held, agent_version) = (Default::default(), "t".into());
-    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version, held, nodes }]);
+    scene.turn(vec![Heard::Connected {
+        host,
+        capacity,
+        attributes,
+        agent_version,
+        underlay: None,
+        held,
+        nodes,
+    }]);
     scene.settle();
     assert_eq!(scene.running(), [(1, 1), (2, 1), (3, 1), (4, 1)], "no double after the return");
 }
@@ -270,7 +278,15 @@ fn what_a_host_was_told_and_never_took_is_gone_when_it_calls() {
     let capacity = scene.store.list::<lace_model::host::Host>("").expect("hosts")[0].value.capacity.clone();
     let (attributes, held, nodes) = Default::default();
     let agent_version = "t".into();
-    scene.turn(vec![Heard::Connected { host, capacity, attributes, agent_version, held, nodes }]);
+    scene.turn(vec![Heard::Connected {
+        host,
+        capacity,
+        attributes,
+        agent_version,
+        underlay: None,
+        held,
+        nodes,
+    }]);
     scene.settle();
     assert_eq!(scene.target("shop/web/web").nodes, []);
     assert_eq!(scene.store.list::<lace_model::node::NodeStatus>("").expect("rows").len(), 0);

@@ -29,6 +29,20 @@ pub struct FirewallState {
     pub open: Vec<OpenPort>,
     /// Ports of the machine itself, on its gateway address, that nodes may reach besides DNS.
     pub host_ports: Vec<HostPort>,
+    /// Blocks of nodes on other hosts.
+    pub ways: Vec<Way>,
+}
+
+/// A block of another host of the installation. Its own firewall judges what comes to its nodes; ours judges what comes
+/// from them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Way {
+    /// The interface that its packets come in by; from nowhere else are they believed.
+    pub interface: String,
+    /// The block.
+    pub block: Cidr,
+    /// The address that the other host itself speaks with, where it is in this block: its door reaches nodes here.
+    pub host: Option<Ipv4Addr>,
 }
 
 /// The members of an application, on all hosts.

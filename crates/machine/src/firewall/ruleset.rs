@@ -19,7 +19,8 @@ pub fn foreign(table: &str, closed: bool) -> String {
 }
 
 /// The table with its constant rules. Whoever speaks with an address of the space comes from a node's interface, or is a
-/// liar: strict source checks are the host's choice for its other interfaces, so it is said here. `links`: what the interfaces of nodes start with.
+/// liar: strict source checks are the host's choice for its other interfaces, so it is said here. What comes from blocks
+/// of other hosts by the interface that leads there is from their nodes. `links`: what the interfaces of nodes start with.
 pub fn base(table: &str, space: Cidr, gateway: Ipv4Addr, links: &str) -> String {
     // First made, so that deleting never fails: the former table goes in the same transaction.
     format!(
@@ -29,19 +30,29 @@ table inet {table} {{
   set egress {{ type ipv4_addr; }}
   set open_any {{ type ipv4_addr . inet_proto . inet_service; flags interval; }}
   set open_block {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }}
+  set ways {{ type ifname . ipv4_addr; flags interval; }}
+  set elsewhere {{ type ipv4_addr; flags interval; }}
+  set hosts {{ type ipv4_addr; }}
   set host_ports {{ type inet_proto . inet_service; }}
   map sources {{ type ipv4_addr : verdict; }}
   chain foreign {{ }}
+  chain from_elsewhere {{
+    iifname . ip saddr != @ways drop
+    ct state established,related accept
+    drop
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     iifname \"{links}*\" meta nfproto ipv6 drop
     iifname \"{links}*\" ip saddr != {space} drop
     ip saddr != {space} ip daddr != {space} goto foreign
-    iifname != \"{links}*\" ip saddr {space} drop
+    iifname != \"{links}*\" ip saddr {space} iifname . ip saddr != @ways drop
     ct state established,related accept
+    iifname != \"{links}*\" ip saddr @hosts accept
     ip saddr vmap @sources
     ip daddr . meta l4proto . th dport @open_any accept
     ip daddr . meta l4proto . th dport . ip saddr @open_block accept
+    iifname \"{links}*\" ip daddr @elsewhere accept
     ip daddr {space} drop
     ip saddr @egress accept
     ip saddr {space} drop
@@ -49,7 +60,7 @@ table inet {table} {{
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname \"{links}*\" meta nfproto ipv6 drop
-    iifname != \"{links}*\" iifname != \"lo\" ip saddr {space} drop
+    iifname != \"{links}*\" iifname != \"lo\" ip saddr {space} goto from_elsewhere
     iifname != \"{links}*\" accept
     ip saddr != {space} drop
     ct state established,related accept
@@ -84,7 +95,7 @@ struct Members {
     reach: BTreeSet<String>,
 }
 
-const SETS: [&str; 4] = ["egress", "open_any", "open_block", "host_ports"];
+const SETS: [&str; 7] = ["egress", "open_any", "open_block", "host_ports", "ways", "elsewhere", "hosts"];
 
 impl Ruleset {
     /// The objects of a state.
@@ -103,6 +114,12 @@ impl Ruleset {
         }
         let ports = state.host_ports.iter().map(|p| format!("{} . {}", word(p.protocol), p.port));
         ruleset.sets.entry("host_ports").or_default().extend(ports);
+        for way in &state.ways {
+            let mut put = |set, element| ruleset.sets.entry(set).or_default().insert(element);
+            put("ways", format!("\"{}\" . {}", way.interface, way.block));
+            put("elsewhere", way.block.to_string());
+            way.host.map(|host| put("hosts", host.to_string()));
+        }
         ruleset
     }
 

@@ -23,6 +23,7 @@ use crate::firewall::{Firewall, FirewallState};
 use crate::preflight::{self, Finding};
 use crate::spec::{Limits, check_id};
 use crate::sys::step::Step;
+use crate::ways::{self, Neighbour};
 use crate::{forwarding, network};
 use nursery::Nursery;
 
@@ -149,6 +150,15 @@ impl Machine {
     pub fn firewall(&self, state: &FirewallState) -> Result<()> {
         let mut firewall = self.firewall.lock().unwrap_or_else(|e| e.into_inner());
         firewall.apply(state)
+    }
+
+    /// Makes the routes to nodes of other hosts what they shall be, over the interface that has the address `from`.
+    /// Answers that interface. To be repeated now and then: an interface that goes down takes its routes along.
+    ///
+    /// # Errors
+    /// [`Error::Step`] names the route that the kernel refused.
+    pub fn keep_ways(&self, from: Option<Ipv4Addr>, neighbours: &[Neighbour]) -> Result<Option<String>> {
+        Ok(ways::keep(self.config.space, self.gateway, from, neighbours)?)
     }
 
     /// Keeps nodes' packets passing the other firewalls of this host (Docker's, ufw's, firewalld's), which come, go and

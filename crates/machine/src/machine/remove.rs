@@ -116,6 +116,7 @@ impl Machine {
         let installation = &self.config.installation;
         let space = (self.config.space.address(), self.config.space.length());
         self.firewall.lock().unwrap_or_else(|e| e.into_inner()).close()?;
+        self.keep_ways(None, &[])?;
         network::dismantle(&network::gateway_interface(installation), space)?;
         forwarding::put_back(installation)?;
         self.cgroups.close()?;

@@ -4,8 +4,22 @@ use std::ffi::CStr;
 use std::io;
 use std::net::Ipv4Addr;
 
+/// An IPv4 address of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// The interface that has it.
+    pub interface: String,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Length of its network's prefix.
+    pub prefix: u8,
+}
+
 /// Interfaces with their IPv4 addresses, one entry an address (`getifaddrs(3)`).
-pub fn ipv4_addresses() -> io::Result<Vec<(String, Ipv4Addr)>> {
+///
+/// # Errors
+/// What the kernel says.
+pub fn ipv4_addresses() -> io::Result<Vec<InterfaceAddress>> {
     let mut first: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: the pointer is valid for writing; what it then points to is freed below.
     super::check(unsafe { libc::getifaddrs(&mut first) }.into())?;
@@ -17,12 +31,19 @@ pub fn ipv4_addresses() -> io::Result<Vec<(String, Ipv4Addr)>> {
         let address = unsafe { entry.ifa_addr.as_ref() };
         if address.is_some_and(|a| i32::from(a.sa_family) == libc::AF_INET) {
             // SAFETY: AF_INET says that it is a `sockaddr_in`; its name is a C string.
-            let (address, name) = unsafe {
-                let address: libc::sockaddr_in = entry.ifa_addr.cast::<libc::sockaddr_in>().read_unaligned();
-                (address, CStr::from_ptr(entry.ifa_name))
+            let (address, mask, name) = unsafe {
+                let read = |from: *mut libc::sockaddr| {
+                    let read = from.cast::<libc::sockaddr_in>().read_unaligned();
+                    u32::from_be(read.sin_addr.s_addr)
+                };
+                let mask = if entry.ifa_netmask.is_null() { u32::MAX } else { read(entry.ifa_netmask) };
+                (read(entry.ifa_addr), mask, CStr::from_ptr(entry.ifa_name))
             };
-            let address = Ipv4Addr::from_bits(u32::from_be(address.sin_addr.s_addr));
-            found.push((name.to_string_lossy().into_owned(), address));
+            found.push(InterfaceAddress {
+                interface: name.to_string_lossy().into_owned(),
+                address: Ipv4Addr::from_bits(address),
+                prefix: mask.leading_ones() as u8,
+            });
         }
         at = entry.ifa_next;
     }
@@ -36,6 +57,7 @@ mod tests {
     #[test]
     fn the_loopback_is_there() {
         let found = super::ipv4_addresses().unwrap();
-        assert!(found.contains(&("lo".to_owned(), std::net::Ipv4Addr::LOCALHOST)), "{found:?}");
+        let lo = found.iter().find(|a| a.address == std::net::Ipv4Addr::LOCALHOST);
+        assert_eq!(lo.map(|a| (a.interface.as_str(), a.prefix)), Some(("lo", 8)), "{found:?}");
     }
 }

@@ -93,6 +93,7 @@ pub fn host(number: u8) -> HostView {
             draining: false,
             agent_version: "0.1.0".into(),
             joined_at: u64::from(number),
+            underlay: None,
             removing: false,
         },
         liveness: Liveness { connected: true, last_seen: 1, disk_used_permille: 100 },

@@ -140,6 +140,9 @@ pub struct ServerInfo {
     pub adopt: bool,
     /// Where agents dial.
     pub agent_address: String,
+    /// The authority that agents know controllers by (PEM).
+    #[serde(default)]
+    pub authority: String,
     /// Nodes that hosts hold and the controller does not know.
     #[schema(value_type = Vec<Vec<String>>)]
     pub unknown_nodes: Vec<(HostId, NodeId)>,

@@ -3,7 +3,7 @@
 use crate::stream::{StreamFrame, StreamRequest};
 use bytes::Bytes;
 use lace_model::document::{Entry, EntryId, TaskOutcome, Topic};
-use lace_model::host::{Block, Capacity};
+use lace_model::host::{Block, Capacity, Neighbour, Underlay};
 use lace_model::node::NodeStatus;
 use lace_model::{
     AppName, Digest, Generation, HostId, InstallationId, JobId, Millis, Name, Problem, StreamId, TaskId,
@@ -33,6 +33,9 @@ pub struct HostFacts {
     pub attributes: BTreeMap<String, String>,
     /// Version of its agent.
     pub agent_version: String,
+    /// Where it is among other hosts. Whom it is behind is the controller's to see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub underlay: Option<Underlay>,
 }
 
 /// The answer to a join.
@@ -186,6 +189,8 @@ pub enum ToAgent {
     },
     /// These task outcomes need not be repeated.
     AckTasks(Vec<TaskId>),
+    /// All hosts of your network, yourself included.
+    Neighbours(Vec<Neighbour>),
 }
 
 /// A frame of a stream's own call. The agent's first frame names the stream.

@@ -1,0 +1,154 @@
+//! Hosts on one machine: a bridge, and for each host a network namespace with a port in it, a state of its own and the
+//! real binary as on a machine of its own. Nothing of it is left.
+
+use crate::lace::{Lace, eventually};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A network that hosts share with the controller's machine.
+pub struct Ground {
+    bridge: String,
+    net: u8,
+    hosts: Vec<Host>,
+}
+
+/// One of its hosts.
+struct Host {
+    name: String,
+    namespace: String,
+    port: String,
+    state: PathBuf,
+}
+
+/// In a mount namespace of its own: /sys of this network, and the cgroups that everybody has.
+const OWN_SYS: &str = "d=$(mktemp -d) && mount --rbind /sys/fs/cgroup $d && mount -t sysfs sysfs /sys && \
+                       mount --rbind $d /sys/fs/cgroup && umount -l $d && rmdir $d && exec \"$@\"";
+
+impl Ground {
+    /// The network 10.`net`.255.0/24 and nobody in it but this machine, at .1.
+    pub fn new(net: u8) -> Self {
+        let bridge = format!("lgr{net}");
+        let _ = Command::new("ip").args(["link", "del", &bridge]).stderr(Stdio::null()).status();
+        ip(&["link", "add", &bridge, "type", "bridge"]);
+        ip(&["addr", "add", &format!("10.{net}.255.1/24"), "dev", &bridge]);
+        ip(&["link", "set", &bridge, "up"]);
+        Self { bridge, net, hosts: Vec::new() }
+    }
+
+    /// This machine's address in it.
+    pub fn address(&self) -> String {
+        format!("10.{}.255.1", self.net)
+    }
+
+    /// Another machine, which joins with a ticket.
+    pub fn join(&mut self, lace: &Lace, name: &str) {
+        let number = self.hosts.len() + 1;
+        let namespace = format!("lgr{}-{number}", self.net);
+        let port = format!("lgr{}p{number}", self.net);
+        let _ = Command::new("ip").args(["netns", "del", &namespace]).stderr(Stdio::null()).status();
+        ip(&["netns", "add", &namespace]);
+        ip(&["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &namespace]);
+        ip(&["link", "set", &port, "master", &self.bridge, "up"]);
+        let inside = |words: &[&str]| ip(&[&["-n", &namespace], words].concat());
+        inside(&["link", "set", "lo", "up"]);
+        inside(&["addr", "add", &format!("10.{}.255.{}/24", self.net, number + 10), "dev", "eth0"]);
+        inside(&["link", "set", "eth0", "up"]);
+        inside(&["route", "add", "default", "via", &self.address()]);
+        let state = lace.files().join(name);
+        self.hosts.push(Host { name: name.to_owned(), namespace, port, state });
+        let ticket = lace.files().join(format!("{name}.ticket"));
+        std::fs::write(&ticket, lace.run(&["host", "add", name]).ok().out).expect("written");
+        self.up(lace, name, &["--join", ticket.to_str().expect("text")]);
+    }
+
+    /// `lace up` on a host.
+    pub fn up(&self, lace: &Lace, name: &str, more: &[&str]) {
+        let host = self.host(name);
+        let state = host.state.to_str().expect("text");
+        let words = [&["up", "--detach", "--state", state], more].concat();
+        let output = self.on(host, lace.exe(), &words);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn host(&self, name: &str) -> &Host {
+        self.hosts.iter().find(|host| host.name == name).expect("a host")
+    }
+
+    fn on(&self, host: &Host, program: &Path, words: &[&str]) -> std::process::Output {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", host.namespace));
+        command.args(["unshare", "-m", "--propagation", "private", "sh", "-c", OWN_SYS, "sh"]);
+        command.arg(program).args(words).stdin(Stdio::null());
+        command.output().expect("nsenter runs")
+    }
+
+    /// What a program says on a host.
+    pub fn said(&self, name: &str, words: &[&str]) -> String {
+        let output = self.on(self.host(name), Path::new(words[0]), &words[1..]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Pulls or plugs a host's cable.
+    pub fn cable(&self, name: &str, is_in: bool) {
+        ip(&["link", "set", &self.host(name).port, if is_in { "up" } else { "down" }]);
+    }
+
+    /// Directories of nodes that are on a host.
+    pub fn nodes(&self, name: &str) -> Vec<String> {
+        let dir = self.host(name).state.join("agent/machine/nodes");
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Ends everything on a host, and nothing of it is left there.
+    #[track_caller]
+    pub fn down_and_nothing_left(&self, lace: &Lace, name: &str) {
+        let host = self.host(name);
+        let state = host.state.to_str().expect("text");
+        let output = self.on(host, lace.exe(), &["down", "--state", state]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(self.nodes(name), Vec::<String>::new());
+        let links = self.said(name, &["ip", "-o", "link"]);
+        assert!(!links.contains(": ln") && !links.contains(": lg"), "links are left: {links}");
+        let routes = self.said(name, &["ip", "route"]);
+        assert_eq!(routes.lines().count(), 2, "routes are left: {routes}");
+        assert_eq!(self.said(name, &["nft", "list", "ruleset"]), "");
+        let processes = Command::new("ps").args(["axo", "args"]).output().expect("ps runs");
+        let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
+        assert!(!processes.lines().any(|line| line.contains(state)), "processes are left: {processes}");
+    }
+
+    /// All are connected, the controller's machine included.
+    pub fn whole(&self, lace: &Lace) {
+        eventually("all hosts are connected", || {
+            let hosts = lace.run(&["host", "list", "--format", "json"]).ok().json();
+            let hosts = hosts.as_array().expect("a list");
+            let connected = hosts.iter().filter(|host| host["liveness"]["connected"] == true);
+            connected.count() == self.hosts.len() + 1
+        });
+    }
+
+    /// The end of a test, from whichever point.
+    pub fn end(&mut self, lace: &Lace) {
+        for host in std::mem::take(&mut self.hosts) {
+            let state = host.state.to_str().expect("text");
+            self.on(&host, lace.exe(), &["down", "--state", state]);
+            if std::thread::panicking() {
+                for role in ["up", "agent", "net"] {
+                    let text = std::fs::read_to_string(host.state.join(format!("run/{role}.log")));
+                    let text = text.unwrap_or_default();
+                    let tail: Vec<_> = text.lines().rev().take(15).collect();
+                    let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+                    eprintln!("== {} {role}.log\n{tail}", host.name);
+                }
+            }
+            ip(&["netns", "del", &host.namespace]);
+        }
+        ip(&["link", "del", &self.bridge]);
+    }
+}
+
+fn ip(words: &[&str]) {
+    let output = Command::new("ip").args(words).output().expect("ip runs");
+    assert!(output.status.success(), "ip {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
