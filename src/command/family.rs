@@ -66,6 +66,12 @@ pub struct Settings {
     /// At most so many nodes on one host
     #[arg(long, value_name = "N")]
     pub per_host: Option<u32>,
+    /// Only hosts of this pool, the first said before the next (may be said again)
+    #[arg(long = "pool", value_name = "NAME")]
+    pub pools: Vec<Name>,
+    /// Only hosts of which this holds, for example: memory >= 4*GiB && "ssd" in tags
+    #[arg(long = "where", value_name = "CEL")]
+    pub condition: Option<String>,
     /// How nodes come together: join-first, or cmd:PROGRAM WORDS
     #[arg(long, value_name = "HOW", value_parser = bootstrap)]
     pub bootstrap: Option<Bootstrap>,
@@ -194,6 +200,8 @@ fn request(settings: &Settings) -> Result<ApplyRequest, Problem> {
         disk: settings.disk,
         select: settings.select.map(Select::from),
         per_host: settings.per_host,
+        pools: (!settings.pools.is_empty()).then(|| settings.pools.clone()),
+        condition: settings.condition.clone(),
         ..FamilySpec::default()
     };
     let (beam, bootstrap) = match settings.bootstrap.clone() {

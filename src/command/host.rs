@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use lace_model::host::JoinTicket;
 use lace_model::token::Role;
 use lace_model::{CpuMillis, Name, Problem, Span};
-use lace_wire::api::{HostView, TokenRequest};
+use lace_wire::api::{HostRequest, HostView, TokenRequest};
 
 /// Characters of an attribute that are shown.
 const ATTRIBUTE_CHARS_MAX: usize = 64;
@@ -43,6 +43,15 @@ pub enum HostVerb {
         #[arg(long, value_name = "TIME", default_value = "1h")]
         expires_in: Span,
     },
+    /// Say which pool it belongs to
+    #[command(after_help = "Example:\n  lace host set alpha --pool private")]
+    Set {
+        /// Its name
+        name: Name,
+        /// The pool; empty for none
+        #[arg(long)]
+        pool: String,
+    },
     /// Move its nodes away and let no new ones come
     #[command(after_help = "Example:\n  lace host drain alpha")]
     Drain {
@@ -73,6 +82,7 @@ pub async fn run(args: HostArgs, s: &mut Session) -> Outcome {
         HostVerb::List => return list(s).await,
         HostVerb::Show { name } => return show(s, &name).await,
         HostVerb::Add { name, expires_in } => return add(s, name, expires_in).await,
+        HostVerb::Set { name, pool } => client.host_set(&name, &HostRequest { pool: Some(pool) }).await?,
         HostVerb::Drain { name } => {
             confirm::destructive(s, &format!("this moves all nodes away from {name}"))?;
             client.host_drain(&name).await?
@@ -171,6 +181,12 @@ fn picture(view: &HostView) -> String {
         sizes(room.memory.0),
         blocks.join(" "),
     );
+    if let Some(pool) = &host.pool {
+        text.push_str(&format!("pool      {pool}\n"));
+    }
+    if let Some(network) = host.network() {
+        text.push_str(&format!("network   {network}\n"));
+    }
     for (key, value) in &host.attributes {
         text.push_str(&format!("  {key} = {}\n", shortened(value)));
     }

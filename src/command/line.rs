@@ -3,9 +3,9 @@
 use super::world::World;
 use super::{
     app, apply, audit, beam, completion, context, cp, deploy, errors, events, exec, export, family, firewall,
-    forward, history, host, init, job, login, logs, maintenance, node, op, open, output, plan, release,
-    roles, rollback, rollout, route, run, scale, schema, secret, server, shell, status, token, top, verb,
-    volume, wait, why,
+    forward, history, host, init, job, login, logs, maintenance, node, op, open, output, plan, pool,
+    provider, release, roles, rollback, rollout, route, run, scale, schema, secret, server, shell, status,
+    token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -136,6 +136,11 @@ pub enum Command {
     Family(family::FamilyArgs),
     /// Nodes
     Node(node::NodeArgs),
+    /// Accounts at infrastructures
+    Provider(provider::ProviderArgs),
+    /// Where hosts can be had
+    #[command(alias = "domain")]
+    Pool(pool::PoolArgs),
     /// Machines with our agent
     Host(host::HostArgs),
     /// What outlives nodes

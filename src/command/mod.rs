@@ -37,6 +37,8 @@ mod op;
 mod open;
 pub mod output;
 mod plan;
+mod pool;
+mod provider;
 mod release;
 mod roles;
 mod rollback;
@@ -155,6 +157,8 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::App(args) => app::run(args, s).await,
         Command::Family(args) => family::run(args, s).await,
         Command::Node(args) => node::run(args, s).await,
+        Command::Provider(args) => provider::run(args, s).await,
+        Command::Pool(args) => pool::run(args, s).await,
         Command::Host(args) => host::run(args, s).await,
         Command::Volume(args) => volume::run(args, s).await,
         Command::Firewall(args) => firewall::run(args, s).await,

@@ -122,6 +122,9 @@ pub struct DownArgs {
     /// Leave the nodes running
     #[arg(long)]
     pub keep_nodes: bool,
+    /// Leave nothing of a host that joined a controller elsewhere, its state included
+    #[arg(long, conflicts_with = "keep_nodes")]
+    pub erase: bool,
 }
 
 /// `lace demo`.

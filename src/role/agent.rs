@@ -1,9 +1,9 @@
 //! Role `agent`: the hands on one host.
 
 use super::paths::State;
-use super::{Failure, asked_to_end, block_on};
+use super::{Failure, asked_to_end, block_on, join};
 use clap::Parser;
-use lace_agent::AgentConfig;
+use lace_agent::{AgentConfig, AgentError};
 use lace_model::Name;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -67,5 +67,13 @@ async fn serve(args: AgentArgs) -> Result<(), Failure> {
         address: args.address,
         door: args.door,
     };
-    Ok(lace_agent::run(config, asked_to_end()).await?)
+    match lace_agent::run(config, asked_to_end()).await {
+        Err(AgentError::Dismissed) => {
+            tracing::info!("this host was removed from its installation");
+            join::leave(&state)?;
+            // What was started ends this process with everything else.
+            std::future::pending().await
+        }
+        ended => Ok(ended?),
+    }
 }

@@ -22,7 +22,18 @@ pub fn main(args: DownArgs) -> ExitCode {
         eprintln!("  hint: type `sudo lace down`");
         return ExitCode::FAILURE;
     }
-    ended("down", down(&state, args.keep_nodes))
+    let done = down(&state, args.keep_nodes).and_then(|()| if args.erase { erase(&state) } else { Ok(()) });
+    ended("down", done)
+}
+
+/// Leaves nothing of a host that was removed.
+fn erase(state: &State) -> Result<(), Failure> {
+    if Joined::read(state).is_none() || state.settings().exists() {
+        return Err(
+            format!("{} is no host's of a controller elsewhere: it stays", state.dir().display()).into()
+        );
+    }
+    Ok(std::fs::remove_dir_all(state.dir())?)
 }
 
 fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {

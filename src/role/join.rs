@@ -4,6 +4,7 @@
 //! later is kept in the state; the token is used up by the join.
 
 use super::paths::State;
+use super::process::executable;
 use super::server::write_private;
 use super::up::host_name;
 use super::{Failure, Usage};
@@ -12,7 +13,9 @@ use lace_model::host::{Block, JoinTicket};
 use lace_model::{Digest, Name};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Stdio;
 
 /// How this machine joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +110,20 @@ impl Joined {
     pub fn doors(&self) -> [Option<SocketAddr>; 2] {
         [self.door, self.door_tls]
     }
+}
+
+/// Takes everything of this host away: by a process of its own, since this one is to end too.
+///
+/// # Errors
+/// The machine of a controller stays, whoever is removed.
+pub fn leave(state: &State) -> Result<(), Failure> {
+    if Joined::read(state).is_none() || state.settings().exists() {
+        return Err("this machine is a controller's: `lace down` ends it".into());
+    }
+    let mut command = std::process::Command::new(executable());
+    command.args(["down", "--erase", "--state"]).arg(state.dir()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    Ok(())
 }
 
 fn read_ticket(file: &Path) -> Result<JoinTicket, Failure> {

@@ -131,6 +131,7 @@ impl ControllerSupport {
             joined_at: self.clock.now_ms(),
             removing: false,
             underlay: request.facts.underlay,
+            pool: None,
         };
         debug_assert!(!host.key().is_empty());
         Ok(host)

@@ -65,7 +65,25 @@ op list
 op show 019aa9d6-2d4e-8000-8000-000000000001
 op cancel 019aa9d6-2d4e-8000-8000-000000000001
 op wait 019aa9d6-2d4e-8000-8000-000000000001
+provider add my-ec2 --kind ec2 --region eu-west-1
+provider add my-ec2 --kind ec2 --endpoint http://127.0.0.1:5000 --from-env --stdin --credential access-key-id=A
+provider set my-ec2 --region eu-west-1
+provider list
+provider show my-ec2
+provider remove my-ec2
+pool add eu-small --provider my-ec2 --region eu-west-1 --image ami-123456 --profile t3.small
+pool add eu-small --provider my-ec2 --zone a --attr disk=ssd --price-per-hour 0.0228 --max-hosts 3
+domain add eu-small --provider my-ec2
+pool set eu-small --price-per-hour "0.02 EUR"
+pool list
+pool show eu-small
+pool remove eu-small
 host list
+host add beta
+host set alpha --pool eu-small
+up --detach --join ticket --name beta --address 192.168.1.7
+family set shop/riak --pool eu-small
+family set shop/riak --pool private --pool eu-small --where "memory >= 4"
 volume list shop/game
 host show alpha
 host drain alpha

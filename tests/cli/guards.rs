@@ -14,7 +14,7 @@ fn protected() -> Fake {
     fake
 }
 
-const DESTRUCTIVE: [&str; 12] = [
+const DESTRUCTIVE: [&str; 14] = [
     "delete shop/game",
     "stop shop/game",
     "rollback shop/game",
@@ -22,6 +22,8 @@ const DESTRUCTIVE: [&str; 12] = [
     "app delete shop",
     "host drain alpha",
     "host remove alpha",
+    "provider remove my-ec2",
+    "pool remove eu-small",
     "release delete game@1",
     "secret remove shop KEY",
     "token remove 019aa9d6-2d4e-8000-8000-000000000001",

@@ -169,6 +169,7 @@ pub fn hosts() -> Vec<HostView> {
         agent_version: "0.1.0".into(),
         joined_at: NOW - 86_400_000,
         underlay: None,
+        pool: None,
         removing: false,
     };
     let view = |host, connected, permille| HostView {

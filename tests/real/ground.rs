@@ -100,22 +100,36 @@ impl Ground {
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
+    /// Nothing of ours is on a host; otherwise: what is.
+    pub fn is_clean(&self, name: &str) -> Result<(), String> {
+        let host = self.host(name);
+        let links = self.said(name, &["ip", "-o", "link"]);
+        let routes = self.said(name, &["ip", "route"]);
+        let tables = self.said(name, &["nft", "list", "ruleset"]);
+        let state = host.state.to_str().expect("text");
+        let processes = Command::new("ps").args(["axo", "args"]).output().expect("ps runs");
+        let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
+        let checks = [
+            ("its state", host.state.exists()),
+            ("links", links.contains(": ln") || links.contains(": lg")),
+            ("routes", routes.lines().count() != 2),
+            ("a table", !tables.is_empty()),
+            ("processes", processes.lines().any(|line| line.contains(state))),
+        ];
+        match checks.into_iter().find(|(_, left)| *left) {
+            Some((what, _)) => Err(format!("{name}: {what} left\n{links}{routes}{tables}{processes}")),
+            None => Ok(()),
+        }
+    }
+
     /// Ends everything on a host, and nothing of it is left there.
     #[track_caller]
     pub fn down_and_nothing_left(&self, lace: &Lace, name: &str) {
         let host = self.host(name);
         let state = host.state.to_str().expect("text");
-        let output = self.on(host, lace.exe(), &["down", "--state", state]);
+        let output = self.on(host, lace.exe(), &["down", "--erase", "--state", state]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(self.nodes(name), Vec::<String>::new());
-        let links = self.said(name, &["ip", "-o", "link"]);
-        assert!(!links.contains(": ln") && !links.contains(": lg"), "links are left: {links}");
-        let routes = self.said(name, &["ip", "route"]);
-        assert_eq!(routes.lines().count(), 2, "routes are left: {routes}");
-        assert_eq!(self.said(name, &["nft", "list", "ruleset"]), "");
-        let processes = Command::new("ps").args(["axo", "args"]).output().expect("ps runs");
-        let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
-        assert!(!processes.lines().any(|line| line.contains(state)), "processes are left: {processes}");
+        self.is_clean(name).expect("clean");
     }
 
     /// All are connected, the controller's machine included.

@@ -150,7 +150,8 @@ fn replaceable_nodes_leave_a_silent_host_and_pinned_ones_wait() {
     lace.run(&["delete", "other", "--yes"]).ok();
     eventually("nothing is left on a", || estate.ground.nodes("a").is_empty());
     lace.run(&["host", "remove", "a", "--yes"]).ok();
-    for name in ["a", "b", "c"] {
+    eventually("a has left nothing", || estate.ground.is_clean("a").is_ok());
+    for name in ["b", "c"] {
         estate.ground.down_and_nothing_left(lace, name);
     }
     lace.down_and_nothing_left();

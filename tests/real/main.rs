@@ -5,6 +5,7 @@ mod daily;
 mod divide;
 mod door;
 mod elixir;
+mod estate;
 mod families;
 mod full;
 mod ground;

@@ -71,6 +71,9 @@ pub enum AgentError {
     /// The host cannot run nodes.
     #[error(transparent)]
     Machine(#[from] lace_machine::Error),
+    /// It is no host any more.
+    #[error("this host was removed from its installation")]
+    Dismissed,
     /// A part ended that never should.
     #[error("{0} stopped by itself")]
     Stopped(&'static str),

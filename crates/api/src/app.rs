@@ -52,6 +52,7 @@ pub(crate) async fn create(
     caller: Caller,
     At(app): At<AppName>,
 ) -> Answer<Json<Application>> {
+    crate::provider::refuse_reserved(&app)?;
     if let Some(row) = state.store.get::<Application>(app.as_str())? {
         let refusal = Refusal::new(Code::Conflict, format!("there is an application {app} already"));
         let hint = if row.value.deleting {

@@ -11,10 +11,11 @@ use axum::extract::State;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
 use lace_model::change::Plan;
 use lace_model::family::Service;
-use lace_model::host::{Capacity, Host};
+use lace_model::host::Host;
+use lace_model::pool::Pool;
 use lace_model::route::usual_host;
 use lace_model::{AppName, Name, ServicePath};
-use lace_planner::{ApplyFacts, ApplyOutcome, LiveApplication, apply};
+use lace_planner::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, apply};
 use lace_store::{SecretValue, View};
 use lace_wire::api::Accepted;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,20 +84,22 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
     }
     let names: BTreeSet<Name> =
         request.spec.services.values().filter_map(|s| Some(s.release.as_ref()?.name.clone())).collect();
+    crate::provider::refuse_reserved(app)?;
     let read_of = app.clone();
     let has_doors = request.spec.services.values().any(|s| s.routes.as_ref().is_some_and(|r| !r.is_empty()));
-    let (mut live, reads, hosts, doors) = state
+    let (mut live, reads, estate, doors) = state
         .store
         .snapshot_async(move |view| {
             let mut reads = Reads::default();
             let mut live = reads::live(view, &read_of, Depth::Wanted, &mut reads)?;
             live.releases = reads::releases(view, &names)?;
             let doors = if has_doors { doors(view, &mut reads)? } else { Default::default() };
-            Ok((live, reads, capacities(view)?, doors))
+            Ok((live, reads, estate(view)?, doors))
         })
         .await?;
     add_secrets(state, app, &mut live)?;
-    let facts = ApplyFacts { now: state.now(), actor: caller.name.clone(), seed: state.seed(), hosts, doors };
+    let (now, seed) = (state.now(), state.seed());
+    let facts = ApplyFacts { now, actor: caller.name.clone(), seed, doors, ..estate };
     Ok(Decision { outcome: apply(&live, &request, &facts)?, reads })
 }
 
@@ -111,8 +114,18 @@ fn doors(view: &View<'_>, reads: &mut Reads) -> lace_store::Result<BTreeMap<Stri
     Ok(doors)
 }
 
-fn capacities(view: &View<'_>) -> lace_store::Result<Vec<Capacity>> {
-    Ok(view.list::<Host>("")?.into_iter().map(|row| row.value.capacity).collect())
+/// What there is of hosts and pools.
+fn estate(view: &View<'_>) -> lace_store::Result<ApplyFacts> {
+    let hosts: Vec<Host> = view.list::<Host>("")?.into_iter().map(|row| row.value).collect();
+    let pools: Vec<Pool> = view.list::<Pool>("")?.into_iter().map(|row| row.value).collect();
+    let of_hosts = hosts.iter().flat_map(|host| host.attributes.keys().cloned());
+    let attributes = pools.iter().flat_map(|pool| pool.known().into_keys()).chain(of_hosts).collect();
+    let pools = pools.into_iter().map(|pool| pool.name).collect();
+    Ok(ApplyFacts {
+        choice: Some(Choice { pools, attributes }),
+        hosts: hosts.into_iter().map(|host| host.capacity).collect(),
+        ..ApplyFacts::default()
+    })
 }
 
 /// Adds the newest versions of the application's secrets.

@@ -1,6 +1,6 @@
 //! Hosts: listed, drained, removed.
 
-use crate::ask::{Ask, At};
+use crate::ask::{Ask, At, Doc};
 use crate::caller::Caller;
 use crate::deed::{Deed, again};
 use crate::refusal::{Answer, Refusal};
@@ -13,7 +13,7 @@ use lace_model::host::Host;
 use lace_model::target::Target;
 use lace_model::{Code, Name};
 use lace_store::{Expect, Row};
-use lace_wire::api::{Accepted, HostView};
+use lace_wire::api::{Accepted, HostRequest, HostView};
 use serde::Deserialize;
 
 /// `?force`.
@@ -61,6 +61,27 @@ pub(crate) async fn undrain(
 ) -> Answer<Json<Accepted>> {
     let told = "it takes nodes again";
     again(|| change(&state, &caller, &name, ("undrain", told), |host| host.draining = false)).await
+}
+
+/// `PUT /v1/hosts/{name}`.
+pub(crate) async fn set(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(name): At<Name>,
+    Doc(request): Doc<HostRequest>,
+) -> Answer<Json<Accepted>> {
+    let Some(said) = request.pool else {
+        return Err(Refusal::usage(format!("nothing is said of host {name}")).hint("--pool NAME"));
+    };
+    let pool = match said.as_str() {
+        "" => None,
+        text => {
+            let pool = Name::new(text).map_err(|e| Refusal::usage(e.to_string()))?;
+            Some(crate::pool::by_name(&state, &pool)?.value.name)
+        }
+    };
+    let told = pool.as_ref().map_or_else(|| "in no pool".to_owned(), |pool| format!("in pool {pool}"));
+    again(|| change(&state, &caller, &name, ("set", &told), |host| host.pool.clone_from(&pool))).await
 }
 
 /// `DELETE /v1/hosts/{name}`.

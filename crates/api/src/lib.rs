@@ -29,6 +29,8 @@ mod metrics;
 mod node;
 mod operation;
 mod page;
+mod pool;
+mod provider;
 mod reads;
 mod refusal;
 mod release;

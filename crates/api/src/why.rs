@@ -29,6 +29,7 @@ pub(crate) async fn explain_target(
             used: room.used(host.id),
             taken: room.taken(host.id),
             missing: Vec::new(),
+            pool: host.pool.as_ref().and_then(|pool| world.pools.get(pool)).cloned(),
         })
         .collect();
     let view = lace_planner::explain::World {

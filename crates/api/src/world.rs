@@ -6,15 +6,17 @@ use crate::state::ApiState;
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::Host;
 use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::pool::Pool;
 use lace_model::revision::Revision;
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::{
-    AppName, FamilyPath, Generation, HostId, Millis, NodeId, NodePath, ServicePath, TargetPath,
+    AppName, FamilyPath, Generation, HostId, Millis, Name, NodeId, NodePath, ServicePath, TargetPath,
 };
 use lace_planner::{HealthLine, application_line, status_line};
 use lace_store::{Result, Row, View};
 use lace_wire::api::{Health, NodeView, RunningRevision};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Up to so many nodes are read one by one instead of all nodes of the installation.
 const NODES_SINGLY_MAX: usize = 200;
@@ -33,6 +35,7 @@ pub(crate) struct World {
     pub targets: BTreeMap<FamilyPath, Target>,
     pub observed: BTreeMap<NodeId, NodeStatus>,
     pub hosts: BTreeMap<HostId, Host>,
+    pub pools: BTreeMap<Name, Arc<Pool>>,
     pub adopt: bool,
 }
 
@@ -67,6 +70,10 @@ impl World {
             families: by(view.list(&below)?, |f: &Family| covers(&f.path).then(|| f.path.clone())),
             targets: by(view.list(&below)?, |t: &Target| covers(&t.family).then(|| t.family.clone())),
             hosts: by(view.list("")?, |h: &Host| Some(h.id)),
+            pools: by(view.list("")?, |p: &Pool| Some(p.name.clone()))
+                .into_iter()
+                .map(|(name, pool)| (name, Arc::new(pool)))
+                .collect(),
             ..Default::default()
         })
     }

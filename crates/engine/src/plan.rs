@@ -73,7 +73,8 @@ impl World {
             let mut liveness = self.liveness.get(&host.id).copied().unwrap_or_default();
             liveness.last_seen = liveness.last_seen.max(self.started_at);
             let missing = self.missing(path, host);
-            HostView { host: host.clone(), liveness, used: taken.used, taken: taken.addresses, missing }
+            let pool = host.pool.as_ref().and_then(|pool| self.pools.get(pool)).cloned();
+            HostView { host: host.clone(), liveness, used: taken.used, taken: taken.addresses, missing, pool }
         };
         self.hosts.values().map(view).collect()
     }

@@ -7,13 +7,14 @@ use lace_model::host::{DOOR, Host, Liveness, Neighbour, Network};
 use lace_model::job::{Job, JobState};
 use lace_model::node::NodeStatus;
 use lace_model::operation::{Operation, OperationState};
+use lace_model::pool::Pool;
 use lace_model::release::Release;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
 use lace_model::{
-    AppName, Digest, FamilyPath, Generation, HostId, JobId, Millis, NodeId, Object, OperationId, ServicePath,
-    TaskId,
+    AppName, Digest, FamilyPath, Generation, HostId, JobId, Millis, Name, NodeId, Object, OperationId,
+    ServicePath, TaskId,
 };
 use lace_store::{Batch, ChangeRow, Expect, Rev, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -39,6 +40,7 @@ pub(crate) struct World {
     /// Since when nodes are as they are: by their host's clock, and by ours.
     pub since: HashMap<NodeId, (Millis, Millis)>,
     pub hosts: BTreeMap<HostId, Host>,
+    pub pools: BTreeMap<Name, Arc<Pool>>,
     /// Releases by `NAME@VERSION`: what they need of a host.
     pub releases: BTreeMap<String, Release>,
     pub jobs: BTreeMap<JobId, Job>,
@@ -101,6 +103,8 @@ impl World {
         self.families = self.all(store, |f: &Family| f.path.clone())?;
         self.targets = self.all(store, |t: &Target| t.family.clone())?;
         self.hosts = self.all(store, |h: &Host| h.id)?;
+        let pools = self.all(store, |p: &Pool| p.name.clone())?;
+        self.pools = pools.into_iter().map(|(name, pool)| (name, Arc::new(pool))).collect();
         self.releases = self.all(store, Release::key)?;
         self.jobs = self.all(store, |j: &Job| j.id)?;
         self.operations = self.all(store, |o: &Operation| o.id)?;
@@ -219,6 +223,11 @@ impl World {
             "release" => {
                 let value = self.fetch::<Release>(store, key)?;
                 replace(&mut self.releases, Some(key.to_owned()), value);
+            }
+            "pool" => {
+                let value = self.fetch::<Pool>(store, key)?.map(Arc::new);
+                replace(&mut self.pools, key.parse().ok(), value);
+                self.dirty_where(|_| true);
             }
             "revision" => self.take_revision(store, key)?,
             "node" => self.take_node(store, key)?,

@@ -246,7 +246,11 @@ impl Fleet {
 
     /// Forgets a host that was removed for good.
     pub fn forget(&self, host: HostId) {
-        self.hosts().remove(&host);
+        let mut hosts = self.hosts();
+        if let Some(state) = hosts.get_mut(&host) {
+            self.tell(host, state, vec![ToAgent::Leave]);
+        }
+        hosts.remove(&host);
     }
 
     /// Task outcomes are stored: the agent may forget them.

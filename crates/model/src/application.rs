@@ -138,6 +138,12 @@ pub struct FamilySpec {
     /// At most so many on one host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_host: Option<u32>,
+    /// Pools that alone may be used, in this order; an empty list: any host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pools: Option<Vec<Name>>,
+    /// What must hold of a host (CEL); an empty text: nothing.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// What happens when a task is due while the former run still goes on.

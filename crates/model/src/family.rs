@@ -120,6 +120,12 @@ pub struct Family {
     /// Families that must be healthy first.
     #[serde(default)]
     pub needs: BTreeSet<FamilyPath>,
+    /// Pools that alone may be used, in this order, if any are said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Name>,
+    /// What must hold of a host (CEL).
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// Hosts by name that alone may be used, if any are said.
     #[serde(default)]
     pub hosts: BTreeSet<Name>,

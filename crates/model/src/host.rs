@@ -151,6 +151,9 @@ pub struct Host {
     /// It is being removed.
     #[serde(default)]
     pub removing: bool,
+    /// The pool that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Name>,
     /// Where it is among other hosts, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub underlay: Option<Underlay>,

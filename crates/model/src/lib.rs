@@ -22,6 +22,8 @@ pub mod name;
 pub mod node;
 pub mod object;
 pub mod operation;
+pub mod pool;
+pub mod provider;
 pub mod quantity;
 pub mod reason;
 pub mod release;

@@ -1,6 +1,6 @@
 //! Which nouns are stored as objects, and under which key.
 
-use crate::{family, host, job, node, operation, release, revision, target, task, token};
+use crate::{family, host, job, node, operation, pool, provider, release, revision, target, task, token};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A noun that the store keeps as one row: its kind, its key, its schema number.
@@ -40,6 +40,8 @@ objects! {
     "operation" operation::Operation: |it| it.id.to_string();
     "job" job::Job: |it| it.id.to_string();
     "task" task::NodeTask: |it| it.id.to_string();
+    "provider" provider::Provider: |it| it.name.to_string();
+    "pool" pool::Pool: |it| it.name.to_string();
     "token" token::Token: |it| it.id.to_string();
 }
 

@@ -1,6 +1,6 @@
 //! Reasons: every "no" and every "not yet" is a value.
 
-use crate::{ByteSize, FamilyPath, HostId, NodeId, NodePath, Span};
+use crate::{ByteSize, FamilyPath, HostId, Name, NodeId, NodePath, Span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -124,6 +124,25 @@ pub enum HostRejection {
         /// The limit.
         limit: u32,
     },
+    /// It is in none of the family's pools.
+    Pool {
+        /// Those.
+        pools: Vec<Name>,
+    },
+    /// The family's condition does not hold of it.
+    Condition {
+        /// The condition.
+        text: String,
+        /// Why that cannot be said, if so.
+        cause: Option<String>,
+    },
+    /// Nodes there would not reach those that the family has.
+    Network {
+        /// Where it is.
+        network: String,
+        /// Where the family's nodes are.
+        nodes: String,
+    },
     /// It lacks something that the release needs.
     Preflight {
         /// What.
@@ -148,6 +167,15 @@ impl fmt::Display for HostRejection {
             Self::DiskFull => f.write_str("its disk is over 90 % full"),
             Self::PerHost { limit } => {
                 write!(f, "carries {limit} of this family already, the limit per host")
+            }
+            Self::Pool { pools } => {
+                let names: Vec<&str> = pools.iter().map(Name::as_str).collect();
+                write!(f, "is in no pool of {}", names.join(", "))
+            }
+            Self::Condition { text, cause: None } => write!(f, "is not where {text}"),
+            Self::Condition { text, cause: Some(cause) } => write!(f, "is it where {text}? {cause}"),
+            Self::Network { network, nodes } => {
+                write!(f, "is in {network}, which does not reach the family's nodes in {nodes}")
             }
             Self::Preflight { missing } => write!(f, "lacks {}", missing.join(", ")),
         }

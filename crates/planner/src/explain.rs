@@ -112,6 +112,7 @@ fn from_where(wanted: &std::ops::RangeInclusive<u32>) -> String {
 fn about(node: &PlannedNode, world: &World) -> String {
     let host = world.hosts.iter().find(|h| h.host.id == node.host);
     let host_name = host.map_or_else(|| "a host that is gone".into(), |h| format!("host {}", h.host.name));
+    let host_name = format!("{host_name}{}", host.map_or_else(String::new, pool_and_price));
     let verb = if node.want == Want::Gone { "is to go from" } else { "revision" };
     let place = match node.want {
         Want::Gone => format!("{verb} {host_name}"),
@@ -123,6 +124,13 @@ fn about(node: &PlannedNode, world: &World) -> String {
         .map_or_else(|| "not reported by its host yet".to_owned(), |status| state(status, world.now));
     let silent = host.filter(|h| !h.liveness.connected).map_or("", |_| "; its host does not answer");
     format!("{place}, {state}{silent}")
+}
+
+/// With the number that placement goes by.
+fn pool_and_price(view: &HostView) -> String {
+    let Some(pool) = &view.pool else { return String::new() };
+    let price = pool.price.as_ref().map_or_else(|| "price not known".to_owned(), ToString::to_string);
+    format!(" (pool {}, {price})", pool.name)
 }
 
 fn state(status: &NodeStatus, now: Millis) -> String {

@@ -6,6 +6,7 @@
 
 pub mod apply;
 mod certificate;
+pub mod condition;
 pub mod document;
 pub mod edit;
 pub mod explain;
@@ -14,7 +15,7 @@ pub mod goal;
 pub mod health;
 pub mod verb;
 
-pub use apply::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService, apply};
+pub use apply::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService, apply};
 pub use certificate::{certificates_for, days_left, warning_due};
 pub use document::{entries, topic, usual_port};
 pub use edit::{Doer, Edit};

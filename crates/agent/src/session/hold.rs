@@ -35,6 +35,14 @@ struct Session<'a> {
     to: mpsc::Sender<ToController>,
 }
 
+/// How a session that was open ended.
+pub enum Ended {
+    /// Another one follows.
+    Broke,
+    /// This is no host any more.
+    Dismissed,
+}
+
 /// Holds a session until it ends; an error when it never began or was refused.
 pub async fn hold(
     config: &AgentConfig,
@@ -42,7 +50,7 @@ pub async fn hold(
     facts: HostFacts,
     hands: &Arc<Hands>,
     roster: &Arc<Roster>,
-) -> Result<(), String> {
+) -> Result<Ended, String> {
     let (to, frames) = mpsc::channel(FRAMES_WAITING);
     hands.held.drop_unused_secrets();
     to.try_send(hello(facts, hands)).map_err(|e| e.to_string())?;
@@ -62,15 +70,16 @@ pub async fn hold(
     let _reports = crate::hands::Kept(reports);
     while let Some(frame) = said.next().await {
         match frame {
+            Ok(ToAgent::Leave) => return Ok(Ended::Dismissed),
             Ok(frame) => session.heard(frame).await?,
             Err(status) => {
                 tracing::info!(cause = status.message(), "session ended");
-                return Ok(());
+                return Ok(Ended::Broke);
             }
         }
     }
     tracing::info!("session ended");
-    Ok(())
+    Ok(Ended::Broke)
 }
 
 fn hello(facts: HostFacts, hands: &Hands) -> ToController {
@@ -102,7 +111,7 @@ fn accept_epoch(hands: &Hands, epoch: u64) -> Result<(), String> {
 impl Session<'_> {
     async fn heard(&self, frame: ToAgent) -> Result<(), String> {
         match frame {
-            ToAgent::Welcome { .. } => {}
+            ToAgent::Welcome { .. } | ToAgent::Leave => {}
             ToAgent::Document { upserts, removes } => {
                 for refused in self.roster.update(upserts, removes) {
                     send(&self.to, refused).await?;

@@ -9,6 +9,7 @@ use crate::hands::Hands;
 use crate::identity::Identity;
 use crate::roster::Roster;
 use crate::underlay;
+use hold::Ended;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::HostFacts;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ pub async fn keep(
             };
             hands.link.send_replace(None);
             match ended {
-                Ok(()) => backoff.reset(),
+                Ok(Ended::Broke) => backoff.reset(),
+                Ok(Ended::Dismissed) => return Err(AgentError::Dismissed),
                 Err(cause) => tracing::warn!(address, cause, "no session"),
             }
         }

@@ -7,7 +7,8 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     app, apply, archive, audit, beam, blob, certificate, event, history, host, job, metrics, node, operation,
-    page, release, route, secret, server, session, status, stream, task, token, verb, volume, why,
+    page, pool, provider, release, route, secret, server, session, status, stream, task, token, verb, volume,
+    why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -58,7 +59,7 @@ fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'sta
 
 /// All doors.
 pub fn table() -> Vec<Door> {
-    [anyone(), applications(), looks(), runtimes(), releases(), work(), house()]
+    [anyone(), applications(), looks(), runtimes(), releases(), work(), estate(), house()]
         .into_iter()
         .flatten()
         .collect()
@@ -312,6 +313,50 @@ fn work() -> Vec<Door> {
             .answers(Socket)
             .patience(Open)
             .says("A stream to a node or job: exec, logs, copy, forward (WebSocket)."),
+    ]
+}
+
+/// Where hosts come from, and what is said of them.
+fn estate() -> Vec<Door> {
+    vec![
+        put("/v1/hosts/{name}", host::set)
+            .admin()
+            .takes(Json("HostRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Changes what is said of a host."),
+        get("/v1/providers", provider::list)
+            .viewer(Whole)
+            .answers(List("Provider"))
+            .says("Providers; their credentials are named, never shown."),
+        post("/v1/providers/{name}", provider::add)
+            .admin()
+            .takes(Json("ProviderRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Registers a provider; its credentials are sealed."),
+        put("/v1/providers/{name}", provider::set)
+            .admin()
+            .takes(Json("ProviderRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Changes a provider."),
+        delete("/v1/providers/{name}", provider::remove)
+            .admin()
+            .answers(Reply::Json("Accepted"))
+            .says("Removes a provider that no pool uses, and its credentials."),
+        get("/v1/pools", pool::list).viewer(Whole).answers(List("Pool")).says("Pools."),
+        post("/v1/pools/{name}", pool::add)
+            .admin()
+            .takes(Json("PoolRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Makes a pool."),
+        put("/v1/pools/{name}", pool::set)
+            .admin()
+            .takes(Json("PoolRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Changes a pool."),
+        delete("/v1/pools/{name}", pool::remove)
+            .admin()
+            .answers(Reply::Json("Accepted"))
+            .says("Removes a pool that neither hosts nor families use."),
     ]
 }
 

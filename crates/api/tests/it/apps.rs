@@ -202,6 +202,7 @@ fn is_over_for_the_planner(house: &House) -> bool {
         used: Used::default(),
         taken: Default::default(),
         missing: Vec::new(),
+        pool: None,
     };
     let hosts: Vec<_> = rows.into_iter().map(|row| view(row.value)).collect();
     assert_eq!(family.path, path);

@@ -196,6 +196,7 @@ impl House {
             agent_version: "0.1.0".into(),
             joined_at: NOW,
             underlay: None,
+            pool: None,
             removing: false,
         });
         id

@@ -3,6 +3,7 @@
 mod apps;
 mod certificates;
 mod doors;
+mod estate;
 mod events;
 mod hosts;
 mod house;

@@ -64,6 +64,7 @@ impl Scene {
                 agent_version: "test".into(),
                 joined_at: START,
                 underlay: None,
+                pool: None,
                 removing: false,
             };
             batch.put(&host, Expect::Absent);

@@ -1,5 +1,6 @@
 //! The engine on a store in memory, with hosts that obey their documents.
 
+mod estate;
 mod hosts;
 mod scenes;
 mod tasks;

@@ -138,6 +138,8 @@ fn sizing(table: &mut Table, family: &FamilySpec) {
     put(table, "pids", family.pids.map(whole));
     put(table, "select", family.select.map(|select| word(&select)));
     put(table, "per_host", family.per_host.map(whole));
+    put(table, "pools", family.pools.as_deref().map(shown));
+    put(table, "where", family.condition.clone());
 }
 
 fn inline<'a, V: Into<Value>>(pairs: impl IntoIterator<Item = (&'a str, V)>) -> InlineTable {

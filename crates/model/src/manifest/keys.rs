@@ -133,8 +133,8 @@ macro_rules! sizing {
             .or("spread"),
             key("per_host", Shape::Whole(1, COUNT_MAX), "1", "at most so many nodes of the family on one host")
                 .or("no limit"),
-            key("where", TEXT, r#"'region == "eu"'"#, "which hosts may be used (CEL)").later(),
-            key("pools", Shape::List(&NAME), r#"["private"]"#, "pools in the order in which they are used").later(),
+            key("where", TEXT, r#"'region == "eu"'"#, "which hosts may be used (CEL)").or("all"),
+            key("pools", Shape::List(&NAME), r#"["private"]"#, "pools in the order in which they are used").or("all hosts"),
             key("scale", Shape::Table(&SCALE), "{ min = 1, max = 10 }", "scaling by load").later(),
             $($more),*
         ]

@@ -93,7 +93,7 @@ fn likeness(word: &str, known: &str) -> f64 {
 }
 
 /// `did you mean "x"?` where one of the known words is near (Jaro-Winkler, 0.8), else the list of the known.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let best = known
         .iter()

@@ -19,7 +19,7 @@ mod vars;
 mod whole;
 
 pub use export::to_toml;
-pub use mistake::{MISTAKES_MAX, Mistake, Place, problem};
+pub use mistake::{MISTAKES_MAX, Mistake, Place, nearest, problem};
 pub use schema::{reference, schema};
 
 use crate::application::{ApplicationSpec, ServiceSpec};

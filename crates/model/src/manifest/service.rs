@@ -129,6 +129,8 @@ fn family(node: &Node) -> FamilySpec {
         pids: node.u32_of("pids"),
         select: node.word_of("select"),
         per_host: node.u32_of("per_host"),
+        pools: node.words_of("pools").map(|names| names.iter().filter_map(|n| n.parse().ok()).collect()),
+        condition: node.text_of("where"),
     }
 }
 

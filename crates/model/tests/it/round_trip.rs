@@ -48,8 +48,9 @@ fn variable() -> impl Strategy<Value = String> {
 fn family() -> impl Strategy<Value = FamilySpec> {
     let select = prop_oneof![Just(Select::Cheapest), Just(Select::RoundRobin), Just(Select::First)];
     let cpu = (1..4_096_000u32).prop_map(CpuMillis);
-    (of(0..=10_000u32), of(cpu), of(size()), of(size()), of(1..4_000_000u32), of(select), of(1..1000u32))
-        .prop_map(|(count, cpu, memory, disk, pids, select, per_host)| FamilySpec {
+    let placed = (of(select), of(1..1000u32), of(pools()), of("[a-z]{1,8} == \"[a-z]{0,8}\""));
+    (of(0..=10_000u32), of(cpu), of(size()), of(size()), of(1..4_000_000u32), placed).prop_map(
+        |(count, cpu, memory, disk, pids, (select, per_host, pools, condition))| FamilySpec {
             count,
             cpu,
             memory,
@@ -57,7 +58,14 @@ fn family() -> impl Strategy<Value = FamilySpec> {
             pids,
             select,
             per_host,
-        })
+            pools,
+            condition,
+        },
+    )
+}
+
+fn pools() -> impl Strategy<Value = Vec<Name>> {
+    proptest::collection::vec("[a-z]{1,8}".prop_map(|text| text.parse().expect("a name")), 1..4)
 }
 
 fn check() -> impl Strategy<Value = Check> {

@@ -7,7 +7,7 @@ use lace_model::host::Capacity;
 use lace_model::release::{Release, ReleaseRef};
 use lace_model::revision::Revision;
 use lace_model::{FamilyName, Millis, Name, ServiceName, ServicePath};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An application as it is stored now.
 #[derive(Clone, Debug, Default)]
@@ -65,8 +65,19 @@ pub struct ApplyFacts {
     pub seed: [u8; 32],
     /// What each host can carry in all; where there is none yet, no demand is refused.
     pub hosts: Vec<Capacity>,
+    /// What there is to choose hosts by; where it was not read, what families say of it is not checked.
+    pub choice: Option<Choice>,
     /// Ways in that services of other applications have, and whose they are.
     pub doors: BTreeMap<String, ServicePath>,
+}
+
+/// What families may choose hosts by.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Pools that there are.
+    pub pools: BTreeSet<Name>,
+    /// What is known of some host or pool, by name: what `where` may ask for.
+    pub attributes: BTreeSet<String>,
 }
 
 /// What a manifest changes.

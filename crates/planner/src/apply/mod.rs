@@ -3,6 +3,7 @@
 //! The file owns what it says. What it leaves out keeps its live value, and where a hand has changed that, the line
 //! is drift. A new revision comes only where what the nodes run differs; count, placement and rollout rules do not roll.
 
+mod condition;
 mod diff;
 mod doors;
 mod live;
@@ -12,7 +13,7 @@ mod prune;
 mod revise;
 mod service;
 
-pub use live::{ApplyFacts, ApplyOutcome, LiveApplication, LiveService};
+pub use live::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService};
 pub use revise::cookie_name;
 
 use crate::edit::Edit;

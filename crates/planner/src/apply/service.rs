@@ -1,9 +1,8 @@
 //! One service of a manifest: its revision, its families, its lines in the plan.
 
 use super::diff::{self, Difference};
-use super::doors;
 use super::revise::{Making, check_size};
-use super::{COUNT_MAX, LiveService, Work, merge, needs};
+use super::{COUNT_MAX, LiveService, Work, condition, doors, merge, needs};
 use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
@@ -114,6 +113,14 @@ impl Compared<'_> {
         family.count = says.count.unwrap_or(family.count);
         family.select = says.select.unwrap_or(family.select);
         family.per_host = says.per_host.or(family.per_host);
+        family.pools = says.pools.clone().unwrap_or(family.pools);
+        if let Some(condition) = &says.condition {
+            family.condition = Some(condition.clone()).filter(|text| !text.trim().is_empty());
+        }
+        // What was good when it was said stays: the host that it speaks of may have gone meanwhile.
+        if live.is_none_or(|l| l.pools != family.pools || l.condition != family.condition) {
+            condition::check(work, &family);
+        }
         family.rollout = self.says.rollout.clone().unwrap_or(family.rollout);
         family.state = self.says.state.unwrap_or(family.state);
         if live.is_none() || self.says.needs.is_some() {
@@ -251,6 +258,8 @@ impl Compared<'_> {
         let others = [
             diff::family_field(name, "select", &before.select, &after.select),
             diff::family_field(name, "per_host", &before.per_host, &after.per_host),
+            diff::family_field(name, "pools", &before.pools, &after.pools),
+            diff::family_field(name, "where", &before.condition, &after.condition),
             diff::family_field(name, "rollout", &before.rollout, &after.rollout),
             diff::family_field(name, "state", &before.state, &after.state),
             diff::family_field(name, "needs", &before.needs, &after.needs),
@@ -301,6 +310,8 @@ fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family
         promoted_step: None,
         select: family.select.unwrap_or_default(),
         per_host: family.per_host,
+        pools: family.pools.clone().unwrap_or_default(),
+        condition: family.condition.clone().filter(|text| !text.trim().is_empty()),
         state: service.state.unwrap_or_default(),
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),

@@ -2,6 +2,7 @@
 
 use super::beside;
 use super::input::{FamilyInput, FamilyOutcome, HostView};
+use super::market;
 use super::place::Market;
 use super::room::Room;
 use super::silence::Silence;
@@ -9,6 +10,7 @@ use super::slot::{Slot, nodes_of, slots_of};
 use lace_model::event::NewEvent;
 use lace_model::family::Family;
 use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::reason::HostRejection;
 use lace_model::revision::Revision;
 use lace_model::rollout::{HEALTHY_FOR_MIN, Phase, Rollout};
 use lace_model::target::{PlannedNode, Target, Votes, Want};
@@ -42,6 +44,8 @@ pub(super) struct Draft<'a> {
     pub generation: Generation,
     pub room: Room,
     pub market: Market,
+    /// Hosts that the family does not want, and why.
+    pub unwanted: BTreeMap<HostId, HostRejection>,
     pub bad: Option<(u64, String)>,
     pub events: Vec<NewEvent>,
     pub tasks: Vec<NodeTask>,
@@ -70,6 +74,7 @@ impl<'a> Draft<'a> {
             generation,
             room: Room::default(),
             market: Market::default(),
+            unwanted: market::unwanted(input),
             bad: None,
             events: Vec::new(),
             tasks: Vec::new(),

@@ -4,12 +4,14 @@ use lace_model::event::NewEvent;
 use lace_model::family::Family;
 use lace_model::host::{Host, Liveness};
 use lace_model::node::NodeStatus;
+use lace_model::pool::Pool;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
 use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, NodeId, Reason, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// A host that has been silent for this long has lost its replaceable nodes to other hosts.
 pub const AWAY_AFTER: Span = Span::secs(5);
@@ -53,6 +55,8 @@ pub struct HostView {
     pub taken: BTreeSet<Ipv4Addr>,
     /// What the wanted revision's release needs and this host lacks.
     pub missing: Vec<String>,
+    /// The pool that it belongs to, where there still is one of that name.
+    pub pool: Option<Arc<Pool>>,
 }
 
 /// Room that is taken on a host.

@@ -11,6 +11,7 @@ mod forget;
 mod gate;
 mod input;
 mod judge;
+mod market;
 mod place;
 mod progress;
 mod repair;

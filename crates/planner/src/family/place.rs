@@ -5,6 +5,7 @@
 
 use super::draft::Draft;
 use super::input::{HostView, Used};
+use super::market::{self, Home};
 use super::room::{claims, demand};
 use lace_model::family::Select;
 use lace_model::host::Capacity;
@@ -20,11 +21,15 @@ const DISK_PERMILLE_MAX: u32 = 900;
 const REJECTIONS_MAX: usize = 12;
 
 /// The rank of a host: less is better; the last is its place among the inputs.
-type Rank = (u32, u32, Millis, usize);
+type Rank = (u64, u32, Millis, usize);
 
 /// Hosts that may take nodes of this family, by revision.
 #[derive(Default)]
-pub(super) struct Market(BTreeMap<u64, Stall>);
+pub(super) struct Market {
+    stalls: BTreeMap<u64, Stall>,
+    /// Where the family's nodes are, as decided with the first one.
+    home: Option<Home>,
+}
 
 enum Stall {
     Ranked(BinaryHeap<Reverse<Rank>>),
@@ -38,14 +43,44 @@ pub(super) fn choose(
     revision: u64,
     but: Option<HostId>,
 ) -> Option<(HostId, Ipv4Addr)> {
-    let mut stall = draft.market.0.remove(&revision).unwrap_or_else(|| open(draft, revision));
+    settle_home(draft, revision);
+    let mut stall = draft.market.stalls.remove(&revision).unwrap_or_else(|| open(draft, revision));
     let at = match &mut stall {
         Stall::Ranked(heap) => draw(draft, heap, revision, but),
         Stall::Listed(list) => pick(draft, list, index, revision, but),
     };
-    draft.market.0.insert(revision, stall);
+    draft.market.stalls.insert(revision, stall);
     let view = &draft.input.hosts[at?];
     Some((view.host.id, draft.room.address(view)?))
+}
+
+/// Nodes of one family reach each other: the first one's network is that of all.
+fn settle_home(draft: &mut Draft, revision: u64) {
+    if draft.market.home.is_some() {
+        return;
+    }
+    let there = draft.running().filter_map(|node| draft.host(node.host));
+    let home = Home::of_nodes(there).or_else(|| {
+        let wanted = demand(revision, draft.input.revisions);
+        let able = draft
+            .input
+            .hosts
+            .iter()
+            .filter(|v| is_open(v) && is_listed(draft, v) && !draft.unwanted.contains_key(&v.host.id));
+        Home::roomiest(
+            able.map(|view| (view.host.network(), room_for(view, &wanted))).filter(|(_, n)| *n > 0),
+        )
+    });
+    draft.market.home = home;
+}
+
+/// How many such nodes a host takes.
+fn room_for(view: &HostView, wanted: &Used) -> u64 {
+    let capacity = &view.host.capacity;
+    let cpu = u64::from(capacity.cpu.0.saturating_sub(view.used.cpu.0)) / u64::from(wanted.cpu.0.max(1));
+    let memory = capacity.memory.0.saturating_sub(view.used.memory.0) / wanted.memory.0.max(1);
+    let slots = u64::from(capacity.slots.saturating_sub(view.used.nodes));
+    cpu.min(memory).min(slots)
 }
 
 /// Could any host but one take a node of this revision? Nothing is promised.
@@ -119,6 +154,12 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
     if view.liveness.disk_used_permille >= DISK_PERMILLE_MAX {
         return Some(HostRejection::DiskFull);
     }
+    if let Some(why) = draft.unwanted.get(&host.id) {
+        return Some(why.clone());
+    }
+    if let Some(why) = draft.market.home.and_then(|home| home.lacks(view)) {
+        return Some(why);
+    }
     if !view.missing.is_empty() {
         return Some(HostRejection::Preflight { missing: view.missing.clone() });
     }
@@ -174,7 +215,11 @@ fn open(draft: &Draft, revision: u64) -> Stall {
     let wanted = demand(revision, draft.input.revisions);
     let fits = |at: &usize| {
         let view = &hosts[*at];
-        is_open(view) && lacks(&view.host.capacity, &view.used, &wanted).is_none() && is_listed(draft, view)
+        is_open(view)
+            && !draft.unwanted.contains_key(&view.host.id)
+            && draft.market.home.is_none_or(|home| home.lacks(view).is_none())
+            && lacks(&view.host.capacity, &view.used, &wanted).is_none()
+            && is_listed(draft, view)
     };
     let fitting = (0..hosts.len()).filter(fits);
     match draft.family().select {
@@ -188,15 +233,23 @@ fn open(draft: &Draft, revision: u64) -> Stall {
     }
 }
 
-/// `cheapest` and `first` go by the order of joining until hosts have prices and pools an order.
+/// A host whose price nobody knows is never the cheapest. Among equals the order is that of joining.
 fn rank(draft: &Draft, at: usize) -> Rank {
     let view = &draft.input.hosts[at];
     let own = draft.room.own(view.host.id);
     let joined = view.host.joined_at;
     match draft.family().select {
-        Select::Spread => (own.nodes, used_permille(view, own), joined, at),
+        Select::Spread => (own.nodes.into(), used_permille(view, own), joined, at),
         Select::Pack => (0, 1000 - used_permille(view, own).min(1000), joined, at),
-        _ => (0, 0, joined, at),
+        Select::Cheapest => {
+            let price = view.pool.as_ref().and_then(|pool| pool.price.as_ref());
+            (price.map_or(u64::MAX, |price| price.micro_per_hour), 0, joined, at)
+        }
+        Select::First => {
+            let place = market::place_in_order(view, &draft.family().pools);
+            (place.map_or(u64::MAX, |place| place as u64), 0, joined, at)
+        }
+        Select::Random | Select::RoundRobin => (0, 0, joined, at),
     }
 }
 

@@ -9,7 +9,7 @@ use lace_model::release::{Release, ReleaseKind, ReleaseRef};
 use lace_model::rollout::Share;
 use lace_model::route::RouteSpec;
 use lace_model::{ByteSize, Code, CpuMillis, Digest, Problem, Span};
-use lace_planner::{ApplyFacts, ApplyOutcome, Doer, Edit, LiveApplication, LiveService, apply, verb};
+use lace_planner::{ApplyFacts, ApplyOutcome, Choice, Doer, Edit, LiveApplication, LiveService, apply, verb};
 use std::collections::BTreeMap;
 
 fn release(version: &str, kind: ReleaseKind) -> Release {
@@ -373,4 +373,36 @@ fn the_promised_manifest_is_planned_as_far_as_it_is_built() {
     assert_eq!((rollout.healthy_for, rollout.max_unavailable), (Span::secs(5), Share::Count(1)));
     let spec = &planned.edit.revisions[0].spec;
     assert_eq!((spec.before.len(), spec.volumes.len(), spec.secrets["SECRET_KEY_BASE"]), (1, 1, 1));
+}
+
+#[test]
+fn what_is_said_of_hosts_is_checked_where_it_is_said() {
+    let check = |pools: &[&str], condition: &str, expected: &[&str]| {
+        let mut service = game("1");
+        let family = service.families.get_mut(&name("game")).unwrap();
+        family.pools = Some(pools.iter().map(|pool| name(pool)).collect());
+        family.condition = Some(condition.into());
+        let facts = ApplyFacts {
+            choice: Some(Choice {
+                pools: [name("private")].into(),
+                attributes: ["region".to_owned(), "disk".to_owned()].into(),
+            }),
+            ..facts()
+        };
+        let told = match apply(&live(), &request(&[("game", service)]), &facts) {
+            Ok(_) => Vec::new(),
+            Err(problem) => {
+                let all = std::iter::once(problem.message.clone()).chain(problem.hint.clone());
+                all.chain(problem.details.clone()).collect::<Vec<String>>()
+            }
+        };
+        assert_eq!(told.is_empty(), expected.is_empty(), "{told:?}");
+        for part in expected {
+            assert!(told.iter().any(|line| line.contains(part)), "{part}: {told:?}");
+        }
+    };
+    check(&["private"], "region == \"eu\" && memory >= 4*GiB", &[]);
+    check(&["privat"], "", &["no pool privat", "did you mean \"private\"?"]);
+    check(&[], "regoin == \"eu\"", &["no attribute regoin", "did you mean \"region\"?"]);
+    check(&[], "region = \"eu\"", &["where `region = ", "write CEL"]);
 }

@@ -35,6 +35,8 @@ pub fn family(count: u32) -> Family {
         promoted_step: None,
         select: lace_model::family::Select::Spread,
         per_host: None,
+        pools: Vec::new(),
+        condition: None,
         state: StateKind::Replaceable,
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),
@@ -94,11 +96,13 @@ pub fn host(number: u8) -> HostView {
             agent_version: "0.1.0".into(),
             joined_at: u64::from(number),
             underlay: None,
+            pool: None,
             removing: false,
         },
         liveness: Liveness { connected: true, last_seen: 1, disk_used_permille: 100 },
         used: Used::default(),
         taken: BTreeSet::new(),
         missing: Vec::new(),
+        pool: None,
     }
 }

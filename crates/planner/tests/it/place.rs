@@ -3,11 +3,15 @@
 use crate::make::{SEED, family, host, name, revision};
 use crate::world::World;
 use lace_model::family::{Family, Select, StateKind};
+use lace_model::host::Underlay;
+use lace_model::pool::{Pool, Price};
 use lace_model::reason::HostRejection;
 use lace_model::target::Target;
 use lace_model::{ByteSize, CpuMillis, Reason};
 use lace_planner::{FamilyInput, Gates, HostView, plan};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 fn planned(family: &Family, hosts: &[HostView]) -> Target {
     let revisions = BTreeMap::from([(1, revision(1))]);
@@ -236,4 +240,90 @@ fn a_stray_is_shown_and_left_alone() {
     world.decide();
     assert!(world.reasons().iter().any(|r| r.contains("belongs to no target")));
     assert_eq!(world.target.as_ref().unwrap().nodes.len(), 1);
+}
+
+fn pool(name_of: &str, price: Option<&str>) -> Pool {
+    Pool {
+        name: name(name_of),
+        provider: name("p"),
+        region: Some("eu".into()),
+        zone: None,
+        image: None,
+        profile: None,
+        attributes: BTreeMap::from([("disk".into(), "ssd".into()), ("tags".into(), "fast,near".into())]),
+        price: price.map(|text| Price::said(text, 0).unwrap()),
+        hosts_max: None,
+        made_at: 0,
+    }
+}
+
+fn in_pool(number: u8, pool: &Pool) -> HostView {
+    let mut view = host(number);
+    view.host.pool = Some(pool.name.clone());
+    view.pool = Some(Arc::new(pool.clone()));
+    view
+}
+
+#[test]
+fn the_cheapest_has_a_price() {
+    let (dear, cheap, unknown) =
+        (pool("dear", Some("0.5")), pool("cheap", Some("0.02")), pool("unknown", None));
+    let hosts = [in_pool(1, &unknown), in_pool(2, &dear), in_pool(3, &cheap), host(4)];
+    let family = Family { select: Select::Cheapest, ..family(20) };
+    let on = places(&planned(&family, &hosts));
+    assert_eq!(on, [[3; 8], [2; 8]].concat().into_iter().chain([1; 4]).collect::<Vec<u8>>());
+}
+
+#[test]
+fn pools_are_used_in_their_order_and_no_others_are() {
+    let (public, private) = (pool("public", Some("0.02")), pool("private", None));
+    let hosts = [host(1), in_pool(2, &public), in_pool(3, &private)];
+    let pools = vec![name("private"), name("public")];
+    let family = Family { select: Select::First, pools: pools.clone(), ..family(20) };
+    let target = planned(&family, &hosts);
+    assert_eq!(places(&target), [[3; 8], [2; 8]].concat());
+    let rejected =
+        target.reasons.iter().any(|reason| reason.to_string().contains("host h1: is in no pool of"));
+    assert!(rejected, "{:?}", target.reasons);
+}
+
+#[test]
+fn where_is_asked_of_host_and_pool() {
+    let check = |condition: &str, expected: &[u8], reason: &str| {
+        let ssd = pool("ssd", Some("0.5"));
+        let mut large = host(2);
+        large.host.capacity.memory = ByteSize::mib(8 * 1024);
+        large.host.attributes.insert("erts".into(), "14.2,15.0".into());
+        let hosts = [in_pool(1, &ssd), large];
+        let family = Family { condition: Some(condition.into()), ..family(1) };
+        let target = planned(&family, &hosts);
+        assert_eq!(places(&target), expected, "{condition}: {:?}", target.reasons);
+        let told: Vec<String> = target.reasons.iter().map(ToString::to_string).collect();
+        assert!(reason.is_empty() || told.iter().any(|line| line.contains(reason)), "{condition}: {told:?}");
+    };
+    check("memory >= 4*GiB", &[2], "");
+    check("\"14.2\" in erts", &[2], "");
+    check("\"fast\" in tags && price < 1.0", &[1], "");
+    check("disk == \"ssd\"", &[1], "");
+    check("memory > 1*TiB", &[], "is not where memory > 1*TiB");
+    check("disk == \"tape\"", &[], "nothing is known of its disk");
+    check("memory", &[], "neither true nor false");
+}
+
+#[test]
+fn a_family_stays_in_one_network() {
+    let at = |number: u8, net: u8| {
+        let mut view = host(number);
+        let address = Ipv4Addr::new(192, 168, net, number);
+        view.host.underlay = Some(Underlay { address, prefix: 24, behind: None });
+        view
+    };
+    // The network with the most room takes all, although another host joined first.
+    let hosts = [at(1, 1), at(2, 2), at(3, 2)];
+    let target = planned(&family(17), &hosts);
+    assert_eq!(target.nodes.len(), 16, "two hosts' room");
+    assert!(places(&target).iter().all(|number| *number != 1));
+    let told: Vec<String> = target.reasons.iter().map(ToString::to_string).collect();
+    let why = "host h1: is in 192.168.1.0/24, which does not reach the family's nodes in 192.168.2.0/24";
+    assert!(told.contains(&why.to_owned()), "{told:?}");
 }

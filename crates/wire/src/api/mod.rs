@@ -13,6 +13,9 @@
 //! | GET /v1/nodes[?target=T] · /v1/usage[?target=T] | -> [`NodeView`] list · [`UsageView`] list |
 //! | GET /v1/revision?target=T[&number] · /v1/usage/history?target=N[&since] | -> `Revision` · [`UsageHistory`] |
 //! | GET /v1/hosts · POST /v1/hosts/{name}/drain, /undrain · DELETE /v1/hosts/{name} | -> [`HostView`] list · [`Accepted`] |
+//! | PUT /v1/hosts/{name} | [`HostRequest`] -> [`Accepted`] |
+//! | GET /v1/providers · POST/PUT/DELETE /v1/providers/{name} | [`ProviderRequest`] -> `Provider` list · [`Accepted`] |
+//! | GET /v1/pools · POST/PUT/DELETE /v1/pools/{name} | [`PoolRequest`] -> `Pool` list · [`Accepted`] |
 //! | GET /v1/releases · GET/DELETE /v1/releases/{name@version} | -> `Release` list · `Release` |
 //! | POST /v1/blobs/missing | digests -> digests |
 //! | PUT /v1/blobs/{digest} | bytes -> 204 |
@@ -41,6 +44,7 @@
 
 mod access;
 mod beam;
+mod estate;
 mod status;
 mod stream;
 mod verb;
@@ -50,6 +54,7 @@ pub use access::{
     AuditLine, AuditVerdict, LoginRequest, ServerInfo, SessionInfo, TokenInfo, TokenMade, TokenRequest,
 };
 pub use beam::{BeamCallRequest, BeamNode};
+pub use estate::{HostRequest, PoolRequest, ProviderRequest};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,
     RunningRevision, Status, UsageHistory, UsagePoint, UsageView,

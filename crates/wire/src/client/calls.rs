@@ -3,8 +3,8 @@
 use super::{Client, EventFeed};
 use crate::api::{
     Accepted, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation, HistoryLine,
-    HostView, JobRequest, LoginRequest, NodeView, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade,
-    TokenRequest, UsageView, VerbRequest,
+    HostRequest, HostView, JobRequest, LoginRequest, NodeView, PoolRequest, ProviderRequest, ReleaseUpload,
+    ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
 };
 use crate::beam::BeamAnswer;
 use crate::stream::Volume;
@@ -16,6 +16,8 @@ use lace_model::event::Event;
 use lace_model::family::Application;
 use lace_model::job::Job;
 use lace_model::operation::Operation;
+use lace_model::pool::Pool;
+use lace_model::provider::Provider;
 use lace_model::release::Release;
 use lace_model::secret::SecretInfo;
 use lace_model::task::NodeTask;
@@ -168,6 +170,51 @@ impl Client {
     /// Lets a drained host take nodes again.
     pub async fn host_undrain(&self, host: &Name) -> Answer<Accepted> {
         self.ask(self.post(&["v1", "hosts", host.as_str(), "undrain"])).await
+    }
+
+    /// Changes what is said of a host.
+    pub async fn host_set(&self, host: &Name, request: &HostRequest) -> Answer<Accepted> {
+        self.ask(self.call(Method::PUT, &["v1", "hosts", host.as_str()]).json(request)).await
+    }
+
+    /// Providers.
+    pub async fn providers(&self) -> Answer<Vec<Provider>> {
+        self.ask(self.get(&["v1", "providers"])).await
+    }
+
+    /// Registers a provider.
+    pub async fn provider_add(&self, name: &Name, request: &ProviderRequest) -> Answer<Accepted> {
+        self.ask(self.post(&["v1", "providers", name.as_str()]).json(request)).await
+    }
+
+    /// Changes a provider.
+    pub async fn provider_set(&self, name: &Name, request: &ProviderRequest) -> Answer<Accepted> {
+        self.ask(self.call(Method::PUT, &["v1", "providers", name.as_str()]).json(request)).await
+    }
+
+    /// Removes a provider, its credentials with it.
+    pub async fn provider_remove(&self, name: &Name) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "providers", name.as_str()])).await
+    }
+
+    /// Pools.
+    pub async fn pools(&self) -> Answer<Vec<Pool>> {
+        self.ask(self.get(&["v1", "pools"])).await
+    }
+
+    /// Makes a pool.
+    pub async fn pool_add(&self, name: &Name, request: &PoolRequest) -> Answer<Accepted> {
+        self.ask(self.post(&["v1", "pools", name.as_str()]).json(request)).await
+    }
+
+    /// Changes a pool.
+    pub async fn pool_set(&self, name: &Name, request: &PoolRequest) -> Answer<Accepted> {
+        self.ask(self.call(Method::PUT, &["v1", "pools", name.as_str()]).json(request)).await
+    }
+
+    /// Removes a pool.
+    pub async fn pool_remove(&self, name: &Name) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "pools", name.as_str()])).await
     }
 
     /// Forgets a host.

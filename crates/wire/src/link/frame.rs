@@ -191,6 +191,8 @@ pub enum ToAgent {
     AckTasks(Vec<TaskId>),
     /// All hosts of your network, yourself included.
     Neighbours(Vec<Neighbour>),
+    /// You are a host no more, and nothing is left on you: take everything of ours away, yourself included.
+    Leave,
 }
 
 /// A frame of a stream's own call. The agent's first frame names the stream.

@@ -1,0 +1,90 @@
+//! Providers and pools.
+
+use crate::house::House;
+use lace_model::pool::Pool;
+use lace_model::provider::Provider;
+use lace_model::{Code, Name};
+use lace_wire::api::Accepted;
+use serde_json::{Value, json};
+
+async fn put(house: &House, path: &str, body: Value) -> crate::house::Got {
+    house.call(&house.admin, "PUT", path, body.to_string()).await
+}
+
+fn ec2() -> Value {
+    let credentials = json!({ "access-key-id": "AKIAEXAMPLE", "secret-access-key": "very-secret-words" });
+    json!({ "kind": "ec2", "region": "eu-west-1", "credentials": credentials })
+}
+
+#[tokio::test]
+async fn credentials_are_sealed_and_never_come_out() {
+    let house = House::new();
+    let accepted: Accepted = house.post("/v1/providers/my-ec2", ec2()).await.ok();
+    assert!(accepted.message.contains("sealed") && !accepted.message.contains("very-secret-words"));
+    let got = house.get("/v1/providers").await;
+    let providers: Vec<Provider> = got.json();
+    assert_eq!(providers[0].credentials, ["access-key-id", "secret-access-key"]);
+    for path in ["/v1/providers", "/v1/events", "/v1/audit", "/v1/pools"] {
+        let text = format!("{:?}", house.get(path).await.body);
+        assert!(!text.contains("very-secret-words") && !text.contains("AKIAEXAMPLE"), "{path}");
+    }
+    let vault = Name::new("lace-providers").expect("a name");
+    let sealed = house.state.store.secret_get(&vault, "my-ec2", None).expect("read").expect("there");
+    assert!(String::from_utf8_lossy(sealed.0.expose()).contains("very-secret-words"));
+    // One of them anew: the others stay.
+    let anew = json!({ "credentials": { "secret-access-key": "other-words" } });
+    put(&house, "/v1/providers/my-ec2", anew).await.ok::<Accepted>();
+    let sealed = house.state.store.secret_get(&vault, "my-ec2", None).expect("read").expect("there");
+    let text = String::from_utf8_lossy(sealed.0.expose()).into_owned();
+    assert!(text.contains("other-words") && text.contains("AKIAEXAMPLE"));
+    house.delete("/v1/providers/my-ec2").await.ok::<Accepted>();
+    assert!(house.state.store.secret_get(&vault, "my-ec2", None).expect("read").is_none());
+    let problem = house.post("/v1/apps/lace-providers", Value::Null).await.problem(422);
+    assert_eq!(problem.code, Code::Usage, "no application shares the sealed names");
+}
+
+#[tokio::test]
+async fn mistakes_about_providers_are_named() {
+    let house = House::new();
+    let check = async |body: Value, status: u16, part: &str| {
+        let problem = house.post("/v1/providers/p", body).await.problem(status);
+        let told = format!("{} {}", problem.message, problem.hint.unwrap_or_default());
+        assert!(told.contains(part), "{told}");
+    };
+    check(json!({}), 422, "no kind").await;
+    check(json!({ "kind": "ec2", "credentials": { "password": "x" } }), 422, "access-key-id").await;
+    check(json!({ "kind": "ec2", "credentials": { "access-key-id": "x" } }), 422, "secret-access-key").await;
+    check(json!({ "kind": "ec2", "endpoint": "ftp://x" }), 422, "https://").await;
+    check(json!({ "kind": "ssh", "region": "eu" }), 422, "no regions").await;
+    house.post("/v1/providers/p", json!({ "kind": "ssh" })).await.ok::<Accepted>();
+    check(json!({ "kind": "ssh" }), 409, "lace provider set p").await;
+    let problem = put(&house, "/v1/providers/p", json!({ "kind": "sim" })).await.problem(409);
+    assert!(problem.message.contains("ssh"));
+    assert_eq!(put(&house, "/v1/providers/q", json!({})).await.problem(404).code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn pools_have_a_price_and_are_kept_while_somebody_uses_them() {
+    let house = House::new();
+    house.add_host(1);
+    house.post("/v1/providers/my-ec2", ec2()).await.ok::<Accepted>();
+    let body = json!({ "provider": "my-ec2", "zone": "a", "attributes": { "disk": "ssd" },
+        "price_per_hour": "0.0228" });
+    house.post("/v1/pools/eu-small", body).await.ok::<Accepted>();
+    let pools: Vec<Pool> = house.get("/v1/pools").await.ok();
+    let price = pools[0].price.clone().expect("a price");
+    assert_eq!((price.micro_per_hour, price.currency.as_str()), (22_800, "USD"));
+    assert_eq!(pools[0].known()["region"], "eu-west-1", "the provider's");
+    let problem = put(&house, "/v1/pools/eu-small", json!({ "price_per_hour": "0" })).await.problem(422);
+    assert!(problem.message.contains("no price"), "{problem:?}");
+    let problem = house.delete("/v1/providers/my-ec2").await.problem(409);
+    assert!(problem.message.contains("eu-small"));
+
+    put(&house, "/v1/hosts/alpha1", json!({ "pool": "eu-small" })).await.ok::<Accepted>();
+    let problem = house.delete("/v1/pools/eu-small").await.problem(409);
+    assert!(problem.message.contains("host alpha1"), "{problem:?}");
+    put(&house, "/v1/hosts/alpha1", json!({ "pool": "" })).await.ok::<Accepted>();
+    put(&house, "/v1/hosts/alpha1", json!({ "pool": "nowhere" })).await.problem(404);
+    house.delete("/v1/pools/eu-small").await.ok::<Accepted>();
+    assert!(house.get("/v1/pools").await.ok::<Vec<Pool>>().is_empty());
+}
