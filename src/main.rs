@@ -8,10 +8,12 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // PID 1 of a node is entered before anything else: it stays small, and has no runtime.
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|first| first == "pid1") {
-        let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
-        lace_machine::pid1::main(&words);
+    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    match words.next().as_deref() {
+        Some("pid1") => lace_machine::pid1::main(&words.collect::<Vec<_>>()),
+        // What PID 1 runs beside the process of a node that votes.
+        Some("copy") => return lace_agent::copy_main(&words.collect::<Vec<_>>()),
+        _ => {}
     }
     command::main(
         std::env::args_os(),

@@ -8,6 +8,7 @@ use super::{Failure, addresses, asked_to_end, block_on, doors, link, tls};
 use axum::serve::ListenerExt;
 use clap::Parser;
 use lace_api::{ApiState, Config, NewToken, SystemIds, mint_token};
+use lace_engine::Witness;
 use lace_engine::certificate::{Authority, Identity};
 use lace_fleet::Fleet;
 use lace_model::token::{Role, Token};
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tonic::transport::Identity as TonicIdentity;
+use uuid::Uuid;
 
 /// A former controller of this state has this long to let go of it.
 const STATE_FREE_WITHIN: Duration = Duration::from_secs(10);
@@ -79,6 +81,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
         authority: Arc::new(authority),
         clock: clock.clone(),
         space: args.space.clone(),
+        witness: Arc::new(Witness::new(store.clone(), Uuid::now_v7().as_u64_pair().1)),
     };
     let (fleet, events) = Fleet::new(Arc::new(support));
     let engine = tokio::spawn(lace_engine::run(

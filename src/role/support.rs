@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use lace_engine::Witness;
 use lace_engine::certificate::Authority;
 use lace_fleet::Support;
 use lace_model::event::NewEvent;
 use lace_model::host::{Block, Host};
 use lace_model::token::Token;
-use lace_model::{Code, Digest, HostId, Millis, Name, Object, Problem};
+use lace_model::{Code, Digest, FamilyPath, HostId, Millis, Name, NodeId, Object, Problem};
 use lace_store::{Batch, Clock, Expect, Store};
+use lace_vote::Message;
 use lace_wire::link::frame::{JoinReply, JoinRequest};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -28,6 +30,8 @@ pub struct ControllerSupport {
     pub clock: Arc<dyn Clock>,
     /// The private space, CIDR.
     pub space: String,
+    /// Votes where families have an even number of nodes.
+    pub witness: Arc<Witness>,
 }
 
 impl Support for ControllerSupport {
@@ -67,6 +71,13 @@ impl Support for ControllerSupport {
         let row = self.store.get::<Host>(&host.to_string())?;
         row.map(|r| r.value.blocks).ok_or_else(|| {
             Problem::new(Code::NotAllowed, "this host was removed").hint("join again with a new join token")
+        })
+    }
+
+    fn witness(&self, host: HostId, node: (NodeId, &FamilyPath), message: Message) -> Option<Message> {
+        self.witness.heard(host, node, message).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the witness gives no vote");
+            None
         })
     }
 

@@ -71,6 +71,7 @@ pub fn node(family: &str, index: u32) -> NodeView {
             detail: None,
             alarms: Vec::new(),
             votes_seen: None,
+            holds: false,
         },
         host: "alpha".into(),
         host_connected: true,

@@ -17,11 +17,12 @@ use lace_model::host::Block;
 use lace_model::traffic::Traffic;
 use lace_model::{AppName, HostId, NodePath};
 use lace_wire::link::dial::Link;
+use lace_wire::link::frame::ToController;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// `lace net` hears so many callers at least.
 const DRAINS_MAX: usize = 64;
@@ -68,6 +69,8 @@ pub struct Hands {
     pub topics: watch::Sender<Topics>,
     /// The open link, if any.
     pub link: watch::Sender<Option<Link>>,
+    /// Where frames of the open session go.
+    pub session: watch::Sender<Option<mpsc::Sender<ToController>>>,
     /// Starts and removals at once: they are mostly kernel work.
     pub starts: Semaphore,
     /// The control socket of `lace net`.
@@ -110,6 +113,7 @@ impl Hands {
             wall: Arc::default(),
             topics: watch::Sender::new(topics),
             link,
+            session: watch::Sender::default(),
             starts: Semaphore::new(processors * 2 + 2),
             net_socket: config.net_socket.clone(),
             traffic: watch::Sender::default(),
@@ -138,6 +142,13 @@ impl Hands {
         if former != underlay {
             self.held.commit(vec![Record::Moved]);
             self.wall.nudge();
+        }
+    }
+
+    /// Says something to the controller now or never: there may be no session.
+    pub fn say(&self, frame: ToController) {
+        if let Some(session) = &*self.session.borrow() {
+            let _ = session.try_send(frame);
         }
     }
 

@@ -31,6 +31,7 @@ mod underlay;
 mod volume;
 mod wall;
 
+pub use beam::copy::main as copy_main;
 pub use config::{AgentConfig, AgentError};
 
 use std::future::Future;

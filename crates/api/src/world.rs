@@ -220,6 +220,7 @@ pub(crate) fn preparing(target: &Target, node: &PlannedNode) -> NodeStatus {
         detail: Some("its host has not reported it yet".into()),
         alarms: Vec::new(),
         votes_seen: None,
+        holds: false,
     }
 }
 

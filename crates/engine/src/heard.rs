@@ -168,6 +168,7 @@ impl World {
                 detail: Some("its host never had it".into()),
                 alarms: Vec::new(),
                 votes_seen: None,
+                holds: false,
             });
             statuses.collect::<Vec<_>>()
         };

@@ -18,6 +18,7 @@ mod run;
 mod schedule;
 mod step;
 mod task;
+mod witness;
 mod world;
 
 pub use documents::Delta;
@@ -26,3 +27,4 @@ pub use heard::{Heard, JobEnded, JobNews};
 pub use keep_house::keep_house;
 pub use run::{Hosts, run};
 pub use step::{Engine, Told};
+pub use witness::Witness;

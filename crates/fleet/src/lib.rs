@@ -35,6 +35,13 @@ pub trait Support: Send + Sync + 'static {
     fn adopting(&self) -> bool;
     /// A host's blocks of addresses; an error for a host that was removed.
     fn blocks(&self, host: lace_model::HostId) -> Result<Vec<lace_model::host::Block>, Problem>;
+    /// A node of a host speaks to the witness of its family's votes: the answer, if there is one.
+    fn witness(
+        &self,
+        host: lace_model::HostId,
+        node: (lace_model::NodeId, &lace_model::FamilyPath),
+        message: lace_vote::Message,
+    ) -> Option<lace_vote::Message>;
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> lace_model::Millis;
 }

@@ -354,6 +354,11 @@ impl Fleet {
                 self.carried(host, traffic);
                 self.sampled(host, vms);
             }
+            ToController::Vote { node, family, message } => {
+                if let Some(message) = self.0.support.witness(host, (node, &family), message) {
+                    self.send(host, ToAgent::Vote { node, message });
+                }
+            }
             ToController::Refused { id, held } => {
                 tracing::warn!(%host, ?id, %held, "agent holds a newer statement")
             }

@@ -41,8 +41,8 @@ pub use machine::{Machine, MachineConfig, NodeState, Started};
 pub use preflight::{Finding, Level};
 pub use protocol::{Event, Exit, Life, Phase, Status, VoteStatus};
 pub use spec::{
-    ExecSpec, FILES_BYTES_MAX, FileSpec, Image, Isolation, Limits, NodeSpec, ProcessSpec, VOTERS_MAX,
-    VolumeSpec, VoteSeats, VoteSpec,
+    CopySpec, ExecSpec, FILES_BYTES_MAX, FileSpec, Image, Isolation, Limits, NodeSpec, ProcessSpec,
+    VOTERS_MAX, VolumeSpec, VoteSeats, VoteSpec,
 };
 pub use sys::addresses::InterfaceAddress;
 pub use sys::process::ProcessId;

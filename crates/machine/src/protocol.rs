@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{ExecSpec, ProcessSpec, VoteSeats};
 
 /// The version that this build speaks.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Largest frame, bytes: an exec's environment fits, a mistake does not.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -89,6 +89,11 @@ pub enum Request {
     EndUse {
         /// Which life of the process.
         life: Life,
+    },
+    /// What the witness of the family's votes says (since version 4).
+    Witness {
+        /// The message.
+        message: lace_vote::Message,
     },
     /// Something newer than this build.
     #[serde(other)]
@@ -280,6 +285,11 @@ pub enum Event {
     Vote {
         /// How it stands.
         vote: VoteStatus,
+    },
+    /// It has to be said to the witness of the family's votes, which only the host's side can reach (since version 4).
+    Witness {
+        /// The message.
+        message: lace_vote::Message,
     },
     /// Something newer than this build.
     #[serde(other)]

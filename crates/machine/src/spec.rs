@@ -65,6 +65,23 @@ pub struct VoteSpec {
     pub key: Vec<u8>,
     /// Who votes.
     pub set: VoteSeats,
+    /// How PID 1 itself brings the copy up and down; none where the node may not run it, or others do that.
+    #[serde(default)]
+    pub copy: Option<CopySpec>,
+}
+
+/// How a node's process is made to run its family's one copy: commands beside it, each a list of words, which end well when it
+/// is done. `LACE_UNHEARD` names the seats that were not heard for as long as a lease.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopySpec {
+    /// Ends once the process can run the copy.
+    pub ready: Vec<String>,
+    /// Starts it.
+    pub start: Vec<String>,
+    /// Stops it in order.
+    pub stop: Vec<String>,
+    /// Whoever holds with a lower one makes room.
+    pub preference: u64,
 }
 
 impl std::fmt::Debug for VoteSpec {
@@ -80,6 +97,9 @@ pub struct VoteSeats {
     pub generation: u64,
     /// Seats, and where their PID 1s are.
     pub members: Vec<(u32, Ipv4Addr)>,
+    /// The seat of a member that is no node: it is reached by whoever subscribes to the nodes' events.
+    #[serde(default)]
+    pub witness: Option<u32>,
 }
 
 /// Where a node's lowest files come from.

@@ -89,6 +89,11 @@ pub enum Verb {
         /// Its number.
         signal: i32,
     },
+    /// Take its family's distributed application over.
+    TakeCopy {
+        /// Whoever has it with a lower one makes room. Each wish has a higher one than all before.
+        preference: u64,
+    },
 }
 
 /// What an agent does about a task that it began, and of which it does not know the end because it stopped in between.
@@ -104,7 +109,7 @@ impl Verb {
     /// How it is resumed. Each verb that is added says it here.
     pub fn resume(&self) -> Resume {
         match self {
-            Self::Restart => Resume::Again,
+            Self::Restart | Self::TakeCopy { .. } => Resume::Again,
             Self::Signal { .. } => Resume::Unknown,
         }
     }
@@ -114,6 +119,7 @@ impl std::fmt::Display for Verb {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Restart => f.write_str("restart"),
+            Self::TakeCopy { .. } => f.write_str("failover"),
             Self::Signal { signal } => write!(f, "signal {}", crate::signal::name(*signal)),
         }
     }

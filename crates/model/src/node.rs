@@ -117,6 +117,9 @@ pub struct NodeStatus {
     /// The newest vote set that its PID 1 knows of, where it has a vote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub votes_seen: Option<u64>,
+    /// It runs its family's distributed application, by the votes of its family.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub holds: bool,
 }
 
 impl NodeStatus {

@@ -44,6 +44,18 @@ pub struct VoteOrder {
     pub generation: u64,
     /// The members, by index.
     pub seats: Vec<VoteSeat>,
+    /// The seat of the controller, which votes too where the number of nodes is even. It never runs the copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<u32>,
+}
+
+/// Seats of controllers lie above those of all nodes.
+const WITNESSES: u32 = 1 << 30;
+
+/// The seat of the controller of an epoch. A restored one knows nothing of what the one before it promised, which may
+/// even be there still: it is another witness, and takes the former one's place as any member takes one.
+pub fn witness_seat(epoch: u64) -> u32 {
+    WITNESSES | (epoch % u64::from(WITNESSES)) as u32
 }
 
 /// A member of a vote set.

@@ -60,6 +60,12 @@ impl Tally {
         !held && self.holds(now)
     }
 
+    /// Do votes that were given within this time make a majority without this member?
+    pub fn is_carried_without(&self, now: u64, within_ms: u64, set: &VoteSet, seat: Seat) -> bool {
+        let fresh = |seat: &&Seat| self.grants.get(seat).is_some_and(|sent| sent + within_ms > now);
+        set.members.iter().filter(|member| **member != seat).filter(fresh).count() >= set.majority()
+    }
+
     /// Gives everything back; the newest question that is void then.
     pub fn release(&mut self) -> u64 {
         self.void = self.void.max(self.asked);

@@ -41,7 +41,7 @@ pub struct Standing {
     pub in_use: bool,
     /// The application shall be stopped in order: somebody is preferred.
     pub yields: bool,
-    /// Members that said nothing for as long as a lease.
+    /// Members that said nothing for as long as a lease; the witness, which is seldom asked, is none of them.
     pub unheard: Vec<Seat>,
 }
 
@@ -191,6 +191,11 @@ impl Elector {
         lease.into_iter().chain(ask).min()
     }
 
+    /// It may be forgotten: it has promised nothing, and wants nothing.
+    pub fn is_idle(&self, now: u64) -> bool {
+        self.stands.is_none() && self.voter.is_awake(now) && self.voter.is_free(now)
+    }
+
     /// Which life of the seat it is.
     pub fn incarnation(&self) -> u64 {
         self.me.1
@@ -203,8 +208,8 @@ impl Elector {
 
     /// How it stands.
     pub fn standing(&self, now: u64) -> Standing {
-        let unheard =
-            |seat: &&Seat| **seat != self.me.0 && !self.tally.hears(now, self.terms.lease_ms, **seat);
+        let is_node = |seat: &Seat| *seat != self.me.0 && Some(*seat) != self.set.witness;
+        let unheard = |seat: &&Seat| is_node(seat) && !self.tally.hears(now, self.terms.lease_ms, **seat);
         Standing {
             generation: self.set.generation,
             seen: self.voter.seen,
@@ -284,13 +289,16 @@ impl Elector {
             !self.tally.holds(now) && (now < self.defers_until || !self.voter.is_free_for(now, self.me));
         let stamp = self.tally.stamp(now).filter(|_| !probe);
         let generation = self.set.generation;
-        let mut out = self.say_all(Body::Ask {
+        let question = Body::Ask {
             sent: stamp.unwrap_or(now),
             generation,
             preference,
             hears: self.hears_majority(now),
             probe: stamp.is_none(),
-        });
+        };
+        let spared = self.set.witness.filter(|seat| stamp.is_none() || self.can_spare(now, *seat));
+        let mut out = self.say_all(question);
+        out.retain(|output| !matches!(output, Output::Send { to, .. } if Some(*to) == spared));
         if let Some(sent) = stamp {
             self.tally.asked = sent;
             let granted = self.voter.asked(now, self.terms, self.me, sent, generation);
@@ -299,8 +307,17 @@ impl Elector {
         out
     }
 
+    /// The nodes alone carry it, and did so in the last two rounds.
+    fn can_spare(&self, now: u64, witness: Seat) -> bool {
+        self.tally.is_carried_without(now, self.some_rounds(), &self.set, witness)
+    }
+
+    fn some_rounds(&self) -> u64 {
+        self.terms.ask_ms * 2 + self.terms.ask_ms / 2
+    }
+
     fn hears_majority(&self, now: u64) -> bool {
-        let within = self.terms.ask_ms * 2 + self.terms.ask_ms / 2;
+        let within = self.some_rounds();
         let others = self.set.members.iter().filter(|seat| **seat != self.me.0);
         others.filter(|seat| self.tally.hears(now, within, **seat)).count() + 1 >= self.set.majority()
     }

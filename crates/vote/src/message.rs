@@ -1,9 +1,10 @@
 //! What members say to each other.
 
 use crate::Seat;
+use serde::{Deserialize, Serialize};
 
 /// One message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Message {
     /// Who says it.
     pub from: Seat,
@@ -14,7 +15,8 @@ pub struct Message {
 }
 
 /// What is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Body {
     /// A candidate asks for a vote.
     Ask {

@@ -48,6 +48,11 @@ impl Voter {
         now >= self.deaf_until
     }
 
+    /// Nobody has its vote.
+    pub fn is_free(&self, now: u64) -> bool {
+        self.promise.is_none_or(|promise| promise.until <= now)
+    }
+
     /// Nobody else has its vote.
     pub fn is_free_for(&self, now: u64, who: Candidate) -> bool {
         self.promise.is_none_or(|promise| promise.to == who || promise.until <= now)

@@ -4,6 +4,7 @@
 //! file, the cookie into `$HOME/.erlang.cookie` on the node's tmpfs, so that it is on no command line and on no disk.
 
 mod config;
+pub mod copy;
 mod flags;
 pub mod line;
 pub mod question;
@@ -24,8 +25,15 @@ use std::path::Path;
 pub const COOKIE_PREFIX: &str = "LACE_COOKIE_";
 /// On tmpfs: the runtime reads its cookie from here.
 const HOME: &str = "/run/lace/home";
+/// The cookie's file there.
+const COOKIE: &str = "/run/lace/home/.erlang.cookie";
 /// The additional configuration file.
 pub const CONFIG: &str = "/run/lace/beam.config";
+
+/// Does a file of ours speak of who else is there?
+pub fn is_of_peers(path: &Path) -> bool {
+    [CONFIG, copy::FILE].iter().any(|file| path == Path::new(file))
+}
 
 /// What a BEAM node gets beside its own environment and files.
 #[derive(Default)]
@@ -67,7 +75,7 @@ pub fn gift(
     let mut gift = Gift::default();
     if let Some(cookie) = secrets.cookie() {
         gift.env.insert("HOME".to_owned(), HOME.to_owned());
-        let file = crate::spec::private(&format!("{HOME}/.erlang.cookie"), cookie.into_bytes());
+        let file = crate::spec::private(COOKIE, cookie.into_bytes());
         gift.files.push(FileSpec { mode: 0o400, ..file });
     }
     gift.env.extend(environment(subject.spec.kind, node.as_deref()));
@@ -80,6 +88,7 @@ pub fn gift(
     }
     if let (false, Some(node)) = (is_job, &node) {
         let names: Vec<_> = context.peers().iter().map(|peer| node_name(&base, beam.names, peer)).collect();
+        gift.files.extend(copy::file(subject, beam, context));
         gift.files.push(crate::spec::private(CONFIG, config::text(beam, node, &names).into_bytes()));
         let address = subject.address.to_string();
         let changed = match &release {

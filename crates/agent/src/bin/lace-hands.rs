@@ -1,20 +1,22 @@
-//! An executable with the roles `agent` and `pid1` only: for tests and benchmarks of this crate.
+//! An executable with the roles `agent`, `pid1` and `copy` only: for tests and benchmarks of this crate.
 //!
 //! `lace-hands agent STATE LABEL CONTROLLER [CA_FILE TOKEN]`
 
 use lace_agent::AgentConfig;
 use std::io::Write;
+use std::process::ExitCode;
 
-fn main() {
+fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
         Some("pid1") => lace_machine::pid1::main(&words[1..]),
+        Some("copy") => lace_agent::copy_main(&words[1..]),
         Some("agent") if words.len() >= 4 => agent(&words[1..]),
         _ => std::process::exit(64),
     }
 }
 
-fn agent(words: &[String]) {
+fn agent(words: &[String]) -> ! {
     let config = AgentConfig {
         state_dir: words[0].clone().into(),
         controllers: vec![words[2].clone()],

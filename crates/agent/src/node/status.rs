@@ -30,6 +30,7 @@ pub fn fresh(wish: &Wish, host: HostId) -> NodeStatus {
         detail: None,
         alarms: Vec::new(),
         votes_seen: None,
+        holds: false,
     }
 }
 
@@ -119,6 +120,7 @@ impl Actor {
             _ => None,
         };
         self.status.votes_seen = said.vote.as_ref().map(|vote| vote.seen);
+        self.status.holds = said.vote.as_ref().is_some_and(|vote| vote.in_use);
         self.notes.clone_from(&said.notes);
         self.set(phase(said.phase), detail);
     }
@@ -126,8 +128,9 @@ impl Actor {
     /// How it stands in its family's votes; only what the controller needs goes on.
     pub(super) fn take_vote(&mut self, vote: Option<&VoteStatus>) {
         let seen = vote.map(|vote| vote.seen);
-        if self.status.votes_seen != seen {
-            self.status.votes_seen = seen;
+        let holds = vote.is_some_and(|vote| vote.in_use);
+        if (self.status.votes_seen, self.status.holds) != (seen, holds) {
+            (self.status.votes_seen, self.status.holds) = (seen, holds);
             self.report();
         }
     }

@@ -99,7 +99,8 @@ impl Actor {
             }
             Event::Shutdown => *care = Care::none(),
             Event::Vote { vote } => self.take_vote(Some(&vote)),
-            Event::Unknown => {}
+            // A node's own subscription carries those.
+            Event::Witness { .. } | Event::Unknown => {}
         }
     }
 
@@ -140,12 +141,14 @@ impl Actor {
 /// Does a verb beside the watch: it may last as long as the process's stop.
 fn obey(order: Order, node: NodeHandle) {
     tokio::spawn(async move {
+        let none = |()| Vec::new();
         let done = match order.verb {
-            Verb::Restart => ask(&node, NodeHandle::restart).await,
-            Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await,
+            Verb::Restart => ask(&node, NodeHandle::restart).await.map(none),
+            Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await.map(none),
+            Verb::TakeCopy { preference } => votes::take_copy(node, preference).await,
         };
         let _ = order.done.send(match done {
-            Ok(()) => TaskOutcome::Done { lines: Vec::new() },
+            Ok(lines) => TaskOutcome::Done { lines },
             Err(cause) => TaskOutcome::Failed { cause },
         });
     });

@@ -1,6 +1,7 @@
 //! One session: hello, then frames in both directions until it breaks.
 
 use super::beat::Pulse;
+use crate::beam::votes;
 use crate::config::AgentConfig;
 use crate::hands::{Hands, Topics};
 use crate::held::{Record, Verdict, judge};
@@ -63,6 +64,7 @@ pub async fn hold(
     accept_epoch(hands, epoch)?;
     hands.held.commit(vec![Record::Epoch(epoch), Record::Blocks(blocks)]);
     hands.link.send_replace(Some(link.clone()));
+    hands.session.send_replace(Some(to.clone()));
     tracing::info!(epoch, "session open");
     let session = Session { hands, roster, link, to: to.clone() };
     let _pulse = Pulse::begin(hands.clone(), to, config.state_dir.clone(), beat_ms);
@@ -121,6 +123,9 @@ impl Session<'_> {
             ToAgent::TopicGone(app) => drop_topic(self.hands, &app),
             ToAgent::Open { stream, request } => {
                 tokio::spawn(stream::open(self.hands.clone(), self.link.clone(), stream, request));
+            }
+            ToAgent::Vote { node, message } => {
+                tokio::spawn(votes::from_witness(self.hands.clone(), node, message));
             }
             ToAgent::Secrets { values } => self.hands.held.keep_secrets(values),
             ToAgent::Neighbours(neighbours) => {

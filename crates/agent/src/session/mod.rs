@@ -38,6 +38,7 @@ pub async fn keep(
                 Err(error) => Err(words(&error)),
             };
             hands.link.send_replace(None);
+            hands.session.send_replace(None);
             match ended {
                 Ok(Ended::Broke) => backoff.reset(),
                 Ok(Ended::Dismissed) => return Err(AgentError::Dismissed),

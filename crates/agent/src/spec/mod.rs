@@ -184,7 +184,7 @@ impl Basis {
 pub fn of_peers(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<Vec<FileSpec>, String> {
     let Basis { context, gifts, .. } = Basis::of(hands, subject, layer.as_deref())?;
     let mut files = vec![files::context(&context)];
-    files.extend(gifts.into_iter().filter(|file| file.path == Path::new(beam::CONFIG)));
+    files.extend(gifts.into_iter().filter(|file| beam::is_of_peers(&file.path)));
     files.extend(files::rendered(subject.spec, &context, speaks)?);
     if let Some(layer) = &layer {
         files.extend(files::templates(subject.spec, &context, layer, speaks)?);
@@ -225,7 +225,7 @@ fn votes(subject: &Subject, secrets: &Secrets) -> Result<Option<VoteSpec>, Strin
     let (Some(order), Kin::Family(family)) = (subject.votes, subject.kin) else { return Ok(None) };
     let cookie = secrets.cookie().ok_or("its cluster has no cookie")?;
     let key = lace_vote::key_of(cookie.as_bytes(), &family.to_string()).to_vec();
-    Ok(Some(VoteSpec { seat: subject.index, key, set: beam::votes::seats(order) }))
+    Ok(Some(beam::votes::part(subject, order, key)))
 }
 
 fn limits(spec: &RevisionSpec) -> Limits {

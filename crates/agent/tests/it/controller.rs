@@ -7,7 +7,10 @@ use lace_model::document::{Entry, EntryBody, EntryId, NodeEntry, Task, TaskOutco
 use lace_model::host::Block;
 use lace_model::job::Job;
 use lace_model::node::NodeStatus;
-use lace_model::{Code, Digest, Generation, HostId, InstallationId, JobId, Millis, NodeId, Problem, TaskId};
+use lace_model::{
+    Code, Digest, FamilyPath, Generation, HostId, InstallationId, JobId, Millis, NodeId, Problem, TaskId,
+};
+use lace_vote::Message;
 use lace_wire::link::frame::{JobReport, JoinReply, JoinRequest};
 use lace_wire::link::serve::LinkServer;
 use lace_wire::stream::{StreamOpener, StreamPair, StreamRequest};
@@ -122,6 +125,9 @@ impl Support for Shared {
     }
     fn blocks(&self, _: HostId) -> Result<Vec<Block>, Problem> {
         Ok(vec![self.0.block])
+    }
+    fn witness(&self, _: HostId, _: (NodeId, &FamilyPath), _: Message) -> Option<Message> {
+        None
     }
     fn now(&self) -> Millis {
         now()

@@ -271,6 +271,7 @@ fn ready(family: &FamilyPath, node: &PlannedNode) -> NodeStatus {
         detail: None,
         alarms: Vec::new(),
         votes_seen: None,
+        holds: false,
     }
 }
 

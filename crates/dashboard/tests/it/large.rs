@@ -42,6 +42,7 @@ fn node(n: usize) -> NodeView {
         detail: None,
         alarms: Default::default(),
         votes_seen: None,
+        holds: false,
         path,
     };
     let fqdn = status.path.fqdn();

@@ -264,6 +264,7 @@ fn obeyed(host: HostId, node: &NodeEntry, entry: &Entry, crashes: bool, now: Mil
         detail: None,
         alarms: Vec::new(),
         votes_seen: None,
+        holds: false,
     }
 }
 

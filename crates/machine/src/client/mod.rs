@@ -229,6 +229,14 @@ impl NodeHandle {
         self.order(&Request::VoteSet { set: set.clone() }, Some(ANSWER))
     }
 
+    /// What the witness of its family's votes says.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the node has no part in votes.
+    pub fn witness(&self, message: lace_vote::Message) -> Result<()> {
+        self.order(&Request::Witness { message }, Some(ANSWER))
+    }
+
     /// Its process can run the one copy and wants to; whoever holds with a lower preference makes room.
     ///
     /// # Errors

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use lace_vote::{Elector, Key, Message, Output, PACKET_BYTES, Terms, VoteSet, open, seal};
+use lace_vote::{Elector, Key, Message, Output, PACKET_BYTES, Standing, Terms, VoteSet, open, seal};
 use serde::{Deserialize, Serialize};
 
+use super::copy::Copy;
 use super::serve::error;
 use super::supervisor::Supervisor;
 use crate::protocol::{Event, Life, Reply, VoteStatus};
@@ -29,14 +30,20 @@ const LOST: &str = "stopped: it lost the majority of its family's votes";
 
 /// The node's part.
 pub(crate) struct Ballot {
-    elector: Elector,
+    pub(super) elector: Elector,
     key: Key,
     socket: UdpSocket,
     addresses: BTreeMap<u32, Ipv4Addr>,
+    /// The member that is no node: its messages go by whoever subscribes.
+    witness: Option<u32>,
+    /// What the witness has not been told yet.
+    for_witness: Vec<Message>,
+    /// How the copy is brought up and down, where the node may run it.
+    pub(super) copy: Option<Copy>,
     /// What subscribers know.
     said: VoteStatus,
-    /// The process was killed for want of votes.
-    lost: bool,
+    /// Why the process was killed, if it was.
+    lost: Option<&'static str>,
 }
 
 /// What one build hands to the next.
@@ -47,6 +54,10 @@ pub(super) struct BallotEstate {
     socket: RawFd,
     addresses: BTreeMap<u32, Ipv4Addr>,
     lost: bool,
+    #[serde(default)]
+    witness: Option<u32>,
+    #[serde(default)]
+    copy: Option<Copy>,
 }
 
 impl Ballot {
@@ -61,8 +72,11 @@ impl Ballot {
             key,
             socket,
             addresses: BTreeMap::new(),
+            witness: None,
+            for_witness: Vec::new(),
+            copy: spec.copy.clone().map(Copy::new),
             said: VoteStatus::default(),
-            lost: false,
+            lost: None,
         };
         ballot.order(spec.set.clone());
         Ok(ballot)
@@ -85,12 +99,18 @@ impl Ballot {
             return Vec::new();
         }
         self.addresses = set.members.into_iter().collect();
-        let members = self.addresses.keys().copied().collect();
-        self.elector.order(sys::boottime_ms(), VoteSet { generation: set.generation, members })
+        self.witness = set.witness;
+        let members = self.addresses.keys().copied().chain(set.witness).collect();
+        let set = VoteSet { generation: set.generation, members, witness: set.witness };
+        self.elector.order(sys::boottime_ms(), set)
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.elector.standing(sys::boottime_ms())
     }
 
     pub(super) fn status(&self) -> VoteStatus {
-        let standing = self.elector.standing(sys::boottime_ms());
+        let standing = self.standing();
         VoteStatus {
             generation: standing.generation,
             seen: standing.seen,
@@ -109,7 +129,9 @@ impl Ballot {
             key: self.key,
             socket: self.fd(),
             addresses: self.addresses.clone(),
-            lost: self.lost,
+            lost: self.lost.is_some(),
+            witness: self.witness,
+            copy: self.copy.clone(),
         }
     }
 
@@ -119,18 +141,22 @@ impl Ballot {
             key: estate.key,
             socket: take(estate.socket).into(),
             addresses: estate.addresses,
+            witness: estate.witness,
+            for_witness: Vec::new(),
+            copy: estate.copy,
             said: VoteStatus::default(),
-            lost: estate.lost,
+            lost: estate.lost.then_some(LOST),
         };
         ballot.said = ballot.status();
         ballot
     }
 
     /// Says what there is to say; true when the copy must end.
-    fn carry_out(&self, out: Vec<Output>, asker: Option<SocketAddr>) -> bool {
+    pub(super) fn carry_out(&mut self, out: Vec<Output>, asker: Option<SocketAddr>) -> bool {
         let mut stop = false;
         for output in out {
             match output {
+                Output::Send { to, message } if Some(to) == self.witness => self.for_witness.push(message),
                 Output::Send { to, message } => self.send(to, &message, asker),
                 Output::Stop => stop = true,
                 // Subscribers see it in the status.
@@ -182,9 +208,13 @@ impl Supervisor {
     }
 
     /// Ends the copy where it must, and tells what changed.
-    fn after_vote(&mut self, stop: bool) {
+    pub(super) fn after_vote(&mut self, stop: bool) {
         if stop {
-            self.stop_copy();
+            self.stop_copy(LOST);
+        }
+        let Some(ballot) = &mut self.ballot else { return };
+        for message in std::mem::take(&mut ballot.for_witness) {
+            self.publish(&Event::Witness { message });
         }
         let Some(ballot) = &mut self.ballot else { return };
         let vote = ballot.status();
@@ -194,12 +224,12 @@ impl Supervisor {
         }
     }
 
-    fn stop_copy(&mut self) {
+    pub(super) fn stop_copy(&mut self, why: &'static str) {
         let Some(main) = &self.main else { return };
         let _ = kill(main.pid, libc::SIGKILL);
         self.kill_leftovers(false);
         if let Some(ballot) = &mut self.ballot {
-            ballot.lost = true;
+            ballot.lost = Some(why);
         }
     }
 
@@ -208,9 +238,12 @@ impl Supervisor {
         let ballot = self.ballot.as_mut()?;
         let out = ballot.elector.withdraw(sys::boottime_ms());
         ballot.carry_out(out, None);
-        let lost = std::mem::take(&mut ballot.lost);
+        if let Some(copy) = &mut ballot.copy {
+            copy.forget();
+        }
+        let lost = ballot.lost.take();
         self.after_vote(false);
-        lost.then(|| LOST.to_owned())
+        lost.map(str::to_owned)
     }
 
     /// Is it the process that runs now, and nobody asked it to end?
@@ -225,6 +258,14 @@ impl Supervisor {
         let stop = ballot.carry_out(out, None);
         self.after_vote(stop);
         Reply::Done
+    }
+
+    /// The witness's words: only from the host's side, which knows whose they are.
+    pub(super) fn handle_witness(&mut self, message: Message) -> Reply {
+        self.handle_vote(|ballot| match ballot.witness == Some(message.from) {
+            true => ballot.elector.heard(sys::boottime_ms(), message),
+            false => Vec::new(),
+        })
     }
 
     pub(super) fn handle_stand(&mut self, life: Life, preference: u64) -> Reply {

@@ -5,6 +5,7 @@
 //! node, and can replace its own executable while the children live on.
 
 mod ballot;
+mod copy;
 pub(crate) mod launch;
 mod log;
 mod oom;

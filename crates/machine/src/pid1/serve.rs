@@ -193,6 +193,7 @@ impl Supervisor {
                 })
             }
             Request::VoteSet { set } => Some(self.handle_vote(|ballot| ballot.order(set))),
+            Request::Witness { message } => Some(self.handle_witness(message)),
             Request::Stand { life, preference } => Some(self.handle_stand(life, preference)),
             Request::BeginUse { life } => Some(self.handle_begin_use(life)),
             Request::EndUse { life } => Some(self.handle_end_use(life)),

@@ -75,6 +75,9 @@ impl Supervisor {
 
     /// A child that is not the process ended: a command, or an orphan.
     pub(super) fn session_ended(&mut self, pid: i32, status: ExitStatus) {
+        if self.copy_command_ended(pid, status) {
+            return;
+        }
         let Some(index) = self.sessions.iter().position(|s| s.pid == pid) else {
             return;
         };

@@ -113,6 +113,7 @@ impl Supervisor {
             }
             self.tick();
             self.vote();
+            self.keep_copy();
         }
     }
 
@@ -128,7 +129,8 @@ impl Supervisor {
     fn timeout_ms(&self) -> i32 {
         let deadline = self.stop.as_ref().and_then(|s| s.deadline_ms);
         let ballot = self.ballot.as_ref().and_then(Ballot::due);
-        let Some(next) = self.next_start.into_iter().chain(deadline).chain(ballot).min() else {
+        let copy = self.copy_due();
+        let Some(next) = self.next_start.into_iter().chain(deadline).chain(ballot).chain(copy).min() else {
             return -1;
         };
         i32::try_from(next.saturating_sub(sys::boottime_ms())).unwrap_or(i32::MAX)

@@ -49,10 +49,14 @@ fn voters(world: &World, count: u32) -> Vec<NodeHandle> {
     let mut wall = FirewallState::default();
     wall.applications.insert("shop".into(), Application { members, egress: Vec::new() });
     world.machine().firewall(&wall).unwrap();
-    let set = VoteSeats { generation: 1, members: (0..count).map(|n| (n + 1, world.address(n))).collect() };
+    let set = VoteSeats {
+        generation: 1,
+        members: (0..count).map(|n| (n + 1, world.address(n))).collect(),
+        witness: None,
+    };
     let start = |n: u32| {
         let mut spec = world.spec(n, "exec sleep 1000");
-        spec.votes = Some(VoteSpec { seat: n + 1, key: vec![7; 32], set: set.clone() });
+        spec.votes = Some(VoteSpec { seat: n + 1, key: vec![7; 32], set: set.clone(), copy: None });
         world.start(&spec)
     };
     (0..count).map(start).collect()

@@ -18,7 +18,8 @@ fn votes(world: &World) -> Votes {
 }
 
 fn members(world: &World) -> BTreeSet<u32> {
-    votes(world).order.seats.iter().map(|seat| seat.index).collect()
+    let order = votes(world).order;
+    order.seats.iter().map(|seat| seat.index).chain(order.witness).collect()
 }
 
 /// Scales, and returns the sets on the way with how long each was there.
@@ -29,7 +30,8 @@ fn scale(world: &mut World, count: u32) -> Vec<(BTreeSet<u32>, u64)> {
         let (before, began) = (votes(world), world.now);
         world.tick();
         let after = votes(world);
-        let present: BTreeSet<u32> = world.running().iter().map(|n| n.index).collect();
+        let mut present: BTreeSet<u32> = world.running().iter().map(|n| n.index).collect();
+        present.extend(votes(world).order.witness);
         assert!(members(world).is_subset(&present), "a voter has left: {:?} of {present:?}", members(world));
         sets.last_mut().unwrap().1 += world.now - began;
         if after.since != before.since {
@@ -44,7 +46,8 @@ fn scale(world: &mut World, count: u32) -> Vec<(BTreeSet<u32>, u64)> {
 fn a_family_that_scales_changes_its_voters_one_at_a_time() {
     let mut world = voting();
     assert_eq!((votes(&world).order.generation, members(&world)), (1, [1, 2, 3].into()));
-    for (count, steps) in [(5, 2), (3, 2), (1, 2), (4, 3)] {
+    // Beside an even number the controller votes, too: it joins last.
+    for (count, steps) in [(5, 2), (3, 2), (1, 2), (4, 4), (2, 2), (3, 2)] {
         let sets = scale(&mut world, count);
         assert_eq!(sets.len(), steps + 1, "{sets:?}");
         for pair in sets.windows(2) {
@@ -53,7 +56,8 @@ fn a_family_that_scales_changes_its_voters_one_at_a_time() {
         // A promise long at least, but for the first, which had settled before.
         assert!(sets[1..].iter().all(|(_, lasted)| *lasted >= 5_000), "{sets:?}");
         world.settle();
-        assert_eq!((members(&world).len(), world.ready()), (count as usize, count as usize));
+        let voters = count as usize + usize::from(count % 2 == 0);
+        assert_eq!((members(&world).len(), world.ready()), (voters, count as usize));
     }
 }
 
@@ -75,4 +79,42 @@ fn a_voter_on_a_silent_host_is_not_made_twice_and_a_new_life_begins_a_new_set() 
     world.settle();
     // Nobody is left who could count by the old one: all at once.
     assert_eq!((votes(&world).order.generation, members(&world).len()), (2, 5));
+}
+
+#[test]
+fn a_restored_controller_is_another_witness_and_leaves_a_newer_set_alone() {
+    let mut world = voting();
+    scale(&mut world, 2);
+    let (before, old) = (members(&world), votes(&world).order.witness.unwrap());
+    assert_eq!((before.len(), world.ready()), (3, 2));
+    world.epoch = 2;
+    let mut sets = vec![before];
+    for _ in 0..300 {
+        world.tick();
+        if members(&world) != *sets.last().unwrap() {
+            sets.push(members(&world));
+        }
+    }
+    let new = votes(&world).order.witness.unwrap();
+    assert_ne!(old, new);
+    assert_eq!(
+        sets,
+        [[1, 2, old].into(), [1, 2].into(), BTreeSet::from([1, 2, new])],
+        "first the old one leaves"
+    );
+
+    // Restored from a copy of before the last changes: what the nodes have is not what it knows.
+    let generation = votes(&world).order.generation;
+    world.votes_seen = Some(generation + 2);
+    world.family.count = 3;
+    world.run_for(30_000);
+    assert_eq!(members(&world), [1, 2, new].into(), "the set stays as the nodes have it");
+    assert!(
+        world.reasons().iter().any(|reason| reason.contains("restored controller")),
+        "{:?}",
+        world.reasons()
+    );
+    world.votes_seen = None;
+    world.run_for(30_000);
+    assert_eq!(members(&world), [1, 2, 3].into());
 }

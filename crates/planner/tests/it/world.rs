@@ -49,6 +49,10 @@ pub struct World {
     pub gates: Gates,
     /// Restarts in place.
     pub restarts: BTreeMap<NodeId, NodeTask>,
+    /// The controller's.
+    pub epoch: u64,
+    /// Nodes speak of this vote set, whatever they are told.
+    pub votes_seen: Option<u64>,
     /// Hosts refuse restarts.
     pub refuses: bool,
     pub events: Vec<String>,
@@ -76,6 +80,8 @@ impl World {
             observed: BTreeMap::new(),
             gates: Gates::default(),
             restarts: BTreeMap::new(),
+            epoch: 1,
+            votes_seen: None,
             refuses: false,
             events: Vec::new(),
             family_done: false,
@@ -214,8 +220,8 @@ impl World {
             let now = self.now;
             let sim_node = sim.nodes.entry(node.id).or_insert_with(|| new_node(&node, now, delay));
             sim_node.want = node.want;
-            sim_node.status.votes_seen =
-                self.target.as_ref().and_then(|t| Some(t.votes.as_ref()?.order.generation));
+            let told = self.target.as_ref().and_then(|t| Some(t.votes.as_ref()?.order.generation));
+            sim_node.status.votes_seen = self.votes_seen.or(told);
         }
     }
 
@@ -243,7 +249,7 @@ impl World {
             hosts: &self.hosts,
             gates: &self.gates,
             restarts: &self.restarts,
-            epoch: 1,
+            epoch: self.epoch,
             now: self.now,
             seed: SEED,
         }
@@ -380,6 +386,7 @@ fn new_node(node: &PlannedNode, now: Millis, delay: Millis) -> SimNode {
         detail: None,
         alarms: Vec::new(),
         votes_seen: None,
+        holds: false,
     };
     SimNode { status, want: node.want, next_at: now + delay }
 }

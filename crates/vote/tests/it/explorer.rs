@@ -69,6 +69,8 @@ struct Scene {
     preferences: Vec<Option<u64>>,
     terms: Terms,
     sets: [VoteSet; 2],
+    /// Planted: a PID 1 (or a controller) that was restarted votes at once.
+    forgets: bool,
     steps: u32,
     turns: u32,
 }
@@ -125,7 +127,7 @@ impl Scene {
                 let clock = world.clock(seat);
                 let generation = world.node(seat).elector.standing(clock).generation;
                 let set = self.sets.iter().find(|set| set.generation == generation).unwrap();
-                world.restart(seat, set);
+                world.restart(seat, set, self.forgets);
             }
         }
         for seat in world.seats().filter(|seat| *seat != next.stalled) {
@@ -218,21 +220,47 @@ fn same(set: VoteSet) -> [VoteSet; 2] {
 
 fn three(steps: u32, turns: u32) -> Scene {
     let preferences = vec![Some(1), Some(0), Some(0)];
-    Scene { preferences, terms: TERMS, sets: same(VoteSet::first([1, 2, 3])), steps, turns }
+    Scene { preferences, terms: TERMS, sets: same(VoteSet::first([1, 2, 3])), forgets: false, steps, turns }
 }
 
 fn two_and_witness(steps: u32, turns: u32) -> Scene {
-    Scene { preferences: vec![Some(1), Some(0), None], ..three(steps, turns) }
+    let set = VoteSet::first([1, 2]).with_witness(3);
+    Scene { preferences: vec![Some(1), Some(0), None], sets: same(set), ..three(steps, turns) }
+}
+
+/// The controller becomes a witness, or is one no more.
+fn witness_comes(steps: u32, turns: u32) -> Scene {
+    let second = VoteSet { generation: 2, ..VoteSet::first([1, 2]).with_witness(3) };
+    Scene { sets: [VoteSet::first([1, 2]), second], ..two_and_witness(steps, turns) }
+}
+
+fn witness_goes(steps: u32, turns: u32) -> Scene {
+    let second = VoteSet { generation: 2, ..VoteSet::first([1, 2]) };
+    Scene { sets: [VoteSet::first([1, 2]).with_witness(3), second], ..two_and_witness(steps, turns) }
+}
+
+/// A third node joins two with a witness.
+fn growing_beside_a_witness(steps: u32, turns: u32) -> Scene {
+    let first = VoteSet::first([1, 2]).with_witness(4);
+    let second = VoteSet { generation: 2, ..VoteSet::first([1, 2, 3]).with_witness(4) };
+    let preferences = vec![Some(1), Some(0), Some(0), None];
+    Scene { preferences, sets: [first, second], ..three(steps, turns) }
+}
+
+fn four_and_witness(steps: u32, turns: u32) -> Scene {
+    let preferences = vec![Some(1), Some(0), Some(0), Some(0), None];
+    let set = VoteSet::first([1, 2, 3, 4]).with_witness(5);
+    Scene { preferences, sets: same(set), ..three(steps, turns) }
 }
 
 fn growing(steps: u32, turns: u32) -> Scene {
-    let second = VoteSet { generation: 2, members: [1, 2, 3].into() };
+    let second = VoteSet { generation: 2, ..VoteSet::first([1, 2, 3]) };
     let preferences = vec![Some(1), Some(0), Some(2)];
     Scene { preferences, sets: [VoteSet::first([1, 2]), second], ..three(steps, turns) }
 }
 
 fn shrinking(steps: u32, turns: u32) -> Scene {
-    let second = VoteSet { generation: 2, members: [2, 3].into() };
+    let second = VoteSet { generation: 2, ..VoteSet::first([2, 3]) };
     let preferences = vec![Some(1), Some(0), Some(2)];
     Scene { preferences, sets: [VoteSet::first([1, 2, 3]), second], ..three(steps, turns) }
 }
@@ -248,6 +276,14 @@ fn two_members_and_a_witness_never_run_two_copies() {
 }
 
 #[test]
+fn a_witness_that_comes_or_goes_never_lets_two_copies_run() {
+    assert_eq!(check(&witness_comes(12, 2)).len(), 2);
+    assert_eq!(check(&witness_goes(12, 2)).len(), 2);
+    check(&growing_beside_a_witness(9, 2));
+    check(&four_and_witness(9, 2));
+}
+
+#[test]
 fn a_set_that_changes_by_one_never_has_two_copies() {
     assert_eq!(check(&growing(12, 2)).len(), 3);
     assert_eq!(check(&shrinking(12, 2)).len(), 3);
@@ -258,11 +294,16 @@ fn a_set_that_changes_by_one_never_has_two_copies() {
 fn one_turn_more_in_rounds() {
     check(&three(12, 3));
     check(&two_and_witness(12, 3));
+    check(&witness_comes(12, 3));
+    check(&witness_goes(12, 3));
+    check(&growing_beside_a_witness(12, 2));
+    check(&four_and_witness(12, 2));
     check(&growing(12, 3));
     check(&shrinking(12, 3));
 }
 
-/// The explorer can find a mistake: a promise without its margin, and a set that changes by more than it may.
+/// The explorer can find a mistake: a promise without its margin, a set that changes by more than it may, and a witness
+/// that votes at once after a restart.
 #[test]
 fn too_short_a_promise_and_too_long_a_step_are_found() {
     let terms = Terms { promise_ms: 2, ..TERMS };
@@ -270,8 +311,12 @@ fn too_short_a_promise_and_too_long_a_step_are_found() {
     eprintln!("{:?}", found.two_copies);
     assert!(found.two_copies.is_some(), "{} states without a mistake", found.states.len());
 
-    let sets = [VoteSet::first([1]), VoteSet { generation: 2, members: [2, 3].into() }];
+    let sets = [VoteSet::first([1]), VoteSet { generation: 2, ..VoteSet::first([2, 3]) }];
     let found = explore(&Scene { sets, ..growing(12, 3) });
+    eprintln!("{:?}", found.two_copies);
+    assert!(found.two_copies.is_some(), "{} states without a mistake", found.states.len());
+
+    let found = explore(&Scene { forgets: true, ..two_and_witness(12, 3) });
     eprintln!("{:?}", found.two_copies);
     assert!(found.two_copies.is_some(), "{} states without a mistake", found.states.len());
 }

@@ -36,7 +36,9 @@ struct Life {
     late: Vec<(u64, Seat, Message)>,
     stalled: HashMap<Seat, u64>,
     set: VoteSet,
-    wanted: BTreeSet<Seat>,
+    wanted: VoteSet,
+    /// The last seat is a controller: it votes where the nodes are even.
+    has_witness: bool,
     /// Since when a majority is known to have heard of the set.
     settles_at: Option<u64>,
     /// At which time each held last.
@@ -44,20 +46,28 @@ struct Life {
     changes: u64,
 }
 
+/// So many nodes; beside an even number the last seat is the witness.
+fn wanted(nodes: Seat, has_witness: bool) -> VoteSet {
+    let set = VoteSet::first(1..=nodes);
+    if has_witness && nodes.is_multiple_of(2) { set.with_witness(5) } else { set }
+}
+
 impl Life {
     fn begin(seed: u64) -> Self {
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let seats = 5;
-        let voters = 3 + chance.below(3) as Seat;
+        let has_witness = chance.one_in(3);
+        let voters = if has_witness { 2 } else { 3 } + chance.below(3) as Seat;
         // Some stand aside, as witnesses do.
-        let preferences: Vec<_> = (1..=seats)
-            .map(|seat| (seat == 1 || !chance.one_in(4)).then_some(u64::from(seat == 1)))
-            .collect();
+        let mut stands = |seat| seat == 1 || !(chance.one_in(4) || has_witness && seat == seats);
+        let preferences: Vec<_> =
+            (1..=seats).map(|seat| stands(seat).then_some(u64::from(seat == 1))).collect();
         let mut world = World::new(TERMS, &preferences);
-        let set = VoteSet::first(1..=voters);
+        let set = wanted(voters, has_witness);
         (1..=seats).for_each(|seat| world.order(seat, &set));
-        let wanted = set.members.clone();
+        let wanted = set.clone();
         Self {
+            has_witness,
             chance,
             world,
             cut: BTreeSet::new(),
@@ -164,15 +174,15 @@ impl Life {
             5 => self.world.crash(seat),
             6 => {
                 let set = self.set.clone();
-                self.world.restart(seat, &set);
+                self.world.restart(seat, &set, false);
             }
             7 => {
                 let until = self.world.now + self.chance.below(STALL_MAX) + 1;
                 self.stalled.entry(seat).or_insert(until);
             }
             _ => {
-                let most = 3 + self.chance.below(3) as Seat;
-                self.wanted = (1..=most).collect();
+                let (least, ways) = if self.has_witness { (1, 4) } else { (3, 3) };
+                self.wanted = wanted(least + self.chance.below(ways) as Seat, self.has_witness);
             }
         }
     }
@@ -206,7 +216,7 @@ fn live(seed: u64, units: u64) -> u64 {
     assert_eq!(holder.is_some(), best.is_some(), "seed {seed}: whole again, and nobody holds");
     let preference = |seat: Option<Seat>| seat.and_then(|seat| life.world.node(seat).preference);
     assert_eq!(preference(holder), preference(best), "seed {seed}: who is preferred holds at last");
-    assert_eq!(life.set.members, life.wanted, "seed {seed}: the set has come to what was wanted");
+    assert_eq!(life.set.members, life.wanted.members, "seed {seed}: the set has come to what was wanted");
     life.held.len() as u64 * 1000 + life.changes
 }
 

@@ -106,12 +106,14 @@ impl World {
     }
 
     /// PID 1 goes, with everything in the node and all that it promised; the next life is told the set.
-    pub fn restart(&mut self, seat: Seat, set: &VoteSet) {
+    /// `forgets`: against the rules, it votes at once.
+    pub fn restart(&mut self, seat: Seat, set: &VoteSet, forgets: bool) {
         let (clock, terms) = (self.clock(seat), self.terms);
         let node = self.node_mut(seat);
         node.lives += 1;
         (node.copy, node.yields) = (false, false);
-        node.elector = Elector::new(seat, node.lives, terms, clock);
+        let silent_since = if forgets { clock.saturating_sub(terms.promise_ms) } else { clock };
+        node.elector = Elector::new(seat, node.lives, terms, silent_since);
         self.order(seat, set);
         self.stand(seat);
     }

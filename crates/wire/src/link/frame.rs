@@ -94,6 +94,15 @@ pub enum ToController {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traffic: Option<lace_model::traffic::Traffic>,
     },
+    /// A node's PID 1 speaks to the controller as the witness of its family's votes.
+    Vote {
+        /// The node.
+        node: lace_model::NodeId,
+        /// Its family.
+        family: lace_model::FamilyPath,
+        /// What it says.
+        message: lace_vote::Message,
+    },
     /// A statement was refused because a newer one is held.
     Refused {
         /// Which.
@@ -186,6 +195,13 @@ pub enum ToAgent {
     Secrets {
         /// The values.
         values: Vec<(String, Bytes)>,
+    },
+    /// The witness answers a node's PID 1.
+    Vote {
+        /// The node.
+        node: lace_model::NodeId,
+        /// What it says.
+        message: lace_vote::Message,
     },
     /// These task outcomes need not be repeated.
     AckTasks(Vec<TaskId>),
