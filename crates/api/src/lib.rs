@@ -18,6 +18,7 @@ mod certificate;
 mod deed;
 pub mod door;
 mod event;
+mod failover;
 mod history;
 mod host;
 mod id;

@@ -65,6 +65,10 @@ pub struct VoteSpec {
     pub key: Vec<u8>,
     /// Who votes.
     pub set: VoteSeats,
+    /// No PID 1 was in its seat before, in this node or another: it need not wait until what that one promised is over.
+    /// Counts for the very first start of the node only.
+    #[serde(default)]
+    pub is_first: bool,
     /// How PID 1 itself brings the copy up and down; none where the node may not run it, or others do that.
     #[serde(default)]
     pub copy: Option<CopySpec>,

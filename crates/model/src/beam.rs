@@ -54,7 +54,7 @@ impl Default for Beam {
             names: BeamNames::Dns,
             failover: None,
             backups: 1,
-            votes: false,
+            votes: true,
             takeover: true,
             failover_timeout: Span(2000),
             net_ticktime: 8,

@@ -47,6 +47,9 @@ pub struct VoteOrder {
     /// The seat of the controller, which votes too where the number of nodes is even. It never runs the copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<u32>,
+    /// Said to a node: no other was in its seat before, so it votes at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_first: bool,
 }
 
 /// Seats of controllers lie above those of all nodes.
@@ -74,6 +77,9 @@ pub struct Votes {
     pub order: VoteOrder,
     /// Its members are the same since this generation.
     pub since: u64,
+    /// When the family's first nodes were planned: they are the first in their seats.
+    #[serde(default)]
+    pub founded_at: Option<Millis>,
     /// When nobody can count by the members before any more; none while too few have heard of these.
     #[serde(default)]
     pub settles_at: Option<Millis>,

@@ -5,7 +5,7 @@ use lace_model::check::Probe;
 use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, RevisionShare, Topic};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::revision::{Revision, RevisionSpec};
-use lace_model::target::{PlannedNode, Target, Want};
+use lace_model::target::{PlannedNode, Target, VoteOrder, Want};
 use lace_model::{AppName, FamilyPath, Generation, HostId, NodeId, ServicePath};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -44,7 +44,10 @@ fn spec_of(
 
 fn entry(target: &Target, node: &PlannedNode, spec: RevisionSpec, before: Option<&Entry>) -> Entry {
     let is_voted = spec.beam.as_ref().is_some_and(Beam::is_voted);
-    let votes = target.votes.as_ref().filter(|_| is_voted).map(|votes| votes.order.clone());
+    let votes = target.votes.as_ref().filter(|_| is_voted).map(|votes| VoteOrder {
+        is_first: votes.founded_at == Some(node.planned_at),
+        ..votes.order.clone()
+    });
     let body = EntryBody::Node(Box::new(NodeEntry {
         id: node.id,
         path: target.family.node(node.index),

@@ -82,6 +82,13 @@ impl Elector {
         }
     }
 
+    /// The first life of its seat: nobody promised anything there before, so it votes from now on.
+    #[must_use]
+    pub fn with_nothing_before(mut self, now: u64) -> Self {
+        self.voter.wake(now);
+        self
+    }
+
     /// The vote set, from the controller. What is not newer is ignored.
     pub fn order(&mut self, now: u64, set: VoteSet) -> Vec<Output> {
         if set.generation <= self.set.generation {

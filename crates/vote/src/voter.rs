@@ -43,6 +43,11 @@ impl Voter {
         true
     }
 
+    /// There was no life before.
+    pub fn wake(&mut self, now: u64) {
+        self.deaf_until = now;
+    }
+
     /// It may give its vote.
     pub fn is_awake(&self, now: u64) -> bool {
         now >= self.deaf_until

@@ -1,5 +1,6 @@
 //! `lace beam`: Erlang and Elixir nodes by their own words.
 
+mod failover;
 mod rpc;
 mod status;
 
@@ -18,7 +19,8 @@ Example:
   lace beam status shop/game
   lace beam rpc shop/game/1 erlang memory
   lace beam top shop/game/1 --by messages
-  lace beam shell shop/game/1")]
+  lace beam shell shop/game/1
+  lace beam failover shop/game --to shop/game/2")]
 pub struct BeamArgs {
     /// Which
     #[command(subcommand)]
@@ -38,6 +40,8 @@ pub enum BeamVerb {
     Shell(ShellArgs),
     /// Write a picture of everything in a node's runtime
     Dump(DumpArgs),
+    /// Move the distributed application to another node
+    Failover(failover::FailoverArgs),
 }
 
 /// `lace beam top`.
@@ -100,6 +104,7 @@ pub struct DumpArgs {
 pub async fn run(args: BeamArgs, s: &mut Session) -> Outcome {
     match args.verb {
         BeamVerb::Status(args) => status::run(args, s).await,
+        BeamVerb::Failover(args) => failover::run(args, s).await,
         BeamVerb::Rpc(args) => rpc::run(args, s).await,
         BeamVerb::Top(args) => top(args, s).await,
         BeamVerb::Shell(args) => shell(args, s).await,

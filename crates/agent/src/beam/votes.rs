@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// Between two looks, where no event says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A family that is whole moves its copy within this time: the runtime stops the application, another one starts it.
-const MOVE_WITHIN: Duration = Duration::from_secs(60);
+const MOVE_WITHIN: Duration = Duration::from_secs(45);
 
 /// A vote set as the machine takes it.
 pub fn seats(order: &VoteOrder) -> VoteSeats {
@@ -28,7 +28,13 @@ pub fn seats(order: &VoteOrder) -> VoteSeats {
 
 /// A node's part in the votes.
 pub fn part(subject: &crate::spec::Subject, order: &VoteOrder, key: Vec<u8>) -> VoteSpec {
-    VoteSpec { seat: subject.index, key, set: seats(order), copy: copy::spec(subject) }
+    VoteSpec {
+        seat: subject.index,
+        key,
+        set: seats(order),
+        is_first: order.is_first,
+        copy: copy::spec(subject),
+    }
 }
 
 /// The witness has said something to a node.

@@ -2,11 +2,14 @@
 
 use crate::house::{House, connected, name, request};
 use lace_model::Code;
+use lace_model::beam::Beam;
 use lace_model::document::Verb;
 use lace_model::family::{Family, Service};
+use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::Operation;
+use lace_model::revision::Revision;
 use lace_model::rollout::{Phase, Rollout};
-use lace_model::target::Target;
+use lace_model::target::{PlannedNode, Target, VoteOrder, VoteSeat, Votes};
 use lace_model::task::{NodeTask, TaskState};
 use lace_store::{Batch, Expect};
 use lace_wire::api::Accepted;
@@ -96,6 +99,69 @@ async fn a_node_is_restarted_and_signalled_by_tasks_of_an_operation() {
     assert!(got.problem(422).hint.expect("a hint").contains("USR1"));
     let got = house.verb(json!({"verb": "restart", "target": "shop/game/9"})).await;
     assert_eq!(got.problem(404).code, Code::NotFound);
+}
+
+/// The house's family as one of Erlang nodes that vote, the first of which runs the application.
+async fn voting() -> House {
+    let house = house().await;
+    let path = family(&house).path;
+    let mut batch = Batch::new(None);
+    let mut revision = house.state.store.list::<Revision>("").expect("read").remove(0).value;
+    revision.spec.beam = Some(Beam { failover: Some("game".into()), ..Beam::default() });
+    batch.put(&revision, Expect::Any);
+    let mut target =
+        house.state.store.get::<Target>(&path.to_string()).expect("read").expect("a target").value;
+    let seat = |n: &PlannedNode| VoteSeat { index: n.index, address: n.address };
+    let order =
+        VoteOrder { generation: 1, seats: target.nodes.iter().map(seat).collect(), ..Default::default() };
+    target.votes = Some(Votes { order, since: 1, ..Default::default() });
+    batch.put(&target, Expect::Any);
+    let first = crate::house::node_id(&path, 1).to_string();
+    let mut holder = house.state.store.get::<NodeStatus>(&first).expect("read").expect("a status").value;
+    holder.holds = true;
+    batch.put(&holder, Expect::Any);
+    house.state.store.commit(batch).expect("written");
+    house
+}
+
+#[tokio::test]
+async fn a_distributed_application_is_moved_by_a_task_and_refused_where_it_would_not_move() {
+    let plain = house().await;
+    let got = plain.verb(json!({"verb": "failover", "target": "shop/game"})).await;
+    assert!(got.problem(409).message.contains("no distributed application"));
+
+    let house = voting().await;
+    let failover =
+        async |to: Value| house.verb(json!({"verb": "failover", "target": "shop/game", "to": to})).await;
+    let accepted: Accepted = failover(Value::Null).await.ok();
+    let operation = operation(&house, &accepted).await;
+    let query = format!("/v1/tasks?operation={}", operation.id);
+    let tasks: Vec<NodeTask> = house.get(&query).await.ok();
+    let path = family(&house).path;
+    assert_eq!((tasks.len(), tasks[0].node), (1, crate::house::node_id(&path, 2)), "the first backup");
+    assert!(matches!(tasks[0].verb, Verb::TakeCopy { preference } if preference > 1));
+    let accepted: Accepted = failover(json!(1)).await.ok();
+    assert!(accepted.operation.is_none() && accepted.message.contains("runs it already"), "{accepted:?}");
+    assert!(failover(json!(3)).await.problem(409).message.contains("no backup"), "backups = 1");
+    assert_eq!(failover(json!(9)).await.problem(404).code, Code::NotFound);
+
+    let second = crate::house::node_id(&path, 2).to_string();
+    let mut status = house.state.store.get::<NodeStatus>(&second).expect("read").expect("a status").value;
+    let mut set = |change: &dyn Fn(&mut NodeStatus)| {
+        change(&mut status);
+        let mut batch = Batch::new(None);
+        batch.put(&status, Expect::Any);
+        house.state.store.commit(batch).expect("written");
+    };
+    set(&|status| status.ready = false);
+    assert!(failover(json!(2)).await.problem(409).message.contains("is not ready"));
+    let mut third = house.state.store.get::<NodeStatus>(&crate::house::node_id(&path, 3).to_string());
+    third.as_mut().expect("read").as_mut().expect("a status").value.phase = NodePhase::Backoff;
+    set(&|status| status.phase = NodePhase::Backoff);
+    let mut batch = Batch::new(None);
+    batch.put(&third.expect("read").expect("a status").value, Expect::Any);
+    house.state.store.commit(batch).expect("written");
+    assert!(failover(json!(2)).await.problem(409).message.contains("no majority"));
 }
 
 #[tokio::test]

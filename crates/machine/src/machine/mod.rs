@@ -71,6 +71,8 @@ pub struct Machine {
     slots: Mutex<BTreeMap<String, u32>>,
     /// Nodes whose start is under way.
     starting: Mutex<BTreeSet<String>>,
+    /// Nodes whose start failed: a PID 1 may have been there for a moment.
+    tried: Mutex<BTreeSet<String>>,
     firewall: Mutex<Firewall>,
     /// Held while a node takes a skeleton, and while those that nobody took are removed.
     skeletons: Mutex<()>,
@@ -108,6 +110,7 @@ impl Machine {
             cgroups,
             slots: Mutex::default(),
             starting: Mutex::default(),
+            tried: Mutex::default(),
             firewall: Mutex::new(firewall),
             skeletons: Mutex::default(),
             nursery: Nursery::new(config.executable.clone()),

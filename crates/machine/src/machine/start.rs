@@ -11,7 +11,7 @@ use crate::boot::{PID_FILE, Plan, UPPER, WORK};
 use crate::error::{Error, Result};
 use crate::network;
 use crate::skeleton;
-use crate::spec::{Image, Isolation, NodeSpec};
+use crate::spec::{Image, Isolation, NodeSpec, VoteSpec};
 use crate::sys::step::{Step, StepError};
 use crate::volume;
 
@@ -66,9 +66,12 @@ impl Machine {
         let _starting = Starting::enter(self, &spec.id)?;
         let known = self.clear_for_start(&spec.id)?;
         let slot = self.take_slot(&spec.id)?;
+        let again = self.again(spec, known);
+        let spec = again.as_ref().unwrap_or(spec);
         match self.build(spec, slot) {
             Ok(notes) => Ok(Started { notes, took: begun.elapsed() }),
             Err(error) => {
+                self.tried.lock().unwrap_or_else(|e| e.into_inner()).insert(spec.id.clone());
                 let cleared = match known {
                     true => self.clear_runtime(&spec.id),
                     false => self.remove(&spec.id),
@@ -79,6 +82,15 @@ impl Machine {
                 Err(error)
             }
         }
+    }
+
+    /// The specification of a node that was started before, where that makes a difference: its PID 1 may have promised
+    /// its vote.
+    fn again(&self, spec: &NodeSpec, known: bool) -> Option<NodeSpec> {
+        let votes = spec.votes.as_ref().filter(|votes| votes.is_first)?;
+        let was_tried = || self.tried.lock().unwrap_or_else(|e| e.into_inner()).contains(&spec.id);
+        let votes = VoteSpec { is_first: false, ..votes.clone() };
+        (known || was_tried()).then(|| NodeSpec { votes: Some(votes), ..spec.clone() })
     }
 
     /// True when there was such a node before, which is dead now.

@@ -66,7 +66,9 @@ impl Ballot {
         let key = spec.key.as_slice().try_into().map_err(|_| StepError::plain("votes: bad key"))?;
         let socket = UdpSocket::bind((address, PORT)).step("votes: bind")?;
         socket.set_nonblocking(true).step("votes: socket")?;
-        let elector = Elector::new(spec.seat, random()?, Terms::USUAL, sys::boottime_ms());
+        let now = sys::boottime_ms();
+        let elector = Elector::new(spec.seat, random()?, Terms::USUAL, now);
+        let elector = if spec.is_first { elector.with_nothing_before(now) } else { elector };
         let mut ballot = Self {
             elector,
             key,

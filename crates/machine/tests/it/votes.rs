@@ -2,8 +2,12 @@
 
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use lace_machine::{Application, FirewallState, Life, NodeHandle, VoteSeats, VoteSpec};
+use lace_machine::{Application, CopySpec, Event, FirewallState, Life, NodeHandle, VoteSeats, VoteSpec};
+use lace_vote::{Elector, Output, Terms, VoteSet};
 
 use crate::world::{World, until, world};
 
@@ -45,21 +49,161 @@ fn holders(nodes: &[NodeHandle]) -> Vec<usize> {
 }
 
 fn voters(world: &World, count: u32) -> Vec<NodeHandle> {
+    begin(world, count, None, "exec sleep 1000", |_| None)
+}
+
+fn begin(
+    world: &World,
+    count: u32,
+    witness: Option<u32>,
+    script: &str,
+    copy: impl Fn(u32) -> Option<CopySpec>,
+) -> Vec<NodeHandle> {
     let members: Vec<_> = (0..count).map(|n| world.address(n)).collect();
     let mut wall = FirewallState::default();
     wall.applications.insert("shop".into(), Application { members, egress: Vec::new() });
     world.machine().firewall(&wall).unwrap();
-    let set = VoteSeats {
-        generation: 1,
-        members: (0..count).map(|n| (n + 1, world.address(n))).collect(),
-        witness: None,
-    };
+    let members = (0..count).map(|n| (n + 1, world.address(n))).collect();
+    let set = VoteSeats { generation: 1, members, witness };
     let start = |n: u32| {
-        let mut spec = world.spec(n, "exec sleep 1000");
-        spec.votes = Some(VoteSpec { seat: n + 1, key: vec![7; 32], set: set.clone(), copy: None });
+        let mut spec = world.spec(n, script);
+        spec.votes = Some(VoteSpec {
+            seat: n + 1,
+            key: vec![7; 32],
+            set: set.clone(),
+            is_first: n == 0,
+            copy: copy(n),
+        });
         world.start(&spec)
     };
     (0..count).map(start).collect()
+}
+
+/// A process that is ready a moment after it started, and whose copy is a file that goes with it.
+const COPIED: &str = "rm -f /run/copy /run/up; sleep 0.2; touch /run/up; exec sleep 1000";
+
+fn by_hand(preference: u64) -> CopySpec {
+    let words = |script: &str| ["sh", "-c", script].map(str::to_owned).to_vec();
+    CopySpec {
+        ready: words("test -e /run/up"),
+        start: words("echo \"unheard: $LACE_UNHEARD\" > /run/copy"),
+        stop: words("rm /run/copy"),
+        preference,
+    }
+}
+
+/// Who has the copy's file. It is looked at where it is: nobody has to be asked.
+fn copies(nodes: &[NodeHandle]) -> Vec<usize> {
+    let has =
+        |n: &usize| nodes[*n].output(&lace_machine::ExecSpec::new(["test", "-e", "/run/copy"])).unwrap().0;
+    let copies: Vec<_> = (0..nodes.len()).filter(|n| has(n).code == Some(0)).collect();
+    assert!(copies.len() <= 1, "two copies: {copies:?}");
+    copies
+}
+
+fn in_use(node: &NodeHandle) -> bool {
+    node.status().unwrap().vote.unwrap().in_use
+}
+
+#[test]
+fn pid1_brings_the_copy_up_and_down_itself() {
+    let Some(world) = world() else { return };
+    let nodes = begin(&world, 3, None, COPIED, |n| Some(by_hand(u64::from(n == 0))));
+    until("who is preferred runs the copy", || (copies(&nodes) == [0]).then_some(()));
+    // It takes its commands along when it replaces itself.
+    nodes[0].reexec(world.config.executable.as_ref().unwrap()).unwrap();
+    nodes[0].signal(libc::SIGKILL).unwrap();
+    let second = until("another one runs it", || copies(&nodes).into_iter().find(|n| *n != 0));
+    assert!(in_use(&nodes[second]) && !in_use(&nodes[0]));
+    until("the first one takes it again", || (copies(&nodes) == [0]).then_some(()));
+    // Who is wanted more gets it, and keeps it while its process lives.
+    let process = until("its process runs", || life(&nodes[2]));
+    nodes[2].stand(process, 7).unwrap();
+    until("the third one has it", || (copies(&nodes) == [2]).then_some(()));
+    let until_then = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until_then {
+        assert_eq!(copies(&nodes), [2]);
+    }
+}
+
+#[test]
+fn a_holder_that_cannot_start_its_copy_gives_way() {
+    let Some(world) = world() else { return };
+    let bad = CopySpec { start: vec!["false".into()], ..by_hand(1) };
+    let nodes = begin(&world, 3, None, COPIED, |n| Some(if n == 0 { bad.clone() } else { by_hand(0) }));
+    until("another one runs it at last", || copies(&nodes).into_iter().find(|n| *n != 0));
+    let exit = until("the first one was ended", || nodes[0].status().unwrap().last_exit);
+    assert!(exit.reason.contains("cannot start it"), "{}", exit.reason);
+}
+
+/// Between a node and the witness, as an agent is.
+struct Relay {
+    end: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Relay {
+    fn begin(node: &NodeHandle, witness: Arc<Mutex<Elector>>, began: Instant) -> Self {
+        let (end, node) = (Arc::new(AtomicBool::new(false)), node.clone());
+        let ended = end.clone();
+        let mut events = node.subscribe().unwrap();
+        let thread = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                let event = events.next_within(Some(Duration::from_millis(50)));
+                let Ok(Some(Event::Witness { message })) = event else { continue };
+                let now = began.elapsed().as_millis() as u64;
+                for output in witness.lock().unwrap().heard(now, message) {
+                    if let Output::Send { message, .. } = output {
+                        node.witness(message).unwrap();
+                    }
+                }
+            }
+        });
+        Self { end, thread: Some(thread) }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        drop(self.thread.take().map(std::thread::JoinHandle::join));
+    }
+}
+
+#[test]
+fn two_nodes_and_a_witness_survive_a_cut() {
+    const SEAT: u32 = 1 << 30;
+    let Some(world) = world() else { return };
+    let began = Instant::now();
+    let set = VoteSet { generation: 1, ..VoteSet::first([1, 2]).with_witness(SEAT) };
+    let mut witness = Elector::new(SEAT, 9, Terms::USUAL, 0);
+    witness.order(0, set);
+    let witness = Arc::new(Mutex::new(witness));
+    let nodes = begin(&world, 2, Some(SEAT), COPIED, |n| Some(by_hand(u64::from(n == 0))));
+    let mut relays: Vec<_> =
+        nodes.iter().map(|node| Some(Relay::begin(node, witness.clone(), began))).collect();
+    until("the first one runs it", || (copies(&nodes) == [0]).then_some(()));
+
+    let pairs = [(world.address(0), world.address(1)), (world.address(1), world.address(0))];
+    let cut = Cut::new(&world, &pairs);
+    // Longer than a promise: the witness stays with the holder that it hears.
+    let until_then = Instant::now() + Duration::from_secs(7);
+    while Instant::now() < until_then {
+        assert_eq!(copies(&nodes), [0], "the witness and it are a majority");
+    }
+    // With nobody to carry its words it is alone, and the other one and the witness are not.
+    relays[0] = None;
+    until("the other one runs it", || (copies(&nodes) == [1]).then_some(()));
+    assert!(nodes[0].status().unwrap().last_exit.unwrap().reason.contains("lost the majority"));
+    drop(cut);
+    relays[0] = Some(Relay::begin(&nodes[0], witness, began));
+    until("whole again, the first one takes it", || (copies(&nodes) == [0]).then_some(()));
+    // While the nodes hear each other nobody has to carry anything.
+    relays.clear();
+    let until_then = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < until_then {
+        assert_eq!(copies(&nodes), [0], "both nodes are a majority");
+    }
 }
 
 #[test]

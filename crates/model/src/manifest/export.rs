@@ -216,7 +216,7 @@ fn beam(beam: &Beam) -> InlineTable {
     say("names", beam.names != BeamNames::Dns, word(&beam.names));
     say("failover", beam.failover.is_some(), text(beam.failover.as_deref().unwrap_or_default()));
     say("backups", beam.backups != usual.backups, whole(beam.backups));
-    say("votes", beam.votes, true.into());
+    say("votes", beam.votes != usual.votes, beam.votes.into());
     say("takeover", beam.takeover != usual.takeover, beam.takeover.into());
     say("failover_timeout", beam.failover_timeout != usual.failover_timeout, text(beam.failover_timeout));
     say("net_ticktime", beam.net_ticktime != usual.net_ticktime, whole(beam.net_ticktime));

@@ -331,9 +331,9 @@ static BEAM: Form = form(
             "votes",
             Shape::Flag,
             "true",
-            "three nodes or more vote on who runs it: never two, whatever is cut off",
+            "the nodes (and the controller, beside an even number) vote on who runs it: never two, whatever is cut off",
         )
-        .or("false"),
+        .or("true"),
         key("takeover", Shape::Flag, "true", "the first node takes it again when it is back").or("true"),
         key("failover_timeout", SPAN, r#""2s""#, "from a node's death to the start elsewhere").or("2s"),
         key("net_ticktime", Shape::Whole(1, 3600), "8", "seconds after which a silent node counts as gone")

@@ -38,7 +38,7 @@ pub(super) fn keep(draft: &mut Draft) {
     let is_new = current.is_none_or(|target| target.nodes.is_empty());
     let votes = match base {
         Some(base) if !is_new || Wanted::of(&base.order) == wanted => step(draft, base, &wanted),
-        _ => first(base.map_or(0, |base| base.order.generation), &wanted),
+        _ => first(draft.now(), base.map_or(0, |base| base.order.generation), &wanted),
     };
     if let Some(at) = votes.settles_at {
         draft.wake(at);
@@ -61,7 +61,7 @@ impl Wanted {
 
     fn order(&self, generation: u64) -> VoteOrder {
         let seats = self.seats.iter().map(|(index, address)| VoteSeat { index: *index, address: *address });
-        VoteOrder { generation, seats: seats.collect(), witness: self.witness }
+        VoteOrder { generation, seats: seats.collect(), witness: self.witness, is_first: false }
     }
 
     fn set(&self, generation: u64) -> VoteSet {
@@ -83,9 +83,9 @@ fn wanted(draft: &Draft, base: Option<&Votes>) -> Wanted {
     Wanted { seats, witness: is_even.then(|| witness_seat(draft.input.epoch)) }
 }
 
-fn first(before: u64, wanted: &Wanted) -> Votes {
+fn first(now: Millis, before: u64, wanted: &Wanted) -> Votes {
     let generation = before + 1;
-    Votes { order: wanted.order(generation), since: generation, settles_at: None }
+    Votes { order: wanted.order(generation), since: generation, founded_at: Some(now), settles_at: None }
 }
 
 fn step(draft: &mut Draft, base: &Votes, wanted: &Wanted) -> Votes {
@@ -103,7 +103,8 @@ fn step(draft: &mut Draft, base: &Votes, wanted: &Wanted) -> Votes {
         members.seats.retain(|index, _| next.members.contains(index));
         members.seats.extend(wanted.seats.iter().filter(|(index, _)| next.members.contains(index)));
         members.witness = next.witness;
-        return Votes { order: members.order(next.generation), since: next.generation, settles_at: None };
+        let order = members.order(next.generation);
+        return Votes { order, since: next.generation, settles_at: None, ..votes };
     }
     if members.order(set.generation) != base.order {
         votes.order = members.order(set.generation + 1);

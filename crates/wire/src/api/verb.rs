@@ -54,6 +54,14 @@ pub enum VerbRequest {
         /// Its name, with or without SIG.
         signal: String,
     },
+    /// Move a distributed Erlang application to another node.
+    Failover {
+        /// Which family.
+        #[schema(value_type = String)]
+        target: TargetPath,
+        /// To which index; where none is said, to the first backup that is well.
+        to: Option<u32>,
+    },
     /// Delete it.
     Delete {
         /// What.
