@@ -1,12 +1,12 @@
 //! Three nodes of an Erlang cluster, beside the same three boots without anybody's help.
 
 use crate::idle::Ending;
-use crate::probe::{free_port, is_installed, run_time, until_answers};
-use crate::report::Report;
+use crate::probe::{descendants, free_port, is_installed, pss_mib, run_time, until_answers};
+use crate::report::{MIB, Report};
 use crate::world::World;
 use crate::{Bounds, Failure};
-use lace_model::AppName;
 use lace_model::application::ApplyRequest;
+use lace_model::{AppName, ByteSize, CpuMillis};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,7 +46,38 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
     let bare = report.median(BARE).unwrap_or_default();
     let beyond = ours.iter().map(|t| t.as_secs_f64() * 1000.0 - bare).collect();
     report.values("three BEAM nodes: beyond the bare boots", crate::report::MS, beyond).aim(BEYOND_BARE_MS);
+    crate::failover::measure(world, &request, bounds, report).await?;
+    if !bounds.is_quick() {
+        many(world, request, report).await?;
+    }
     Ok(())
+}
+
+/// Nodes of one mesh: each sees all others.
+const MANY: u32 = 50;
+
+async fn many(world: &World, mut request: ApplyRequest, report: &mut Report) -> Result<(), Failure> {
+    let services = request.spec.services.values_mut();
+    for family in services.flat_map(|service| service.families.values_mut()) {
+        family.count = Some(MANY);
+        family.cpu = Some(CpuMillis(100));
+        family.memory = Some(ByteSize::mib(128));
+    }
+    let mut follower = world.follow(Some("ball")).await?;
+    let begun = Instant::now();
+    let accepted = world.client.apply(&request).await?;
+    follower.hears("node.ready", MANY as usize).await?;
+    let took = begun.elapsed();
+    world.done(accepted).await?;
+    report.times(format!("{MANY} BEAM nodes: apply to clustered and healthy"), &[took]);
+    let said = world.run(&["exec", "ball/ball/1", "--", "bin/ball", "eval", "length(nodes())"])?;
+    if !said.trim_end().ends_with(&(MANY - 1).to_string()) {
+        report.note(format!("node 1 of {MANY} sees {said}"));
+    }
+    let whole = |first: i32| descendants(first).into_iter().filter_map(pss_mib).sum::<f64>();
+    let sizes: Vec<f64> = world.first_processes()?.into_iter().map(whole).collect();
+    report.values(format!("{MANY} BEAM nodes: PSS of each node's processes"), MIB, sizes);
+    world.delete("ball").await
 }
 
 /// Apply until a follower has seen each node ready; that they see one another is asked afterwards.

@@ -8,6 +8,7 @@ mod beam;
 mod cost;
 mod crashing;
 mod exec;
+mod failover;
 mod idle;
 mod many;
 mod peer;
@@ -74,6 +75,11 @@ impl Bounds {
             _ => {}
         }
         Ok(bounds)
+    }
+
+    /// Are only the short figures wanted?
+    fn is_quick(&self) -> bool {
+        self.long_rounds == Self::quick().long_rounds
     }
 
     fn wants(&self, figures: &[&str]) -> bool {

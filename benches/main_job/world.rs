@@ -125,6 +125,17 @@ impl World {
         Ok(first_processes(&self.group()?))
     }
 
+    /// The address of a node.
+    pub async fn address(&self, app: &str, index: u32) -> Result<String, Failure> {
+        let status: Value = serde_json::from_str(&self.run(&["status", app, "--format", "json"])?)?;
+        let nodes = status["apps"][0]["families"][0]["nodes"].as_array().ok_or("no nodes")?;
+        let is_it = |node: &&Value| {
+            node["status"]["path"].as_str().is_some_and(|path| path.ends_with(&format!("/{index}")))
+        };
+        let node = nodes.iter().find(is_it).ok_or("no such node")?;
+        Ok(node["status"]["address"].as_str().ok_or("no address")?.to_owned())
+    }
+
     /// Waits for the end of an operation; an error unless it ended well.
     pub async fn done(&self, accepted: Accepted) -> Result<(), Failure> {
         let Some(id) = accepted.operation else { return Ok(()) };
