@@ -227,6 +227,8 @@ pub struct VoteStatus {
     pub holds: bool,
     /// The copy may be running in it.
     pub in_use: bool,
+    /// The copy was started, by PID 1 itself (since version 4).
+    pub runs: bool,
     /// The copy shall be stopped in order: another node is preferred.
     pub yields: bool,
     /// Seats that were silent for as long as a lease.

@@ -103,7 +103,7 @@ pub async fn take_copy(node: NodeHandle, preference: u64) -> Result<Vec<String>,
                 told = Some(life);
                 waits = "the votes of a majority have not come";
             }
-            (Some(_), true) if vote.in_use => return Ok(Vec::new()),
+            (Some(_), true) if vote.runs => return Ok(Vec::new()),
             _ => {}
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -120,6 +120,7 @@ impl Ballot {
             stands: standing.stands,
             holds: standing.holds_ms > 0,
             in_use: standing.in_use,
+            runs: self.copy.as_ref().is_some_and(Copy::is_started),
             yields: standing.yields,
             unheard: standing.unheard,
         }

@@ -70,6 +70,11 @@ impl Copy {
         Self { spec, doing: None, started: false, rests_until: 0, failures: 0 }
     }
 
+    /// It was started in this life of the process.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// The process has ended, and its commands with it.
     pub fn forget(&mut self) {
         *self = Self::new(self.spec.clone());
