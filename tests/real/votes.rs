@@ -373,8 +373,10 @@ fn rounds(quarter: u8, rounds: u64, within: Duration) {
     let before = FIVE.places(&lace);
     whole(&lace, &count, FIVE, &before);
     let cut = Cut::new(&lace, FIVE, &around(&before, &[2], true, true));
-    lace.run(&["scale", &FIVE.family(), "5"]).ok();
+    // What joins a mesh that is cut is not ready before it is whole: nobody waits for that here.
+    lace.run(&["scale", &FIVE.family(), "5", "--timeout", "8s"]);
     drop(cut);
+    eventually("two have joined", || lace.ready(FIVE.name) == 5);
     let families = [(THREE, THREE.places(&lace)), (FIVE, FIVE.places(&lace))];
     families.iter().for_each(|(app, places)| whole(&lace, &count, *app, places));
     let (mut state, began) = (seed, Instant::now());
