@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn three_nodes_get_the_settings_that_were_tried_by_hand() {
-        let beam = Beam { failover: Some("ball".into()), backups: 2, ..Beam::default() };
+        let beam = Beam { failover: Some("ball".into()), backups: 2, votes: false, ..Beam::default() };
         let expected =
             "[{kernel,[{distributed,[{'ball',2000,['ball@10.77.0.1',{'ball@10.77.0.2','ball@10.77.0.3'}]}]},
   {sync_nodes_mandatory,[]},
@@ -68,9 +68,11 @@ mod tests {
 
     #[test]
     fn a_lone_node_waits_for_nobody_and_without_failover_nothing_is_set() {
-        let beam = Beam { failover: Some("ball".into()), ..Beam::default() };
+        let beam = Beam { failover: Some("ball".into()), votes: false, ..Beam::default() };
         let lone = text(&beam, "ball@10.77.0.1", &names(1));
         assert_eq!(lone, "[{kernel,[{distributed,[{'ball',2000,['ball@10.77.0.1']}]}]}].\n");
         assert_eq!(text(&Beam::default(), "a@b", &names(3)), "[{kernel,[]}].\n");
+        let voted = Beam { votes: true, ..beam };
+        assert!(text(&voted, "ball@10.77.0.1", &names(1)).contains("{permissions,[{'ball',false}]}"));
     }
 }
