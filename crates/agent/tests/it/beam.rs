@@ -39,6 +39,7 @@ fn ball(world: &World, index: u32, tree: lace_model::Digest) -> NodeEntry {
         name: Some("ball".into()),
         names: BeamNames::Address,
         failover: Some("ball".into()),
+        votes: false,
         applications: vec!["court".into()],
         ..Beam::default()
     });
