@@ -32,9 +32,12 @@ fn fnv(parts: &[&str]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// What all host ends of every installation's nodes start with.
+pub const LINKS: &str = "ln";
+
 /// What all host ends of an installation start with: 7 bytes.
 pub fn prefix(installation: &str) -> String {
-    format!("ln{:05x}", fnv(&[installation]) & 0xf_ffff)
+    format!("{LINKS}{:05x}", fnv(&[installation]) & 0xf_ffff)
 }
 
 /// The host end of a node: 15 bytes, the most that Linux takes.

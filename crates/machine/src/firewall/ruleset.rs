@@ -10,12 +10,18 @@ use std::net::Ipv4Addr;
 use super::ports::{self, Door, From};
 use super::{FirewallState, Protocol};
 use crate::cidr::Cidr;
+use crate::network::LINKS;
 
 /// What becomes of packets that are neither from nor to the space: nothing of ours, unless this host forwards at all
-/// only because of us and nobody else judges them.
+/// only because of us and nobody else judges them. Those of other installations' nodes are judged by their own tables.
 pub fn foreign(table: &str, closed: bool) -> String {
-    let rule = if closed { format!("add rule inet {table} foreign drop\n") } else { String::new() };
-    format!("add chain inet {table} foreign\nflush chain inet {table} foreign\n{rule}")
+    let add = format!("add rule inet {table} foreign");
+    let rules = if closed {
+        format!("{add} iifname \"{LINKS}*\" accept\n{add} oifname \"{LINKS}*\" accept\n{add} drop\n")
+    } else {
+        String::new()
+    };
+    format!("add chain inet {table} foreign\nflush chain inet {table} foreign\n{rules}")
 }
 
 /// The table with its constant rules. Whoever speaks with an address of the space comes from a node's interface, or is a

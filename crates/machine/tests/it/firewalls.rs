@@ -102,6 +102,22 @@ fn the_host_is_a_router_for_nodes_only_and_none_afterwards() {
     });
 }
 
+#[test]
+fn two_installations_on_a_host_leave_each_others_nodes_alone() {
+    on_own_network(|| {
+        let Some(one) = world() else { return };
+        let two = world().expect("root");
+        for world in [&one, &two] {
+            let nodes = [0, 1].map(|n| world.start(&world.spec(n, SERVE)));
+            until("it listens", || reaches(&nodes[1], Ipv4Addr::LOCALHOST, 80).then_some(()));
+            together(world, 2);
+            assert!(reaches(&nodes[0], world.address(1), 80), "the other installation drops it");
+            let other = if std::ptr::eq(world, &one) { &two } else { &one };
+            assert!(!reaches(&nodes[0], other.address(0), 80));
+        }
+    });
+}
+
 /// A network beyond the host, with a route to the space.
 struct Outside(Child);
 
