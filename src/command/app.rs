@@ -3,7 +3,8 @@
 use super::output::ago;
 use super::{Exit, Outcome, Session, confirm, status, watch};
 use clap::{Args, Subcommand};
-use lace_model::{AppName, TargetPath};
+use lace_model::{AppName, Code, Problem, TargetPath};
+use lace_wire::api::VerbRequest;
 
 /// `lace app`.
 #[derive(Args, Debug)]
@@ -32,6 +33,17 @@ pub enum AppVerb {
         /// Its name
         name: AppName,
     },
+    /// Give one another name; its nodes, their DNS names and the doors by its name are called after it
+    #[command(after_help = "Example:\n  lace app rename shop store --restart")]
+    Rename {
+        /// Its name
+        name: AppName,
+        /// Its new name
+        to: AppName,
+        /// Stop it first where it runs, and start it under the new name
+        #[arg(long)]
+        restart: bool,
+    },
     /// Delete one with everything in it
     #[command(after_help = "Example:\n  lace app delete shop --delete-data")]
     Delete {
@@ -58,6 +70,7 @@ pub async fn run(args: AppArgs, s: &mut Session) -> Outcome {
             let target = TargetPath { app: name, service: None, family: None, index: None };
             return status::run(status::StatusArgs { target: Some(target), watch: false }, s).await;
         }
+        AppVerb::Rename { name, to, restart } => return rename(s, &name, &to, restart).await,
         AppVerb::Delete { name, force, delete_data } => {
             let data = if delete_data { " and its data" } else { "" };
             confirm::destructive(s, &format!("this deletes application {name}{data}"))?;
@@ -66,6 +79,32 @@ pub async fn run(args: AppArgs, s: &mut Session) -> Outcome {
         }
     }
     Ok(Exit::DONE)
+}
+
+/// Names of nodes have the application in them, so nothing of it may run meanwhile.
+async fn rename(s: &mut Session, name: &AppName, to: &AppName, restart: bool) -> Outcome {
+    if !restart {
+        let accepted = s.client()?.app_rename(name, to).await?;
+        s.out.item(&accepted, |a| format!("{}; its nodes start with: lace start {to}", a.message));
+        return Ok(Exit::DONE);
+    }
+    confirm::destructive(s, &format!("this stops all nodes of {name} for a moment"))?;
+    // What would be refused anyway stops nothing.
+    let client = s.client()?;
+    if client.apps().await?.iter().any(|known| known.name == *to) {
+        let text = format!("there is an application {to} already");
+        return Err(Problem::new(Code::Conflict, text).hint("choose another name"));
+    }
+    let whole = |app: &AppName| TargetPath { app: app.clone(), service: None, family: None, index: None };
+    let stopped = client.verb(&VerbRequest::Stop { target: whole(name) }).await?;
+    if let Some(id) = stopped.operation {
+        watch::operation(s, id).await?;
+    }
+    let renamed = client.app_rename(name, to).await;
+    let runs_as = if renamed.is_ok() { to } else { name };
+    let started = client.verb(&VerbRequest::Start { target: whole(runs_as) }).await?;
+    s.out.note(renamed?.message);
+    watch::accepted(s, started).await
 }
 
 async fn list(s: &mut Session) -> Result<(), lace_model::Problem> {

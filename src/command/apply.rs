@@ -2,7 +2,7 @@
 
 use super::manifest::{self, ManifestArgs};
 use super::plan::SavedPlan;
-use super::{Outcome, Session, confirm, watch};
+use super::{Outcome, Session, confirm, export, watch};
 use clap::Args;
 use lace_model::Problem;
 use lace_model::application::ApplyRequest;
@@ -13,12 +13,13 @@ use std::path::Path;
 #[command(after_help = "\
 A field that the manifest leaves out keeps its live value. A service that it does not name is kept
 unless --prune is given; volumes go only with --delete-data. A plan saved by `lace plan --out P` is
-done exactly, or not at all (exit status 8).
+done exactly, or not at all (exit status 8). What `lace export --with-data` wrote is made again with its
+releases and volumes.
 
 Example:
   lace apply --stage production")]
 pub struct ApplyArgs {
-    /// The manifest, or a saved plan
+    /// The manifest, a saved plan, or an application that was exported with its data
     #[arg(default_value = "lace.toml", value_name = "FILE|PLAN")]
     pub file: String,
     /// About the manifest.
@@ -28,6 +29,9 @@ pub struct ApplyArgs {
 
 /// Runs `lace apply`.
 pub async fn run(args: ApplyArgs, s: &mut Session) -> Outcome {
+    if export::begins_archive(&s.at(&args.file)) {
+        return export::import(s, Path::new(&args.file), &args.manifest).await;
+    }
     let request = match SavedPlan::read(s, Path::new(&args.file))? {
         Some(saved) => saved.pinned(),
         None => from_manifest(s, &args).await?,

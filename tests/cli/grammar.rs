@@ -23,6 +23,8 @@ apply monday.plan
 plan
 plan lace.toml --stage production --out monday.plan --exit-code
 export shop
+export shop --with-data
+apply shop.lace
 status
 status shop/game --watch
 wait shop --for healthy
@@ -102,6 +104,8 @@ release delete riak@2
 app create shop
 app list
 app show shop
+app rename shop store
+app rename shop store --restart
 app delete shop
 family create shop/riak --release riak --count 0 --select random --bootstrap cmd:bin/bootstrap
 family create shop/web/backend --release web@2 --cpu 0.5 --memory 256MiB --disk 1GiB

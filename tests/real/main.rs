@@ -1,5 +1,6 @@
 //! The binary as a user has it: real processes, real nodes, real Erlang. Needs root.
 
+mod carry;
 mod cluster;
 mod daily;
 mod divide;

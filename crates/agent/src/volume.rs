@@ -13,6 +13,7 @@ use lace_model::document::NodeEntry;
 use lace_model::revision::VolumeSpec;
 use lace_model::{Name, NodePath};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,10 +67,61 @@ impl Volumes {
     }
 
     fn path(&self, place: &NodePath, volume: &VolumeSpec) -> PathBuf {
+        self.path_of(place, &volume.name)
+    }
+
+    fn path_of(&self, place: &NodePath, name: &Name) -> PathBuf {
         let family = &place.family;
         let mut path = self.dir.clone();
-        path.extend([&family.app, &family.service, &family.family, &volume.name].map(|name| name.as_str()));
+        path.extend([&family.app, &family.service, &family.family, name].map(|name| name.as_str()));
         path.join(place.index.to_string())
+    }
+
+    /// Puts all volumes of an application under another one's name. Done already is fine.
+    ///
+    /// # Errors
+    /// A node has one; that name has volumes.
+    pub fn relocate(&self, from: &Name, to: &Name) -> Result<(), String> {
+        let of = |app: &Name| self.there(|place| place.family.app == *app);
+        let (mine, theirs) = (of(from), of(to));
+        if mine.is_empty() {
+            return Ok(());
+        }
+        if let Some(other) = theirs.first() {
+            return Err(format!(
+                "volume {} of {} is there already: lace volume delete",
+                other.name, other.place
+            ));
+        }
+        if let Some(used) = mine.iter().find(|volume| self.held.holder(&volume.place).is_some()) {
+            return Err(format!("volume {} of {} is in use", used.name, used.place));
+        }
+        let [from, to] = [from, to].map(|app| self.dir.join(app.as_str()));
+        // Places of volumes that were deleted stay behind as empty directories.
+        let _ = std::fs::remove_dir_all(&to);
+        std::fs::rename(&from, &to).map_err(|e| format!("{}: {e}", from.display()))
+    }
+
+    /// Makes a volume that is not there, of an archive. No node gets its place meanwhile.
+    ///
+    /// # Errors
+    /// It is there, or a node has its place; the archive is none, or is too much for it.
+    pub fn fill(
+        &self,
+        place: &NodePath,
+        name: &Name,
+        bytes: u64,
+        from: BorrowedFd<'_>,
+    ) -> Result<(), String> {
+        const FILLER: &str = "that is filled";
+        let there = || format!("volume {name} of {place} is there already, or its node is: lace volume list");
+        self.held.try_claim(place, FILLER).map_err(|_| there())?;
+        let filled = lace_machine::volume::fill(&self.path_of(place, name), bytes, from);
+        self.held.free(place, FILLER);
+        filled.map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => there(),
+            _ => format!("volume {name} of {place}: {e}"),
+        })
     }
 }
 
@@ -101,6 +153,12 @@ impl There {
     /// Bytes of the disk that it takes.
     pub fn used(&self) -> u64 {
         lace_machine::volume::disk_bytes(&self.dir)
+    }
+
+    /// Packs what it holds.
+    pub fn pack(&self, to: BorrowedFd<'_>) -> Result<(), String> {
+        let packed = lace_machine::volume::pack(&self.dir, to);
+        packed.map_err(|e| format!("volume {} of {}: {e}", self.name, self.place))
     }
 
     /// Deletes it. Nobody may have it.

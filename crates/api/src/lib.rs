@@ -35,6 +35,7 @@ mod provider;
 mod reads;
 mod refusal;
 mod release;
+mod rename;
 mod room;
 mod route;
 mod scene;

@@ -17,9 +17,10 @@ use axum::response::Response;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use lace_model::family::Family;
+use lace_model::host::Host;
 use lace_model::target::Target;
 use lace_model::token::Role;
-use lace_model::{Code, FamilyPath, HostId, NodeId, TargetPath};
+use lace_model::{Code, FamilyPath, HostId, Name, NodeId, NodePath, TargetPath};
 use lace_store::Batch;
 use lace_wire::api::{StreamAction, StreamOpen};
 use lace_wire::client::{decode_frame, encode_frame};
@@ -55,15 +56,14 @@ pub(crate) async fn open(
 ) -> Answer<Response> {
     let asked: StreamOpen = serde_json::from_str(&ask.request)
         .map_err(|e| Refusal::usage(format!("the stream's request is not what is expected: {e}")))?;
-    let place = Place::find(&state, &caller, &asked.target)?;
+    let (host, request) = request_of(&state, &caller, &asked)?;
     if !matches!(asked.action, StreamAction::Logs { .. }) {
         caller.needs(Role::Deployer)?;
     }
     let upgrade = upgrade
         .map_err(|_| Refusal::usage("a stream needs a WebSocket").status(refusal::UPGRADE_REQUIRED))?;
     note(&state, &caller, &asked).await?;
-    let request = request_for(place.node, asked.action);
-    let opened = tokio::time::timeout(OPEN_WITHIN, state.streams.open(place.host, request)).await;
+    let opened = tokio::time::timeout(OPEN_WITHIN, state.streams.open(host, request)).await;
     let pair = opened.map_err(|_| {
         Refusal::new(Code::NodeUnreachable, format!("the host of {} did not answer in time", asked.target))
     })??;
@@ -144,6 +144,8 @@ async fn note(state: &ApiState, caller: &Caller, asked: &StreamOpen) -> Answer<(
         StreamAction::Exec { argv, .. } if argv.is_empty() => "shell",
         StreamAction::Exec { .. } => "exec",
         StreamAction::BeamShell { .. } => "beam shell",
+        StreamAction::VolumeIn { .. } => "volume in",
+        StreamAction::VolumeOut { .. } => "volume out",
         StreamAction::CopyIn { .. } => "copy in",
         StreamAction::CopyOut { .. } => "copy out",
         StreamAction::Forward { .. } => "forward",
@@ -154,19 +156,50 @@ async fn note(state: &ApiState, caller: &Caller, asked: &StreamOpen) -> Answer<(
     Ok(())
 }
 
-fn request_for(node: NodeId, action: StreamAction) -> StreamRequest {
-    match action {
+/// Where a volume is, or shall be.
+fn volume_place(state: &ApiState, caller: &Caller, place: &str, host: &Name) -> Answer<(HostId, NodePath)> {
+    let place: NodePath = place.parse()?;
+    caller.touches(&place.family.app)?;
+    let hosts = state.store.list::<Host>("")?;
+    let found = hosts.into_iter().find(|row| row.value.name == *host);
+    let found =
+        found.ok_or_else(|| Refusal::not_found(format_args!("host {host}")).hint("lace host list"))?;
+    Ok((found.value.id, place))
+}
+
+/// Which host is asked for what.
+fn request_of(state: &ApiState, caller: &Caller, asked: &StreamOpen) -> Answer<(HostId, StreamRequest)> {
+    let volume = |host: &Name| volume_place(state, caller, &asked.target, host);
+    let node = || Place::find(state, caller, &asked.target).map(|place| (place.host, place.node));
+    Ok(match asked.action.clone() {
+        StreamAction::VolumeOut { volume: name, host } => {
+            let (host, place) = volume(&host)?;
+            (host, StreamRequest::VolumeOut { place, name })
+        }
+        StreamAction::VolumeIn { volume: name, host, size } => {
+            let (host, place) = volume(&host)?;
+            (host, StreamRequest::VolumeIn { place, name, size })
+        }
         StreamAction::Exec { argv, env, terminal, stdin } => {
-            StreamRequest::Exec { node, argv, env, terminal, stdin }
+            let (host, node) = node()?;
+            (host, StreamRequest::Exec { node, argv, env, terminal, stdin })
         }
-        StreamAction::BeamShell { env, terminal } => StreamRequest::BeamShell { node, env, terminal },
+        StreamAction::BeamShell { env, terminal } => {
+            let (host, node) = node()?;
+            (host, StreamRequest::BeamShell { node, env, terminal })
+        }
         StreamAction::Logs { since, until, tail, follow } => {
-            StreamRequest::Logs { node, since, until, tail, follow }
+            let (host, node) = node()?;
+            (host, StreamRequest::Logs { node, since, until, tail, follow })
         }
-        StreamAction::CopyIn { path } => StreamRequest::CopyIn { node, path },
-        StreamAction::CopyOut { path } => StreamRequest::CopyOut { node, path },
-        StreamAction::Forward { port } => StreamRequest::Forward { node, port },
-    }
+        StreamAction::CopyIn { path } => node().map(|(h, node)| (h, StreamRequest::CopyIn { node, path }))?,
+        StreamAction::CopyOut { path } => {
+            node().map(|(h, node)| (h, StreamRequest::CopyOut { node, path }))?
+        }
+        StreamAction::Forward { port } => {
+            node().map(|(h, node)| (h, StreamRequest::Forward { node, port }))?
+        }
+    })
 }
 
 /// Carries frames both ways until either side has enough.

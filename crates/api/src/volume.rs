@@ -156,3 +156,23 @@ async fn ask(state: &ApiState, host: &Host, request: &StreamRequest) -> Option<V
     };
     tokio::time::timeout(WITHIN, asked).await.ok().flatten()
 }
+
+/// Has a host do something with volumes; its refusal is the answer.
+pub(crate) async fn order(state: &ApiState, host: &Host, request: StreamRequest) -> Answer<()> {
+    let away = || {
+        let text = format!("host {} does not answer, and may have volumes", host.name);
+        Refusal::new(Code::NodeUnreachable, text).hint("lace host list; try again when it is back")
+    };
+    let done = async {
+        let mut pair = state.streams.open(host.id, request).await.map_err(|_| away())?;
+        while let Some(frame) = pair.from.recv().await {
+            match frame {
+                StreamFrame::Exit(0) => return Ok(()),
+                StreamFrame::Failed(problem) => return Err(Refusal::from(problem)),
+                _ => {}
+            }
+        }
+        Err(away())
+    };
+    tokio::time::timeout(WITHIN, done).await.unwrap_or_else(|_| Err(away()))
+}

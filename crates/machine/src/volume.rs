@@ -5,6 +5,10 @@
 //! nothing has to be undone when an agent dies. Where a host has no loop devices or no `mkfs.ext4`, the directory
 //! itself is the volume, and a note says that its size is not enforced. A volume stays what it was made as.
 
+mod carry;
+
+pub use carry::{fill, pack};
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;

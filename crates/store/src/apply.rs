@@ -50,6 +50,9 @@ fn apply_step(bench: &mut Bench<'_>, actor: Option<&str>, step: &Step, done: &mu
         Step::SecretRemove { app, name } => {
             done.changes.extend(secret::remove(conn, heads, app, name.as_deref())?);
         }
+        Step::SecretCopy { from, to } => {
+            done.changes.extend(secret::copy(conn, heads, bench.key, from, to)?);
+        }
         Step::Adopted => meta::adopted(conn)?,
     }
     Ok(())

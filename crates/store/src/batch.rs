@@ -62,6 +62,10 @@ pub(crate) enum Step {
         app: AppName,
         name: Option<String>,
     },
+    SecretCopy {
+        from: AppName,
+        to: AppName,
+    },
     /// Internal: the installation is no longer in adopt mode.
     Adopted,
 }
@@ -150,6 +154,12 @@ impl Batch {
     /// Removes all secrets of an application that is deleted.
     pub fn secret_remove_all(&mut self, app: &AppName) {
         self.push(0, Step::SecretRemove { app: app.clone(), name: None });
+    }
+
+    /// Seals every version of every secret of one application for another one too, under the same numbers. That one has
+    /// none of these names.
+    pub fn secret_copy_all(&mut self, from: &AppName, to: &AppName) {
+        self.push(0, Step::SecretCopy { from: from.clone(), to: to.clone() });
     }
 
     pub(crate) fn adopted(&mut self) {

@@ -51,6 +51,7 @@ pub const CASES: &[Case] = &[
     ("secrets have versions", secrets::versions),
     ("a removed secret's numbers do not come back", secrets::removed),
     ("old versions of secrets go", secrets::trimmed),
+    ("secrets are copied with their versions", secrets::copied),
     ("blobs are kept by digest", blobs::kept),
     ("blobs that nothing names go when they are old", blobs::collected),
 ];

@@ -27,6 +27,9 @@ const VERSION: &str = "SELECT version, sealed FROM secrets WHERE app = ?1 AND na
 const LIST: &str = "SELECT app, name, version, at, generated FROM secrets AS s WHERE (?1 IS NULL OR app = ?1) \
     AND version = (SELECT max(version) FROM secrets WHERE app = s.app AND name = s.name) ORDER BY app, name";
 const NAMES: &str = "SELECT DISTINCT name FROM secrets WHERE app = ?1 ORDER BY name";
+const VERSIONS: &str = "SELECT version, generated, at FROM secrets WHERE app = ?1 AND name = ?2";
+const COPY_HEADS: &str =
+    "INSERT INTO secret_heads (app, name, version) SELECT ?2, name, version FROM secret_heads WHERE app = ?1";
 const REMOVE: &str = "DELETE FROM secrets WHERE app = ?1 AND name = ?2";
 const FORGET: &str = "DELETE FROM secret_heads WHERE app = ?1";
 
@@ -178,6 +181,32 @@ pub(crate) fn remove(
     }
     if name.is_none() {
         conn.prepare_cached(FORGET)?.execute([app.as_str()])?;
+    }
+    Ok(changes)
+}
+
+/// Seals all secrets of one application for another one; the numbers of its versions stay. Answers the changes.
+pub(crate) fn copy(
+    conn: &Connection,
+    heads: &mut Heads,
+    key: &MasterKey,
+    from: &AppName,
+    to: &AppName,
+) -> Result<Vec<ChangeRow>> {
+    conn.prepare_cached(COPY_HEADS)?.execute((from.as_str(), to.as_str()))?;
+    let mut changes = Vec::new();
+    for name in names(conn, from, None)? {
+        let mut statement = conn.prepare_cached(VERSIONS)?;
+        let decode = |row: &SqlRow<'_>| Ok((number(row.get(0)?), row.get(1)?, row.get(2)?));
+        let versions: Vec<(u64, bool, i64)> =
+            statement.query_map((from.as_str(), &name), decode)?.collect::<rusqlite::Result<_>>()?;
+        for (version, generated, at) in versions {
+            let Some((value, _)) = get(conn, key, from, &name, Some(version))? else { continue };
+            let sealed = seal(key, &about(to, &name, version), value.expose())?;
+            let row = params![to.as_str(), name, int(version), sealed, generated, at];
+            conn.prepare_cached(ADD)?.execute(row)?;
+        }
+        changes.push(object::record(conn, heads, KIND, &format!("{to}/{name}"), false)?);
     }
     Ok(changes)
 }

@@ -87,6 +87,30 @@ pub enum StreamRequest {
         /// Which.
         name: Name,
     },
+    /// Put the volumes of one application under another one's name, where they are not yet: no node has any. The answer is
+    /// an empty JSON list on stdout.
+    MoveVolumes {
+        /// The application.
+        from: Name,
+        /// Its new name.
+        to: Name,
+    },
+    /// Pack what a volume holds as a tar archive to stdout.
+    VolumeOut {
+        /// Whose.
+        place: NodePath,
+        /// Which.
+        name: Name,
+    },
+    /// Make a volume that is not there yet, of what comes on stdin as a tar archive.
+    VolumeIn {
+        /// Whose.
+        place: NodePath,
+        /// Which.
+        name: Name,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// Ask its Erlang runtime; the answer comes as JSON, or as text, on stdout.
     Beam {
         /// Where.
@@ -140,7 +164,11 @@ impl StreamRequest {
             | Self::Forward { node, .. }
             | Self::Beam { node, .. }
             | Self::BeamShell { node, .. } => Some(*node),
-            Self::Volumes { .. } | Self::EraseVolumes { .. } => None,
+            Self::Volumes { .. }
+            | Self::EraseVolumes { .. }
+            | Self::MoveVolumes { .. }
+            | Self::VolumeOut { .. }
+            | Self::VolumeIn { .. } => None,
         }
     }
 }

@@ -6,7 +6,7 @@ mod time;
 
 pub use progress::Progress;
 pub use table::{Cell, Table};
-pub use time::{ago, between, clock, instant, sizes};
+pub use time::{ago, between, clock, instant};
 
 use super::line::Global;
 use super::world::{COLUMNS_MAX, World};
@@ -65,6 +65,11 @@ impl Output {
     /// Is there a person at the error output?
     pub fn live(&self) -> bool {
         self.live && !self.quiet
+    }
+
+    /// The output as a whole, for a stream of bytes; nothing is written to it any other way from then on.
+    pub fn take(&mut self) -> Box<dyn Write + Send> {
+        std::mem::replace(&mut self.out, Box::new(std::io::sink()))
     }
 
     /// Raw bytes to the output.

@@ -1,4 +1,4 @@
-//! Times and sizes as people read and write them.
+//! Times as people read and write them.
 
 use jiff::Timestamp;
 use lace_model::{Code, Millis, Problem, Span};
@@ -37,18 +37,6 @@ pub fn instant(text: &str, now: Millis) -> Result<Millis, Problem> {
     })
 }
 
-/// Bytes in the unit that shows them best: `180 KiB`, `1.5 MiB`.
-pub fn sizes(bytes: u64) -> String {
-    for (unit, size) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= size {
-            let whole = bytes as f64 / size as f64;
-            let text = if whole < 10.0 { format!("{whole:.1}") } else { format!("{whole:.0}") };
-            return format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text));
-        }
-    }
-    format!("{bytes} B")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,13 +56,5 @@ mod tests {
         assert_eq!(instant("1970-01-01T00:00:01Z", 0), Ok(1000));
         assert!(instant("yesterday", 0).is_err());
         assert_eq!(clock(1000), "1970-01-01T00:00:01.000Z");
-    }
-
-    #[test]
-    fn sizes_have_two_or_three_digits() {
-        let cases = [(0, "0 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (184_320, "180 KiB")];
-        for (bytes, text) in cases {
-            assert_eq!(sizes(bytes), text);
-        }
     }
 }

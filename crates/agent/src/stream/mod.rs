@@ -92,12 +92,25 @@ pub async fn open(hands: Arc<Hands>, link: Link, stream: StreamId, request: Stre
 }
 
 async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &Out) -> Result<(), Problem> {
-    if let StreamRequest::Volumes { under, erase } = request {
-        return volumes::serve(hands, under, erase, out).await;
+    match request {
+        StreamRequest::Volumes { under, erase } => volumes::serve(hands, under, erase, out).await,
+        StreamRequest::EraseVolumes { under, name } => volumes::erase(hands, under, name, out).await,
+        StreamRequest::MoveVolumes { from, to } => volumes::relocate(hands, from, to, out).await,
+        StreamRequest::VolumeOut { place, name } => volumes::out_of(hands, place, name, from, out).await,
+        StreamRequest::VolumeIn { place, name, size } => {
+            volumes::into(hands, place, name, size, from, out).await
+        }
+        request => serve_node(hands, request, from, out).await,
     }
-    if let StreamRequest::EraseVolumes { under, name } = request {
-        return volumes::erase(hands, under, name, out).await;
-    }
+}
+
+/// Serves a stream to a node or job of this host.
+async fn serve_node(
+    hands: &Arc<Hands>,
+    request: StreamRequest,
+    from: &mut In,
+    out: &Out,
+) -> Result<(), Problem> {
     let node = request.node().ok_or_else(|| Problem::new(Code::Usage, "the stream names no node"))?;
     let place = place(hands, node)?;
     match request {
@@ -119,7 +132,12 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
             copy::out_of(connect(hands, &place).await?, path, from, out).await
         }
         StreamRequest::Forward { port, .. } => forward::serve(place.address, port, from, out).await,
-        StreamRequest::Volumes { .. } | StreamRequest::EraseVolumes { .. } => Ok(()),
+        // These are for the host itself.
+        StreamRequest::Volumes { .. }
+        | StreamRequest::EraseVolumes { .. }
+        | StreamRequest::MoveVolumes { .. }
+        | StreamRequest::VolumeOut { .. }
+        | StreamRequest::VolumeIn { .. } => Ok(()),
         StreamRequest::Beam { node, ask } => tokio::select! {
             done = beam::serve(hands, node, ask, out) => done,
             () = from.closed() => Ok(()),

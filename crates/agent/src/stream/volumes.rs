@@ -1,11 +1,16 @@
-//! The volumes of this host, told and deleted.
+//! The volumes of this host: told, deleted, moved, and carried out and in.
 
-use super::{Out, failed};
+use super::exec::pump;
+use super::{In, Out, failed};
 use crate::hands::Hands;
 use crate::volume::{self, There};
-use lace_model::{Name, NodeId, Problem, TargetPath};
+use lace_model::{Code, Name, NodeId, NodePath, Problem, TargetPath};
 use lace_wire::stream::{StreamFrame, Volume};
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
 
 /// Says which there are, and deletes them where asked: those of a node that is there go with it.
 pub async fn serve(
@@ -36,6 +41,78 @@ pub async fn erase(hands: &Arc<Hands>, under: TargetPath, name: Name, out: &Out)
         there.iter().map(one).collect::<Result<Vec<_>, String>>()
     });
     answer(&erased.await.map_err(failed)?.map_err(failed)?, out).await
+}
+
+/// Puts the volumes of an application under another name.
+pub async fn relocate(hands: &Arc<Hands>, from: Name, to: Name, out: &Out) -> Result<(), Problem> {
+    let hands = hands.clone();
+    let moved = tokio::task::spawn_blocking(move || hands.volumes.relocate(&from, &to)).await;
+    moved.map_err(failed)?.map_err(|text| Problem::new(Code::Conflict, text))?;
+    answer(&[], out).await
+}
+
+/// Packs what a volume holds to stdout. Closing the stream ends it by a closed pipe.
+pub async fn out_of(
+    hands: &Arc<Hands>,
+    place: NodePath,
+    name: Name,
+    from: &mut In,
+    out: &Out,
+) -> Result<(), Problem> {
+    let mut there = hands.volumes.there(|there| *there == place);
+    there.retain(|volume| volume.name == name);
+    let Some(volume) = there.pop() else {
+        return Err(Problem::not_found(format_args!("volume {name} of {place} on this host")));
+    };
+    let (ours, theirs) = io::pipe().map_err(failed)?;
+    let reader = pipe::Receiver::from_owned_fd(ours.into()).map_err(failed)?;
+    let packing = tokio::task::spawn_blocking(move || volume.pack(theirs.as_fd()));
+    tokio::select! {
+        () = pump(reader, out.clone(), StreamFrame::Stdout) => {}
+        () = from.closed() => return Ok(()),
+    }
+    packing.await.map_err(failed)?.map_err(failed)?;
+    out.send(StreamFrame::Exit(0)).await;
+    Ok(())
+}
+
+/// Makes a volume of what comes on stdin.
+pub async fn into(
+    hands: &Arc<Hands>,
+    place: NodePath,
+    name: Name,
+    size: u64,
+    from: &mut In,
+    out: &Out,
+) -> Result<(), Problem> {
+    let (theirs, ours) = io::pipe().map_err(failed)?;
+    let mut writer = pipe::Sender::from_owned_fd(ours.into()).map_err(failed)?;
+    let owner = hands.clone();
+    let filling =
+        tokio::task::spawn_blocking(move || owner.volumes.fill(&place, &name, size, theirs.as_fd()));
+    let mut whole = true;
+    loop {
+        match from.next().await {
+            Some(StreamFrame::Stdin(bytes)) => {
+                // tar ended early: its words say why.
+                if writer.write_all(&bytes).await.is_err() {
+                    break;
+                }
+            }
+            Some(StreamFrame::StdinEnd) => break,
+            Some(_) => {}
+            None => {
+                whole = false;
+                break;
+            }
+        }
+    }
+    drop(writer);
+    filling.await.map_err(failed)?.map_err(|text| Problem::new(Code::Conflict, text))?;
+    if whole {
+        out.send(StreamFrame::Exit(0)).await;
+    }
+    Ok(())
 }
 
 async fn answer(volumes: &[Volume], out: &Out) -> Result<(), Problem> {

@@ -7,8 +7,8 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     app, apply, archive, audit, beam, blob, certificate, event, history, host, job, metrics, node, operation,
-    page, pool, provider, release, route, secret, server, session, status, stream, task, token, verb, volume,
-    why,
+    page, pool, provider, release, rename, route, secret, server, session, status, stream, task, token, verb,
+    volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -24,6 +24,7 @@ const APP: Query = &[("app", "the application")];
 const WAIT: Query = &[("wait_ms", "wait for it, at most so long (and 60,000)")];
 const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
 const FORCE: Query = &[("force", "also where it carries nodes")];
+const RENAME: Query = &[("to", "the new name, which no application has")];
 const DELETE: Query = &[("force", "end even if hosts do not answer"), ("delete_data", "volumes too")];
 const REQUEST: Query = &[("request", "JSON of a StreamOpen")];
 const ARCHIVE: Query = &[
@@ -98,6 +99,11 @@ fn applications() -> Vec<Door> {
             .asks(DELETE)
             .answers(Reply::Json("Accepted"))
             .says("Deletes an application."),
+        post("/v1/apps/{app}/rename", rename::rename)
+            .deployer(Path)
+            .asks(RENAME)
+            .answers(Reply::Json("Accepted"))
+            .says("Gives an application of which nothing runs another name."),
         post("/v1/apps/{app}/plan", apply::plan)
             .viewer(Path)
             .untraced()

@@ -57,6 +57,23 @@ pub(super) fn removed(make: Make<'_>) {
     assert_eq!(put(&store, &shop, "KEY", "a new application"), 1);
 }
 
+pub(super) fn copied(make: Make<'_>) {
+    let store = make(Limits::default()).store;
+    let (shop, store_of) = (app("shop"), app("store"));
+    for (name, value) in [("KEY", "one"), ("KEY", "two"), ("GONE", "x"), ("OTHER", "y")] {
+        put(&store, &shop, name, value);
+    }
+    assert!(store.secret_remove(&shop, "GONE").expect("removed"));
+    let before = store.secret_list(None).expect("listed").len();
+    store.commit(batch(|b| b.secret_copy_all(&shop, &store_of))).expect("copied");
+    assert_eq!(store.secret_list(None).expect("listed").len(), 2 * before);
+    store.commit(batch(|b| b.secret_remove_all(&shop))).expect("removed");
+    let values = [Some(1), Some(2), None].map(|version| get(&store, &store_of, "KEY", version));
+    assert_eq!(values, [Some(("one".into(), 1)), Some(("two".into(), 2)), Some(("two".into(), 2))]);
+    assert_eq!(put(&store, &store_of, "KEY", "three"), 3);
+    assert_eq!(put(&store, &store_of, "GONE", "again"), 2, "numbers of what went are not used again");
+}
+
 pub(super) fn trimmed(make: Make<'_>) {
     let store = make(Limits::default()).store;
     let shop = app("shop");

@@ -5,6 +5,7 @@
 //! | GET /v1/status[?target=T] | -> [`Status`] |
 //! | GET /v1/apps | -> [`AppSummary`] list |
 //! | POST /v1/apps/{app} · DELETE /v1/apps/{app}[?force&delete_data] | -> Application · [`Accepted`] |
+//! | POST /v1/apps/{app}/rename?to | -> [`Accepted`] |
 //! | POST /v1/apps/{app}/plan · /apply | `ApplyRequest` -> `Plan` · [`Accepted`] |
 //! | GET /v1/apps/{app}/export | -> `ApplicationSpec` |
 //! | POST /v1/verbs | [`VerbRequest`] -> [`Accepted`] |

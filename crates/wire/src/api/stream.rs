@@ -1,6 +1,6 @@
 //! Streams over a WebSocket.
 
-use lace_model::Millis;
+use lace_model::{Millis, Name};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,6 +67,26 @@ pub enum StreamAction {
     CopyOut {
         /// Path.
         path: String,
+    },
+    /// What a volume holds, tar out; the target is the place that it belongs to.
+    VolumeOut {
+        /// Its name.
+        #[schema(value_type = String)]
+        volume: Name,
+        /// The host that has it.
+        #[schema(value_type = String)]
+        host: Name,
+    },
+    /// A volume that is not there yet, tar in; the target is the place that it shall belong to.
+    VolumeIn {
+        /// Its name.
+        #[schema(value_type = String)]
+        volume: Name,
+        /// The host that shall have it.
+        #[schema(value_type = String)]
+        host: Name,
+        /// Its size in bytes.
+        size: u64,
     },
     /// TCP.
     Forward {

@@ -46,6 +46,11 @@ impl Client {
         self.ask(self.post(&["v1", "apps", app.as_str()])).await
     }
 
+    /// Gives an application another name.
+    pub async fn app_rename(&self, app: &AppName, to: &AppName) -> Answer<Accepted> {
+        self.ask(self.post(&["v1", "apps", app.as_str(), "rename"]).query_some("to", Some(to))).await
+    }
+
     /// Deletes an application.
     pub async fn app_delete(&self, app: &AppName, force: bool, data: bool) -> Answer<Accepted> {
         let call = self.delete(&["v1", "apps", app.as_str()]);

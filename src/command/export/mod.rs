@@ -1,0 +1,45 @@
+//! `lace export`: a manifest that makes an application again; with its data, an archive that does.
+
+mod archive;
+mod pack;
+mod unpack;
+
+pub use unpack::{begins_archive, import};
+
+use super::output::Format;
+use super::{Exit, Outcome, Session};
+use clap::Args;
+use lace_model::AppName;
+
+/// `lace export`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Secret values and certificates are not part of it; the names of secrets are. With --with-data it is an archive of the manifest,
+the releases and what the volumes hold, with checksums: `lace apply FILE` makes the application again
+of it, here or elsewhere. What running nodes write meanwhile may be half in it: lace stop APP first.
+
+Example:
+  lace export shop > lace.toml
+  lace export shop --with-data > shop.lace")]
+pub struct ExportArgs {
+    /// The application
+    pub app: AppName,
+    /// Releases and volumes, too
+    #[arg(long)]
+    pub with_data: bool,
+}
+
+/// Runs `lace export`.
+pub async fn run(args: ExportArgs, s: &mut Session) -> Outcome {
+    if args.with_data {
+        return pack::pack(s, &args.app).await;
+    }
+    let spec = s.client()?.export(&args.app).await?;
+    if s.out.format() == Format::Table {
+        let text = lace_model::manifest::to_toml(&args.app, &spec);
+        s.out.bytes(text.as_bytes());
+    } else {
+        s.out.item(&spec, |_| String::new());
+    }
+    Ok(Exit::DONE)
+}
