@@ -1,7 +1,7 @@
 //! `lace family`: families made and changed without a manifest.
 
 use super::apply::submit;
-use super::{Outcome, Session, status};
+use super::{Outcome, Session, status, watch};
 use clap::{Args, Subcommand, ValueEnum};
 use lace_model::application::{ApplicationSpec, ApplyRequest, FamilySpec, ServiceSpec};
 use lace_model::beam::Beam;
@@ -163,17 +163,21 @@ async fn create(s: &mut Session, settings: Settings) -> Outcome {
     }
     let client = s.client()?;
     let app = &settings.target.app;
-    if client.apps().await?.iter().all(|known| known.name != *app) {
-        client.app_create(app).await?;
+    let live = match client.export(app).await {
+        Ok(spec) => Some(spec),
+        Err(problem) if problem.code == Code::NotFound => None,
+        Err(problem) => return Err(problem),
+    };
+    // What is missing is made by the same statement: what is refused leaves nothing behind.
+    let accepted = client.apply(&request).await?;
+    if live.is_none() {
         s.out.note(format!("application {app} is made"));
     }
-    let spec = client.export(app).await?;
-    if let Some(service) = &settings.target.service
-        && !spec.services.contains_key(service)
-    {
+    let known = live.unwrap_or_default().services;
+    for service in request.spec.services.keys().filter(|name| !known.contains_key(*name)) {
         s.out.note(format!("service {app}/{service} is made"));
     }
-    submit(s, request).await
+    watch::accepted(s, accepted).await
 }
 
 /// The service of a target.

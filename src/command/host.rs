@@ -1,11 +1,11 @@
 //! `lace host`: machines with our agent.
 
-use super::output::{Cell, ago, sizes};
+use super::output::{Cell, ago};
 use super::{Exit, Outcome, Session, confirm, watch};
 use clap::{Args, Subcommand};
 use lace_model::host::JoinTicket;
 use lace_model::token::Role;
-use lace_model::{CpuMillis, Name, Problem, Span};
+use lace_model::{ByteSize, CpuMillis, Name, Problem, Span};
 use lace_wire::api::{HostRequest, HostView, TokenRequest};
 
 /// Characters of an attribute that are shown.
@@ -129,7 +129,7 @@ async fn list(s: &mut Session) -> Outcome {
             state(view),
             format!("{}/{}", view.nodes, room.slots).into(),
             format!("{}/{}", CpuMillis(view.cpu_used), room.cpu).into(),
-            format!("{}/{}", sizes(view.memory_used), sizes(room.memory.0)).into(),
+            format!("{}/{}", ByteSize(view.memory_used).human(), room.memory.human()).into(),
             disk(view),
             ago(now, view.liveness.last_seen).into(),
             host.agent_version.as_str().into(),
@@ -177,8 +177,8 @@ fn picture(view: &HostView) -> String {
         room.slots,
         CpuMillis(view.cpu_used),
         room.cpu,
-        sizes(view.memory_used),
-        sizes(room.memory.0),
+        ByteSize(view.memory_used).human(),
+        room.memory.human(),
         blocks.join(" "),
     );
     if let Some(pool) = &host.pool {

@@ -1,6 +1,6 @@
 //! `lace login`: a token for a controller, kept as a context.
 
-use super::context::{Context, keep, read_token};
+use super::context::{Context, keep, named, read_token};
 use super::{Exit, Outcome, Session};
 use clap::Args;
 use lace_model::{Code, Problem};
@@ -30,6 +30,7 @@ pub struct LoginArgs {
 
 /// Runs `lace login`.
 pub async fn run(args: LoginArgs, s: &mut Session) -> Outcome {
+    args.name.as_deref().map_or(Ok(()), named)?;
     let (url, from_link) = split_link(&args.url);
     let ca = args.ca.as_ref().map(|path| s.read_text(path)).transpose()?;
     let token = match from_link {

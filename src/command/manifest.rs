@@ -58,6 +58,8 @@ pub struct Located {
     pub manifest: Manifest,
     /// Its directory.
     pub dir: PathBuf,
+    /// Its file.
+    pub file: PathBuf,
 }
 
 /// Reads a manifest.
@@ -82,7 +84,8 @@ pub fn understand(text: &str, dir: PathBuf, path: &Path, args: &ManifestArgs) ->
     let mut manifest = parsed.map_err(|mistakes| named(path, &mistakes))?;
     let mut mistakes = not_yet(&manifest);
     mistakes.extend(fill_files(&mut manifest, &dir));
-    if mistakes.is_empty() { Ok(Located { manifest, dir }) } else { Err(named(path, &mistakes)) }
+    let file = dir.join(path.file_name().unwrap_or_default());
+    if mistakes.is_empty() { Ok(Located { manifest, dir, file }) } else { Err(named(path, &mistakes)) }
 }
 
 fn named(path: &Path, mistakes: &[Mistake]) -> Problem {
@@ -123,7 +126,7 @@ fn fill_files(manifest: &mut Manifest, dir: &Path) -> Vec<Mistake> {
 pub async fn bring_releases(s: &mut Session, located: &mut Located) -> Result<(), Problem> {
     for (service, source) in located.manifest.sources.clone() {
         let path = build::run(s, &located.dir, &source).await?;
-        let wish = upload::Wish::of(&service, &source);
+        let wish = upload::Wish::of(&service, &source, &located.file);
         let release = upload::upload(s, &path, wish).await?;
         let reference = ReleaseRef { name: release.name, version: Some(release.version) };
         located.manifest.set_release(&service, reference);

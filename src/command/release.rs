@@ -1,11 +1,11 @@
 //! `lace release`: uploaded versions of code.
 
-use super::output::{ago, clock, sizes};
+use super::output::{ago, clock};
 use super::upload::{Wish, upload, words};
 use super::{Exit, Outcome, Session, confirm, source, watch};
 use clap::{Args, Subcommand};
 use lace_model::release::{Release, Tree};
-use lace_model::{Code, Digest, Name, Problem, TargetPath};
+use lace_model::{ByteSize, Code, Digest, Name, Problem, TargetPath};
 use lace_wire::api::VerbRequest;
 use lace_wire::client::Client;
 use std::path::{Path, PathBuf};
@@ -140,6 +140,7 @@ async fn upload_one(args: UploadArgs, s: &mut Session) -> Result<(), Problem> {
         start: args.start.map(|words| words.0),
         stop: args.stop.map(|words| words.0),
         templates: args.templates,
+        manifest: None,
     };
     let release = upload(s, &fetched.path, wish).await?;
     s.out.item(&release, |release| format!("{}@{}", release.name, release.version));
@@ -155,7 +156,7 @@ async fn list(s: &mut Session) -> Result<(), Problem> {
             release.name.as_str().into(),
             release.version.as_str().into(),
             kind(release).into(),
-            sizes(release.bytes).into(),
+            ByteSize(release.bytes).human().into(),
             ago(now, release.uploaded_at).into(),
             release.start.join(" ").into(),
         ]
@@ -191,7 +192,7 @@ fn picture(release: &Release) -> String {
         release.name,
         release.version,
         kind(release),
-        sizes(release.bytes),
+        ByteSize(release.bytes).human(),
         release.tree.short(),
         clock(release.uploaded_at),
         release.start.join(" "),

@@ -45,10 +45,10 @@ pub struct UpArgs {
     #[arg(long, value_name = "DIR")]
     pub state: Option<String>,
     /// Where the API listens; as the last time, or 127.0.0.1:7440
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Where agents dial; as the last time, or the port after the API's
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     pub link: Option<SocketAddr>,
     /// The private space that nodes get their addresses from; 10.192.0.0/10 where not said
     #[arg(long, value_name = "CIDR", value_parser = space)]
@@ -92,8 +92,19 @@ impl std::fmt::Display for Door {
 fn door(text: &str) -> Result<Door, String> {
     match text {
         "off" => Ok(Door(None)),
-        text => text.parse().map(|at| Door(Some(at))).map_err(|_| "write ADDRESS:PORT, or off".to_owned()),
+        text => address(text).map(|at| Door(Some(at))).map_err(|why| format!("{why}, or off")),
     }
+}
+
+/// An address that others can be told: a port of the kernel's choice would be nobody's.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let at: SocketAddr = text.parse().map_err(|_| "write ADDRESS:PORT, such as 127.0.0.1:7440".to_owned())?;
+    if at.port() == 0 {
+        return Err(
+            "port 0 is none that anybody could be told: write ADDRESS:PORT with a port above 0".into()
+        );
+    }
+    Ok(at)
 }
 
 /// Reads a private space: IPv4, from /8 to /24, so that it holds at least one block of a host.
@@ -226,6 +237,14 @@ pub fn role_of(command: Command) -> Result<Role, Box<Command>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_have_a_port() {
+        assert!(address("127.0.0.1:7440").is_ok() && address("[::1]:1").is_ok() && door("off").is_ok());
+        for bad in ["127.0.0.1:0", ":0", ":7440", "127.0.0.1", "localhost:7440", "127.0.0.1:65536"] {
+            assert!(address(bad).is_err() && door(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn spaces_hold_at_least_a_block() {

@@ -1,11 +1,10 @@
 //! `lace server`: the controller itself. Without a verb it is the role.
 
-use super::output::sizes;
 use super::roles::RestoreArgs;
 use super::session::cannot_write;
 use super::{Exit, Outcome, Session, confirm};
 use clap::{Args, Subcommand};
-use lace_model::{Code, Problem};
+use lace_model::{ByteSize, Code, Problem};
 use lace_wire::api::ServerInfo;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -92,7 +91,7 @@ async fn backup(s: &mut Session, file: &Path) -> Result<(), Problem> {
         Err(problem) => Err(problem),
     };
     let bytes = kept.inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
-    s.out.say(format!("{}: {}", file.display(), sizes(bytes)));
+    s.out.say(format!("{}: {}", file.display(), ByteSize(bytes).human()));
     s.out.note("the master key is not in it: keep that elsewhere");
     Ok(())
 }

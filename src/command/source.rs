@@ -2,12 +2,12 @@
 
 use super::Session;
 use super::build;
-use super::output::{Progress, sizes};
+use super::output::Progress;
 use super::release::UploadArgs;
 use super::session::cannot_write;
 use lace_model::manifest::ReleaseSource;
 use lace_model::release::TREE_BYTES_MAX;
-use lace_model::{Code, Problem};
+use lace_model::{ByteSize, Code, Problem};
 use lace_wire::client::download;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -46,13 +46,13 @@ async fn from_address(s: &mut Session, args: &UploadArgs, address: &str) -> Resu
     let mut progress = Progress::new(s.out.live());
     let out = &mut s.out;
     let told = |bytes| {
-        if let Some(line) = progress.at(&format!("fetching {address}: {}", sizes(bytes))) {
+        if let Some(line) = progress.at(&format!("fetching {address}: {}", ByteSize(bytes).human())) {
             out.note(line);
         }
     };
     let came = download(address, &mut file, TREE_BYTES_MAX, told).await?;
     drop(progress);
-    s.out.note(format!("{address}: {}, sha256 {}", sizes(came.bytes), came.sha256));
+    s.out.note(format!("{address}: {}, sha256 {}", ByteSize(came.bytes).human(), came.sha256));
     if let Some(wanted) = args.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&came.sha256)) {
         return Err(Problem::new(
             Code::Error,

@@ -1,9 +1,9 @@
 //! `lace top`: what nodes use, and what they may.
 
-use super::output::{Cell, sizes};
+use super::output::Cell;
 use super::{Exit, Outcome, Session};
 use clap::Args;
-use lace_model::TargetPath;
+use lace_model::{ByteSize, TargetPath};
 use lace_wire::api::UsageView;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ fn show(s: &mut Session, usage: &[UsageView]) {
             one.host.as_str().into(),
             aged(one, cpus(one.cpu_millis)),
             limits.cpu.into(),
-            near(sizes(one.memory), one.memory, limits.memory.0),
+            near(ByteSize(one.memory).human(), one.memory, limits.memory.0),
             limits.memory.into(),
             near(one.pids.to_string(), one.pids.into(), limits.pids.into()),
             one.restarts.into(),

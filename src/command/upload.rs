@@ -1,16 +1,16 @@
 //! Sending a release: read it, say what it is, send the chunks that the controller lacks.
 
 use super::Session;
-use super::output::{Progress, sizes};
+use super::output::Progress;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use lace_model::manifest::ReleaseSource;
 use lace_model::release::{Release, ReleaseKind};
-use lace_model::{Code, Digest, Name, Problem, ServiceName};
+use lace_model::{ByteSize, Code, Digest, Name, Problem, ServiceName};
 use lace_release::{ChunkSource, Limits, Packed, Recognised};
 use lace_wire::api::ReleaseUpload;
 use lace_wire::client::Client;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Digests that are asked about at a time: 64 digits each, far below any limit of a body.
 const ASKED_AT_ONCE: usize = 4096;
@@ -32,11 +32,13 @@ pub struct Wish {
     pub stop: Option<Vec<String>>,
     /// Its templates, beyond those that are recognised.
     pub templates: Vec<String>,
+    /// The manifest that it is uploaded for: no part of it.
+    pub manifest: Option<PathBuf>,
 }
 
 impl Wish {
     /// What a manifest says about the release of a service.
-    pub fn of(service: &ServiceName, source: &ReleaseSource) -> Self {
+    pub fn of(service: &ServiceName, source: &ReleaseSource, manifest: &Path) -> Self {
         Self {
             name: Some(source.name.clone().unwrap_or_else(|| service.clone())),
             version: source.version.clone(),
@@ -44,13 +46,14 @@ impl Wish {
             start: source.start.clone(),
             stop: source.stop.clone(),
             templates: source.templates.clone(),
+            manifest: Some(manifest.to_owned()),
         }
     }
 }
 
 /// Uploads a directory or an archive.
 pub async fn upload(s: &mut Session, path: &Path, wish: Wish) -> Result<Release, Problem> {
-    let (packed, found) = read(s, path).await?;
+    let (packed, found) = read(s, path, wish.manifest.clone()).await?;
     let client = s.client()?;
     let said_version = wish.version.is_some();
     let upload = describe(wish, found, &packed)?;
@@ -58,12 +61,16 @@ pub async fn upload(s: &mut Session, path: &Path, wish: Wish) -> Result<Release,
     create(s, &client, upload, said_version).await
 }
 
-async fn read(s: &mut Session, path: &Path) -> Result<(Packed, Recognised), Problem> {
+async fn read(
+    s: &mut Session,
+    path: &Path,
+    manifest: Option<PathBuf>,
+) -> Result<(Packed, Recognised), Problem> {
     let mut progress = Progress::new(s.out.live());
     let path = path.to_owned();
     let shown = path.display().to_string();
     let mut reading = tokio::task::spawn_blocking(move || {
-        let packed = lace_release::read_path(&path, &Limits::default())?;
+        let packed = lace_release::read_path(&path, &Limits::default(), manifest.as_deref())?;
         let found = lace_release::recognise(&packed.tree, &packed.chunks)?;
         Ok((packed, found))
     });
@@ -132,12 +139,12 @@ async fn send(
     }
     drop(progress);
     let name = format!("{}@{}", upload.name, upload.version);
-    s.out.note(format!("{name}: sent {sent} of {} chunks, {}", needed.len(), sizes(bytes)));
+    s.out.note(format!("{name}: sent {sent} of {} chunks, {}", needed.len(), ByteSize(bytes).human()));
     Ok(())
 }
 
 fn sending(sent: usize, of: usize, bytes: u64) -> String {
-    format!("sending: {sent} of {of} chunks, {}", sizes(bytes))
+    format!("sending: {sent} of {of} chunks, {}", ByteSize(bytes).human())
 }
 
 async fn put(client: &Client, packed: &Packed, digest: Digest) -> Result<u64, Problem> {

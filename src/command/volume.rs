@@ -1,9 +1,9 @@
 //! `lace volume`: what outlives nodes.
 
-use super::output::{Cell, sizes};
+use super::output::Cell;
 use super::{Exit, Outcome, Session, confirm, watch};
 use clap::{Args, Subcommand};
-use lace_model::{Name, TargetPath};
+use lace_model::{ByteSize, Name, TargetPath};
 use lace_wire::stream::Volume;
 
 /// `lace volume`.
@@ -62,7 +62,7 @@ async fn delete(s: &mut Session, which: &Volumes) -> Outcome {
     let Volumes { target, name } = which;
     let mut there = s.client()?.volumes(Some(target)).await?;
     there.retain(|volume| volume.name == *name);
-    let bytes = sizes(there.iter().map(|volume| volume.used).sum());
+    let bytes = ByteSize(there.iter().map(|volume| volume.used).sum()).human();
     let deed = format!(
         "this deletes volume {name} of {target} with what is in it ({} in all, {bytes})",
         there.len()
@@ -82,8 +82,8 @@ async fn list(s: &mut Session, target: Option<TargetPath>) -> Outcome {
             volume.path.to_string().into(),
             volume.name.as_str().into(),
             state(volume),
-            sizes(volume.used).into(),
-            volume.size.map_or_else(|| Cell::warning("not enforced"), |size| sizes(size).into()),
+            ByteSize(volume.used).human().into(),
+            volume.size.map_or_else(|| Cell::warning("not enforced"), |size| ByteSize(size).human().into()),
             volume.host.as_str().into(),
         ]
     });

@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The demo's own private space, so that it lives beside a real installation.
+/// The demo's own private space, so that it lives beside a real installation; `LACE_DEMO_SPACE` says another.
 const SPACE: &str = "10.254.0.0/16";
 /// Erlang may take this long to be installed.
 const INSTALLED_WITHIN: Duration = Duration::from_secs(900);
@@ -115,7 +115,8 @@ fn tell(args: &DemoArgs, state: &State, end: &Arc<End>) -> Result<(), Failure> {
     story.chapter("controller, agent, DNS and door of this machine");
     let (listen, dir) = (format!("127.0.0.1:{port}"), state.dir().display().to_string());
     let at = door.to_string();
-    let up = ["up", "--detach", "--state", &dir, "--listen", &listen, "--door", &at, "--space", SPACE];
+    let space = std::env::var("LACE_DEMO_SPACE").unwrap_or_else(|_| SPACE.into());
+    let up = ["up", "--detach", "--state", &dir, "--listen", &listen, "--door", &at, "--space", &space];
     story.step("lace up", &up, 0)?;
     generic(&mut story, &places)?;
     wait_for_erlang(&mut story, end)?;

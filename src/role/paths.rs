@@ -28,8 +28,9 @@ impl State {
         let passed = [self.0.clone(), self.agent()].map(|dir| (dir, 0o711));
         let closed = [self.run(), self.server(), self.authority()].map(|dir| (dir, 0o700));
         for (dir, mode) in passed.into_iter().chain(closed) {
-            DirBuilder::new().recursive(true).mode(mode).create(&dir)?;
-            std::fs::set_permissions(&dir, Permissions::from_mode(mode))?;
+            let made = DirBuilder::new().recursive(true).mode(mode).create(&dir);
+            let closed = made.and_then(|()| std::fs::set_permissions(&dir, Permissions::from_mode(mode)));
+            closed.map_err(|e| named(&dir, &e))?;
         }
         Ok(())
     }
@@ -92,4 +93,11 @@ impl State {
     pub fn settings(&self) -> PathBuf {
         self.0.join("up.json")
     }
+}
+
+/// An error of the file system with what it is about, and the way out.
+fn named(dir: &Path, error: &std::io::Error) -> std::io::Error {
+    let text =
+        format!("cannot make the directory {}: {error}; --state DIR names another place", dir.display());
+    std::io::Error::new(error.kind(), text)
 }

@@ -87,6 +87,22 @@ fn a_broken_file_is_named() {
 }
 
 #[test]
+fn a_context_has_a_name_that_can_be_typed() {
+    let dir = tempfile::tempdir().expect("directory");
+    for name in ["A B", "", "-x", "a/b", "\u{1b}[31m", &"x".repeat(65)] {
+        for words in [
+            &["context", "add", "--", name, "https://lace.example.com"][..],
+            &["login", "https://lace.example.com", &format!("--name={name}")],
+        ] {
+            let ran = Line::new(dir.path()).input("token").run(words);
+            assert_eq!(ran.exit, 2, "{ran:?}");
+            assert!(ran.err.contains("is not a name of a context"), "{ran:?}");
+        }
+    }
+    assert!(!dir.path().join("config/contexts.toml").exists());
+}
+
+#[test]
 fn plain_http_does_not_leave_the_machine() {
     let dir = tempfile::tempdir().expect("directory");
     let ran = Line::new(dir.path()).run(&["context", "add", "far", "http://lace.example.com"]);

@@ -2,7 +2,7 @@
 
 use crate::fake::Fake;
 use crate::samples::{self, accepted, operation, uuid};
-use lace_model::application::{ApplicationSpec, ApplyRequest};
+use lace_model::application::ApplyRequest;
 use lace_model::change::{Action, Change, Plan};
 use lace_model::operation::OperationState;
 use lace_model::{Code, Digest, Problem};
@@ -190,10 +190,17 @@ fn an_export_makes_it_again() {
 #[test]
 fn families_and_firewalls_are_partial_statements() {
     let fake = Fake::start();
-    fake.on("GET /v1/apps", Vec::<u8>::new())
-        .on("POST /v1/apps/shop", serde_json::json!({ "name": "shop", "created_at": 0 }))
-        .on("GET /v1/apps/shop/export", ApplicationSpec::default())
-        .on("POST /v1/apps/shop/apply", accepted());
+    fake.refuse("GET /v1/apps/shop/export", &Problem::not_found("application shop"));
+    fake.refuse("POST /v1/apps/shop/apply", &Problem::not_found("release riak@3"));
+    let refused = fake.lace(&["family", "create", "shop/riak", "--release", "riak@3"]);
+    assert_eq!(refused.exit, 7, "{refused:?}");
+    assert!(!refused.err.contains("is made"), "{refused:?}");
+    assert_eq!(
+        fake.lines(),
+        ["GET /v1/apps/shop/export", "POST /v1/apps/shop/apply"],
+        "nothing else is made"
+    );
+    fake.on("POST /v1/apps/shop/apply", accepted());
     done(&fake);
     let ran = fake.lace(&[
         "family",

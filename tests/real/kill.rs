@@ -31,9 +31,22 @@ enum Work {
     Roll,
     /// A revision that ends at once, and reverts.
     Break,
+    /// The application goes, and comes back afterwards.
+    Delete,
+    /// The application is made: there was none.
+    First,
 }
 
-const WORKS: [Work; 6] = [Work::Scale, Work::Scale, Work::Scale, Work::Restart, Work::Roll, Work::Break];
+const WORKS: [Work; 8] = [
+    Work::Scale,
+    Work::Scale,
+    Work::Scale,
+    Work::Restart,
+    Work::Roll,
+    Work::Break,
+    Work::Delete,
+    Work::First,
+];
 
 struct World {
     lace: Lace,
@@ -64,11 +77,38 @@ impl World {
         std::fs::write(Path::new(&self.manifest), format!("{head}env = {env}\n")).expect("written");
     }
 
+    fn delete(&self) -> i32 {
+        self.lace.run(&["delete", "shop", "--yes", "--timeout", "30s"]).status
+    }
+
+    /// Nothing of the application is there: no node, nothing on disk, and nobody knows it.
+    fn is_deleted(&self) -> bool {
+        matches!(self.delete(), 0 | 7)
+            && as_wanted(&self.lace, 0)
+            && self.lace.run(&["status", "shop"]).status == 7
+    }
+
+    /// What the world is before the work begins.
+    fn prepare(&self, work: Work, round: u64, what: &str) {
+        let good = if self.good == 0 { "{}".to_owned() } else { format!("{{ ROUND = \"{}\" }}", self.good) };
+        match work {
+            Work::Roll => self.write(&format!("{{ ROUND = \"{round}\" }}")),
+            Work::Break => self.write(&format!("{{ ROUND = \"{round}\", BREAK = \"yes\" }}")),
+            Work::Delete => self.write(&good),
+            Work::First => {
+                self.write(&good);
+                eventually(&format!("{what}: deleted before"), || self.is_deleted());
+            }
+            Work::Scale | Work::Restart => {}
+        }
+    }
+
     fn begin(&self, work: Work, wanted: u64) {
         match work {
+            Work::Delete => drop(self.delete()),
             Work::Scale => drop(self.scale(wanted)),
             Work::Restart => drop(self.lace.run(&["restart", "shop", "--timeout", "30s"])),
-            Work::Roll | Work::Break => drop(self.apply()),
+            Work::Roll | Work::Break | Work::First => drop(self.apply()),
         }
     }
 
@@ -81,6 +121,11 @@ impl World {
                 self.good = round;
             }
             Work::Break => eventually(&format!("{what}: reverted"), || matches!(self.apply(), 0 | 3)),
+            Work::Delete => {
+                eventually(&format!("{what}: gone"), || self.is_deleted());
+                eventually(&format!("{what}: applied anew"), || self.apply() == 0);
+            }
+            Work::First => eventually(&format!("{what}: applied first"), || self.apply() == 0),
         }
         let good = format!("{}\n", self.good);
         eventually(&format!("{what}: all healthy with the environment of round {good}"), || {
@@ -99,7 +144,11 @@ impl World {
 
 /// Id and start of each node by its path.
 fn nodes(lace: &Lace) -> BTreeMap<String, String> {
-    let status = lace.status("shop");
+    let ran = lace.run(&["status", "shop", "--format", "json"]);
+    if ran.status == 7 {
+        return BTreeMap::new();
+    }
+    let status = ran.ok().json();
     let nodes = status["apps"][0]["families"][0]["nodes"].as_array().cloned().unwrap_or_default();
     let of = |node: &serde_json::Value| {
         let status = &node["status"];
@@ -121,18 +170,14 @@ fn rounds(count: u64, net: u8, seed: u64) {
         let wanted = 1 + dice.throw(5);
         let delay = Duration::from_millis(dice.throw(150));
         let (victims, work) = (dice.choose(&VICTIMS), dice.choose(&WORKS));
-        match work {
-            Work::Roll => world.write(&format!("{{ ROUND = \"{round}\" }}")),
-            Work::Break => world.write(&format!("{{ ROUND = \"{round}\", BREAK = \"yes\" }}")),
-            Work::Scale | Work::Restart => {}
-        }
+        let what = format!("round {round} (seed {seed}), {work:?} while {victims:?} are killed");
+        world.prepare(work, round, &what);
         let before = nodes(&world.lace);
         std::thread::scope(|scope| {
             scope.spawn(|| world.begin(work, wanted));
             std::thread::sleep(delay);
             victims.iter().for_each(|role| world.lace.kill(role));
         });
-        let what = format!("round {round} (seed {seed}), {work:?} while {victims:?} are killed");
         world.see_through(work, round, &what);
         eventually(&format!("{what}: the scale to {wanted} is taken"), || world.scale(wanted) == 0);
         eventually(&format!("{what}: {wanted} ready"), || {

@@ -1,6 +1,7 @@
 //! One installation for one test: its own state, ports, space and context; nothing is left of it.
 
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -175,6 +176,16 @@ impl Lace {
         self.command(words, |c| c)
     }
 
+    /// Runs a line of the shell, in which `$0` is lace.
+    #[allow(dead_code, reason = "tests of whole applications use it")]
+    pub fn shell(&self, line: &str) -> Ran {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).arg(&self.exe).env("LACE_CONFIG_DIR", self.dir.path().join("cli"));
+        let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("sh runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ran { status: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
+    }
+
     /// Runs one command line in a directory, with more environment and something on stdin.
     pub fn run_in(&self, dir: &Path, words: &[String], env: &[(String, String)], stdin: &str) -> Ran {
         let file = self.files().join("stdin");
@@ -263,12 +274,23 @@ impl Lace {
         [gateway, nodes]
     }
 
-    /// Ends everything and looks for leftovers: processes, cgroups, links, routes, tables, mounts, node directories, and
-    /// the use of `ip_forward`.
+    /// Namespaces that the nodes live in, as the kernel names them; this test's own are not among them.
+    fn namespaces(&self) -> BTreeSet<PathBuf> {
+        let ours = namespaces_of(Path::new("/proc/self"));
+        let group = format!("lace-{}/", self.label());
+        let groups = |process: &Path| std::fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+        let nodes = processes().into_keys().filter(|process| groups(process).contains(&group));
+        nodes.flat_map(|node| namespaces_of(&node)).filter(|name| !ours.contains(name)).collect()
+    }
+
+    /// Ends everything and looks for leftovers: processes, namespaces, cgroups, links, routes, tables, mounts, node
+    /// directories, and the use of `ip_forward`.
     #[track_caller]
     pub fn down_and_nothing_left(&self) {
-        let (label, links) = (self.label(), self.links());
-        let state = self.state().display().to_string();
+        let (label, links, spaces) = (self.label(), self.links(), self.namespaces());
+        let has_nodes = std::fs::read_dir(self.node_dirs()).is_ok_and(|mut nodes| nodes.next().is_some());
+        assert!(!has_nodes || spaces.len() >= 6, "a node has namespaces of its own: {spaces:?}");
+        let (state, before_it) = (self.state().display().to_string(), processes());
         let there = || {
             let ip = said(&["ip", "-o", "link"]);
             let names = ip.lines().filter_map(|line| line.split_whitespace().nth(1));
@@ -295,7 +317,40 @@ impl Lace {
         for (what, left) in there() {
             assert!(left.is_empty() || left == "[]", "{what} are left: {left}");
         }
+        // The kernel gives a number again: who began later may have it.
+        let after = processes().into_iter().filter(|(path, began)| before_it.get(path) == Some(began));
+        let in_use = after.flat_map(|(process, _)| namespaces_of(&process)).chain(mounted_namespaces());
+        let left: Vec<_> = in_use.filter(|name| spaces.contains(name)).collect();
+        assert!(left.is_empty(), "namespaces are left: {left:?}");
     }
+}
+
+/// The directories of all processes in /proc, and when each began.
+fn processes() -> BTreeMap<PathBuf, String> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    let is_process =
+        |path: &PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes()[0].is_ascii_digit());
+    let began = |path: &PathBuf| {
+        let stat = std::fs::read_to_string(path.join("stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+    };
+    entries.filter(is_process).filter_map(|path| began(&path).map(|began| (path, began))).collect()
+}
+
+/// The namespaces that a process is in: `net:[4026532345]`. One that has ended and waits for init has none of its own.
+fn namespaces_of(process: &Path) -> BTreeSet<PathBuf> {
+    if std::fs::read_link(process.join("ns/net")).is_err() {
+        return BTreeSet::new();
+    }
+    let entries = std::fs::read_dir(process.join("ns")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
+}
+
+/// Those that a mount keeps.
+fn mounted_namespaces() -> Vec<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("read");
+    let mounted = mounts.lines().filter(|line| line.contains(" - nsfs "));
+    mounted.filter_map(|line| line.split_whitespace().nth(3)).map(PathBuf::from).collect()
 }
 
 /// What a command says on stdout.

@@ -49,9 +49,19 @@ fn wrong_words_are_told_at_once_and_change_nothing() {
         (&["--space", "10.246.0.0/28"], "from /8 to /24"),
         (&["--listen", "banana"], "--listen"),
         (&["--listen", "127.0.0.1:65535"], "--link"),
+        (&["--listen", "127.0.0.1:0"], "port 0"),
+        (&["--link", "127.0.0.1:0"], "port 0"),
+        (&["--door", "127.0.0.1:0"], "port 0"),
     ] {
         let ran = lace.run_here(&[&["up", "--detach"], words].concat()).ends(2);
         assert!(ran.err.contains(said), "{}", ran.err);
+    }
+    let file = lace.files().join("file");
+    fs::write(&file, "no directory").expect("written");
+    let place = file.to_str().expect("text");
+    for words in [&["up", "--detach", "--state", place][..], &["up", "--state", place]] {
+        let ran = lace.run(words).ends(1);
+        assert!(ran.err.contains(place) && ran.err.contains("--state"), "{}", ran.err);
     }
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("bound").to_string();
@@ -79,6 +89,70 @@ fn demo(dir: &Path) -> Command {
     command.arg("demo").env("LACE_DEMO_STATE", dir.join("demo")).env("LACE_CONFIG_DIR", dir.join("cli"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+#[test]
+fn a_demo_tells_its_story_to_the_end_and_leaves_nothing() {
+    if !may_run() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("directory");
+    let mut command = demo(dir.path());
+    command.arg("--exit").env("LACE_DEMO_SPACE", "10.187.128.0/18");
+    let told = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("the demo runs");
+    let said = String::from_utf8_lossy(&told.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&told.stderr).into_owned();
+    let whole = format!("{said}\n{complained}");
+    assert_eq!(told.status.code(), Some(0), "{whole}");
+    // In this order, as README tells it.
+    let mut rest = said.as_str();
+    for line in [
+        "lace is up at http://127.0.0.1:",
+        "-> lace up:",
+        "hello/web/2",
+        "-> two generic nodes: packed, uploaded, running:",
+        "-> ball 1.0.0: built, uploaded, clustered, healthy:",
+        "ball/ball/3 | {'ball@ball-1.ball.ball.lace.internal'",
+        "-> exec on all nodes:",
+        "$ lace open ball/ball",
+        "kill -9",
+        "-> from kill to healthy:",
+        "-> scaled to 5, all clustered:",
+        "ball/ball/5",
+        "-> scaled back to 3:",
+        "-> 2.0.0 rolled:",
+        "\"2.0.0\"",
+        "-> 3.0.0 found bad and reverted:",
+        "active, bad",
+        "3/3",
+        "step",
+        "3.0.0 found bad and reverted",
+    ] {
+        let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is not said (any more):\n{whole}"));
+        rest = &rest[at + line.len()..];
+    }
+    assert!(rest.contains(" 0 failed"), "pages failed:\n{whole}");
+    assert!(complained.contains("nothing of it is left"), "{whole}");
+    for path in ["demo", "demo.key"] {
+        assert!(!dir.path().join(path).exists(), "{path} is left");
+    }
+    let label = label_of(&dir.path().join("demo"));
+    let found = Command::new("nft").args(["list", "tables"]).output().expect("nft runs").stdout;
+    assert!(!String::from_utf8_lossy(&found).contains(&label), "its tables are left");
+    for root in ["", "pids", "memory", "unified"] {
+        let group = Path::new("/sys/fs/cgroup").join(root).join(format!("lace-{label}"));
+        assert!(!group.exists(), "{} is left", group.display());
+    }
+    let routes = Command::new("ip").args(["route", "show", "table", "all"]).output().expect("ip runs").stdout;
+    assert!(!String::from_utf8_lossy(&routes).contains("10.187.128."), "its routes are left");
+    let processes = Command::new("ps").args(["axo", "args"]).output().expect("ps runs").stdout;
+    let state = dir.path().join("demo").display().to_string();
+    assert!(!String::from_utf8_lossy(&processes).contains(&state), "its processes are left");
+}
+
+/// The short name of an installation whose state is there, as `lace up` gives it.
+fn label_of(state: &Path) -> String {
+    lace_model::Digest::of(state.as_os_str().as_encoded_bytes()).short()[..6].to_owned()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lace_model::job::JobState;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::OperationState;
 use lace_model::token::Role;
-use lace_model::{FamilyPath, Millis, NodePath};
+use lace_model::{ByteSize, FamilyPath, Millis, NodePath};
 use lace_wire::api::{Health, HostView};
 use std::fmt;
 
@@ -156,20 +156,9 @@ pub fn of_job(state: JobState) -> (State, &'static str) {
     }
 }
 
-/// A size in binary units with three digits.
+/// A size.
 pub fn bytes(bytes: &u64) -> String {
-    let mut value = *bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
-        if value < 1000.0 || unit == "TiB" {
-            return match (unit, value) {
-                ("B", _) => format!("{value} B"),
-                (_, v) if v < 10.0 => format!("{v:.1} {unit}"),
-                _ => format!("{value:.0} {unit}"),
-            };
-        }
-        value /= 1024.0;
-    }
-    String::new()
+    ByteSize(*bytes).human()
 }
 
 /// Processors from thousandths.
@@ -311,15 +300,6 @@ pub fn percent(part: u64, whole: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_three_digits() {
-        for (size, said) in
-            [(0, "0 B"), (999, "999 B"), (1024, "1.0 KiB"), (1 << 20, "1.0 MiB"), (300 << 20, "300 MiB")]
-        {
-            assert_eq!(bytes(&size), said);
-        }
-    }
 
     #[test]
     fn subjects_lead_to_their_pages() {

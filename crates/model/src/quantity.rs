@@ -54,10 +54,6 @@ impl FromStr for ByteSize {
         if let Some(bytes) = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
             return Ok(Self(bytes));
         }
-        // Whole numbers stay exact: a float has 53 bits only.
-        if let Some(bytes) = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
-            return Ok(Self(bytes));
-        }
         let number: f64 = number.trim().parse().map_err(|_| bad(text, WHAT))?;
         let bytes = number * unit as f64;
         if !(0.0..=9e18).contains(&bytes) {
@@ -79,11 +75,12 @@ impl fmt::Display for ByteSize {
 }
 
 impl ByteSize {
-    /// For people: one decimal of the largest unit that fits, such as `21.2 GiB`.
+    /// For people, in the largest unit that fits: one decimal below 100, such as `21.2 GiB`, `1.5 MiB`, `180 KiB`.
     pub fn human(self) -> String {
         for (suffix, unit) in [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
             if self.0 >= unit {
-                let text = format!("{:.1}", self.0 as f64 / unit as f64);
+                let whole = self.0 as f64 / unit as f64;
+                let text = if whole < 99.95 { format!("{whole:.1}") } else { format!("{whole:.0}") };
                 return format!("{} {suffix}", text.strip_suffix(".0").unwrap_or(&text));
             }
         }

@@ -30,9 +30,14 @@ const PLAN_BYTES: u64 = 64;
 /// [`ReleaseError::Unsafe`] for devices, fifos, sockets, setuid or setgid files, links that leave the directory and names
 /// that are not UTF-8; [`ReleaseError::TooLarge`]; [`ReleaseError::Io`].
 pub fn read_dir(path: &Path, limits: &Limits) -> Result<Packed> {
+    read_dir_of(path, limits, None)
+}
+
+/// The same for the manifest at a path, which is left out, too.
+pub(crate) fn read_dir_of(path: &Path, limits: &Limits, manifest: Option<&Path>) -> Result<Packed> {
     let mut reading =
         Reading { builder: Builder::new(*limits), chunks: Chunks::in_files(), cutter: Cutter::new() };
-    let left_out = left_out(path)?;
+    let left_out = left_out(path, manifest)?;
     let mut waiting = vec![path.to_owned()];
     while let Some(dir) = waiting.pop() {
         for entry in std::fs::read_dir(&dir).map_err(ReleaseError::io("read", &dir))? {
@@ -49,9 +54,11 @@ pub fn read_dir(path: &Path, limits: &Limits) -> Result<Packed> {
     Ok(Packed { tree: reading.builder.finish()?, chunks: reading.chunks })
 }
 
-fn left_out(root: &Path) -> Result<Gitignore> {
+fn left_out(root: &Path, manifest: Option<&Path>) -> Result<Gitignore> {
     let mut builder = GitignoreBuilder::new(root);
-    let mut bad = LEFT_OUT.iter().find_map(|line| builder.add_line(None, line).err());
+    let own = manifest.and_then(|manifest| line_of(root, manifest));
+    let lines = LEFT_OUT.into_iter().chain(own.as_deref());
+    let mut bad = lines.filter_map(|line| builder.add_line(None, line).err()).next();
     let file = root.join(IGNORE);
     if file.is_file() {
         bad = bad.or_else(|| builder.add(&file));
@@ -60,6 +67,14 @@ fn left_out(root: &Path) -> Result<Gitignore> {
     let why = |e: ignore::Error| ReleaseError::refused(IGNORE, e.to_string());
     bad.map_or(Ok(()), |e| Err(why(e)))?;
     built.map_err(why)
+}
+
+/// The line of gitignore(5) that means this file, where it lies below the root.
+fn line_of(root: &Path, file: &Path) -> Option<String> {
+    let (root, file) = (root.canonicalize().ok()?, file.canonicalize().ok()?);
+    let inner = file.strip_prefix(root).ok()?.to_str()?;
+    let quoted = |c: char| if "\\*?[]{}!# ".contains(c) { format!("\\{c}") } else { c.to_string() };
+    Some(format!("/{}", inner.chars().map(quoted).collect::<String>()))
 }
 
 /// A plan that `lace plan --out` saved beside the manifest.

@@ -38,10 +38,11 @@ pub struct Packed {
     pub chunks: Chunks,
 }
 
-/// Reads a directory or an archive, whichever the path is.
+/// Reads a directory or an archive, whichever the path is. The manifest that it is read for, if it lies in the directory,
+/// is no part of it, whatever it is called.
 ///
 /// # Errors
 /// As [`read_dir`] and [`read_archive`].
-pub fn read_path(path: &Path, limits: &Limits) -> Result<Packed> {
-    if path.is_dir() { read_dir(path, limits) } else { read_archive(path, limits) }
+pub fn read_path(path: &Path, limits: &Limits, manifest: Option<&Path>) -> Result<Packed> {
+    if path.is_dir() { dir::read_dir_of(path, limits, manifest) } else { read_archive(path, limits) }
 }

@@ -4,12 +4,11 @@ mod failover;
 mod rpc;
 mod status;
 
-use super::output::sizes;
 use super::verb::a_node;
 use super::{Exit, Outcome, Session};
 use clap::{Args, Subcommand};
-use lace_model::TargetPath;
 use lace_model::vm::{RankBy, VmProcess};
+use lace_model::{ByteSize, TargetPath};
 use lace_wire::api::{StreamAction, StreamOpen};
 
 /// `lace beam`.
@@ -144,7 +143,7 @@ async fn top(args: TopArgs, s: &mut Session) -> Outcome {
         vec![
             process.pid.as_str().into(),
             process.name.as_str().into(),
-            sizes(process.memory).into(),
+            ByteSize(process.memory).human().into(),
             process.reductions.to_string().into(),
             process.messages.to_string().into(),
             process.function.as_str().into(),

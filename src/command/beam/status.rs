@@ -1,9 +1,9 @@
 //! `lace beam status`: the mesh as it is, beside the mesh as planned.
 
-use super::super::output::{Cell, sizes};
+use super::super::output::Cell;
 use super::super::{Exit, Outcome, Session};
 use clap::Args;
-use lace_model::TargetPath;
+use lace_model::{ByteSize, TargetPath};
 use lace_wire::api::BeamNode;
 
 /// `lace beam status`.
@@ -47,7 +47,7 @@ fn row(node: &BeamNode) -> Vec<Cell> {
         report.otp.as_str().into(),
         format!("{seen} of {}", report.planned.len()).into(),
         runs.into(),
-        sample.map_or_else(String::new, |s| sizes(s.memory.total)).into(),
+        sample.map_or_else(String::new, |s| ByteSize(s.memory.total).human()).into(),
         sample.map_or_else(String::new, |s| s.processes.count.to_string()).into(),
     ]
 }

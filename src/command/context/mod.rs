@@ -179,6 +179,7 @@ pub fn run(args: ContextArgs, s: &mut Session) -> Outcome {
 const TOKEN_BYTES_MAX: usize = 4096;
 
 fn add(s: &mut Session, name: String, url: String, ca: Option<String>, protected: bool) -> Outcome {
+    named(&name)?;
     let ca = ca.map(|path| s.read_text(path)).transpose()?;
     let token = read_token(s)?;
     let context = Context { name: name.clone(), url, token, ca, protected };
@@ -186,6 +187,21 @@ fn add(s: &mut Session, name: String, url: String, ca: Option<String>, protected
     keep(s, context, false)?;
     s.out.say(format!("context {name} is known; choose it with: lace context use {name}"));
     Ok(Exit::DONE)
+}
+
+/// Longest name of a context.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Is it a name that can be typed, read in a table and written on a line of its own?
+pub fn named(name: &str) -> Result<(), Problem> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let begins = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if begins && name.chars().all(is_plain) && name.len() <= NAME_CHARS_MAX {
+        return Ok(());
+    }
+    let text = format!("{name:?} is not a name of a context");
+    Err(Problem::new(Code::Usage, text)
+        .hint(format!("letters, digits, `-`, `_` and `.`, at most {NAME_CHARS_MAX}, such as production")))
 }
 
 /// The token on the input, if somebody piped one in.

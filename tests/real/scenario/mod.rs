@@ -5,7 +5,8 @@
 //! - `# ...`: a remark.
 //! - `--- PATH [executable]` up to `---`: the file is written, below the scenario's own directory.
 //! - `$ lace WORDS`: is run there. `NAME=VALUE` may stand before it, `<<< TEXT` (its stdin) behind it; `$TOKEN`, `$ID`
-//!   and `$FIRST` in the words are the last token, the last id, and the first id of the last answer that had one, `$URL` is the controller's address.
+//!   and `$FIRST` in the words are the last token, the last id, and the first id of the last answer that had one, `$URL` is the controller's address, `$HOST`
+//!   this machine's name as a host.
 //! - `$ until TEXT: lace WORDS`: is run until its output holds the text, within a minute; the output is not compared.
 //! - what follows is the output: stdout, the lines of stderr behind `! `, and `[exit N]` where N is not 0. `[..]` stands
 //!   for anything within a line.
@@ -38,9 +39,11 @@ scenarios! {
     a_first_day in 221, 0;
     a_plan_that_is_late in 221, 1;
     bad_versions in 221, 2;
+    hosts_and_nodes in 187, 0;
     jobs_and_schedules in 221, 3;
     mistakes in 222, 0;
     secrets in 222, 1;
+    steering_a_rollout in 187, 1;
     tokens_and_roles in 222, 2;
     volumes in 222, 3;
 }

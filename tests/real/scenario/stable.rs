@@ -14,6 +14,7 @@ pub struct Stable {
     last_id: String,
     first_id: String,
     url: String,
+    host: String,
 }
 
 fn rule(pattern: &str) -> Regex {
@@ -42,7 +43,7 @@ impl Stable {
             (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?".to_owned(), "[TIME]"),
             (r"\b0\.0\.0-[0-9a-f]{6,}".to_owned(), "0.0.0-[DIGEST]"),
             (r"\b[0-9a-f]{12,64}\b".to_owned(), "[DIGEST]"),
-            (r"\b\d+(\.\d+)? ?(ms|s)\b".to_owned(), "[AGE]"),
+            (r"\b\d+(\.\d+)? ?(ms|s|m)\b".to_owned(), "[AGE]"),
             (format!(r"\b{}\b", fixed(&host)), "[HOST]"),
             // Columns are as wide as what they hold.
             ("  +".to_owned(), "  "),
@@ -58,6 +59,7 @@ impl Stable {
             last_id,
             first_id,
             url,
+            host,
         }
     }
 
@@ -81,6 +83,7 @@ impl Stable {
             ("$FIRST", &self.first_id),
             ("$ID", &self.last_id),
             ("$URL", &self.url),
+            ("$HOST", &self.host),
         ];
         known.iter().fold(word.to_owned(), |word, (name, value)| word.replace(name, value))
     }

@@ -84,3 +84,20 @@ fn what_is_not_a_size() {
     }
     assert_eq!("1.5GB".parse(), Ok(ByteSize(1_500_000_000)));
 }
+
+#[test]
+fn sizes_for_people_have_two_or_three_digits() {
+    for (bytes, said) in [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (184_320, "180 KiB"),
+        (ByteSize::mib(100).0 - 1, "100 MiB"),
+        (ByteSize::mib(300).0, "300 MiB"),
+        (22_763_405_312, "21.2 GiB"),
+        (9000 << 30, "8.8 TiB"),
+    ] {
+        assert_eq!(ByteSize(bytes).human(), said);
+    }
+}

@@ -178,15 +178,23 @@ fn what_says_how_to_deploy_is_no_part_of_the_release() {
     write("bin/run", "run");
     write("inner/lace.toml", "this one belongs to the release");
     write(".git/HEAD", "main");
-    let paths = || {
-        let packed = read_dir(dir.path(), &Limits::default()).expect("read");
+    let told = |packed: lace_release::Packed| {
         packed.tree.entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>()
     };
+    let paths = || told(read_dir(dir.path(), &Limits::default()).expect("read"));
     let first = ["bin", "bin/run", "inner", "inner/lace.toml"];
     assert_eq!(paths(), first);
     write("lace.toml", "count = 2");
     write("monday.plan", "{\n  \"lace_plan\": 1,\n  \"plan\": {}\n}");
     assert_eq!(paths(), first, "another manifest, a saved plan: the same release");
+    // A manifest of another name is known by who reads it.
+    let other = "my [1] manifest.toml";
+    write(other, "count = 3");
+    let manifest = dir.path().join("inner/..").join(other);
+    let packed = lace_release::read_path(&dir.path().join("."), &Limits::default(), Some(&manifest));
+    assert_eq!(told(packed.expect("read")), first);
+    assert_eq!(paths().last().map(String::as_str), Some(other));
+    std::fs::remove_file(manifest).expect("removed");
     write("floor.plan", "of a house");
     write("log/today.log", "noise");
     write("log/.keep", "");
