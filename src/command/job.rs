@@ -100,9 +100,8 @@ async fn gone(s: &Session, id: JobId, problem: Problem) -> Problem {
     let Ok(client) = s.client() else { return problem };
     match client.job(id, Duration::ZERO).await {
         Ok(job) if job.ended_at.is_some() => {
-            let text = format!(
-                "what job {id} wrote is gone: the last 5 runs of a schedule and the last 20 jobs by hand keep it, for a day"
-            );
+            let text =
+                format!("what job {id} wrote is gone: only the last 5 runs of a schedule keep it, for a day");
             Problem::new(Code::NotFound, text).hint(format!("its last lines: lace job show {id}"))
         }
         _ => problem,

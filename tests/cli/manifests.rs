@@ -200,6 +200,8 @@ fn families_and_firewalls_are_partial_statements() {
         ["GET /v1/apps/shop/export", "POST /v1/apps/shop/apply"],
         "nothing else is made"
     );
+    let fake = Fake::start();
+    fake.refuse("GET /v1/apps/shop/export", &Problem::not_found("application shop"));
     fake.on("POST /v1/apps/shop/apply", accepted());
     done(&fake);
     let ran = fake.lace(&[

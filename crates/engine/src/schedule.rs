@@ -4,14 +4,12 @@ use crate::world::World;
 use lace_model::application::{Overlap, TaskSpec};
 use lace_model::event::NewEvent;
 use lace_model::job::{Job, JobOrigin, JobState};
-use lace_model::{AppName, JobId, Millis, ServicePath};
+use lace_model::{JobId, Millis, ServicePath};
 use lace_store::Batch;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ended runs of a task whose logs are kept.
 const LOGS_KEPT: usize = 5;
-/// Ended jobs of people whose logs are kept, of each application.
-const LOGS_OF_PEOPLE_KEPT: usize = 20;
 /// How long they are kept.
 const LOGS_KEPT_MS: Millis = 24 * 3_600_000;
 
@@ -72,17 +70,13 @@ impl World {
         })
     }
 
-    /// Runs of tasks, and jobs of people, whose logs stay on their hosts: the last few of each, for a time.
+    /// Runs of tasks whose logs stay on their hosts: the last few of each, for a time.
     pub(crate) fn logs_kept(&self) -> BTreeSet<JobId> {
         let mut ended: BTreeMap<(&ServicePath, &str), Vec<(Millis, JobId)>> = BTreeMap::new();
-        let mut of_people: BTreeMap<&AppName, Vec<(Millis, JobId)>> = BTreeMap::new();
+        if self.services.values().all(|s| s.spec.tasks.as_ref().is_none_or(BTreeMap::is_empty)) {
+            return BTreeSet::new();
+        }
         for job in self.jobs.values() {
-            if let (JobOrigin::Person, Some(at), Some(_)) = (&job.origin, job.ended_at, job.started_at)
-                && self.now.saturating_sub(at) < LOGS_KEPT_MS
-                && self.apps.get(&job.app).is_some_and(|app| !app.deleting)
-            {
-                of_people.entry(&job.app).or_default().push((at, job.id));
-            }
             let (JobOrigin::Task { name, .. }, Some(service)) = (&job.origin, &job.service) else { continue };
             let Some(at) = job.ended_at.filter(|at| self.now.saturating_sub(*at) < LOGS_KEPT_MS) else {
                 continue;
@@ -92,12 +86,11 @@ impl World {
                 ended.entry((service, name)).or_default().push((at, job.id));
             }
         }
-        let newest = |mut runs: Vec<(Millis, JobId)>, most| {
+        let newest = |mut runs: Vec<(Millis, JobId)>| {
             runs.sort_unstable_by(|a, b| b.cmp(a));
-            runs.into_iter().take(most).map(|(_, id)| id)
+            runs.into_iter().take(LOGS_KEPT).map(|(_, id)| id)
         };
-        let tasks = ended.into_values().flat_map(|runs| newest(runs, LOGS_KEPT));
-        tasks.chain(of_people.into_values().flat_map(|runs| newest(runs, LOGS_OF_PEOPLE_KEPT))).collect()
+        ended.into_values().flat_map(newest).collect()
     }
 
     /// Has a queued run of a task to wait for the former one to end? Unless its runs may overlap.
