@@ -109,7 +109,7 @@ fn a_demo_tells_its_story_to_the_end_and_leaves_nothing() {
     for line in [
         "lace is up at http://127.0.0.1:",
         "-> lace up:",
-        "hello/web/2",
+        "hello/hello/2",
         "-> two generic nodes: packed, uploaded, running:",
         "-> ball 1.0.0: built, uploaded, clustered, healthy:",
         "ball/ball/3 | {'ball@ball-1.ball.ball.lace.internal'",
