@@ -1,5 +1,7 @@
 //! Applications: made empty, listed, deleted.
 
+pub(crate) use crate::rename::rename;
+
 use crate::ask::{Ask, At};
 use crate::caller::Caller;
 use crate::deed::{Deed, again};

@@ -7,8 +7,8 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     app, apply, archive, audit, beam, blob, certificate, event, history, host, job, metrics, node, operation,
-    page, pool, provider, release, rename, route, secret, server, session, status, stream, task, token, verb,
-    volume, why,
+    page, pool, provider, release, route, secret, server, session, status, stream, task, token, verb, volume,
+    why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -99,7 +99,7 @@ fn applications() -> Vec<Door> {
             .asks(DELETE)
             .answers(Reply::Json("Accepted"))
             .says("Deletes an application."),
-        post("/v1/apps/{app}/rename", rename::rename)
+        post("/v1/apps/{app}/rename", app::rename)
             .deployer(Path)
             .asks(RENAME)
             .answers(Reply::Json("Accepted"))
