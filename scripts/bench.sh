@@ -4,13 +4,13 @@
 #
 #   scripts/bench.sh [--build] [--quick] [--only FIGURE] [NAME...]
 #
-# Names: main_job, nodes, store, planner, names, beam; all where none is said.
+# Names: main_job, nodes, store, planner, names, proxies, beam; all where none is said.
 # --quick bounds main_job to ten nodes and few rounds; --only takes one
 # figure of it: cold-start, at-rest, single, exec, nodes-COUNT, crashing or
 # beam. --build builds and runs nothing. Needs root to run.
 set -eu
 
-every='main_job nodes store planner names beam'
+every='main_job nodes store planner names proxies beam'
 build=no quick='' only='' names=''
 while [ $# -gt 0 ]; do
     word=$1 && shift
@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
         --quick) quick=--quick ;;
         --only) only=${1:?'--only wants a figure'} names=main_job && shift ;;
         -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0" && exit 0 ;;
-        main_job | nodes | store | planner | names | beam) names="$names $word" ;;
+        main_job | nodes | store | planner | names | proxies | beam) names="$names $word" ;;
         *) echo "bench: there is no '$word': choose from $every" >&2 && exit 2 ;;
     esac
 done
@@ -54,6 +54,14 @@ beam() { # a runtime on the loopback, which ends with the figures
     return "$status"
 }
 
+proxies() {
+    if [ "$build" = yes ]; then
+        cargo bench --locked -p lace-edge --bench proxies --no-run
+    else
+        cargo bench --quiet --locked -p lace-edge --bench proxies -- ${quick:+"$quick"}
+    fi
+}
+
 main_job() {
     if [ "$build" = yes ]; then
         cargo bench --locked -p lace --bench main_job --no-run
@@ -71,6 +79,7 @@ for name in ${names:-$every}; do
         store) example lace-store bench ;;
         planner) example lace-planner decisions ;;
         names) example lace-edge lookups ;;
+        proxies) proxies ;;
         beam) beam ;;
     esac || failed="$failed $name"
 done

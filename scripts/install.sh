@@ -46,13 +46,15 @@ needs_of() {
             ;;
         bench)
             needs_of demo
-            printf '%s\n' 'bwrap bubblewrap' 'pdsh pdsh' 'unshare util-linux' 'curl curl'
+            printf '%s\n' 'bwrap bubblewrap' 'pdsh pdsh' 'unshare util-linux' 'curl curl' \
+                '/usr/sbin/haproxy haproxy' '/usr/sbin/nginx nginx-light' 'wrk wrk'
             ;;
         test)
             needs_of bench
             printf '%s\n' 'shellcheck shellcheck' 'bsdtar libarchive-tools' 'zip zip' \
                 'xz xz-utils' 'bzip2 bzip2' 'zstd zstd' 'script bsdutils' \
                 'mix elixir' 'mkfs.ext4 e2fsprogs' \
+                'pebble pebble' 'h2load nghttp2-client' \
                 'chromium chromium' 'chromedriver chromium-driver'
             ;;
     esac

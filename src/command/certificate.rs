@@ -30,10 +30,21 @@ pub enum CertVerb {
         key: PathBuf,
     },
     /// List them, and how long they are good for
-    #[command(after_help = "Example:\n  lace route cert list shop")]
+    #[command(
+        after_help = "Doors staple no answer of OCSP to them: authorities have ended it, and what counts is the end.\n\nExample:\n  lace route cert list shop"
+    )]
     List {
         /// The application
         app: AppName,
+    },
+    /// Ask for one that Lace obtains now, whatever pause a failure brought
+    #[command(after_help = "Example:\n  lace route cert renew shop shop.example.com")]
+    Renew {
+        /// The application
+        app: AppName,
+        /// Host name of a route
+        #[arg(value_parser = lace_model::route::host_name)]
+        host: String,
     },
     /// Remove one with its key: its routes are plain HTTP again
     #[command(after_help = "Example:\n  lace route cert remove shop shop.example.com")]
@@ -55,6 +66,10 @@ pub async fn run(verb: CertVerb, s: &mut Session) -> Outcome {
             watch::accepted(s, accepted).await
         }
         CertVerb::List { app } => list(s, &app).await,
+        CertVerb::Renew { app, host } => {
+            let accepted = s.client()?.certificate_renew(&app, &host).await?;
+            watch::accepted(s, accepted).await
+        }
         CertVerb::Remove { app, host } => {
             confirm::destructive(s, &format!("this removes the certificate of {app} for {host}"))?;
             let accepted = s.client()?.certificate_remove(&app, &host).await?;
@@ -77,13 +92,14 @@ async fn list(s: &mut Session, app: &AppName) -> Outcome {
     let now = s.now();
     s.out.list(
         &certificates,
-        &["host", "names", "ends in", "issuer", "added"],
+        &["host", "names", "ends in", "issuer", "from", "added"],
         |certificate: &Certificate| {
             vec![
                 certificate.host.as_str().into(),
                 certificate.names.join(" ").into(),
                 ends_in(now, certificate.not_after).into(),
                 certificate.issuer.as_str().into(),
+                certificate.source.as_str().into(),
                 ago(now, certificate.added_at).into(),
             ]
         },

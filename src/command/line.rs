@@ -2,10 +2,10 @@
 
 use super::world::World;
 use super::{
-    app, apply, audit, beam, completion, context, cp, deploy, errors, events, exec, export, family, firewall,
-    forward, history, host, init, job, login, logs, maintenance, node, op, open, output, plan, pool,
-    provider, release, roles, rollback, rollout, route, run, scale, schema, secret, server, shell, status,
-    token, top, verb, volume, wait, why,
+    app, apply, audit, authority, beam, completion, context, cp, deploy, errors, events, exec, export,
+    family, firewall, forward, history, host, init, job, login, logs, maintenance, node, op, open, output,
+    plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema, secret, server,
+    shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -151,6 +151,8 @@ pub enum Command {
     Firewall(firewall::FirewallArgs),
     /// Ways in from outside
     Route(route::RouteArgs),
+    /// Where their certificates come from
+    Authority(authority::AuthorityArgs),
     /// Say where it is reached
     Open(open::OpenArgs),
     /// Show a page instead, while a service is under repair

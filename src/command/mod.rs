@@ -7,6 +7,7 @@
 mod app;
 mod apply;
 mod audit;
+mod authority;
 mod beam;
 mod build;
 mod certificate;
@@ -163,6 +164,7 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Volume(args) => volume::run(args, s).await,
         Command::Firewall(args) => firewall::run(args, s).await,
         Command::Route(args) => route::run(args, s).await,
+        Command::Authority(args) => authority::run(args, s).await,
         Command::Open(args) => open::run(args, s).await,
         Command::Maintenance(args) => maintenance::run(args, s).await,
         Command::Secret(args) => secret::run(args, s).await,

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use lace_model::application::ServiceSpec;
 use lace_model::route::{self, RouteSpec, RouteTls, usual_host};
 use lace_model::{Code, Name, Problem, ServicePath, TargetPath};
+use lace_wire::route::RouteView;
 
 const EXAMPLE: &str = "Example:\n  lace route add shop/web shop.example.com --port 8080";
 
@@ -34,7 +35,8 @@ pub enum RouteVerb {
         /// Port of the nodes
         #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
-        /// TLS where a certificate is held for the name, and plain HTTP leads there; or plain HTTP only
+        /// TLS where a certificate is held for the name or can be obtained (and plain HTTP leads there), TLS by the
+        /// installation's own authority, or plain HTTP only
         #[arg(long, value_enum, default_value_t = Tls::Auto)]
         tls: Tls,
         /// A client stays with the node that it got first
@@ -82,8 +84,10 @@ pub enum RouteVerb {
 pub enum Tls {
     /// No certificate, and no way from plain HTTP to TLS
     Off,
-    /// TLS where a certificate is held for the name
+    /// TLS where a certificate is held for the name, or can be obtained: see `lace authority`
     Auto,
+    /// TLS with a certificate of the installation's own authority: see `lace authority ca`
+    Internal,
 }
 
 /// Runs `lace route`.
@@ -93,6 +97,7 @@ pub async fn run(args: RouteArgs, s: &mut Session) -> Outcome {
             let tls = match tls {
                 Tls::Off => RouteTls::Off,
                 Tls::Auto => RouteTls::Auto,
+                Tls::Internal => RouteTls::Internal,
             };
             let route =
                 RouteSpec { tls, sticky, log, families: weight.into_iter().collect(), ..parse(&door, port)? };
@@ -177,9 +182,24 @@ async fn list(s: &mut Session, target: Option<&TargetPath>) -> Outcome {
             route.door.as_str().into(),
             route.port.into(),
             route.url.as_deref().unwrap_or("-").into(),
-            route.certificate_until.map_or_else(|| "-".to_owned(), |end| ends_in(now, end)).into(),
+            tls(route, now).into(),
             remark.into(),
         ]
     });
+    if s.out.for_people() {
+        let mut told: Vec<_> = routes.iter().filter_map(|route| route.obtaining.clone()).collect();
+        told.dedup();
+        told.iter().for_each(|sentence| s.out.line(sentence));
+    }
     Ok(Exit::DONE)
+}
+
+/// `61 days`; `61 days, not renewed`; `ordered`.
+fn tls(route: &RouteView, now: u64) -> String {
+    match (route.certificate_until, &route.obtaining) {
+        (Some(end), None) => ends_in(now, end),
+        (Some(end), Some(_)) => format!("{}, not renewed", ends_in(now, end)),
+        (None, Some(_)) => "ordered".to_owned(),
+        (None, None) => "-".to_owned(),
+    }
 }

@@ -92,6 +92,8 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     ));
     tokio::spawn(watch_silence(fleet.clone()));
     tokio::spawn(keep_house(store.clone()));
+    let keeper = lace_authority::Keeper { store: store.clone(), clock: clock.clone(), door: args.door };
+    tokio::spawn(lace_authority::keep(keeper));
     let link = tokio::spawn(link::serve(args.link, fleet.clone(), ca.clone(), link_identity(&identity)));
     let api_state = api_state(&args, &state, store, fleet, clock, ca);
     let api = tokio::spawn(serve_api(args.clone(), api_state, identity));

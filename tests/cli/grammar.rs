@@ -127,6 +127,13 @@ route add shop/web shop.example.com --port 8080 --log
 route cert add shop shop.example.com --cert chain.pem --key key.pem
 route cert add shop *.example.com --cert chain.pem --key key.pem
 route cert list shop
+route cert renew shop shop.example.com
+route add shop/web shop.example.com --port 8080 --tls internal
+authority set letsencrypt --contact admin@example.com --agree-terms
+authority set https://127.0.0.1:14000/dir --ca pebble.pem --challenge tls-alpn-01 --agree-terms
+authority show
+authority ca
+authority clear --yes
 route cert remove shop shop.example.com
 route list
 route show shop/web

@@ -1,5 +1,6 @@
 //! The binary as a user has it: real processes, real nodes, real Erlang. Needs root.
 
+mod acme;
 mod carry;
 mod cluster;
 mod daily;
@@ -17,6 +18,7 @@ mod load;
 mod mistakes;
 mod outlive;
 mod page;
+mod pebble;
 mod private;
 mod restore;
 mod scenario;

@@ -210,6 +210,7 @@ mod tests {
             doors: Default::default(),
             shares: Default::default(),
             certificates: Vec::new(),
+            challenges: Vec::new(),
         };
         let mut held = State::default();
         held.topics.insert(app, topic);

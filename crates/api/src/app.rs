@@ -11,6 +11,7 @@ use crate::verb;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
+use lace_model::authority::INSTALLATION;
 use lace_model::event::NewEvent;
 use lace_model::family::Application;
 use lace_model::{AppName, Code, TargetPath};
@@ -55,6 +56,7 @@ pub(crate) async fn create(
     At(app): At<AppName>,
 ) -> Answer<Json<Application>> {
     crate::provider::refuse_reserved(&app)?;
+    may_be_called(&app)?;
     if let Some(row) = state.store.get::<Application>(app.as_str())? {
         let refusal = Refusal::new(Code::Conflict, format!("there is an application {app} already"));
         let hint = if row.value.deleting {
@@ -71,6 +73,15 @@ pub(crate) async fn create(
     batch.event(NewEvent::new("app.created", &app, "made").by(caller.name));
     deed.only(&state, batch).await?;
     Ok(Json(made))
+}
+
+/// One name is the installation's own.
+pub(crate) fn may_be_called(app: &AppName) -> Answer<()> {
+    if app.as_str() == INSTALLATION {
+        let message = format!("no application can be called {app}: that is the installation's own name");
+        return Err(Refusal::usage(message).hint("choose another name"));
+    }
+    Ok(())
 }
 
 /// `DELETE /v1/apps/{app}`.

@@ -82,6 +82,7 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
     if request.app != *app {
         return Err(Refusal::usage(format!("the body speaks of {}, the path of {app}", request.app)));
     }
+    crate::app::may_be_called(app)?;
     let names: BTreeSet<Name> =
         request.spec.services.values().filter_map(|s| Some(s.release.as_ref()?.name.clone())).collect();
     crate::provider::refuse_reserved(app)?;

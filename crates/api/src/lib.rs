@@ -11,6 +11,7 @@ mod apply;
 mod archive;
 mod ask;
 mod audit;
+mod authority;
 mod beam;
 mod blob;
 mod caller;

@@ -7,7 +7,7 @@ use crate::state::ApiState;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
-use lace_model::certificate::secret_of;
+use lace_model::certificate::{Certificate, secret_of};
 use lace_model::family::Service;
 use lace_model::route::{RouteSpec, RouteTls, usual_host};
 use lace_wire::route::RouteView;
@@ -40,20 +40,26 @@ fn declared(view: RouteView) -> RouteView {
     RouteView { declared: true, ..view }
 }
 
-/// The end of the certificate that doors present for it.
-fn certificate_until(world: &World, service: &Service, route: &RouteSpec) -> Option<u64> {
-    let app = world.apps.get(&service.path.app).filter(|_| route.tls == RouteTls::Auto)?;
+/// The certificate that doors present for it.
+fn certificate<'a>(world: &'a World, service: &Service, route: &RouteSpec) -> Option<&'a Certificate> {
+    let app = world.apps.get(&service.path.app).filter(|_| route.tls != RouteTls::Off)?;
     let host = route.host.as_ref()?;
     let told = lace_planner::certificates_for(&app.certificates, &[host]);
     let secret = &told.first()?.secret;
-    app.certificates.iter().find(|c| secret_of(&c.host) == *secret).map(|c| c.not_after)
+    app.certificates.iter().find(|c| secret_of(&c.host) == *secret)
+}
+
+fn obtaining(world: &World, service: &Service, route: &RouteSpec) -> Option<String> {
+    let app = world.apps.get(&service.path.app)?;
+    let known = app.obtaining.iter().find(|o| Some(&o.host) == route.host.as_ref())?;
+    Some(lace_planner::obtaining_told(known, world.now))
 }
 
 fn view(state: &ApiState, world: &World, service: &Service, route: &RouteSpec, usual: &str) -> RouteView {
     let at = state.config.door;
-    let certificate_until = certificate_until(world, service, route);
+    let held = certificate(world, service, route);
     let host = route.host.as_deref().unwrap_or(usual);
-    let encrypted = state.config.door_tls.filter(|_| certificate_until.is_some());
+    let encrypted = state.config.door_tls.filter(|_| held.is_some());
     let url = match (route.listen, at) {
         (None, _) if encrypted.is_some_and(|at| at.port() == 443) => {
             Some(format!("https://{host}{}", route.path))
@@ -72,7 +78,10 @@ fn view(state: &ApiState, world: &World, service: &Service, route: &RouteSpec, u
         url,
         port: route.port,
         declared: false,
-        certificate_until,
+        certificate_until: held.map(|c| c.not_after),
+        certificate_issuer: held.map(|c| c.issuer.clone()),
+        certificate_source: held.map(|c| c.source.as_str().to_owned()),
+        obtaining: obtaining(world, service, route),
         sticky: route.sticky,
         maintenance: service.spec.maintenance.as_ref().is_some_and(|m| m.on),
     }

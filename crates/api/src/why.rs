@@ -8,7 +8,9 @@ use crate::state::ApiState;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
-use lace_planner::{HostView, explain};
+use lace_model::TargetPath;
+use lace_model::family::Service;
+use lace_planner::{HostView, explain, obtaining_told};
 use lace_wire::api::Explanation;
 
 /// `GET /v1/why`.
@@ -39,5 +41,25 @@ pub(crate) async fn explain_target(
         hosts: &hosts,
         now: world.now,
     };
-    Ok(Json(Explanation { target: target.to_string(), lines: explain(&target, &view) }))
+    let mut lines = explain(&target, &view);
+    lines.extend(certificates(&world, &target));
+    Ok(Json(Explanation { target: target.to_string(), lines }))
+}
+
+/// What is known of certificates that the target's routes have not, or that could not be renewed.
+fn certificates(world: &World, target: &TargetPath) -> Vec<String> {
+    let is_meant =
+        |service: &&Service| target.service.as_ref().is_none_or(|name| *name == service.path.service);
+    let services = world.services.values().filter(is_meant).filter(|_| target.index.is_none());
+    let mut lines: Vec<String> = services
+        .flat_map(|service| service.spec.routes.iter().flatten().map(move |route| (service, route)))
+        .filter_map(|(service, route)| {
+            let app = world.apps.get(&service.path.app)?;
+            let known = app.obtaining.iter().find(|o| Some(&o.host) == route.host.as_ref())?;
+            Some(obtaining_told(known, world.now))
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
 }

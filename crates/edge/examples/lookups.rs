@@ -37,6 +37,7 @@ fn topic() -> Result<Topic, Box<dyn Error>> {
         doors: Default::default(),
         shares: Default::default(),
         certificates: Vec::new(),
+        challenges: Vec::new(),
     })
 }
 

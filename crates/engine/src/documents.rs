@@ -190,6 +190,7 @@ impl World {
         let mut topic = lace_planner::topic(app, targets.clone(), &observed, &self.revisions, generation);
         self.add_jobs(app, &mut topic);
         self.add_doors(app, &mut topic);
+        self.add_challenges(app, &mut topic);
         let mut carriers = self.carriers(app);
         if !carriers.is_empty() {
             carriers.extend(self.also_told(app));
@@ -263,11 +264,22 @@ impl World {
     fn add_certificates(&self, app: &AppName, topic: &mut Topic) {
         let Some(app) = self.apps.get(app).filter(|app| !app.certificates.is_empty()) else { return };
         let routes = topic.doors.values().flat_map(|doors| &doors.routes);
-        let wanted = routes.filter(|route| route.listen.is_none() && route.tls == RouteTls::Auto);
+        let wanted = routes.filter(|route| route.listen.is_none() && route.tls != RouteTls::Off);
         let mut hosts: Vec<&String> = wanted.filter_map(|route| route.host.as_ref()).collect();
         hosts.sort_unstable();
         hosts.dedup();
         topic.certificates = lace_planner::certificates_for(&app.certificates, &hosts);
+    }
+
+    /// What its doors answer to authorities, for the application's own host names.
+    fn add_challenges(&self, app: &AppName, topic: &mut Topic) {
+        let Some(app) = self.apps.get(app) else { return };
+        let is_own = |host: &str| {
+            let mut routes = topic.doors.values().flat_map(|doors| &doors.routes);
+            routes.any(|route| route.host.as_deref() == Some(host))
+        };
+        let challenges = app.obtaining.iter().filter_map(|o| o.challenge.clone());
+        topic.challenges = challenges.filter(|challenge| is_own(&challenge.host)).collect();
     }
 
     /// Running jobs are members too, for the firewall; they have no name (not up).

@@ -22,12 +22,23 @@ pub fn warn_of_certificates(store: &Store, now: Millis) -> Result<(), StoreError
 
 fn warn(store: &Store, mut row: Row<Application>, now: Millis) -> Result<(), StoreError> {
     let mut batch = Batch::new(None);
+    let failing: Vec<String> =
+        row.value.obtaining.iter().filter(|o| o.failures > 0).map(|o| o.host.clone()).collect();
     for certificate in &mut row.value.certificates {
+        // What Lace renews by itself is told of where that fails.
+        let is_given = certificate.source.is_given();
+        if !is_given && !failing.contains(&certificate.host) {
+            continue;
+        }
         let Some(step) = warning_due(certificate, now) else { continue };
         certificate.warned_days = Some(step);
         let subject = format!("{}/certificate/{}", row.value.name, certificate.host);
         let (kind, message) = match days_left(certificate, now) {
             _ if step == 0 => ("certificate.ended", "it has ended: clients refuse it".to_owned()),
+            days if !is_given => (
+                "certificate.ends-soon",
+                format!("it ends in {days} days and could not be renewed so far: see `lace route show`"),
+            ),
             days => (
                 "certificate.ends-soon",
                 format!("it ends in {days} days: give a new one with `lace route cert add`"),
@@ -46,7 +57,7 @@ fn warn(store: &Store, mut row: Row<Application>, now: Millis) -> Result<(), Sto
 mod tests {
     use super::*;
     use lace_model::Digest;
-    use lace_model::certificate::Certificate;
+    use lace_model::certificate::{Certificate, CertificateSource};
     use lace_store::{ManualClock, MasterKey};
     use std::sync::Arc;
 
@@ -65,6 +76,7 @@ mod tests {
             version: 1,
             added_at: 0,
             warned_days: None,
+            source: CertificateSource::Given,
         };
         let mut app = Application::new("shop".parse().expect("a name"), 1);
         app.certificates.push(certificate);

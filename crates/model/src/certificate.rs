@@ -1,4 +1,4 @@
-//! Certificates that people gave for their routes. The keys themselves are sealed, as secrets are.
+//! Certificates for routes: those that people gave, and those that Lace obtained. The keys themselves are sealed, as secrets are.
 
 use crate::route::host_name;
 use crate::{Digest, Millis};
@@ -6,6 +6,35 @@ use serde::{Deserialize, Serialize};
 
 /// Most certificates of an application.
 pub const CERTIFICATES_MAX: usize = 64;
+
+/// Where a certificate came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateSource {
+    /// A person gave it, and gives the next one.
+    #[default]
+    Given,
+    /// Obtained by ACME, and renewed.
+    Acme,
+    /// Issued by the installation's own authority, and renewed.
+    Internal,
+}
+
+impl CertificateSource {
+    /// Did a person give it?
+    pub fn is_given(&self) -> bool {
+        *self == Self::Given
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Acme => "acme",
+            Self::Internal => "internal",
+        }
+    }
+}
 
 /// What may be shown of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +58,9 @@ pub struct Certificate {
     /// So many days before its end somebody was warned last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warned_days: Option<u32>,
+    /// Where it came from.
+    #[serde(default, skip_serializing_if = "CertificateSource::is_given")]
+    pub source: CertificateSource,
 }
 
 impl Certificate {

@@ -1,5 +1,6 @@
 //! Documents and topics: what a host is told.
 
+use crate::authority::Challenge;
 use crate::certificate::CertificateRef;
 use crate::job::Job;
 use crate::revision::{Opening, RevisionSpec};
@@ -195,6 +196,9 @@ pub struct Topic {
     /// Certificates for these ways in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateRef>,
+    /// What doors answer to authorities that ask whether names are ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub challenges: Vec<Challenge>,
 }
 
 /// The ways into a service.
@@ -213,6 +217,7 @@ impl Topic {
     pub fn content(&self) -> Digest {
         let (ports, doors): (Vec<_>, Vec<_>) = (self.ports.iter().collect(), self.doors.iter().collect());
         let shares: Vec<_> = self.shares.iter().collect();
-        Digest::of_value(&(&self.app, &self.members, ports, doors, shares, &self.certificates))
+        let more = (shares, &self.certificates, &self.challenges);
+        Digest::of_value(&(&self.app, &self.members, ports, doors, more))
     }
 }

@@ -1,5 +1,6 @@
 //! Families and services: what is wanted.
 
+use crate::authority::Obtaining;
 use crate::certificate::Certificate;
 use crate::rollout::RolloutPolicy;
 use crate::{AppName, FamilyPath, Millis, Name, ServicePath};
@@ -19,12 +20,15 @@ pub struct Application {
     /// Certificates for its routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Certificate>,
+    /// Certificates that are wanted and not there yet, or could not be renewed so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obtaining: Vec<Obtaining>,
 }
 
 impl Application {
     /// One that has nothing yet.
     pub fn new(name: AppName, created_at: Millis) -> Self {
-        Self { name, created_at, deleting: false, certificates: Vec::new() }
+        Self { name, created_at, deleting: false, certificates: Vec::new(), obtaining: Vec::new() }
     }
 }
 

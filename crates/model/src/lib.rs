@@ -4,6 +4,7 @@
 //! Times are given in milliseconds since the Unix epoch ([`Millis`]), seeds are given as values.
 
 pub mod application;
+pub mod authority;
 pub mod beam;
 pub mod certificate;
 pub mod change;

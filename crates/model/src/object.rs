@@ -1,6 +1,8 @@
 //! Which nouns are stored as objects, and under which key.
 
-use crate::{family, host, job, node, operation, pool, provider, release, revision, target, task, token};
+use crate::{
+    authority, family, host, job, node, operation, pool, provider, release, revision, target, task, token,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A noun that the store keeps as one row: its kind, its key, its schema number.
@@ -29,6 +31,7 @@ macro_rules! objects {
 }
 
 objects! {
+    "authority" authority::Authority: |_it| authority::AUTHORITY_KEY.to_owned();
     "app" family::Application: |it| it.name.to_string();
     "service" family::Service: |it| it.path.to_string();
     "family" family::Family: |it| it.path.to_string();

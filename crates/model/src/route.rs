@@ -21,9 +21,11 @@ pub const ROUTES_MAX: usize = 256;
 pub enum RouteTls {
     /// Plain HTTP.
     Off,
-    /// TLS where the host's door has it for this name, plain HTTP otherwise.
+    /// TLS where a certificate is held for this name or can be obtained from the public authority, plain HTTP otherwise.
     #[default]
     Auto,
+    /// The same with a certificate of the installation's own authority, for clients that trust it.
+    Internal,
 }
 
 /// One way in, as a manifest says it and as hosts are told.

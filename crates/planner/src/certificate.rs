@@ -38,6 +38,7 @@ pub fn warning_due(certificate: &Certificate, now: Millis) -> Option<u32> {
 mod tests {
     use super::*;
     use lace_model::Digest;
+    use lace_model::certificate::CertificateSource;
 
     fn certificate(host: &str, names: &[&str], days: u64) -> Certificate {
         Certificate {
@@ -50,6 +51,7 @@ mod tests {
             version: 1,
             added_at: 0,
             warned_days: None,
+            source: CertificateSource::Given,
         }
     }
 

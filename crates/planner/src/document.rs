@@ -80,6 +80,7 @@ pub fn topic<'a>(
         doors: BTreeMap::new(),
         shares: BTreeMap::new(),
         certificates: Vec::new(),
+        challenges: Vec::new(),
     };
     for target in targets.into_iter().filter(|t| t.family.app == *app) {
         let known = revisions.get(&target.family.service_path());

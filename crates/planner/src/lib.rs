@@ -13,6 +13,7 @@ pub mod explain;
 pub mod family;
 pub mod goal;
 pub mod health;
+mod obtain;
 pub mod verb;
 
 pub use apply::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService, apply};
@@ -25,3 +26,4 @@ pub use family::{
 };
 pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};
+pub use obtain::{Errands, errands, renew_at, told as obtaining_told, try_again_at, wishes};

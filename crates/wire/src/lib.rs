@@ -3,6 +3,7 @@
 //! Only types and their transport. Nothing here decides anything.
 
 pub mod api;
+pub mod authority;
 pub mod beam;
 pub mod client;
 pub mod link;

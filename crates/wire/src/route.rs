@@ -21,6 +21,15 @@ pub struct RouteView {
     /// Its certificate is good until then; none where it is plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_until: Option<u64>,
+    /// Who issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_issuer: Option<String>,
+    /// Where it came from: given, acme or internal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_source: Option<String>,
+    /// What is known of a certificate that is being obtained or renewed: why the last try failed, when the next one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obtaining: Option<String>,
     /// Under repair: a page says so.
     pub maintenance: bool,
 }

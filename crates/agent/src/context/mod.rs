@@ -200,6 +200,7 @@ pub mod tests {
             doors: BTreeMap::new(),
             shares: Default::default(),
             certificates: Vec::new(),
+            challenges: Vec::new(),
         }
     }
 

@@ -183,6 +183,7 @@ impl World {
             doors: BTreeMap::new(),
             shares: Default::default(),
             certificates: Vec::new(),
+            challenges: Vec::new(),
         });
     }
 }

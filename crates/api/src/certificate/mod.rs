@@ -1,6 +1,9 @@
 //! Certificates for routes: the chain may be looked at, the key goes in and never comes out.
 
 mod read;
+mod renew;
+
+pub(crate) use renew::renew;
 
 use crate::ask::{At, Raw};
 use crate::caller::Caller;
@@ -9,7 +12,7 @@ use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
-use lace_model::certificate::{CERTIFICATES_MAX, Certificate, pattern, secret_of};
+use lace_model::certificate::{CERTIFICATES_MAX, Certificate, CertificateSource, pattern, secret_of};
 use lace_model::event::NewEvent;
 use lace_model::family::Application;
 use lace_model::secret::SECRET_BYTES_MAX;
@@ -63,6 +66,7 @@ pub(crate) async fn put(
         version,
         added_at: state.now(),
         warned_days: None,
+        source: CertificateSource::Given,
     };
     again(|| keep(&state, &caller, &app, &certificate)).await?;
     let message = format!("{app} has a certificate for {host}; doors present it from the next connection on");
@@ -98,6 +102,7 @@ pub(crate) async fn delete(
 async fn delete_once(state: &ApiState, caller: &Caller, app: &AppName, host: &str) -> Answer<Accepted> {
     let mut row = stored(state, app)?;
     let before = row.value.certificates.len();
+    let is_given = row.value.certificates.iter().any(|c| c.host == host && c.source.is_given());
     row.value.certificates.retain(|c| c.host != host);
     if row.value.certificates.len() == before {
         return Err(Refusal::not_found(format_args!("certificate of {app} for {host}"))
@@ -112,7 +117,14 @@ async fn delete_once(state: &ApiState, caller: &Caller, app: &AppName, host: &st
         NewEvent::new("certificate.removed", &subject, "removed with its key").by(caller.name.clone()),
     );
     deed.only(state, batch).await?;
-    let message = format!("the certificate of {app} for {host} is removed; its routes are plain HTTP again");
+    let message = match is_given {
+        true => format!("the certificate of {app} for {host} is removed; its routes are plain HTTP again"),
+        false => {
+            format!(
+                "the certificate of {app} for {host} is removed; another is obtained while a route wants one"
+            )
+        }
+    };
     Ok(Accepted { operation: None, message })
 }
 

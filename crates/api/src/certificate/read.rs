@@ -54,6 +54,7 @@ pub(super) fn read(pem: &[u8], host: &str, now: Millis) -> Answer<Found> {
         ),
     })?;
     let leaf = &read[0];
+    wants_no_staple(leaf)?;
     let found = Found {
         names: names(leaf)?,
         not_before: millis(leaf.validity().not_before),
@@ -62,6 +63,16 @@ pub(super) fn read(pem: &[u8], host: &str, now: Millis) -> Answer<Found> {
     };
     is_good(&found, host, now)?;
     Ok(found)
+}
+
+/// RFC 7633: a client that heeds it wants an answer of OCSP with each handshake, which doors do not give.
+fn wants_no_staple(leaf: &X509Certificate<'_>) -> Answer<()> {
+    const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
+    if leaf.extensions().iter().any(|extension| extension.oid.to_id_string() == TLS_FEATURE) {
+        let message = "this certificate wants an answer of OCSP stapled to it, which doors do not do";
+        return Err(bad(message, "have one issued without must-staple"));
+    }
+    Ok(())
 }
 
 fn is_good(found: &Found, host: &str, now: Millis) -> Answer<()> {

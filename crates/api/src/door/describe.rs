@@ -213,6 +213,8 @@ fn components() -> Components {
         api::UsageHistory,
         api::UsagePoint,
         lace_wire::route::RouteView,
+        lace_wire::authority::AuthorityRequest,
+        lace_wire::authority::AuthorityView,
     ];
     let bearer =
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("lace_<id>_<secret>").build();

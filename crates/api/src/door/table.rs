@@ -6,9 +6,9 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    app, apply, archive, audit, beam, blob, certificate, event, history, host, job, metrics, node, operation,
-    page, pool, provider, release, route, secret, server, session, status, stream, task, token, verb, volume,
-    why,
+    app, apply, archive, audit, authority, beam, blob, certificate, event, history, host, job, metrics, node,
+    operation, page, pool, provider, release, route, secret, server, session, status, stream, task, token,
+    verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -60,7 +60,7 @@ fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'sta
 
 /// All doors.
 pub fn table() -> Vec<Door> {
-    [anyone(), applications(), looks(), runtimes(), releases(), work(), estate(), house()]
+    [anyone(), applications(), looks(), runtimes(), releases(), work(), estate(), house(), trust()]
         .into_iter()
         .flatten()
         .collect()
@@ -137,6 +137,10 @@ fn applications() -> Vec<Door> {
             .deployer(Path)
             .answers(Reply::Json("Accepted"))
             .says("Removes a certificate and its key."),
+        post("/v1/apps/{app}/certificates/{host}/renew", certificate::renew)
+            .deployer(Path)
+            .answers(Reply::Json("Accepted"))
+            .says("Asks for a certificate that Lace obtains now."),
         get("/v1/apps/{app}/secrets", secret::list)
             .viewer(Path)
             .answers(List("SecretInfo"))
@@ -392,6 +396,38 @@ fn house() -> Vec<Door> {
             .asks(FORCE)
             .answers(Reply::Json("Accepted"))
             .says("Removes a host."),
+        get("/v1/server", server::info)
+            .viewer(Whole)
+            .answers(Reply::Json("ServerInfo"))
+            .says("About the controller."),
+        post("/v1/server/backup", server::backup)
+            .admin()
+            .answers(Bytes)
+            .patience(Open)
+            .says("A backup of the controller's state, as a tar archive."),
+        post("/v1/server/adopted", server::adopted).admin().answers(Nothing).says("Ends adopt mode."),
+        get("/metrics", metrics::show)
+            .viewer(Whole)
+            .answers(Text("text/plain"))
+            .says("Numbers for Prometheus."),
+    ]
+}
+
+fn trust() -> Vec<Door> {
+    vec![
+        get("/v1/authority", authority::show)
+            .viewer(Whole)
+            .answers(Reply::Json("AuthorityView"))
+            .says("Where certificates are ordered from."),
+        put("/v1/authority", authority::set)
+            .admin()
+            .takes(Json("AuthorityRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Chooses the authority that certificates are ordered from."),
+        delete("/v1/authority", authority::clear)
+            .admin()
+            .answers(Reply::Json("Accepted"))
+            .says("Orders no more certificates."),
         get("/v1/tokens", token::list)
             .admin()
             .answers(List("TokenInfo"))
@@ -419,19 +455,5 @@ fn house() -> Vec<Door> {
             .admin()
             .answers(Reply::Json("AuditVerdict"))
             .says("Is the audit log as it was written?"),
-        get("/v1/server", server::info)
-            .viewer(Whole)
-            .answers(Reply::Json("ServerInfo"))
-            .says("About the controller."),
-        post("/v1/server/backup", server::backup)
-            .admin()
-            .answers(Bytes)
-            .patience(Open)
-            .says("A backup of the controller's state, as a tar archive."),
-        post("/v1/server/adopted", server::adopted).admin().answers(Nothing).says("Ends adopt mode."),
-        get("/metrics", metrics::show)
-            .viewer(Whole)
-            .answers(Text("text/plain"))
-            .says("Numbers for Prometheus."),
     ]
 }

@@ -74,6 +74,7 @@ fn path_of(rule: &Rule) -> String {
         .replace("{id}", id)
         .replace("{digest}", DIGEST)
         .replace("{release}", "ball@1.0")
+        .replace("{host}", "other.example.com")
         .replace("/secrets/{name}", "/secrets/KEY")
         .replace("{name}", "alpha1");
     match rule.path {
@@ -99,6 +100,9 @@ fn body_of(rule: &Rule) -> String {
         "/v1/verbs" => json!({"verb": "stop", "target": "other"}),
         "/v1/jobs" => json!({"target": "other", "command": ["true"]}),
         "/v1/tokens" => json!({"name": "x", "role": "viewer"}),
+        "/v1/authority" if rule.method == "PUT" => {
+            json!({"directory": "https://acme.example.com", "terms_agreed": true})
+        }
         "/v1/blobs/missing" => json!([]),
         _ => Value::Null,
     };

@@ -1,6 +1,7 @@
 //! The door as its callers meet it: the real router over a real store, in one process.
 
 mod apps;
+mod authority;
 mod certificates;
 mod doors;
 mod estate;

@@ -9,7 +9,7 @@ use super::log::Line;
 use super::pool::{Failure, Sender};
 use super::seat::{self, Seat};
 use super::table::{Member, Route};
-use super::{Proxy, page, redirect, tunnel};
+use super::{Proxy, challenge, page, redirect, tunnel};
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
@@ -77,6 +77,9 @@ impl Exchange {
         }
         let host = host_of(&request)?;
         let name = name_of(&host);
+        if let Some(answer) = challenge::file(&self.proxy, &name, &request) {
+            return Ok(answer);
+        }
         let route = self.route(&name, request.uri().path())?;
         account.belongs(&route.tally);
         if route.log {
@@ -301,7 +304,7 @@ fn host_of(request: &Request<Incoming>) -> Result<HeaderValue, Fault> {
 }
 
 /// Small letters, without port and without the root's dot.
-fn name_of(host: &HeaderValue) -> String {
+pub(super) fn name_of(host: &HeaderValue) -> String {
     let text = host.to_str().unwrap_or_default();
     let name = match text.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,

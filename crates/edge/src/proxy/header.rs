@@ -18,6 +18,23 @@ const OF_ONE_CONNECTION: [HeaderName; 9] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// What nodes may believe of where a request came from, or what it was for: only we say it. `proxy` becomes the variable
+/// HTTP_PROXY in programs of the CGI sort (CVE-2016-5385).
+const CLAIMS: [&str; 13] = [
+    "forwarded",
+    "proxy",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -60,7 +77,9 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
             .collect();
         named.iter().for_each(|name| drop(headers.remove(name)));
     }
-    OF_ONE_CONNECTION.iter().for_each(|name| drop(headers.remove(name)));
+    let is_bound = |name: &&HeaderName| OF_ONE_CONNECTION.contains(name);
+    let bound: Vec<HeaderName> = headers.keys().filter(is_bound).cloned().collect();
+    bound.iter().for_each(|name| drop(headers.remove(name)));
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -91,9 +110,19 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
 }
 
+/// Is it one of the claims? Programs that make variables of headers read `_` as `-`: so do we.
+fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str().as_bytes();
+    let alike = |(a, b): (&u8, u8)| *a == b || (*a == b'_' && b == b'-');
+    matches!(name.first(), Some(b'f' | b'p' | b'x'))
+        && CLAIMS.iter().any(|c| c.len() == name.len() && name.iter().zip(c.bytes()).all(alike))
+}
+
 /// Makes a client's head one that a node gets. What a client claims of where it came from is not believed.
 pub(crate) fn to_node(headers: &mut HeaderMap, host: &HeaderValue, origin: Origin) {
     strip(headers);
+    let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
+    claims.iter().for_each(|name| drop(headers.remove(name)));
     headers.remove(EXPECT);
     headers.insert(HOST, host.clone());
     let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));

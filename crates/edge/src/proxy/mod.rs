@@ -9,11 +9,14 @@ mod accept;
 mod account;
 mod balance;
 mod body;
+mod challenge;
 mod config;
 mod connection;
 mod ending;
 mod exchange;
 mod fault;
+#[cfg(test)]
+mod fuzz;
 mod header;
 mod log;
 mod page;

@@ -1,13 +1,11 @@
 //! From plain HTTP to TLS, where a certificate is held for the name and the route does not say otherwise.
 
 use super::body::Answer;
+use super::challenge::CHALLENGES;
 use super::exchange::Exchange;
 use super::table::Route;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode, Uri};
-
-/// Who proves to an authority that the name is theirs is asked over plain HTTP (RFC 8555 section 8.3).
-const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// The answer that leads there (308: the method stays); none where the request is served as it came.
 pub(crate) fn to_tls(
@@ -17,6 +15,7 @@ pub(crate) fn to_tls(
     uri: &Uri,
 ) -> Option<Response<Answer>> {
     let port = exchange.proxy.tls_port.filter(|_| route.tls && !exchange.origin.tls)?;
+    // A node may prove by itself to an authority that the name is its own.
     if uri.path().starts_with(CHALLENGES) || !exchange.proxy.tls.chest.has(&route.host) {
         return None;
     }

@@ -4,7 +4,8 @@ use crate::backend::{Backend, Said};
 use crate::door::{Door, line, shop};
 use crate::world::own_address;
 use lace_edge::GivenCertificate;
-use lace_model::document::Doors;
+use lace_model::authority::Challenge;
+use lace_model::document::{Doors, Topic};
 use lace_model::route::{RouteSpec, RouteTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ClientConfig;
@@ -60,6 +61,7 @@ struct Locked {
     door: Door,
     at: SocketAddr,
     authority: Authority,
+    topic: Topic,
     _node: Backend,
 }
 
@@ -85,12 +87,12 @@ impl Locked {
             route("other.example.com", "/", RouteTls::Auto),
         ];
         topic.doors.insert("shop/web".parse().unwrap(), Doors { routes, ..Doors::default() });
-        door.world.client().put(topic).await.unwrap();
+        door.world.client().put(topic.clone()).await.unwrap();
         let authority = Authority::new();
         for host in certificates {
             door.world.client().certificate(authority.issue(host, 1)).await.unwrap();
         }
-        Self { door, at, authority, _node: node }
+        Self { door, at, authority, topic, _node: node }
     }
 
     async fn connect(&self, name: &str, protocols: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
@@ -231,4 +233,48 @@ async fn who_never_shakes_hands_or_speaks_plainly_holds_nobody_up() {
     let _ = timeout(WAIT, plain.read_to_end(&mut answer)).await.expect("closed");
     assert!(!answer.starts_with(b"HTTP"), "nothing is served in the clear here");
     locked.connect(NAME, &[]).await.unwrap();
+}
+
+const AUTHORIZATION: &str = "token_1.thumbprint";
+
+async fn challenged(locked: &Locked) {
+    let challenge =
+        Challenge { host: NAME.into(), token: "token_1".into(), authorization: AUTHORIZATION.into() };
+    let mut topic = locked.topic.clone();
+    topic.generation.number += 1;
+    topic.challenges = vec![challenge];
+    locked.door.world.client().put(topic).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_authority_finds_the_file_that_it_asks_for_and_others_nothing() {
+    let locked = Locked::open(&[NAME]).await;
+    challenged(&locked).await;
+    let path = "/.well-known/acme-challenge/token_1";
+    let (status, answer) = locked.door.get(NAME, path).await;
+    assert!(status == 200 && answer.ends_with(&format!("\r\n\r\n{AUTHORIZATION}")), "{answer}");
+    let node_answers = [
+        (NAME, "/.well-known/acme-challenge/token_2"),
+        (NAME, "/.well-known/acme-challenge/token_1/"),
+        ("other.example.com", path),
+    ];
+    for (host, path) in node_answers {
+        let (_, answer) = locked.door.get(host, path).await;
+        assert!(!answer.contains("thumbprint"), "{host}{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_finds_the_certificate_of_a_challenge_by_its_protocol_alone() {
+    let locked = Locked::open(&[NAME]).await;
+    challenged(&locked).await;
+    // Its special extension is a critical one: usual clients refuse it for that.
+    let error = locked.connect(NAME, &["acme-tls/1"]).await.expect_err("nobody vouches for it");
+    assert!(error.to_string().contains("CriticalExtension"), "{error}");
+    locked.connect(NAME, &["h2", "http/1.1"]).await.expect("the usual one");
+    let error =
+        locked.connect("other.example.com", &["acme-tls/1"]).await.expect_err("no order is under way");
+    assert!(error.to_string().contains("UnrecognisedName"), "{error}");
+    let mixed = locked.connect(NAME, &["acme-tls/1", "http/1.1"]).await.expect("the usual one");
+    assert_eq!(mixed.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }

@@ -176,6 +176,7 @@ pub fn topic(app: &str, number: u64, lines: &[&str]) -> Topic {
         doors: Default::default(),
         shares: Default::default(),
         certificates: Vec::new(),
+        challenges: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::hosts::{Scene, path};
 use lace_engine::{Engine, Heard};
 use lace_model::JobId;
-use lace_model::certificate::Certificate;
+use lace_model::certificate::{Certificate, CertificateSource};
 use lace_model::document::EntryId;
 use lace_model::family::{Application, Family, Service};
 use lace_model::job::{Job, JobOrigin, JobState, NewJob};
@@ -43,6 +43,7 @@ fn a_stopped_application_is_known_so_that_doors_say_so() {
             version: 1,
             added_at: 0,
             warned_days: None,
+            source: CertificateSource::Given,
         });
     });
     let route = RouteSpec { host: Some(host.clone()), ..RouteSpec::new(80) };

@@ -464,8 +464,13 @@ static ROUTE: Form = form(
         key("path", Shape::Text(Format::PathPrefix), r#""/""#, "the beginning of the path").or("/"),
         key("port", Shape::Whole(1, 65535), "8080", "port of the nodes").required(),
         key("listen", Shape::Whole(1, 65535), "5432", "TCP instead of HTTP: the port that hosts listen on"),
-        key("tls", Shape::OneOf(&["off", "auto"]), r#""auto""#, "plain HTTP, or TLS where the door has it")
-            .or("auto"),
+        key(
+            "tls",
+            Shape::OneOf(&["off", "auto", "internal"]),
+            r#""auto""#,
+            "plain HTTP, TLS where a certificate is held or can be obtained, or TLS by our own authority",
+        )
+        .or("auto"),
         key("sticky", Shape::Flag, "true", "a client stays with the node that it got first").or("false"),
         key("log", Shape::Flag, "true", "write each request to the access log of the host").or("false"),
         key(

@@ -24,6 +24,8 @@
 //! | POST /v1/releases · POST /v1/archives | [`ReleaseUpload`] -> `Release` · bytes -> `Release` |
 //! | GET /v1/apps/{app}/secrets · PUT/DELETE /v1/apps/{app}/secrets/{name} | -> `SecretInfo` list · value bytes -> [`Accepted`] |
 //! | GET /v1/apps/{app}/certificates · PUT/DELETE /v1/apps/{app}/certificates/{host} | -> `Certificate` list · chain and key (PEM) -> [`Accepted`] |
+//! | POST /v1/apps/{app}/certificates/{host}/renew | -> [`Accepted`] |
+//! | GET/PUT/DELETE /v1/authority | [`AuthorityRequest`](crate::authority::AuthorityRequest) -> [`AuthorityView`](crate::authority::AuthorityView) · [`Accepted`] |
 //! | GET /v1/routes[?target=T] | -> [`RouteView`](crate::route::RouteView) list |
 //! | DELETE /v1/volumes?target&name | -> [`Accepted`] |
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |

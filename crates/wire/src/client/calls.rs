@@ -6,6 +6,7 @@ use crate::api::{
     HostRequest, HostView, JobRequest, LoginRequest, NodeView, PoolRequest, ProviderRequest, ReleaseUpload,
     ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
 };
+use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
 use crate::stream::Volume;
 use bytes::Bytes;
@@ -131,6 +132,26 @@ impl Client {
     /// Removes a certificate and its key.
     pub async fn certificate_remove(&self, app: &AppName, host: &str) -> Answer<Accepted> {
         self.ask(self.delete(&["v1", "apps", app.as_str(), "certificates", host])).await
+    }
+
+    /// Has a certificate that Lace obtains asked for now.
+    pub async fn certificate_renew(&self, app: &AppName, host: &str) -> Answer<Accepted> {
+        self.ask(self.post(&["v1", "apps", app.as_str(), "certificates", host, "renew"])).await
+    }
+
+    /// Where certificates are ordered from.
+    pub async fn authority(&self) -> Answer<AuthorityView> {
+        self.ask(self.get(&["v1", "authority"])).await
+    }
+
+    /// Chooses it.
+    pub async fn authority_set(&self, request: &AuthorityRequest) -> Answer<Accepted> {
+        self.ask(self.call(Method::PUT, &["v1", "authority"]).json(request)).await
+    }
+
+    /// Orders no more.
+    pub async fn authority_clear(&self) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "authority"])).await
     }
 
     /// What may be known of an application's secrets.

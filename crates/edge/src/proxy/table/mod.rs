@@ -12,6 +12,7 @@ pub(crate) use routes::Route;
 
 use crate::proxy::account::Who;
 use crate::proxy::tally::Books;
+use lace_model::authority::Challenge;
 use lace_model::document::Topic;
 use lace_model::{AppName, NodeId};
 use routes::AppRoutes;
@@ -60,6 +61,11 @@ impl Table {
     /// The TCP route of a port.
     pub fn tcp(&self, port: u16) -> Option<&Arc<Route>> {
         self.tcp.get(&port)
+    }
+
+    /// What authorities are shown that ask whether the host name (small letters, no port) is ours.
+    pub fn challenges<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Challenge> {
+        self.apps.values().flat_map(|app| app.challenges()).filter(move |challenge| challenge.host == host)
     }
 
     /// The routes of a host name (small letters, no port).

@@ -8,6 +8,7 @@ use super::Members;
 use super::group::{Group, Side, is_ready};
 use crate::proxy::account::Who;
 use crate::proxy::tally::{Books, Tally};
+use lace_model::authority::Challenge;
 use lace_model::document::{Member, Topic};
 use lace_model::route::{RouteSpec, RouteTls, usual_host};
 use lace_model::{FamilyPath, ServicePath};
@@ -66,6 +67,8 @@ pub(crate) struct AppRoutes {
     routes: Vec<Arc<Route>>,
     /// TCP routes by the port that hosts listen on.
     tcp: Vec<(u16, Arc<Route>)>,
+    /// What authorities are shown.
+    challenges: Vec<Challenge>,
     /// The numbers of all that is there, ready or not: they go on where a node comes back.
     _counted: Vec<Who>,
 }
@@ -100,11 +103,15 @@ impl AppRoutes {
             routes.push(usual(ground, host, group, &family.service_path()));
         }
         let _counted = topic.members.iter().map(|member| who(books, member)).collect();
-        Self { routes, tcp, _counted }
+        Self { routes, tcp, challenges: topic.challenges.clone(), _counted }
     }
 
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    pub fn challenges(&self) -> &[Challenge] {
+        &self.challenges
     }
 
     pub fn tcp(&self) -> &[(u16, Arc<Route>)] {
@@ -125,7 +132,7 @@ fn said(ground: Ground<'_>, service: &ServicePath, spec: &RouteSpec) -> Route {
         tally: ground.books.routes.get(&name, &service.to_string()),
         name,
         log: spec.log,
-        tls: spec.tls == RouteTls::Auto && spec.host.is_some(),
+        tls: spec.tls != RouteTls::Off && spec.host.is_some(),
         host: spec.host.clone().unwrap_or(usual),
         path: spec.path.clone(),
         listen: spec.listen,

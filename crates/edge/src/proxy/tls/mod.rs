@@ -8,11 +8,11 @@ mod chest;
 pub(crate) use chest::Chest;
 pub use chest::{CertificateError, GivenCertificate};
 
-use super::Proxy;
 use super::accept::Place;
 use super::connection::{serve_h1, serve_h2};
 use super::exchange::Exchange;
 use super::header::Origin;
+use super::{Proxy, challenge};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 /// A handshake that takes longer is ended.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -50,8 +50,9 @@ impl Tls {
 /// Serves an encrypted connection to its end.
 pub(crate) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin, place: Place) {
     let stray = &proxy.tables.books().stray;
-    let stream = match timeout(HANDSHAKE_WITHIN, handshake(&proxy.tls, stream)).await {
-        Ok(Ok(stream)) => stream,
+    let stream = match timeout(HANDSHAKE_WITHIN, handshake(&proxy, stream)).await {
+        Ok(Ok(Some(stream))) => stream,
+        Ok(Ok(None)) => return,
         Ok(Err(code)) => return stray.fault(code),
         Err(_) => return stray.fault("tls-handshake"),
     };
@@ -60,9 +61,16 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin, 
     if is_h2 { serve_h2(exchange, stream).await } else { serve_h1(exchange, stream).await }
 }
 
-async fn handshake(tls: &Tls, stream: TcpStream) -> Result<TlsStream<TcpStream>, &'static str> {
+/// Nothing is left to serve where an authority looked at what it wanted to see.
+async fn handshake(proxy: &Proxy, stream: TcpStream) -> Result<Option<TlsStream<TcpStream>>, &'static str> {
+    let tls = &proxy.tls;
     let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
     let mut hello = hello.map_err(|_| "tls-handshake")?;
+    if let Some(config) = asked_by_authority(proxy, &hello) {
+        let mut stream = hello.into_stream(config).await.map_err(|_| "tls-handshake")?;
+        let _ = stream.shutdown().await;
+        return Ok(None);
+    }
     let is_known = hello.client_hello().server_name().is_some_and(|name| tls.chest.has(name));
     if !is_known {
         // A few bytes: they fit the buffer of the connection, or do not matter.
@@ -70,5 +78,11 @@ async fn handshake(tls: &Tls, stream: TcpStream) -> Result<TlsStream<TcpStream>,
         let _ = hello.io.shutdown().await;
         return Err("tls-unknown-name");
     }
-    hello.into_stream(Arc::clone(&tls.config)).await.map_err(|_| "tls-handshake")
+    hello.into_stream(Arc::clone(&tls.config)).await.map(Some).map_err(|_| "tls-handshake")
+}
+
+fn asked_by_authority(proxy: &Proxy, start: &StartHandshake<TcpStream>) -> Option<Arc<ServerConfig>> {
+    let hello = start.client_hello();
+    let name = hello.server_name().filter(|_| challenge::is_asked(hello.alpn()))?;
+    challenge::handshake(proxy, name)
 }
