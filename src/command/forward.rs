@@ -11,6 +11,7 @@ use lace_wire::stream::{STREAM_FRAME_BYTES_MAX, StreamFrame, StreamPair};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 /// `lace forward`.
 #[derive(Args, Debug)]
@@ -18,13 +19,13 @@ use tokio::net::{TcpListener, TcpStream};
 Each connection goes to the first ready node of the target. It ends with Ctrl-C.
 
 Example:
-  lace forward shop/web 8080:80")]
+  lace forward shop/web 8080:80 9090")]
 pub struct ForwardArgs {
     /// A target, or one node
     pub target: TargetPath,
-    /// Port of the node, and of this machine where it is another
-    #[arg(value_name = "[LOCAL:]PORT", value_parser = ports)]
-    pub ports: (u16, u16),
+    /// Ports of the node, each with that of this machine where it is another (0: any that is free)
+    #[arg(value_name = "[LOCAL:]PORT", value_parser = ports, required = true)]
+    pub ports: Vec<(u16, u16)>,
 }
 
 fn ports(text: &str) -> Result<(u16, u16), String> {
@@ -37,17 +38,20 @@ fn ports(text: &str) -> Result<(u16, u16), String> {
 /// Runs `lace forward`.
 pub async fn run(args: ForwardArgs, s: &mut Session) -> Outcome {
     let client = s.client()?;
-    let (local, port) = args.ports;
     nodes_of(&client, &args.target, true).await?;
-    let listener = TcpListener::bind(("127.0.0.1", local)).await.map_err(|e| {
-        Problem::new(Code::Error, format!("cannot listen on 127.0.0.1:{local}: {e}"))
-            .hint(format!("choose another port: lace forward {} LOCAL:{port}", args.target))
-    })?;
-    let at = listener.local_addr().map(|a| a.to_string()).unwrap_or_default();
-    s.out.say(format!("{at} leads to port {port} of {}", args.target));
+    let mut doors = JoinSet::new();
+    for (local, port) in args.ports {
+        let listener = TcpListener::bind(("127.0.0.1", local)).await.map_err(|e| {
+            Problem::new(Code::Error, format!("cannot listen on 127.0.0.1:{local}: {e}"))
+                .hint(format!("choose another port: lace forward {} LOCAL:{port}", args.target))
+        })?;
+        let at = listener.local_addr().map(|a| a.to_string()).unwrap_or_default();
+        s.out.say(format!("{at} leads to port {port} of {}", args.target));
+        doors.spawn(accept(listener, client.clone(), args.target.clone(), port));
+    }
     let end = s.global.timeout.map_or(Duration::MAX, |t| Duration::from_millis(t.ms()));
     tokio::select! {
-        () = accept(listener, client, args.target, port) => {}
+        Some(_) = doors.join_next() => {}
         () = tokio::time::sleep(end) => {}
         _ = tokio::signal::ctrl_c() => {}
     }

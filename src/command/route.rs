@@ -48,6 +48,9 @@ pub enum RouteVerb {
         /// Only this family, with this part of the requests; several times for several families
         #[arg(long, value_name = "FAMILY=PART", value_parser = weight)]
         weight: Vec<(Name, u16)>,
+        /// Requests that a node gets at a time; more wait for a place
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        concurrency: Option<u32>,
     },
     /// Certificates for them
     #[command(after_help = "Example:\n  lace route cert list shop")]
@@ -93,14 +96,20 @@ pub enum Tls {
 /// Runs `lace route`.
 pub async fn run(args: RouteArgs, s: &mut Session) -> Outcome {
     match args.verb {
-        RouteVerb::Add { target, door, port, tls, sticky, log, weight } => {
+        RouteVerb::Add { target, door, port, tls, sticky, log, weight, concurrency } => {
             let tls = match tls {
                 Tls::Off => RouteTls::Off,
                 Tls::Auto => RouteTls::Auto,
                 Tls::Internal => RouteTls::Internal,
             };
-            let route =
-                RouteSpec { tls, sticky, log, families: weight.into_iter().collect(), ..parse(&door, port)? };
+            let route = RouteSpec {
+                tls,
+                sticky,
+                log,
+                families: weight.into_iter().collect(),
+                concurrency,
+                ..parse(&door, port)?
+            };
             add(s, &target, route).await
         }
         RouteVerb::Cert { verb } => certificate::run(verb, s).await,

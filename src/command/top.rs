@@ -5,6 +5,7 @@ use super::{Exit, Outcome, Session};
 use clap::Args;
 use lace_model::{ByteSize, TargetPath};
 use lace_wire::api::UsageView;
+use lace_wire::flow::{FlowOf, FlowView};
 use std::time::{Duration, Instant};
 
 /// How often the picture is drawn anew.
@@ -16,13 +17,16 @@ const NEAR_LIMIT: u64 = 90;
 
 /// `lace top`.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  lace top shop/game --watch")]
+#[command(after_help = "Example:\n  lace top shop/game --watch\n  lace top shop --doors")]
 pub struct TopArgs {
     /// A target
     pub target: Option<TargetPath>,
     /// Go on, until interrupted or --timeout
     #[arg(short, long)]
     pub watch: bool,
+    /// What doors carry instead: by route, family and node
+    #[arg(long)]
+    pub doors: bool,
 }
 
 /// Runs `lace top`.
@@ -30,12 +34,22 @@ pub async fn run(args: TopArgs, s: &mut Session) -> Outcome {
     let client = if args.watch { s.watching_client()? } else { s.client()? };
     let deadline = s.global.timeout.map(|t| Instant::now() + Duration::from_millis(t.ms()));
     loop {
-        let mut usage = client.usage(args.target.as_ref()).await?;
-        usage.sort_by_key(|one| std::cmp::Reverse((one.cpu_millis, one.memory)));
-        if args.watch && s.world.out_terminal && s.out.for_people() {
-            s.out.clear();
+        let target = args.target.as_ref();
+        let clears = args.watch && s.world.out_terminal && s.out.for_people();
+        if args.doors {
+            let flows = client.flows(target).await?;
+            if clears {
+                s.out.clear();
+            }
+            show_flows(s, &flows);
+        } else {
+            let mut usage = client.usage(target).await?;
+            usage.sort_by_key(|one| std::cmp::Reverse((one.cpu_millis, one.memory)));
+            if clears {
+                s.out.clear();
+            }
+            show(s, &usage);
         }
-        show(s, &usage);
         if !args.watch || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(Exit::DONE);
         }
@@ -61,6 +75,40 @@ fn show(s: &mut Session, usage: &[UsageView]) {
             one.restarts.into(),
         ]
     });
+}
+
+fn show_flows(s: &mut Session, flows: &[FlowView]) {
+    let head = ["what", "name", "requests/s", "errors/s", "p50", "p99", "open", "waiting", "in/s", "out/s"];
+    s.out.list(flows, &head, |one| {
+        let kind = match one.kind {
+            FlowOf::Route => "route",
+            FlowOf::Family => "family",
+            FlowOf::Node => "node",
+        };
+        let errors = format!("{:.1}", one.errors_per_second);
+        vec![
+            kind.into(),
+            one.name.as_str().into(),
+            format!("{:.1}", one.requests_per_second).into(),
+            if one.errors_per_second > 0.0 { Cell::warning(errors) } else { errors.into() },
+            within(one.p50_ms).into(),
+            within(one.p99_ms).into(),
+            one.open.into(),
+            one.waiting.into(),
+            ByteSize(one.received_per_second).human().into(),
+            ByteSize(one.sent_per_second).human().into(),
+        ]
+    });
+}
+
+/// The bound that so many answers were within.
+fn within(ms: Option<u64>) -> String {
+    match ms {
+        None => "-".into(),
+        Some(ms @ ..1_000) => format!("<={ms}ms"),
+        Some(ms @ ..=10_000) => format!("<={}s", ms as f64 / 1_000.0),
+        Some(_) => ">10s".into(),
+    }
 }
 
 fn cpus(millis: u32) -> String {

@@ -5,7 +5,7 @@ use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
 use lace_model::document::{EntryId, Topic};
 use lace_model::host::{Liveness, Neighbour};
-use lace_model::traffic::Traffic;
+use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{Generation, HostId, NodeId, TaskId};
 use lace_store::Clock;
@@ -32,6 +32,9 @@ impl Hosts for FleetHosts {
     }
     fn publish_neighbours(&self, neighbours: &Arc<Vec<Neighbour>>) {
         self.0.publish_neighbours(neighbours);
+    }
+    fn flows(&self) -> Flows {
+        self.0.flows()
     }
     fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>) {
         self.0.publish_topic(topic, carriers);
@@ -65,6 +68,9 @@ impl LivenessView for FleetView {
     }
     fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)> {
         self.fleet.traffic()
+    }
+    fn flows(&self) -> Flows {
+        self.fleet.flows()
     }
     fn unknown(&self) -> Vec<(HostId, NodeId)> {
         self.fleet.unknown()

@@ -6,7 +6,7 @@ use crate::{log_in, may_run, pictures, project};
 use serde_json::{Value, json};
 
 /// Every page, with one thing of each sort behind it.
-const PAGES: [&str; 18] = [
+const PAGES: [&str; 19] = [
     "/",
     "/apps",
     "/apps/shop",
@@ -14,6 +14,7 @@ const PAGES: [&str; 18] = [
     "/apps/shop/web/web/1",
     "/nodes",
     "/hosts",
+    "/routes",
     "/releases",
     "/operations",
     "/events",

@@ -2,7 +2,7 @@
 
 use crate::lace::{Lace, eventually, may_run};
 use crate::load::{Connection, Load};
-use crate::page::rolled;
+use crate::page::project_with;
 use std::time::Duration;
 
 const HOST: &str = "web.shop.localhost";
@@ -22,7 +22,8 @@ impl Shop {
     }
 
     fn deploy(&self, version: &str, more: &[&str]) -> crate::lace::Ran {
-        let dir = rolled(self.lace.files(), version, self.count, self.rollout);
+        let rollout = format!("rollout = {{ {} }}\n", self.rollout);
+        let dir = project_with(self.lace.files(), version, self.count, &rollout);
         let words = [&["deploy", "shop", dir.to_str().expect("text")], more].concat();
         self.lace.run(&words)
     }

@@ -15,11 +15,12 @@ const PIECE_EVERY: Duration = Duration::from_millis(10);
 
 /// A project whose release is this program.
 pub fn project(dir: &Path, version: &str, count: u32) -> PathBuf {
-    rolled(dir, version, count, "strategy = \"rolling\", max_unavailable = 1, healthy_for = \"100ms\"")
+    let rollout = "rollout = { strategy = \"rolling\", max_unavailable = 1, healthy_for = \"100ms\" }\n";
+    project_with(dir, version, count, rollout)
 }
 
-/// The same with its own rules of rollouts.
-pub fn rolled(dir: &Path, version: &str, count: u32, rollout: &str) -> PathBuf {
+/// The same with more to say of the service.
+pub fn project_with(dir: &Path, version: &str, count: u32, more: &str) -> PathBuf {
     let root = dir.join("page");
     let bin = root.join("bin");
     std::fs::create_dir_all(&bin).expect("made");
@@ -34,7 +35,7 @@ pub fn rolled(dir: &Path, version: &str, count: u32, rollout: &str) -> PathBuf {
         "[application]\nname = \"shop\"\n\n[service.web]\nrelease = {{ path = \".\" }}\ncount = {count}\ncpu = 0.1\n\
          memory = \"128MiB\"\nenv = {{ PAGE_VERSION = \"{version}\" }}\n\
          check = {{ http = \":8080/\", interval = \"200ms\" }}\nstop = {{ signal = \"TERM\", timeout = \"20s\" }}\n\
-         rollout = {{ {rollout} }}\n"
+         {more}"
     );
     std::fs::write(root.join("lace.toml"), manifest).expect("written");
     root

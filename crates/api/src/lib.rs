@@ -20,6 +20,7 @@ mod deed;
 pub mod door;
 mod event;
 mod failover;
+mod flow;
 mod history;
 mod host;
 mod id;

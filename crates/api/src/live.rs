@@ -1,7 +1,7 @@
 //! What the door knows of the moment: who is connected, what nodes use. Fleet knows it; the composition hands it in.
 
 use lace_model::host::Liveness;
-use lace_model::traffic::Traffic;
+use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{HostId, NodeId};
 use lace_wire::api::UsagePoint;
@@ -32,6 +32,8 @@ pub trait LivenessView: Send + Sync {
     fn usage_history(&self, node: NodeId) -> Vec<UsagePoint>;
     /// What the doors of connected hosts carried.
     fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)>;
+    /// What these doors carried lately, together.
+    fn flows(&self) -> Flows;
     /// Every host that was heard of since the controller started.
     fn all(&self) -> BTreeMap<HostId, Liveness>;
     /// Nodes that hosts hold and the controller does not know (adopt mode shows them).
@@ -49,6 +51,8 @@ pub struct FixedLiveness {
     pub vms: BTreeMap<NodeId, VmSample>,
     /// Doors.
     pub traffic: BTreeMap<HostId, Arc<Traffic>>,
+    /// What they carried lately.
+    pub flows: Flows,
     /// Nodes that nobody knows.
     pub unknown: Vec<(HostId, NodeId)>,
 }
@@ -76,6 +80,9 @@ impl LivenessView for FixedLiveness {
         self.nodes.get(&node).map(point).into_iter().collect()
     }
 
+    fn flows(&self) -> Flows {
+        self.flows.clone()
+    }
     fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)> {
         self.traffic.iter().map(|(host, traffic)| (*host, Arc::clone(traffic))).collect()
     }

@@ -171,12 +171,16 @@ impl World {
         path: &'a FamilyPath,
     ) -> impl Iterator<Item = NodeView> + 'a {
         let nodes = self.targets.get(path).into_iter().flat_map(|t| t.nodes.iter().map(move |n| (t, n)));
+        let avoided = avoided(state);
         nodes.filter_map(move |(target, node)| {
             let reported = self.observed.get(&node.id).cloned();
             if reported.is_none() && node.want == Want::Gone {
                 return None;
             }
-            let status = reported.unwrap_or_else(|| preparing(target, node));
+            let mut status = reported.unwrap_or_else(|| preparing(target, node));
+            if status.detail.is_none() && status.ready {
+                status.detail = avoided.get(&status.path.to_string()).cloned();
+            }
             Some(self.view(state, status))
         })
     }
@@ -196,6 +200,17 @@ impl World {
     pub fn host_name(&self, id: HostId) -> String {
         self.hosts.get(&id).map_or_else(|| id.to_string(), |h| h.name.to_string())
     }
+}
+
+/// Nodes that some door leaves alone, and why.
+fn avoided(state: &ApiState) -> BTreeMap<String, String> {
+    let doors = state.liveness.traffic();
+    let all = doors.iter().flat_map(|(_, traffic)| &traffic.avoided);
+    all.map(|one| {
+        let words = format!("a door leaves it alone: {} requests in a row were not answered", one.failures);
+        (one.node.clone(), words)
+    })
+    .collect()
 }
 
 fn by<T, K: Ord>(rows: Vec<Row<T>>, key: impl Fn(&T) -> Option<K>) -> BTreeMap<K, T> {

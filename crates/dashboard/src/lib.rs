@@ -23,6 +23,7 @@ mod overview;
 mod page;
 mod release;
 mod revision;
+mod route;
 mod secret;
 mod server;
 mod squares;
@@ -91,6 +92,7 @@ fn looks() -> Router<Dashboard> {
         .route("/nodes", get(node::list))
         .route("/hosts", get(host::list))
         .route("/hosts/{name}", get(host::show))
+        .route("/routes", get(route::list))
         .route("/releases", get(release::list))
         .route("/operations", get(operation::list))
         .route("/operations/{id}", get(operation::show))

@@ -3,13 +3,14 @@
 use crate::step::Told;
 use crate::world::World;
 use lace_model::document::{Doors, Entry, EntryBody, EntryId, Member, Topic};
+use lace_model::family::Family;
 use lace_model::host::{DOOR, Host};
 use lace_model::job::{Job, JobState};
 use lace_model::revision::{OpenTo, Opening};
 use lace_model::route::RouteTls;
 use lace_model::target::{PlannedNode, Target};
 use lace_model::task::TaskState;
-use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, JobId, NodeId, NodePath};
+use lace_model::{AppName, Digest, FamilyPath, Generation, HostId, JobId, NodeId, NodePath, ServicePath};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A topic with more members than this is not told at every change of a state.
@@ -254,10 +255,17 @@ impl World {
         for service in self.services.values().filter(|s| s.path.app == *app && !s.deleting) {
             let routes = service.spec.routes.clone().unwrap_or_default();
             let maintenance = service.spec.maintenance.clone().unwrap_or_default();
-            if !routes.is_empty() || maintenance.on {
-                topic.doors.insert(service.path.clone(), Doors { routes, maintenance });
+            let wakes = self.wakes_at_a_request(&service.path);
+            if !routes.is_empty() || maintenance.on || wakes {
+                topic.doors.insert(service.path.clone(), Doors { routes, maintenance, wakes });
             }
         }
+    }
+
+    /// Has the service a family that sleeps while nobody asks?
+    fn wakes_at_a_request(&self, service: &ServicePath) -> bool {
+        let sleeps = |f: &Family| f.running && !f.deleting && f.scale.is_some_and(|policy| policy.min == 0);
+        self.families.values().any(|family| family.path.service_path() == *service && sleeps(family))
     }
 
     /// For the application's own host names only: nobody presents a certificate under a name that leads elsewhere.

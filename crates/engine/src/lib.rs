@@ -15,6 +15,7 @@ mod operation;
 mod plan;
 mod remove;
 mod run;
+mod scale;
 mod schedule;
 mod step;
 mod task;

@@ -152,6 +152,7 @@ impl World {
             let gates = self.gates(&path, batch);
             let views = self.views(&path, &taken);
             let restarts = self.restarts(&path);
+            let answered = self.answered(&path);
             let none = BTreeMap::new();
             let no_revisions = BTreeMap::new();
             let Some(family) = self.families.get(&path) else {
@@ -166,6 +167,7 @@ impl World {
                 hosts: &views,
                 gates: &gates,
                 restarts: &restarts,
+                answered: &answered,
                 epoch: self.epoch,
                 now: self.now,
                 seed: self.seed,

@@ -5,6 +5,7 @@ use crate::heard::Heard;
 use crate::step::Engine;
 use lace_model::document::Topic;
 use lace_model::host::{Liveness, Neighbour};
+use lace_model::traffic::Flows;
 use lace_model::{HostId, TaskId};
 use lace_store::{Clock, Store, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -38,6 +39,8 @@ pub trait Hosts: Send + Sync + 'static {
     fn forget(&self, host: HostId);
     /// The hosts of a network, for all of them.
     fn publish_neighbours(&self, neighbours: &Arc<Vec<Neighbour>>);
+    /// What doors carried lately; families that scale by it are asked about each second.
+    fn flows(&self) -> Flows;
     /// A topic, and who carries it.
     fn publish_topic(&self, topic: &Topic, carriers: &HashSet<HostId>);
 }
@@ -83,6 +86,9 @@ async fn turn(
     let begun = Instant::now();
     let mut waited = Duration::ZERO;
     engine.refresh(store)?;
+    if engine.scales() {
+        engine.carried(hosts.flows());
+    }
     for _ in 0..TRIES {
         let liveness: HashMap<_, _> = engine.hosts().map(|h| (h, hosts.liveness(h))).collect();
         let batch = engine.step(heard.clone(), liveness, clock.now_ms());

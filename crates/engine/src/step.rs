@@ -4,7 +4,9 @@ use crate::documents::Delta;
 use crate::heard::Heard;
 use crate::world::World;
 use lace_model::document::Topic;
+use lace_model::family::Family;
 use lace_model::host::{Liveness, Neighbour};
+use lace_model::traffic::Flows;
 use lace_model::{FamilyPath, HostId, Millis, TaskId};
 use lace_store::{Batch, Committed, Store, StoreError};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -44,6 +46,17 @@ impl Engine {
         world.started_at = now;
         let touched = world.targets.keys().cloned().collect();
         Ok(Self { world, touched, schedules_from: now })
+    }
+
+    /// Does any family scale, or roll, by what doors carry?
+    pub fn scales(&self) -> bool {
+        let listens = |family: &Family| family.scale.is_some() || self.world.is_judged(family);
+        self.world.families.values().any(listens)
+    }
+
+    /// What doors carried lately.
+    pub fn carried(&mut self, flows: Flows) {
+        self.world.flows = flows;
     }
 
     /// All hosts that are known.
@@ -92,6 +105,8 @@ impl Engine {
         self.touched.extend(due);
         self.wake_dependants();
         self.world.cancel_deleted(&mut batch);
+        self.world.scale_by_load(&mut batch);
+        self.world.watch_answers();
         self.world.plan_dirty(&mut batch);
         if now > self.schedules_from {
             self.world.queue_due(self.schedules_from, &mut batch);
@@ -129,6 +144,7 @@ impl Engine {
     pub fn wake_at(&self) -> Option<Millis> {
         let families = self.world.wakes.values().min().copied();
         let tick = self.world.services.values().any(|s| s.spec.tasks.as_ref().is_some_and(|t| !t.is_empty()))
+            || self.scales()
             || !self.world.operations.is_empty()
             || self.world.open_tasks().next().is_some();
         let topics = self.world.topics_due();

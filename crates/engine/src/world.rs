@@ -12,10 +12,12 @@ use lace_model::release::Release;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
+use lace_model::traffic::Flows;
 use lace_model::{
     AppName, Digest, FamilyPath, Generation, HostId, JobId, Millis, Name, NodeId, Object, OperationId,
     ServicePath, TaskId,
 };
+use lace_planner::ScaleMemory;
 use lace_store::{Batch, ChangeRow, Expect, Rev, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -49,6 +51,9 @@ pub(crate) struct World {
     pub tasks: BTreeMap<FamilyPath, BTreeMap<TaskId, NodeTask>>,
     /// Sessions as fleet sees them, read at each step.
     pub liveness: HashMap<HostId, Liveness>,
+    /// What doors carried lately, and what scaling by it remembers.
+    pub flows: Flows,
+    pub scalers: BTreeMap<FamilyPath, ScaleMemory>,
     pub dirty: BTreeSet<FamilyPath>,
     pub topics_dirty: BTreeSet<AppName>,
     pub jobs_dirty: bool,

@@ -1,6 +1,7 @@
 //! Sessions of agents: who is there, what they say, what they are told.
 
 use crate::document::Documents;
+use crate::flow::Said;
 use crate::liveness::UsageNow;
 use crate::rights::Contents;
 use crate::streams::Waiting;
@@ -9,7 +10,7 @@ use crate::{FleetLink, Support};
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Liveness, Neighbour};
 use lace_model::node::NodeStatus;
-use lace_model::traffic::Traffic;
+use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
 use lace_wire::api::UsagePoint;
@@ -78,7 +79,7 @@ pub(crate) struct HostState {
     vms: HashMap<NodeId, (VmSample, Millis)>,
     used: HashMap<NodeId, UsageHistory>,
     /// What its door carried, as it said last.
-    traffic: Option<Arc<Traffic>>,
+    traffic: Said,
     /// The hosts of its network.
     neighbours: Option<Arc<Vec<Neighbour>>>,
     /// Entries that the host held when its session began, and nodes without one.
@@ -186,7 +187,15 @@ impl Fleet {
     pub fn traffic(&self) -> Vec<(HostId, Arc<Traffic>)> {
         let hosts = self.hosts();
         let connected = hosts.iter().filter(|(_, state)| state.liveness.connected);
-        connected.filter_map(|(host, state)| Some((*host, state.traffic.clone()?))).collect()
+        connected.filter_map(|(host, state)| Some((*host, state.traffic.last()?))).collect()
+    }
+
+    /// What the doors of connected hosts carried lately, together.
+    pub fn flows(&self) -> Flows {
+        let hosts = self.hosts();
+        crate::flow::together(
+            hosts.values().filter(|state| state.liveness.connected).map(|state| &state.traffic),
+        )
     }
 
     /// What a node used over the last hours, the oldest first.
@@ -389,8 +398,9 @@ impl Fleet {
     }
 
     fn carried(&self, host: HostId, traffic: Option<Traffic>) {
+        let now = self.0.support.now();
         if let (Some(traffic), Some(state)) = (traffic, self.hosts().get_mut(&host)) {
-            state.traffic = Some(Arc::new(traffic));
+            state.traffic.note(now, traffic);
         }
     }
 

@@ -144,6 +144,9 @@ pub struct FamilySpec {
     /// What must hold of a host (CEL); an empty text: nothing.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// Scaling by load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<crate::scale::ScalePolicy>,
 }
 
 /// What happens when a task is due while the former run still goes on.

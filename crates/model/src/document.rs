@@ -210,6 +210,9 @@ pub struct Doors {
     /// Under repair.
     #[serde(default)]
     pub maintenance: Maintenance,
+    /// Where no node is wanted, the first request starts one: doors let it wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wakes: bool,
 }
 
 impl Topic {

@@ -118,6 +118,9 @@ pub struct Family {
     /// At most so many nodes of this family on one host.
     #[serde(default)]
     pub per_host: Option<u32>,
+    /// Scaling by load: the count is the scaler's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<crate::scale::ScalePolicy>,
     /// What a failed host means.
     #[serde(default)]
     pub state: StateKind,

@@ -31,6 +31,7 @@ pub mod release;
 pub mod revision;
 pub mod rollout;
 pub mod route;
+pub mod scale;
 pub mod secret;
 pub mod signal;
 pub mod target;

@@ -114,6 +114,8 @@ pub struct RolloutPolicy {
     pub deadline: Span,
     /// A failed revision goes back by itself.
     pub revert: bool,
+    /// The new revision fails where this share of its answers are errors (5xx), and the old one has fewer by half.
+    pub max_errors: Option<Share>,
     /// Blue-green: how long the old nodes stay after the doors have switched.
     pub keep: Span,
     /// Canary: how far each step goes. Hundredths are a share of the nodes and of the requests, a number is one of nodes.
@@ -144,6 +146,7 @@ impl Default for RolloutPolicy {
             healthy_for: Span::secs(1),
             deadline: Span::secs(120),
             revert: true,
+            max_errors: None,
             keep: Span::secs(10),
             steps: Vec::new(),
             pause: None,

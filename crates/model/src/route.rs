@@ -55,6 +55,9 @@ pub struct RouteSpec {
     /// the service alike.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub families: BTreeMap<Name, u16>,
+    /// Requests that a node gets through this route at a time; more wait for a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
 }
 
 fn root() -> String {
@@ -70,7 +73,7 @@ impl RouteSpec {
     pub fn new(port: u16) -> Self {
         let (host, listen) = (None, None);
         let (tls, families) = (RouteTls::default(), BTreeMap::new());
-        Self { host, path: root(), listen, port, tls, sticky: false, log: false, families }
+        Self { host, path: root(), listen, port, tls, sticky: false, log: false, families, concurrency: None }
     }
 
     /// What only one service may have: `shop.example.com/api`, `tcp:5432`. `usual` is the host name where none is said.

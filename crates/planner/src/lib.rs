@@ -14,6 +14,7 @@ pub mod family;
 pub mod goal;
 pub mod health;
 mod obtain;
+mod scale;
 pub mod verb;
 
 pub use apply::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService, apply};
@@ -22,8 +23,9 @@ pub use document::{entries, topic, usual_port};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
 pub use family::{
-    AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN, Used, plan,
+    AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN, Used, plan,
 };
 pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};
 pub use obtain::{Errands, errands, renew_at, told as obtaining_told, try_again_at, wishes};
+pub use scale::{ScaleInput, ScaleMemory, ScaleOutcome, scale};

@@ -6,6 +6,7 @@ pub mod api;
 pub mod authority;
 pub mod beam;
 pub mod client;
+pub mod flow;
 pub mod link;
 pub mod route;
 pub mod stream;

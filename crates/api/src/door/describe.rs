@@ -215,6 +215,8 @@ fn components() -> Components {
         lace_wire::route::RouteView,
         lace_wire::authority::AuthorityRequest,
         lace_wire::authority::AuthorityView,
+        lace_wire::flow::FlowView,
+        lace_wire::flow::FlowOf,
     ];
     let bearer =
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("lace_<id>_<secret>").build();

@@ -6,9 +6,9 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    app, apply, archive, audit, authority, beam, blob, certificate, event, history, host, job, metrics, node,
-    operation, page, pool, provider, release, route, secret, server, session, status, stream, task, token,
-    verb, volume, why,
+    app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job, metrics,
+    node, operation, page, pool, provider, release, route, secret, server, session, status, stream, task,
+    token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -124,6 +124,11 @@ fn applications() -> Vec<Door> {
             .asks(TARGET)
             .answers(List("RouteView"))
             .says("Ways in from outside."),
+        get("/v1/flows", flow::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("FlowView"))
+            .says("What doors carried in the last seconds, by route, family and node."),
         get("/v1/apps/{app}/certificates", certificate::list)
             .viewer(Path)
             .answers(List("Certificate"))

@@ -158,6 +158,17 @@ impl NetClient {
         }
     }
 
+    /// How many requests wait for a node to be there.
+    ///
+    /// # Errors
+    /// Where nobody answers in time.
+    pub async fn waiting(&mut self) -> Result<u64, ClientError> {
+        match self.call(&Request::Waiting {}).await? {
+            Answer::Waiting(count) => Ok(count),
+            other => Err(unfit(other)),
+        }
+    }
+
     async fn call(&mut self, request: &Request) -> Result<Answer, ClientError> {
         self.call_within(request, self.patience).await
     }

@@ -38,6 +38,8 @@ pub enum Request {
     Certificates {},
     /// What did the door carry? `{"traffic": {}}`.
     Traffic {},
+    /// How many requests wait for a node? `{"waiting": {}}`.
+    Waiting {},
     /// No more requests for this node; answered when it has ended those that it has, or when the time is over:
     /// `{"drain": {"node": "...", "within_ms": 30000}}`.
     Drain {
@@ -72,6 +74,8 @@ pub enum Answer {
     Certificates(BTreeMap<String, Vec<String>>),
     /// What the door carried.
     Traffic(Box<Traffic>),
+    /// So many requests wait for a node.
+    Waiting(u64),
     /// Not done, and why.
     Refused {
         /// Why.

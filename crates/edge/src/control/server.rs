@@ -118,6 +118,7 @@ async fn obey(topics: &Topics, proxy: &Proxy, request: Request) -> Answer {
         }
         Request::Certificates {} => Answer::Certificates(proxy.tls.chest.list()),
         Request::Traffic {} => Answer::Traffic(Box::new(proxy.traffic())),
+        Request::Waiting {} => Answer::Waiting(proxy.waiting()),
         Request::Hello {} => Answer::Held(topics.held()),
         Request::Drain { node, within_ms } => {
             let within = Duration::from_millis(within_ms).min(DRAIN_MAX);

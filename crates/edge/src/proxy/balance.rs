@@ -18,20 +18,19 @@ const SHARE: u64 = 1_000;
 /// Draws that may meet a newcomer that gives way.
 const DRAWS_MAX: usize = 8;
 
-/// A member for the next request; none where all are tried, draining or gone.
-pub(crate) fn pick<'a>(members: &'a [Arc<Member>], tried: &[Arc<Member>]) -> Option<&'a Arc<Member>> {
-    let untried = |m: &Arc<Member>| !m.is_draining() && !tried.iter().any(|t| Arc::ptr_eq(t, m));
+/// A member for the next request; none where all are draining or do not fit.
+pub(crate) fn pick(members: &[Arc<Member>], fits: impl Fn(&Arc<Member>) -> bool) -> Option<&Arc<Member>> {
+    let stays = |m: &Arc<Member>| !m.is_draining() && fits(m);
     if let [only] = members {
-        return Some(only).filter(|m| untried(m));
+        return Some(only).filter(|m| stays(m));
     }
     // None is well: one that is not is better than none.
-    well(members, tried).or_else(|| members.iter().find(|m| untried(m)))
+    well(members, &fits).or_else(|| members.iter().find(|m| stays(m)))
 }
 
 /// The same among those that have not failed lately.
-pub(crate) fn well<'a>(members: &'a [Arc<Member>], tried: &[Arc<Member>]) -> Option<&'a Arc<Member>> {
-    let good =
-        |m: &Arc<Member>| !m.is_draining() && !tried.iter().any(|t| Arc::ptr_eq(t, m)) && !m.is_alone();
+pub(crate) fn well(members: &[Arc<Member>], fits: impl Fn(&Arc<Member>) -> bool) -> Option<&Arc<Member>> {
+    let good = |m: &Arc<Member>| !m.is_draining() && !m.is_alone() && fits(m);
     match (draw(members, good), draw(members, good)) {
         (Some(a), Some(b)) => Some(if b.outstanding() < a.outstanding() { b } else { a }),
         _ => members.iter().find(|m| good(m)),
@@ -81,11 +80,15 @@ mod tests {
         (1..=count).map(|n| Arc::new(member(n))).collect()
     }
 
+    fn not_of(tried: &[Arc<Member>]) -> impl Fn(&Arc<Member>) -> bool + '_ {
+        |member| !tried.iter().any(|t| Arc::ptr_eq(t, member))
+    }
+
     #[test]
     fn load_goes_where_less_is_to_do() {
         let all = members(4);
         for _ in 0..400 {
-            pick(&all, &[]).expect("one").enter();
+            pick(&all, |_| true).expect("one").enter();
         }
         let loads: Vec<_> = all.iter().map(|m| m.outstanding()).collect();
         assert!(loads.iter().all(|load| (80..=120).contains(load)), "{loads:?}");
@@ -95,14 +98,14 @@ mod tests {
     fn who_was_tried_or_leaves_is_not_picked() {
         let all = members(3);
         for _ in 0..50 {
-            let picked = pick(&all, &all[..2]).expect("the third");
+            let picked = pick(&all, not_of(&all[..2])).expect("the third");
             assert!(Arc::ptr_eq(picked, &all[2]));
         }
-        assert!(pick(&all, &all).is_none());
-        assert!(pick(&[], &[]).is_none());
+        assert!(pick(&all, not_of(&all)).is_none());
+        assert!(pick(&[], |_| true).is_none());
         let one = members(1);
-        assert!(pick(&one, &[]).is_some());
-        assert!(pick(&one, &one).is_none());
+        assert!(pick(&one, |_| true).is_some());
+        assert!(pick(&one, not_of(&one)).is_none());
     }
 
     #[test]
@@ -110,9 +113,9 @@ mod tests {
         let all = members(2);
         (0..3).for_each(|_| all[0].failed());
         for _ in 0..50 {
-            assert!(Arc::ptr_eq(pick(&all, &[]).expect("one"), &all[1]));
+            assert!(Arc::ptr_eq(pick(&all, |_| true).expect("one"), &all[1]));
         }
-        assert!(Arc::ptr_eq(pick(&all, &all[1..]).expect("better than none"), &all[0]));
+        assert!(Arc::ptr_eq(pick(&all, not_of(&all[1..])).expect("better than none"), &all[0]));
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct ProxyLimits {
     pub connect_within: Duration,
     /// A request waits so long for a node to become ready.
     pub node_within: Duration,
+    /// The same where the first request starts the node.
+    pub wake_within: Duration,
     /// Requests that wait for a node of one service at a time.
     pub waiting_max: usize,
     /// Nodes that a request is offered to.
@@ -63,6 +65,7 @@ impl Default for ProxyLimits {
             answer_within: Duration::from_secs(60),
             connect_within: Duration::from_secs(2),
             node_within: Duration::from_secs(10),
+            wake_within: Duration::from_secs(60),
             waiting_max: 1_000,
             tries_max: 3,
             stalled_after: Duration::from_secs(300),

@@ -15,6 +15,7 @@ pub(crate) enum Fault {
     Maintenance { target: String, page: Arc<str> },
     NoNode { target: String },
     NoHealthyNode { target: String },
+    Busy { target: String },
     Unreachable,
     BrokenOff,
     Timeout { seconds: u64 },
@@ -28,9 +29,10 @@ impl Fault {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
             Self::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::Maintenance { .. } | Self::NoNode { .. } | Self::NoHealthyNode { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Maintenance { .. }
+            | Self::NoNode { .. }
+            | Self::NoHealthyNode { .. }
+            | Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable | Self::BrokenOff => StatusCode::BAD_GATEWAY,
             Self::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -48,6 +50,7 @@ impl Fault {
             Self::Maintenance { .. } => "maintenance",
             Self::NoNode { .. } => "no-node",
             Self::NoHealthyNode { .. } => "no-healthy-node",
+            Self::Busy { .. } => "busy",
             Self::Unreachable => "unreachable",
             Self::BrokenOff => "broken-off",
             Self::Timeout { .. } => "timeout",
@@ -66,6 +69,7 @@ impl Fault {
             Self::Maintenance { target, .. } => format!("{target} is under maintenance"),
             Self::NoNode { target } => format!("no node of {target} is wanted to run"),
             Self::NoHealthyNode { target } => format!("no node of {target} is ready"),
+            Self::Busy { target } => format!("every node of {target} has as many requests as it takes"),
             Self::Unreachable => "no node could be reached".to_owned(),
             Self::BrokenOff => "the node broke off before it answered".to_owned(),
             Self::Timeout { seconds } => format!("the node did not begin its answer within {seconds} s"),
@@ -86,6 +90,9 @@ impl Fault {
                 format!("start some: `lace scale {target} 1`, or `lace start {target}`")
             }
             Self::NoHealthyNode { target } => format!("`lace why {target}` says what they wait for"),
+            Self::Busy { target } => {
+                format!("try again a little later; more nodes: `lace scale {target} +1`")
+            }
             Self::Unreachable | Self::BrokenOff => {
                 "try again; `lace status` and `lace logs` tell more".to_owned()
             }
@@ -99,7 +106,9 @@ impl Fault {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Maintenance { .. } => Some(60),
-            Self::NoNode { .. } | Self::NoHealthyNode { .. } | Self::Unreachable => Some(2),
+            Self::NoNode { .. } | Self::NoHealthyNode { .. } | Self::Busy { .. } | Self::Unreachable => {
+                Some(2)
+            }
             _ => None,
         }
     }

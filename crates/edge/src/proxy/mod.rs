@@ -102,7 +102,13 @@ impl Proxy {
             nodes,
             left_out,
             log_lines_dropped: self.log.dropped(),
+            avoided: self.tables.avoided(),
         }
+    }
+
+    /// Requests that wait for a node.
+    pub fn waiting(&self) -> u64 {
+        self.tables.books().routes.waiting()
     }
 
     /// Serves the addresses until [`close`](Self::close), then until the last connection has ended.

@@ -4,11 +4,16 @@ use super::Proxy;
 use super::fault::Fault;
 use super::table::{Member, Route, Table};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// Gives the place back when dropped.
-pub(crate) struct Seat(Arc<Member>);
+pub(crate) struct Seat {
+    member: Arc<Member>,
+    /// Told at the end, where requests may wait for a place.
+    freed: Option<Arc<Notify>>,
+}
 
 /// A seat whose request became a tunnel.
 pub(crate) struct TunnelSeat(Seat);
@@ -16,47 +21,51 @@ pub(crate) struct TunnelSeat(Seat);
 impl Seat {
     /// The request became a tunnel.
     pub fn into_tunnel(self) -> TunnelSeat {
-        self.0.enter_tunnel();
+        self.member.enter_tunnel();
         TunnelSeat(self)
     }
 }
 
 impl Drop for TunnelSeat {
     fn drop(&mut self) {
-        self.0.0.leave_tunnel();
+        self.0.member.leave_tunnel();
     }
 }
 
 impl Seat {
-    fn take(member: &Arc<Member>) -> Self {
+    fn take(member: &Arc<Member>, route: &Route, freed: &Arc<Notify>) -> Self {
         member.enter();
-        Self(Arc::clone(member))
+        let freed = route.group.most.map(|_| Arc::clone(freed));
+        Self { member: Arc::clone(member), freed }
     }
 
     pub fn member(&self) -> &Arc<Member> {
-        &self.0
+        &self.member
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.leave();
+        self.member.leave();
+        self.freed.iter().for_each(|freed| freed.notify_waiters());
     }
 }
 
 /// Counts one that waits.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a Route);
 
 impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let entered = Self(count);
-        (count.fetch_add(1, Ordering::AcqRel) < max).then_some(entered)
+    fn enter(route: &'a Route, max: usize) -> Option<Self> {
+        let entered = Self(route);
+        route.tally.begins_to_wait();
+        (route.waiting.fetch_add(1, Ordering::AcqRel) < max).then_some(entered)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.0.tally.ends_to_wait();
     }
 }
 
@@ -69,13 +78,14 @@ pub(crate) async fn find(
     tried: &[Arc<Member>],
     mark: Option<&str>,
 ) -> Result<Seat, Fault> {
-    let stays = |member: &&Arc<Member>| !member.is_draining() && !member.is_alone();
+    let stays =
+        |member: &&Arc<Member>| !member.is_draining() && !member.is_alone() && route.group.has_place(member);
     let marked = mark.filter(|_| tried.is_empty()).and_then(|mark| route.group.marked(mark));
     if let Some(member) = marked.filter(stays) {
-        return Ok(Seat::take(member));
+        return Ok(Seat::take(member, route, proxy.tables.freed()));
     }
     match route.group.pick(tried) {
-        Some(member) => Ok(Seat::take(member)),
+        Some(member) => Ok(Seat::take(member, route, proxy.tables.freed())),
         None if !tried.is_empty() => Err(Fault::Unreachable),
         None => find_now(proxy, route, path).await,
     }
@@ -84,21 +94,32 @@ pub(crate) async fn find(
 /// The same by what is known now, which may be another table than the one in which the request found its route.
 pub(crate) async fn find_now(proxy: &Proxy, route: &Arc<Route>, path: &str) -> Result<Seat, Fault> {
     let target = || route.group.target.clone();
-    let _waiting = Waiting::enter(&route.waiting, proxy.limits.waiting_max)
+    let _waiting = Waiting::enter(route, proxy.limits.waiting_max)
         .ok_or_else(|| Fault::NoHealthyNode { target: target() })?;
-    let until = Instant::now() + proxy.limits.node_within;
-    let mut tables = proxy.tables.watch();
+    let begun = Instant::now();
+    let (mut tables, freed) = (proxy.tables.watch(), proxy.tables.freed());
     loop {
+        // Before the look: what is given back after it wakes us.
+        let free = freed.notified();
         let table: Arc<Table> = Arc::clone(&tables.borrow_and_update());
-        let Some(now) = table.again(route, path).filter(|route| route.group.known > 0) else {
+        let Some(now) = table.again(route, path).filter(|now| now.group.known > 0 || now.wakes) else {
             return Err(Fault::NoNode { target: target() });
         };
         if let Some(member) = now.group.pick(&[]) {
-            return Ok(Seat::take(member));
+            return Ok(Seat::take(member, now, freed));
         }
-        match timeout_at(until, tables.changed()).await {
-            Ok(Ok(())) => {}
-            _ => return Err(Fault::NoHealthyNode { target: target() }),
+        let within = if now.wakes { proxy.limits.wake_within } else { proxy.limits.node_within };
+        let changed = async {
+            tokio::select! {
+                changed = tables.changed() => changed.is_ok(),
+                () = free => true,
+            }
+        };
+        if !matches!(timeout_at(begun + within, changed).await, Ok(true)) {
+            return Err(match now.group.has_ready() {
+                true => Fault::Busy { target: target() },
+                false => Fault::NoHealthyNode { target: target() },
+            });
         }
     }
 }

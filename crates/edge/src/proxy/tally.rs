@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     received: AtomicU64,
     sent: AtomicU64,
     open: AtomicU64,
+    waiting: AtomicU64,
     time_us: AtomicU64,
     buckets: [AtomicU64; BUCKETS_MS.len()],
     /// By code; there are only as many as the door has faults.
@@ -32,6 +33,18 @@ impl Tally {
 
     pub fn leave(&self) {
         self.open.fetch_sub(1, Relaxed);
+    }
+
+    pub fn begins_to_wait(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    pub fn ends_to_wait(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
     }
 
     pub fn answered(&self, status: StatusCode, after: Duration) {
@@ -63,6 +76,7 @@ impl Tally {
             received: self.received.load(Relaxed),
             sent: self.sent.load(Relaxed),
             open: self.open.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
             time_us: self.time_us.load(Relaxed),
             buckets: self.buckets.each_ref().map(|n| n.load(Relaxed)),
             faults: faults.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect(),
@@ -88,6 +102,12 @@ impl Ledger {
     pub fn forget_dead(&self) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, weak| weak.strong_count() > 0);
+    }
+
+    /// Requests that wait for a node.
+    pub fn waiting(&self) -> u64 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().filter_map(Weak::upgrade).map(|tally| tally.waiting()).sum()
     }
 
     /// Those that carried something, the busiest first; and how many there was no room for.

@@ -360,7 +360,7 @@ async fn requests_that_could_mean_two_things_are_refused() {
 
 /// What a manifest says of shop/web.
 fn doors(topic: &mut Topic, routes: Vec<RouteSpec>, maintenance: Maintenance) {
-    topic.doors.insert("shop/web".parse().unwrap(), Doors { routes, maintenance });
+    topic.doors.insert("shop/web".parse().unwrap(), Doors { routes, maintenance, ..Doors::default() });
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Role `net` over real sockets on loopback addresses.
 
 mod backend;
+mod balance;
 mod client;
 mod control;
 mod door;

@@ -8,6 +8,7 @@ use crate::check::{Check, Probe};
 use crate::revision::{FileSpec, VolumeSpec};
 use crate::rollout::{RolloutPolicy, Share};
 use crate::route::{RouteSpec, RouteTls};
+use crate::scale::{IDLE_USUAL, ScalePolicy};
 use crate::{AppName, Name, ServiceName};
 use serde::Serialize;
 use std::fmt::Display;
@@ -99,6 +100,9 @@ fn rollout(rollout: &RolloutPolicy) -> InlineTable {
         ("revert", rollout.revert.into()),
         ("keep", text(rollout.keep)),
     ]);
+    if let Some(most) = rollout.max_errors {
+        table.insert("max_errors", share(most));
+    }
     if !rollout.steps.is_empty() {
         table.insert("steps", rollout.steps.iter().map(|step| share(*step)).collect::<Array>().into());
     }
@@ -140,6 +144,7 @@ fn sizing(table: &mut Table, family: &FamilySpec) {
     put(table, "per_host", family.per_host.map(whole));
     put(table, "pools", family.pools.as_deref().map(shown));
     put(table, "where", family.condition.clone());
+    put(table, "scale", family.scale.as_ref().map(scale));
 }
 
 fn inline<'a, V: Into<Value>>(pairs: impl IntoIterator<Item = (&'a str, V)>) -> InlineTable {
@@ -181,6 +186,13 @@ fn file(file: &FileSpec) -> Value {
     table.into()
 }
 
+fn scale(policy: &ScalePolicy) -> InlineTable {
+    let mut table = inline([("min", whole(policy.min)), ("max", whole(policy.max))]);
+    table.extend(policy.target.map(|target| ("target", text(target))));
+    table.extend((policy.idle != IDLE_USUAL).then(|| ("idle", text(policy.idle))));
+    table
+}
+
 /// Only what differs from the usual.
 fn door(route: &RouteSpec) -> InlineTable {
     let mut table = inline([("port", whole(route.port.into()))]);
@@ -190,6 +202,7 @@ fn door(route: &RouteSpec) -> InlineTable {
     table.extend((route.tls != RouteTls::default()).then(|| ("tls", word(&route.tls))));
     table.extend(route.sticky.then(|| ("sticky", Value::from(true))));
     table.extend(route.log.then(|| ("log", Value::from(true))));
+    table.extend(route.concurrency.map(|most| ("concurrency", whole(most))));
     let parts = route.families.iter().map(|(family, weight)| (family.as_str(), whole((*weight).into())));
     table.extend((!route.families.is_empty()).then(|| ("families", Value::from(inline(parts)))));
     table

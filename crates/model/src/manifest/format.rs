@@ -31,6 +31,8 @@ pub(crate) enum Format {
     Cpu,
     /// `2` or `25%`.
     Share,
+    /// `response_time_ms < 300`.
+    ScaleTarget,
     /// `1s..60s`.
     SpanRange,
     /// Five fields.
@@ -80,6 +82,7 @@ impl Format {
             Format::Span => return parsed::<Span>(text),
             Format::Cpu => return parsed::<CpuMillis>(text),
             Format::Share => return parsed::<Share>(text),
+            Format::ScaleTarget => return parsed::<crate::scale::ScaleTarget>(text),
             Format::Opening => return text.parse::<Opening>().map(drop),
             Format::Cron => return cron(text),
             Format::Variable => is_variable(text),
@@ -110,6 +113,7 @@ impl Format {
             Format::Size => "a size such as 512MiB",
             Format::Span => "a length of time such as 30s",
             Format::Cpu => "a share of processors such as 0.5",
+            Format::ScaleTarget => "a target such as response_time_ms < 300",
             Format::Share => "a number of nodes such as 2, or a share such as 25%",
             Format::SpanRange => "a range of waiting times such as 1s..60s",
             Format::Cron => {
@@ -140,6 +144,7 @@ impl Format {
             Format::Span => r"^ *[0-9.]+ *(ms|s|m|h|d) *$",
             Format::Path => "^/.+",
             Format::Share => "^[0-9]+%?$",
+            Format::ScaleTarget => "^[a-z_]+ *< *[0-9]+$",
             Format::HttpDoor => "^:[0-9]+(/.*)?$",
             Format::TcpDoor => "^:[0-9]+$",
             Format::Opening => "^(tcp|udp):[0-9]+",

@@ -135,7 +135,7 @@ macro_rules! sizing {
                 .or("no limit"),
             key("where", TEXT, r#"'region == "eu"'"#, "which hosts may be used (CEL)").or("all"),
             key("pools", Shape::List(&NAME), r#"["private"]"#, "pools in the order in which they are used").or("all hosts"),
-            key("scale", Shape::Table(&SCALE), "{ min = 1, max = 10 }", "scaling by load").later(),
+            key("scale", Shape::Table(&SCALE), "{ min = 1, max = 10 }", "scaling by load"),
             $($more),*
         ]
     };
@@ -146,7 +146,14 @@ static SCALE: Form = form(
     &[
         key("min", Shape::Whole(0, COUNT_MAX), "1", "never fewer nodes").required(),
         key("max", Shape::Whole(1, COUNT_MAX), "10", "never more nodes").required(),
-        key("target", TEXT, r#""response_time_ms < 300""#, "what shall hold"),
+        key(
+            "target",
+            Shape::Text(Format::ScaleTarget),
+            r#""response_time_ms < 300""#,
+            "what shall hold, of response_time_ms, requests_per_node and open_per_node",
+        ),
+        key("idle", SPAN, r#""5m""#, "min = 0: the last node ends when nobody has asked for so long")
+            .or("5m"),
     ],
 );
 
@@ -409,6 +416,12 @@ static ROLLOUT: Form = form(
         .or("1s"),
         key("deadline", SPAN, r#""120s""#, "a node that is not ready by then fails the revision").or("2m"),
         key("revert", Shape::Flag, "true", "a failed revision goes back by itself").or("true"),
+        key(
+            "max_errors",
+            Shape::Amount(Format::Share),
+            r#""5%""#,
+            "so many of its answers, or of a hundred, may be errors before a new revision fails",
+        ),
         key("keep", SPAN, r#""30s""#, "blue-green: the old nodes stay for so long after the switch")
             .or("10s"),
         key(
@@ -480,5 +493,7 @@ static ROUTE: Form = form(
             "families that answer, each with its part of the requests",
         )
         .or("every node of the service alike"),
+        key("concurrency", Shape::Whole(1, 100_000), "50", "requests that a node gets at a time; more wait")
+            .or("no limit"),
     ],
 );

@@ -11,6 +11,7 @@ use crate::release::ReleaseRef;
 use crate::revision::{Backoff, FileSpec, StopSpec, VolumeSpec};
 use crate::rollout::{RolloutPolicy, Share};
 use crate::route::{self, RouteSpec};
+use crate::scale::{IDLE_USUAL, ScalePolicy};
 use crate::{Name, ServiceName};
 use std::collections::BTreeMap;
 
@@ -131,7 +132,17 @@ fn family(node: &Node) -> FamilySpec {
         per_host: node.u32_of("per_host"),
         pools: node.words_of("pools").map(|names| names.iter().filter_map(|n| n.parse().ok()).collect()),
         condition: node.text_of("where"),
+        scale: node.get("scale").and_then(scale),
     }
+}
+
+fn scale(node: &Node) -> Option<ScalePolicy> {
+    Some(ScalePolicy {
+        min: node.u32_of("min")?,
+        max: node.u32_of("max")?,
+        target: node.parsed_of("target"),
+        idle: node.parsed_of("idle").unwrap_or(IDLE_USUAL),
+    })
 }
 
 fn inline_files(files: &Node) -> BTreeMap<String, FileSpec> {
@@ -264,6 +275,7 @@ fn door(node: &Node) -> Option<RouteSpec> {
         sticky: node.flag_of("sticky").unwrap_or(false),
         log: node.flag_of("log").unwrap_or(false),
         families: node.each("families").filter_map(weight).collect(),
+        concurrency: node.u32_of("concurrency"),
         ..usual
     })
 }
@@ -333,6 +345,7 @@ fn rollout(node: &Node) -> RolloutPolicy {
         healthy_for: node.parsed_of("healthy_for").unwrap_or(usual.healthy_for),
         deadline: node.parsed_of("deadline").unwrap_or(usual.deadline),
         revert: node.flag_of("revert").unwrap_or(usual.revert),
+        max_errors: node.parsed_of("max_errors"),
         keep: node.parsed_of("keep").unwrap_or(usual.keep),
         steps: node.get("steps").and_then(Node::list).into_iter().flatten().filter_map(step).collect(),
         pause: node.parsed_of("pause"),

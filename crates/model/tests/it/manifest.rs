@@ -72,7 +72,6 @@ fn what_is_not_built_yet_is_named_with_its_line() {
     line 17: not yet supported: package of service web
     line 19: not yet supported: settings of service web
     line 20: not yet supported: links of service web
-    line 26: not yet supported: scale of service web, family backend
     line 38: not yet supported: links of service game
     ");
 }

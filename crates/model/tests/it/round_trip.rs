@@ -8,6 +8,7 @@ use lace_model::manifest::{self, Options};
 use lace_model::release::ReleaseRef;
 use lace_model::revision::{Backoff, FileSpec, OpenTo, Opening, Protocol, StopSpec, VolumeSpec};
 use lace_model::rollout::{RolloutPolicy, Share, Strategy as How};
+use lace_model::scale::{Metric, ScalePolicy, ScaleTarget};
 use lace_model::{ByteSize, CpuMillis, Name, Span};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -60,6 +61,12 @@ fn family() -> impl Strategy<Value = FamilySpec> {
             per_host,
             pools,
             condition,
+            scale: per_host.map(|max| ScalePolicy {
+                min: max / 2,
+                max,
+                target: Some(ScaleTarget { metric: Metric::ResponseTimeMs, below: max }),
+                idle: Span(u64::from(max) * 1_000),
+            }),
         },
     )
 }
@@ -139,6 +146,7 @@ fn rollout() -> impl Strategy<Value = RolloutPolicy> {
     });
     (how, share(), span(), span(), any::<bool>(), (span(), steps, of(span()))).prop_map(
         |(strategy, max_unavailable, healthy_for, deadline, revert, (keep, steps, pause))| RolloutPolicy {
+            max_errors: pause.map(|_| max_unavailable),
             strategy,
             max_unavailable,
             healthy_for,

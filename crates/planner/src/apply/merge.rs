@@ -31,7 +31,12 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> ServiceSpec {
 }
 
 fn family(old: &FamilySpec, new: &FamilySpec) -> FamilySpec {
-    lay_over!(FamilySpec, old, new, [count, cpu, memory, disk, pids, select, per_host, pools, condition])
+    lay_over!(
+        FamilySpec,
+        old,
+        new,
+        [count, cpu, memory, disk, pids, select, per_host, pools, condition, scale]
+    )
 }
 
 /// The families of a service; a bare one has one, named after it.

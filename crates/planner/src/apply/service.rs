@@ -110,7 +110,14 @@ impl Compared<'_> {
             let problem = Problem::new(Code::Conflict, format!("family {path} is being deleted"));
             work.problems.push(problem.hint("wait until it is gone, then apply again"));
         }
-        family.count = says.count.unwrap_or(family.count);
+        family.scale = says.scale.or(family.scale);
+        // Under scaling the count is only the start.
+        let scaled = live.is_some() && family.scale.is_some();
+        family.count = says.count.filter(|_| !scaled).unwrap_or(family.count);
+        if let Some(policy) = family.scale.filter(|policy| policy.min > policy.max) {
+            let text = format!("{path}: scale: min {} is more than max {}", policy.min, policy.max);
+            work.problems.push(Problem::new(Code::Usage, text));
+        }
         family.select = says.select.unwrap_or(family.select);
         family.per_host = says.per_host.or(family.per_host);
         family.pools = says.pools.clone().unwrap_or(family.pools);
@@ -261,6 +268,7 @@ impl Compared<'_> {
             diff::family_field(name, "pools", &before.pools, &after.pools),
             diff::family_field(name, "where", &before.condition, &after.condition),
             diff::family_field(name, "rollout", &before.rollout, &after.rollout),
+            diff::family_field(name, "scale", &before.scale, &after.scale),
             diff::family_field(name, "state", &before.state, &after.state),
             diff::family_field(name, "needs", &before.needs, &after.needs),
         ];
@@ -269,7 +277,7 @@ impl Compared<'_> {
         }
         let says = self.says.families.get(name).and_then(|f| f.count);
         let applied = self.live.and_then(|l| l.service.spec.families.get(name)).and_then(|f| f.count);
-        if let (None, Some(applied)) = (says, applied)
+        if let (None, Some(applied), None) = (says, applied, before.scale)
             && let Some(drift) = diff::family_field(name, "count", &applied, &before.count)
         {
             self.line(work, Action::Drift, drift, None);
@@ -298,7 +306,7 @@ impl Difference {
 fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family {
     Family {
         path,
-        count: family.count.unwrap_or(1),
+        count: family.count.unwrap_or_else(|| family.scale.map_or(1, |policy| policy.min.max(1))),
         running: true,
         revision: 0,
         restart: 0,
@@ -312,6 +320,7 @@ fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family
         per_host: family.per_host,
         pools: family.pools.clone().unwrap_or_default(),
         condition: family.condition.clone().filter(|text| !text.trim().is_empty()),
+        scale: family.scale,
         state: service.state.unwrap_or_default(),
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),

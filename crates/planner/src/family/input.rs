@@ -33,6 +33,8 @@ pub struct FamilyInput<'a> {
     pub gates: &'a Gates,
     /// The newest `restart` task of each node.
     pub restarts: &'a BTreeMap<NodeId, NodeTask>,
+    /// What doors brought back from nodes of each revision lately.
+    pub answered: &'a BTreeMap<u64, Answered>,
     /// The epoch of this controller.
     pub epoch: u64,
     /// The moment of the decision.
@@ -100,6 +102,15 @@ pub enum JobGate {
         /// Its last lines.
         last_lines: Vec<String>,
     },
+}
+
+/// Answers of one revision's nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// All of them.
+    pub all: u64,
+    /// Those that say that something went wrong (5xx).
+    pub errors: u64,
 }
 
 /// The decision.

@@ -5,12 +5,14 @@ use super::input::JobGate;
 use super::settle::turn;
 use lace_model::Millis;
 use lace_model::node::{NodePhase, NodeStatus};
-use lace_model::rollout::{Phase, Rollout};
+use lace_model::rollout::{Phase, Rollout, Share};
 use lace_model::target::PlannedNode;
 use lace_model::task::TaskState;
 
 /// A node that cannot be made for this long after it was planned fails its revision: its host has tried at least twice.
 const CANNOT_BE_MADE_MS: Millis = 2_000;
+/// Fewer answers than these say nothing.
+const ANSWERS_MIN: u64 = 20;
 /// Hosts' clocks may differ by this much before a restart is taken for one in the watched time.
 const CLOCKS_DIFFER_MS: Millis = 1_000;
 
@@ -30,6 +32,7 @@ pub(super) fn judge(draft: &mut Draft) {
             if let Some(evidence) = marked_bad(draft, &rollout)
                 .or_else(|| job_failed(draft, rollout.to))
                 .or_else(|| worst_node(draft, &rollout))
+                .or_else(|| answers_badly(draft, &rollout))
             {
                 fail(draft, &rollout, evidence);
             }
@@ -59,6 +62,28 @@ fn job_failed(draft: &Draft, revision: u64) -> Option<Evidence> {
         }
         _ => None,
     }
+}
+
+/// Doors brought more errors back from the new revision than it may have, and clearly more than from the old one.
+fn answers_badly(draft: &Draft, rollout: &Rollout) -> Option<Evidence> {
+    let most = draft.family().rollout.max_errors?;
+    let from = rollout.from.filter(|from| *from != rollout.to)?;
+    let of = |revision: u64| draft.input.answered.get(&revision).copied().unwrap_or_default();
+    let (new, old) = (of(rollout.to), of(from));
+    let allowed = match most {
+        Share::Count(number) => u64::from(number),
+        Share::Percent(percent) => new.all * u64::from(percent) / 100,
+    };
+    // What is broken behind both is not the new one's doing.
+    let worse = new.errors * old.all.max(1) > 2 * old.errors * new.all;
+    if new.all < ANSWERS_MIN || new.errors <= allowed || !worse {
+        return None;
+    }
+    let cause = format!(
+        "{} of the last {} answers of revision {} are errors, and at most {most} may be (revision {from}: {} of {})",
+        new.errors, new.all, rollout.to, old.errors, old.all
+    );
+    Some(Evidence { cause, last_lines: Vec::new() })
 }
 
 fn worst_node(draft: &mut Draft, rollout: &Rollout) -> Option<Evidence> {

@@ -25,7 +25,7 @@ mod slot;
 mod votes;
 mod wish;
 
-pub use input::{AWAY_AFTER, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
+pub use input::{AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
 
 pub use restart::RESTART_WITHIN;
 

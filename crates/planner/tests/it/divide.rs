@@ -3,6 +3,7 @@
 use crate::world::{Conduct, World};
 use lace_model::rollout::{Phase, Share, Strategy};
 use lace_model::{Generation, NodeId, Span};
+use lace_planner::Answered;
 use std::collections::BTreeMap;
 
 fn healthy(count: u32, strategy: Strategy) -> World {
@@ -182,7 +183,7 @@ fn canary(steps: &[&str], pause: Option<Span>) -> World {
     world
 }
 
-fn new(world: &World) -> usize {
+fn new_nodes(world: &World) -> usize {
     world.revisions_running().iter().filter(|revision| **revision == 2).count()
 }
 
@@ -191,11 +192,11 @@ fn a_canary_goes_from_step_to_step_by_time() {
     let mut world = canary(&["5%", "25%", "50%"], Some(Span::secs(10)));
     let mut seen = Vec::new();
     until(&mut world, "done", |w| {
-        let now = (permille(w), new(w));
+        let now = (permille(w), new_nodes(w));
         if w.target.as_ref().unwrap().rollout.as_ref().unwrap().to == 2 && seen.last() != Some(&now) {
             seen.push(now);
         }
-        w.phase() == Phase::Done && new(w) == 8
+        w.phase() == Phase::Done && new_nodes(w) == 8
     });
     for step in [(Some(50), 1), (Some(250), 2), (Some(500), 4), (None, 8)] {
         assert!(seen.contains(&step), "{step:?}: {seen:?}");
@@ -207,25 +208,47 @@ fn a_canary_goes_from_step_to_step_by_time() {
 fn a_canary_goes_from_step_to_step_by_a_persons_word() {
     let mut world = canary(&["1%", "25%"], None);
     world.settle();
-    assert_eq!((new(&world), permille(&world)), (1, Some(10)));
+    assert_eq!((new_nodes(&world), permille(&world)), (1, Some(10)));
     assert!(world.reasons().iter().any(|r| r.contains("lace rollout promote")), "{:?}", world.reasons());
     world.family.promoted_step = Some((2, 1));
     world.settle();
-    assert_eq!((new(&world), permille(&world)), (2, Some(250)));
+    assert_eq!((new_nodes(&world), permille(&world)), (2, Some(250)));
     world.family.promoted = Some(2);
     world.settle();
-    assert_eq!((new(&world), world.phase(), permille(&world)), (8, Phase::Done, None));
+    assert_eq!((new_nodes(&world), world.phase(), permille(&world)), (8, Phase::Done, None));
 }
 
 #[test]
 fn a_canary_that_breaks_gets_nothing_any_more_and_goes_back() {
     let mut world = canary(&["25%"], Some(Span::secs(60)));
-    until(&mut world, "two sing", |w| new(w) == 2 && w.ready() == 8);
+    until(&mut world, "two sing", |w| new_nodes(w) == 2 && w.ready() == 8);
     world.conduct.insert(2, Conduct::CrashesAtBoot);
     let of_new = world.running().iter().find(|node| node.revision == 2).unwrap().id;
     world.kill_node(of_new);
     until(&mut world, "led away", |w| permille(w) == Some(0));
     world.settle();
     assert!(matches!(world.phase(), Phase::Reverted { .. }), "{:?}", world.events);
-    assert_eq!((new(&world), world.ready()), (0, 8));
+    assert_eq!((new_nodes(&world), world.ready()), (0, 8));
+}
+
+#[test]
+fn a_canary_that_answers_with_errors_goes_back() {
+    for (new, old, reverts) in
+        [((100, 30), (900, 1), true), ((100, 30), (900, 400), false), ((10, 9), (900, 0), false)]
+    {
+        let mut world = canary(&["25%"], None);
+        world.family.rollout.max_errors = Some(Share::Percent(5));
+        world.settle();
+        assert_eq!(new_nodes(&world), 2);
+        let answered = |(all, errors)| Answered { all, errors };
+        world.answered = BTreeMap::from([(1, answered(old)), (2, answered(new))]);
+        world.decide();
+        world.settle();
+        assert_eq!(
+            matches!(world.phase(), Phase::Reverted { .. }),
+            reverts,
+            "{new:?} {old:?} {:?}",
+            world.events
+        );
+    }
 }

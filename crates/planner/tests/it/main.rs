@@ -8,6 +8,7 @@ mod make;
 mod place;
 mod restart;
 mod roll;
+mod scale;
 mod votes;
 mod world;
 mod world_properties;

@@ -37,6 +37,7 @@ pub fn family(count: u32) -> Family {
         per_host: None,
         pools: Vec::new(),
         condition: None,
+        scale: None,
         state: StateKind::Replaceable,
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),

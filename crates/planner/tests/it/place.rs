@@ -24,6 +24,7 @@ fn planned(family: &Family, hosts: &[HostView]) -> Target {
         hosts,
         gates: &gates,
         restarts: &BTreeMap::new(),
+        answered: &Default::default(),
         epoch: 1,
         now: 1_000,
         seed: SEED,

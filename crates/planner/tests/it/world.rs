@@ -10,7 +10,7 @@ use lace_model::rollout::{Phase, Strategy};
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::task::NodeTask;
 use lace_model::{HostId, Millis, NodeId};
-use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, plan};
+use lace_planner::{Answered, FamilyInput, FamilyOutcome, Gates, HostView, plan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a revision's process does.
@@ -47,6 +47,8 @@ pub struct World {
     pub target: Option<Target>,
     pub observed: BTreeMap<NodeId, NodeStatus>,
     pub gates: Gates,
+    /// What doors brought back.
+    pub answered: BTreeMap<u64, Answered>,
     /// Restarts in place.
     pub restarts: BTreeMap<NodeId, NodeTask>,
     /// The controller's.
@@ -79,6 +81,7 @@ impl World {
             target: None,
             observed: BTreeMap::new(),
             gates: Gates::default(),
+            answered: BTreeMap::new(),
             restarts: BTreeMap::new(),
             epoch: 1,
             votes_seen: None,
@@ -249,6 +252,7 @@ impl World {
             hosts: &self.hosts,
             gates: &self.gates,
             restarts: &self.restarts,
+            answered: &self.answered,
             epoch: self.epoch,
             now: self.now,
             seed: SEED,

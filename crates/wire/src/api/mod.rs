@@ -27,6 +27,7 @@
 //! | POST /v1/apps/{app}/certificates/{host}/renew | -> [`Accepted`] |
 //! | GET/PUT/DELETE /v1/authority | [`AuthorityRequest`](crate::authority::AuthorityRequest) -> [`AuthorityView`](crate::authority::AuthorityView) · [`Accepted`] |
 //! | GET /v1/routes[?target=T] | -> [`RouteView`](crate::route::RouteView) list |
+//! | GET /v1/flows[?target=T] | -> [`FlowView`](crate::flow::FlowView) list |
 //! | DELETE /v1/volumes?target&name | -> [`Accepted`] |
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |

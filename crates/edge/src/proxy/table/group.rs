@@ -22,6 +22,8 @@ pub(crate) struct Group {
     /// Each has somebody; the heaviest first, those without a part last.
     bands: Vec<Band>,
     weight: u64,
+    /// Requests that one node gets at a time; more wait.
+    pub most: Option<u32>,
 }
 
 #[derive(Default)]
@@ -54,22 +56,39 @@ impl Group {
         bands.retain(|band| !band.ready.is_empty());
         bands.sort_by_key(|band| std::cmp::Reverse(band.weight));
         let weight = bands.iter().map(|band| band.weight).sum();
-        Self { target, known, bands, weight }
+        Self { target, known, bands, weight, most: None }
+    }
+
+    /// With a bound on what one node gets at a time.
+    pub fn with_most(self, most: Option<u32>) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Is anybody ready?
+    pub fn has_ready(&self) -> bool {
+        !self.bands.is_empty()
+    }
+
+    /// May the member get one more?
+    pub fn has_place(&self, member: &Member) -> bool {
+        self.most.is_none_or(|most| member.outstanding() < most)
     }
 
     /// A member for the next request; none where all are tried, draining or gone.
     pub fn pick(&self, tried: &[Arc<Member>]) -> Option<&Arc<Member>> {
+        let fits =
+            |member: &Arc<Member>| self.has_place(member) && !tried.iter().any(|t| Arc::ptr_eq(t, member));
         if let [only] = self.bands.as_slice() {
-            return balance::pick(&only.ready, tried);
+            return balance::pick(&only.ready, fits);
         }
         let drawn = self.draw();
         let first = drawn.and_then(|at| self.bands.get(at));
         let parts = || first.into_iter().chain(self.bands.iter().filter(|band| band.weight > 0));
         let idle = || self.bands.iter().filter(|band| band.weight == 0);
         parts()
-            .find_map(|band| balance::well(&band.ready, tried))
-            .or_else(|| parts().find_map(|band| balance::pick(&band.ready, tried)))
-            .or_else(|| idle().find_map(|band| balance::pick(&band.ready, tried)))
+            .find_map(|band| balance::well(&band.ready, fits))
+            .or_else(|| parts().find_map(|band| balance::pick(&band.ready, fits)))
+            .or_else(|| idle().find_map(|band| balance::pick(&band.ready, fits)))
     }
 
     /// By the weights.

@@ -2,6 +2,7 @@
 
 use crate::proxy::account::Who;
 use crate::proxy::pool::Pool;
+use lace_model::traffic::Avoided;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -103,6 +104,14 @@ impl Member {
     pub fn is_alone(&self) -> bool {
         self.failures.load(Ordering::Relaxed) >= FAILURES_MAX
             && (self.now() < self.alone_until.load(Ordering::Relaxed) || self.outstanding() > 0)
+    }
+
+    /// What people are told of it while it is left alone.
+    pub fn avoided(&self) -> Option<Avoided> {
+        let failures = self.failures.load(Ordering::Relaxed);
+        let left_ms = self.alone_until.load(Ordering::Relaxed).saturating_sub(self.now());
+        let node = self.who.name.to_string();
+        (failures >= FAILURES_MAX).then_some(Avoided { node, failures, left_ms })
     }
 
     /// It could not be reached, or broke off.

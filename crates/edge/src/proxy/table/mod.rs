@@ -14,13 +14,14 @@ use crate::proxy::account::Who;
 use crate::proxy::tally::Books;
 use lace_model::authority::Challenge;
 use lace_model::document::Topic;
+use lace_model::traffic::Avoided;
 use lace_model::{AppName, NodeId};
 use routes::AppRoutes;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// One consistent state of all routes.
 #[derive(Default)]
@@ -84,6 +85,14 @@ impl Members {
         known.values().filter_map(Weak::upgrade).map(|member| member.tunnels()).sum()
     }
 
+    fn avoided(&self) -> Vec<Avoided> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = known.values().filter_map(Weak::upgrade).filter_map(|member| member.avoided());
+        let mut all: Vec<_> = alone.collect();
+        all.sort();
+        all
+    }
+
     pub fn get(&self, node: NodeId, address: SocketAddr, who: impl FnOnce() -> Who) -> Arc<Member> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(member) = known.get(&(node, address)).and_then(Weak::upgrade) {
@@ -123,11 +132,18 @@ pub(crate) struct Tables {
     now: watch::Sender<Arc<Table>>,
     members: Members,
     books: Books,
+    /// A node that has as much as it may has ended something.
+    freed: Arc<Notify>,
 }
 
 impl Default for Tables {
     fn default() -> Self {
-        Self { now: watch::Sender::new(Arc::default()), members: Members::default(), books: Books::default() }
+        Self {
+            now: watch::Sender::new(Arc::default()),
+            members: Members::default(),
+            books: Books::default(),
+            freed: Arc::default(),
+        }
     }
 }
 
@@ -140,6 +156,16 @@ impl Tables {
     /// The numbers of what was carried.
     pub fn books(&self) -> &Books {
         &self.books
+    }
+
+    /// Tells when a node with a bound has ended something.
+    pub fn freed(&self) -> &Arc<Notify> {
+        &self.freed
+    }
+
+    /// Nodes that are left alone for a while because they failed too often, and why.
+    pub fn avoided(&self) -> Vec<Avoided> {
+        self.members.avoided()
     }
 
     /// Tells when another table holds.

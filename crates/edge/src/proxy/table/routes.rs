@@ -50,6 +50,8 @@ pub(crate) struct Route {
     pub tls: bool,
     /// Requests that wait for a node.
     pub waiting: AtomicUsize,
+    /// Where no node is wanted, the first request starts one.
+    pub wakes: bool,
 }
 
 impl Route {
@@ -125,7 +127,7 @@ fn said(ground: Ground<'_>, service: &ServicePath, spec: &RouteSpec) -> Route {
         false => spec.families.get(&family.family).map(|weight| Some(*weight)),
     };
     let belongs = |family: &FamilyPath| (family.service_path() == *service).then(|| part(family)).flatten();
-    let group = group(ground, service.to_string(), spec.port, belongs);
+    let group = group(ground, service.to_string(), spec.port, belongs).with_most(spec.concurrency);
     let usual = usual_host(service);
     let name: Arc<str> = spec.door(&usual).into();
     Route {
@@ -141,6 +143,7 @@ fn said(ground: Ground<'_>, service: &ServicePath, spec: &RouteSpec) -> Route {
         sticky: spec.sticky,
         maintenance: maintenance(ground.topic, service),
         waiting: AtomicUsize::new(0),
+        wakes: ground.topic.doors.get(service).is_some_and(|doors| doors.wakes),
     }
 }
 
@@ -159,6 +162,7 @@ fn usual(ground: Ground<'_>, host: String, group: Group, service: &ServicePath) 
         sticky: false,
         maintenance: maintenance(ground.topic, service),
         waiting: AtomicUsize::new(0),
+        wakes: ground.topic.doors.get(service).is_some_and(|doors| doors.wakes),
     })
 }
 
@@ -236,6 +240,7 @@ mod tests {
             log: false,
             tls: false,
             waiting: AtomicUsize::new(0),
+            wakes: false,
         };
         let table = [
             ("/", "/", true),
