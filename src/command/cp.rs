@@ -147,16 +147,21 @@ async fn copy_out(s: &mut Session, node: &NodePath, path: &str, destination: &st
         return Err(Problem::new(Code::Conflict, format!("{} is there already", goal.display()))
             .hint("name another destination, or move it away"));
     }
+    out_of(s, node.to_string(), path, goal).await?;
+    Ok(Exit::DONE)
+}
+
+/// Copies a path out of a node or a job to a place that is not there yet.
+pub async fn out_of(s: &mut Session, target: String, path: &str, goal: PathBuf) -> Result<(), Problem> {
     let action = StreamAction::CopyOut { path: path.to_owned() };
-    let open = StreamOpen { target: node.to_string(), action };
-    let mut stream = s.client()?.open(&open).await?;
+    let mut stream = s.client()?.open(&StreamOpen { target, action }).await?;
     let (bytes, reader) = mpsc::channel(16);
-    let unpacking = tokio::task::spawn_blocking(move || unpack(FromStream::new(reader), &goal));
+    let place = goal.clone();
+    let unpacking = tokio::task::spawn_blocking(move || unpack(FromStream::new(reader), &place));
     let answer = feed(&mut stream.from, bytes).await;
     let unpacked = unpacking.await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
     answer?;
-    unpacked.map_err(|e| cannot_write(Path::new(destination), &e))?;
-    Ok(Exit::DONE)
+    unpacked.map_err(|e| cannot_write(&goal, &e))
 }
 
 async fn feed(

@@ -130,7 +130,8 @@ fn narrow(manifest: &mut Manifest, target: &TargetPath) -> Result<(), Problem> {
     }
 }
 
-async fn where_it_is(s: &mut Session, target: TargetPath) -> Outcome {
+/// Says where it is reached, and which nodes there are.
+pub async fn where_it_is(s: &mut Session, target: TargetPath) -> Outcome {
     if !s.out.for_people() {
         return Ok(Exit::DONE);
     }

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use super::{
-    app, apply, audit, authority, beam, completion, context, cp, deploy, errors, events, exec, export,
+    app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec, export,
     family, firewall, forward, history, host, init, job, login, logs, maintenance, node, op, open, output,
     plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema, secret, server,
     shell, status, token, top, verb, volume, wait, why,
@@ -147,6 +147,8 @@ pub enum Command {
     Volume(volume::VolumeArgs),
     /// Erlang and Elixir nodes by their own words
     Beam(beam::BeamArgs),
+    /// What CCL did, from its own file
+    Ccl(ccl::CclArgs),
     /// Openings of the firewall
     Firewall(firewall::FirewallArgs),
     /// Ways in from outside
@@ -195,6 +197,7 @@ impl Command {
         let passes_on = match self {
             Self::Exec(_) | Self::Shell(_) => true,
             Self::Beam(args) => matches!(args.verb, beam::BeamVerb::Shell(_)),
+            Self::Ccl(args) => matches!(args.verb, ccl::CclVerb::Execute(_)),
             Self::Run(args) => !args.detach,
             _ => false,
         };
@@ -203,7 +206,7 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 23] = [
+const LATER: [&str; 22] = [
     "import",
     "promote",
     "provider",
@@ -220,7 +223,6 @@ const LATER: [&str; 23] = [
     "account",
     "notify",
     "logdrain",
-    "ccl",
     "image",
     "farm",
     "ci",

@@ -10,6 +10,7 @@ mod audit;
 mod authority;
 mod beam;
 mod build;
+mod ccl;
 mod certificate;
 mod completion;
 pub mod confirm;
@@ -128,6 +129,7 @@ fn run_command(command: Command, mut session: Session) -> u8 {
 async fn dispatch(command: Command, s: &mut Session) -> Outcome {
     match command {
         Command::Init(args) => init::run(args, s).await,
+        Command::Ccl(args) => ccl::run(args, s).await,
         Command::Beam(args) => beam::run(args, s).await,
         Command::Deploy(args) => deploy::run(args, s).await,
         Command::Apply(args) => apply::run(args, s).await,

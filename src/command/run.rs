@@ -35,6 +35,9 @@ pub struct RunArgs {
     /// The image that it starts from
     #[arg(long, default_value = IMAGE)]
     pub image: String,
+    /// A release whose tree lies in /app: NAME or NAME@VERSION
+    #[arg(long, value_name = "RELEASE")]
+    pub release: Option<String>,
     /// Processors
     #[arg(long)]
     pub cpu: Option<CpuMillis>,
@@ -82,7 +85,7 @@ pub async fn run(args: RunArgs, s: &mut Session) -> Outcome {
     };
     let limits = args.limits();
     let env = args.env.iter().cloned().collect();
-    let request = JobRequest { target, command: args.command, env, limits };
+    let request = JobRequest { target, command: args.command, env, limits, release: args.release };
     let job = client.job_create(&request).await?;
     if args.detach {
         s.out.item(&job, |job| job.id.to_string());
@@ -112,13 +115,8 @@ async fn attend(
     job: Job,
     mut keep: Option<&mut Keep>,
 ) -> Result<Job, Problem> {
-    let deadline = s.global.timeout.map(|t| Instant::now() + Duration::from_millis(t.ms()));
-    let waits = |job: &Job| job.state == JobState::Queued;
-    let mut job = until(client, job, deadline, |job| !waits(job) || job.detail.is_some()).await?;
-    if let Some(why) = job.detail.clone().filter(|_| waits(&job)) {
-        s.out.note(format!("job {} {why}", job.id));
-        job = until(client, job, deadline, |job| !waits(job)).await?;
-    }
+    let deadline = deadline(s);
+    let job = begun(s, client, job, deadline).await?;
     let id = job.id;
     let watched = watch_output(s, client, id, keep.as_deref_mut());
     let seen = match deadline {
@@ -134,12 +132,32 @@ async fn attend(
     Ok(job)
 }
 
+/// When `--timeout` is over.
+pub fn deadline(s: &Session) -> Option<Instant> {
+    s.global.timeout.map(|t| Instant::now() + Duration::from_millis(t.ms()))
+}
+
+/// Waits until a job has a host, or is over; says what it waits for.
+pub async fn begun(
+    s: &mut Session,
+    client: &Client,
+    job: Job,
+    deadline: Option<Instant>,
+) -> Result<Job, Problem> {
+    let waits = |job: &Job| job.state == JobState::Queued;
+    let job = until(client, job, deadline, |job| !waits(job) || job.detail.is_some()).await?;
+    let Some(why) = job.detail.clone().filter(|_| waits(&job)) else { return Ok(job) };
+    s.out.note(format!("job {} {why}", job.id));
+    until(client, job, deadline, |job| !waits(job)).await
+}
+
 /// Has a job ended?
 pub fn is_over(job: &Job) -> bool {
     matches!(job.state, JobState::Done | JobState::Failed | JobState::Cancelled)
 }
 
-async fn until(
+/// Waits until a job is so.
+pub async fn until(
     client: &Client,
     mut job: Job,
     deadline: Option<Instant>,
@@ -158,7 +176,8 @@ async fn until(
     Ok(job)
 }
 
-fn still(id: JobId) -> Problem {
+/// The time was over before the job was.
+pub fn still(id: JobId) -> Problem {
     Problem::new(Code::StillWatching, format!("job {id} goes on")).hint(format!("lace job logs {id} -f"))
 }
 

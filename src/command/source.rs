@@ -34,7 +34,8 @@ pub async fn fetch(s: &mut Session, args: &UploadArgs) -> Result<Fetched, Proble
     }
 }
 
-fn scratch() -> Result<TempDir, Problem> {
+/// A directory that goes when nobody needs it.
+pub fn scratch() -> Result<TempDir, Problem> {
     let made = tempfile::Builder::new().prefix("lace-upload-").tempdir();
     made.map_err(|e| cannot_write(&std::env::temp_dir(), &e))
 }
@@ -79,11 +80,7 @@ async fn clone(s: &mut Session, args: &UploadArgs, address: &str) -> Result<Fetc
         Some((url, reference)) if !reference.is_empty() => (url, Some(reference)),
         _ => (address.trim_end_matches('#'), None),
     };
-    let mut words = vec!["git", "clone", "--quiet", "--depth", "1"];
-    words.extend(reference.map(|r| ["--branch", r]).into_iter().flatten());
-    words.extend(["--", url, "source"]);
-    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-    build::one(s, dir.path(), &words).await?;
+    repository(s, dir.path(), url, reference).await?;
     let source = ReleaseSource {
         path: "source".into(),
         build: args.build.iter().map(|words| words.0.clone()).collect(),
@@ -95,8 +92,22 @@ async fn clone(s: &mut Session, args: &UploadArgs, address: &str) -> Result<Fetc
     Ok(Fetched { path, _dir: Some(dir) })
 }
 
+/// Brings a repository to `source` in a directory: a branch or a tag of it, or its own branch.
+pub async fn repository(
+    s: &mut Session,
+    dir: &Path,
+    url: &str,
+    reference: Option<&str>,
+) -> Result<(), Problem> {
+    let mut words = vec!["git", "clone", "--quiet", "--depth", "1"];
+    words.extend(reference.map(|r| ["--branch", r]).into_iter().flatten());
+    words.extend(["--", url, "source"]);
+    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    build::one(s, dir, &words).await
+}
+
 /// What git remembers is no part of a release.
-fn forget_history(path: &Path) -> Result<(), Problem> {
+pub fn forget_history(path: &Path) -> Result<(), Problem> {
     let history = path.join(".git");
     match history.is_dir() {
         true => std::fs::remove_dir_all(&history).map_err(|e| cannot_write(&history, &e)),

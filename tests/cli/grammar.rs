@@ -141,6 +141,11 @@ route remove shop/web shop.example.com
 open shop/web
 maintenance on shop --page soon.html
 maintenance off shop/web
+run shop --release game@1 -- make
+ccl deploy --config m8ball.config
+ccl execute "echo {{first}}"
+ccl execute true --app m8ball
+ccl destroy --config m8ball.config
 secret set shop KEY
 secret set shop KEY --from-env
 secret set shop KEY --file key

@@ -2,8 +2,10 @@
 
 mod acme;
 mod carry;
+mod ccl;
 mod cluster;
 mod daily;
+mod discovery;
 mod divide;
 mod door;
 mod elixir;
@@ -21,6 +23,7 @@ mod outlive;
 mod page;
 mod pebble;
 mod private;
+mod rabbit;
 mod restore;
 mod scale;
 mod scenario;

@@ -5,6 +5,7 @@ use crate::caller::Caller;
 use crate::deed::{Deed, again};
 use crate::reads::{self, Depth, Reads};
 use crate::refusal::{Answer, Refusal};
+use crate::release::release_ref;
 use crate::state::ApiState;
 use crate::wait;
 use axum::Json;
@@ -12,13 +13,13 @@ use axum::extract::State;
 use lace_model::event::NewEvent;
 use lace_model::host::Host;
 use lace_model::job::{Job, JobOrigin, JobState, NewJob};
-use lace_model::release::ReleaseKind;
+use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::{Backoff, Limits, RevisionSpec, StopSpec};
 use lace_model::{Code, JobId, ServicePath, TargetPath};
 use lace_planner::{LiveApplication, verb};
 use lace_store::{Expect, Row};
 use lace_wire::api::JobRequest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Jobs of one answer, the newest.
 const LISTED_MAX: usize = 500;
@@ -37,7 +38,12 @@ pub(crate) async fn create(
     let read =
         move |view: &lace_store::View<'_>| reads::live(view, &app, Depth::Wanted, &mut Reads::default());
     let live = state.store.snapshot_async(read).await?;
-    let (service, spec) = runs(&live, &request)?;
+    let (service, mut spec) = runs(&live, &request)?;
+    if let Some(text) = &request.release {
+        let release = release(&state, text)?;
+        spec.release = format!("{}@{}", release.name, release.version);
+        (spec.tree, spec.templates) = (Some(release.tree), Vec::new());
+    }
     let hosts: Vec<_> = state.store.list::<Host>("")?.into_iter().map(|row| row.value.capacity).collect();
     verb::check_job_room(&spec.limits, &hosts)?;
     let (id, app, actor) = (JobId(state.ids.id()), request.target.app, caller.name.clone());
@@ -49,6 +55,16 @@ pub(crate) async fn create(
     batch.event(NewEvent::new("job.queued", &subject, format!("`{}`", job.spec.start.join(" "))));
     deed.only(&state, batch).await?;
     Ok(Json(job))
+}
+
+/// The release that a job names itself.
+fn release(state: &ApiState, text: &str) -> Answer<Release> {
+    let wanted = release_ref(text)?;
+    let names = BTreeSet::from([wanted.name.clone()]);
+    let releases = state.store.snapshot(|view| reads::releases(view, &names))?;
+    let live = LiveApplication { releases, ..LiveApplication::default() };
+    let found = live.release(&wanted).cloned();
+    found.ok_or_else(|| Refusal::not_found(format_args!("release {text}")).hint("lace release list"))
 }
 
 /// The service whose release, environment and secrets the job has, and what it runs.
@@ -98,6 +114,7 @@ fn bare_spec() -> RevisionSpec {
         volumes: Vec::new(),
         firewall: Vec::new(),
         bootstrap: None,
+        bootstrap_with: None,
         before: Vec::new(),
     }
 }
@@ -116,6 +133,7 @@ fn job_spec(base: RevisionSpec, request: &JobRequest) -> RevisionSpec {
         volumes: Vec::new(),
         firewall: Vec::new(),
         bootstrap: None,
+        bootstrap_with: None,
         before: Vec::new(),
         ..base
     }

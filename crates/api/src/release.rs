@@ -197,7 +197,7 @@ fn users(view: &View<'_>, release: &str) -> lace_store::Result<BTreeSet<String>>
 }
 
 /// `NAME` or `NAME@VERSION`.
-fn release_ref(text: &str) -> Answer<ReleaseRef> {
+pub(crate) fn release_ref(text: &str) -> Answer<ReleaseRef> {
     let (name, version) = match text.split_once('@') {
         Some((name, version)) => (name, Some(version.to_owned())),
         None => (text, None),

@@ -86,7 +86,8 @@ async fn start(visit: &Visit, form: &Run) -> Result<Job, Problem> {
         return Err(usage("a job needs a command"));
     }
     let target = target(form.target.trim())?;
-    visit.post("/v1/jobs", &JobRequest { target, command, env: Default::default(), limits: None }).await
+    let request = JobRequest { target, command, env: Default::default(), limits: None, release: None };
+    visit.post("/v1/jobs", &request).await
 }
 
 #[derive(Deserialize)]

@@ -76,6 +76,9 @@ pub struct ServiceSpec {
     /// `join-first` is `beam.join`; a command is run on each node after it is ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Vec<String>>,
+    /// Whose first ready node it joins: SERVICE or SERVICE/FAMILY of the application; its own family where empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap_with: Option<String>,
     /// Jobs before a rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Vec<Vec<String>>>,

@@ -45,6 +45,38 @@ pub struct Beam {
     pub applications: Vec<String>,
     /// Replace literal 127.0.0.1 in vm.args and sys.config by the node's address.
     pub replace_loopback: bool,
+    // What came later is left out where it says nothing, so that digests of older revisions stay.
+    /// Each node has an epmd of its own on port 4369; without, none is asked and the distribution port is fixed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub epmd: bool,
+    /// Each node connects to those that another one knows (`-connect_all`); without, `global` is off too.
+    #[serde(skip_serializing_if = "is_true")]
+    pub connect_all: bool,
+    /// The family is made of clusters of at most so many nodes, by index; one cluster where 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cluster_size: u32,
+    /// The first nodes of each cluster, which are connected to those of the others out of sight of the rest.
+    #[serde(skip_serializing_if = "is_one")]
+    pub gateways: u32,
+    /// Each cluster is a global group of OTP, too.
+    #[serde(skip_serializing_if = "is_false")]
+    pub global_groups: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 impl Default for Beam {
@@ -62,11 +94,27 @@ impl Default for Beam {
             join: true,
             applications: Vec::new(),
             replace_loopback: false,
+            epmd: false,
+            connect_all: true,
+            cluster_size: 0,
+            gateways: 1,
+            global_groups: false,
         }
     }
 }
 
 impl Beam {
+    /// Which cluster of the family a node belongs to, from 0.
+    pub fn cluster_of(&self, index: u32) -> u32 {
+        index.saturating_sub(1).checked_div(self.cluster_size).unwrap_or(0)
+    }
+
+    /// Is a node one of its cluster's gateways to the other clusters?
+    pub fn is_gateway(&self, index: u32) -> bool {
+        let place = index.saturating_sub(1).checked_rem(self.cluster_size);
+        place.is_some_and(|place| place < self.gateways)
+    }
+
     /// Do its nodes vote on where the distributed application runs?
     pub fn is_voted(&self) -> bool {
         self.votes && self.failover.is_some()

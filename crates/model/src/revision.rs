@@ -233,6 +233,9 @@ pub struct RevisionSpec {
     /// Clustering command (`cmd:...`), run on a node after it is ready.
     #[serde(default)]
     pub bootstrap: Option<Vec<String>>,
+    /// Whose first ready node it joins: SERVICE or SERVICE/FAMILY; its own family where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap_with: Option<String>,
     /// Jobs that must end well before any node of this revision starts.
     #[serde(default)]
     pub before: Vec<Vec<String>>,

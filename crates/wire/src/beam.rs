@@ -92,6 +92,15 @@ pub struct BeamReport {
     pub otp: String,
     /// The nodes that it should see.
     pub planned: Vec<String>,
+    /// The nodes that it may see beside these: its family makes its mesh itself.
+    #[serde(default)]
+    pub allowed: Vec<String>,
+    /// The gateways of other clusters that it should be connected to out of sight.
+    #[serde(default)]
+    pub gateways: Vec<String>,
+    /// Its cluster within the family, from 1, where there are several.
+    #[serde(default)]
+    pub cluster: Option<u32>,
     /// The nodes that it sees.
     pub nodes: Vec<String>,
     /// The hidden nodes that it sees, without Lace.
@@ -125,7 +134,12 @@ impl BeamReport {
 
     /// Nodes that it sees and should not.
     pub fn unplanned(&self) -> impl Iterator<Item = &String> {
-        self.nodes.iter().filter(|name| !self.planned.contains(name))
+        self.nodes.iter().filter(|name| !self.planned.contains(name) && !self.allowed.contains(name))
+    }
+
+    /// Gateways of other clusters that it is not connected to.
+    pub fn unreached(&self) -> impl Iterator<Item = &String> {
+        self.gateways.iter().filter(|name| !self.hidden.contains(name))
     }
 
     /// Does it run the distributed application?

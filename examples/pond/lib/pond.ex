@@ -11,7 +11,7 @@ defmodule Pond do
   @impl true
   def start(_type, _args) do
     group = %{id: :pg, start: {:pg, :start_link, [__MODULE__]}}
-    Supervisor.start_link([group, Pond.Frog], strategy: :rest_for_one)
+    Supervisor.start_link([group, Pond.Frog, Pond.Finder], strategy: :rest_for_one)
   end
 
   @doc "The nodes that have a frog, as this node sees them."

@@ -1,6 +1,7 @@
 //! `lace beam`: Erlang and Elixir nodes by their own words.
 
 mod failover;
+mod mesh;
 mod rpc;
 mod status;
 

@@ -2,6 +2,7 @@
 
 use super::super::output::Cell;
 use super::super::{Exit, Outcome, Session};
+use super::mesh;
 use clap::Args;
 use lace_model::{ByteSize, TargetPath};
 use lace_wire::api::BeamNode;
@@ -25,6 +26,7 @@ pub async fn run(args: StatusArgs, s: &mut Session) -> Outcome {
     let head = ["node", "name", "state", "OTP", "sees", "runs", "memory", "processes"];
     s.out.list(&nodes, &head, row);
     if s.out.for_people() {
+        mesh::lines(&nodes).into_iter().for_each(|line| s.out.line(line));
         nodes.iter().flat_map(deviations).for_each(|line| s.out.line(line));
     }
     Ok(Exit::DONE)
@@ -60,6 +62,7 @@ fn deviations(node: &BeamNode) -> Vec<String> {
     }
     let missing = report.missing().map(|name| format!("{path} does not see {name}"));
     let unplanned = report.unplanned().map(|name| format!("{path} sees {name}, which is not planned"));
+    let unreached = report.unreached().map(|name| format!("{path} is not connected to the gateway {name}"));
     let alarms = report.alarms.iter().map(|alarm| format!("{path}: {alarm}"));
-    missing.chain(unplanned).chain(alarms).collect()
+    missing.chain(unplanned).chain(unreached).chain(alarms).collect()
 }

@@ -59,8 +59,12 @@ impl Contexts {
     }
 }
 
-/// LACE_CONFIG_DIR, or `lace` below XDG_CONFIG_HOME, or below `~/.config`.
 fn path(world: &World) -> Result<PathBuf, Problem> {
+    beside(world, "contexts.toml")
+}
+
+/// A file of the command line's own: in LACE_CONFIG_DIR, or `lace` below XDG_CONFIG_HOME, or below `~/.config`.
+pub fn beside(world: &World, name: &str) -> Result<PathBuf, Problem> {
     let dir = world.var("LACE_CONFIG_DIR").map(PathBuf::from);
     let xdg = || world.var("XDG_CONFIG_HOME").map(|dir| PathBuf::from(dir).join("lace"));
     let home = || world.var("HOME").map(|dir| PathBuf::from(dir).join(".config/lace"));
@@ -68,5 +72,5 @@ fn path(world: &World) -> Result<PathBuf, Problem> {
         Problem::new(Code::Usage, "there is no place for settings: HOME is not set")
             .hint("set LACE_CONFIG_DIR")
     })?;
-    Ok(world.at(dir).join("contexts.toml"))
+    Ok(world.at(dir).join(name))
 }

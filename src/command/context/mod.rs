@@ -2,7 +2,7 @@
 
 mod file;
 
-pub use file::{Contexts, Stored};
+pub use file::{Contexts, Stored, beside};
 
 use super::world::World;
 use super::{Exit, Outcome, Session};

@@ -1,6 +1,7 @@
 //! The kernel's settings of one node, as an Erlang term file.
 
 use lace_model::beam::Beam;
+use std::collections::BTreeMap;
 
 /// An atom, quoted.
 pub fn atom(text: &str) -> String {
@@ -17,8 +18,12 @@ pub fn atoms<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
 ///
 /// With failover, kernel `distributed` names the first node as master and the next ones as its backups, the same on all
 /// nodes; the others are waited for at boot (optional: a lone node must come up). A node that is alone waits for nobody.
-pub fn text(beam: &Beam, node: &str, all: &[String]) -> String {
+pub fn text(beam: &Beam, node: &str, all: &[(u32, String)]) -> String {
     let mut kernel = Vec::new();
+    if beam.global_groups {
+        kernel.push(groups(beam, all));
+    }
+    let all: &[String] = &all.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
     if let Some(application) = &beam.failover {
         let others: Vec<_> = all.iter().filter(|name| *name != node).cloned().collect();
         kernel.push(distributed(application, beam, all));
@@ -33,6 +38,16 @@ pub fn text(beam: &Beam, node: &str, all: &[String]) -> String {
         }
     }
     format!("[{{kernel,[{}]}}].\n", kernel.join(",\n  "))
+}
+
+/// Each cluster of the family as a global group, the same on all nodes.
+fn groups(beam: &Beam, all: &[(u32, String)]) -> String {
+    let mut clusters: BTreeMap<u32, Vec<&String>> = BTreeMap::new();
+    for (index, name) in all {
+        clusters.entry(beam.cluster_of(*index)).or_default().push(name);
+    }
+    let group = |(n, names): (u32, Vec<&String>)| format!("{{cluster_{},{}}}", n + 1, atoms(names));
+    format!("{{global_groups,[{}]}}", clusters.into_iter().map(group).collect::<Vec<_>>().join(","))
 }
 
 fn distributed(application: &str, beam: &Beam, all: &[String]) -> String {
@@ -51,8 +66,8 @@ fn distributed(application: &str, beam: &Beam, all: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn names(count: u32) -> Vec<String> {
-        (1..=count).map(|n| format!("ball@10.77.0.{n}")).collect()
+    fn names(count: u32) -> Vec<(u32, String)> {
+        (1..=count).map(|n| (n, format!("ball@10.77.0.{n}"))).collect()
     }
 
     #[test]
@@ -64,6 +79,14 @@ mod tests {
   {sync_nodes_optional,['ball@10.77.0.1','ball@10.77.0.3']},
   {sync_nodes_timeout,5000}]}].\n";
         assert_eq!(text(&beam, "ball@10.77.0.2", &names(3)), expected);
+    }
+
+    #[test]
+    fn clusters_are_global_groups_where_that_is_wanted() {
+        let beam = Beam { cluster_size: 2, global_groups: true, ..Beam::default() };
+        let expected = "[{kernel,[{global_groups,[{cluster_1,['ball@10.77.0.1','ball@10.77.0.2']},\
+            {cluster_2,['ball@10.77.0.3']}]}]}].\n";
+        assert_eq!(text(&beam, "ball@10.77.0.1", &names(3)), expected);
     }
 
     #[test]

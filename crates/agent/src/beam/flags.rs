@@ -19,7 +19,18 @@ fn lines(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
     let mut lines: Vec<String> = ["+sbwt none", "+sbwtdcpu none", "+sbwtdio none"].map(str::to_owned).into();
     lines.push(format!("-kernel net_ticktime {}", beam.net_ticktime));
     lines.push(format!("-config {CONFIG}"));
-    if kind == ReleaseKind::Mix {
+    if !beam.connect_all {
+        lines.push("-connect_all false".to_owned());
+    }
+    if beam.cluster_size > 0 {
+        // A message to another cluster must not make the two one.
+        lines.push("-kernel dist_auto_connect never".to_owned());
+    }
+    // What is no release of a known kind gets its flags by ERL_ZFLAGS, as its tools do: it says its port itself.
+    if beam.epmd && kind != ReleaseKind::Generic {
+        let port = DISTRIBUTION_PORT;
+        lines.push(format!("-kernel inet_dist_listen_min {port} inet_dist_listen_max {port}"));
+    } else if !beam.epmd && kind == ReleaseKind::Mix {
         // relx scripts do this themselves where ERL_DIST_PORT is set.
         lines.push(format!("-erl_epmd_port {DISTRIBUTION_PORT}"));
         lines.push("-start_epmd false".to_owned());
@@ -53,10 +64,16 @@ pub fn files(
     for name in ["sys.config", "sys.config.src"].iter().filter(|_| beam.replace_loopback) {
         let path = format!("releases/{version}/{name}");
         if let Ok((text, executable)) = of_release(layer, &path) {
-            files.push(over(&path, text.replace("127.0.0.1", address), executable));
+            files.push(over(&path, at_home(&text, node, address), executable));
         }
     }
     Ok(files)
+}
+
+/// A text of the release with the node's own place for the loopback: in a node's name the host of ours, else the address.
+fn at_home(text: &str, node: &str, address: &str) -> String {
+    let host = node.split_once('@').map_or(address, |(_, host)| host);
+    text.replace("@127.0.0.1", &format!("@{host}")).replace("127.0.0.1", address)
 }
 
 /// The release's own flags without a cookie, with our node name and our flags.
@@ -66,7 +83,7 @@ fn vm_args(text: &str, kind: ReleaseKind, beam: &Beam, node: &str, address: &str
         match line.split_whitespace().next() {
             Some("-setcookie" | "-heart") => {}
             Some("-name" | "-sname") => lines.push(format!("-name {node}")),
-            _ if beam.replace_loopback => lines.push(line.replace("127.0.0.1", address)),
+            _ if beam.replace_loopback => lines.push(at_home(line, node, address)),
             _ => lines.push(line.to_owned()),
         }
     }
@@ -87,6 +104,15 @@ mod tests {
         let expected = "# ours\n-name ball@10.0.0.1\n+K true\n-app url http://10.0.0.1:80\n+sbwt none\n+sbwtdcpu none\n\
             +sbwtdio none\n-kernel net_ticktime 8\n-config /run/lace/beam.config\n";
         assert_eq!(made, expected);
+        let beam = Beam { epmd: true, connect_all: false, cluster_size: 3, ..Beam::default() };
+        let made = vm_args("", ReleaseKind::Mix, &beam, "a@b", "c");
+        assert!(!made.contains("epmd") && made.contains("-connect_all false\n"), "{made}");
+        assert!(
+            made.contains("-kernel dist_auto_connect never\n-kernel inet_dist_listen_min 9100 "),
+            "{made}"
+        );
+        let beam = Beam::default();
+        assert!(at_home("{'x@127.0.0.1', \"127.0.0.1\"}", "x@a.b", "10.0.0.1") == "{'x@a.b', \"10.0.0.1\"}");
         assert!(
             vm_args("", ReleaseKind::Mix, &beam, "a@b", "c")
                 .ends_with("-erl_epmd_port 9100\n-start_epmd false\n")

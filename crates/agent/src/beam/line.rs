@@ -49,6 +49,15 @@ pub enum Line {
     Broken(String),
 }
 
+/// Who learns of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// All nodes of both: they become one cluster.
+    Seen,
+    /// Nobody: gateways between clusters.
+    Hidden,
+}
+
 /// All lines of this host.
 #[derive(Default)]
 pub struct Lines(Mutex<HashMap<NodeId, Kept>>);
@@ -139,7 +148,7 @@ impl Lines {
     }
 
     /// Has the node connect to another one, beside everything else; never twice at a time.
-    pub fn connect(&self, id: NodeId, other: &str) {
+    pub fn connect(&self, id: NodeId, other: &str, sight: Sight) {
         let table = self.table();
         let Some(Kept { line: Line::Open(link), meeting, .. }) = table.get(&id) else { return };
         let (link, meeting, other) = (link.clone(), meeting.clone(), other.to_owned());
@@ -147,7 +156,11 @@ impl Lines {
             return;
         }
         tokio::spawn(async move {
-            let meet = Call::new("net_kernel", "connect_node", vec![Term::atom(&other)]);
+            let function = match sight {
+                Sight::Seen => "connect_node",
+                Sight::Hidden => "hidden_connect_node",
+            };
+            let meet = Call::new("net_kernel", function, vec![Term::atom(&other)]);
             let met = link.call(meet.within(MEET_WITHIN)).await;
             tracing::debug!(node = link.peer().node.as_str(), other, ?met, "connected");
             lock(&meeting).remove(&other);

@@ -5,6 +5,7 @@
 
 mod config;
 pub mod copy;
+pub mod epmd;
 mod flags;
 pub mod line;
 pub mod question;
@@ -78,17 +79,18 @@ pub fn gift(
         let file = crate::spec::private(COOKIE, cookie.into_bytes());
         gift.files.push(FileSpec { mode: 0o400, ..file });
     }
-    gift.env.extend(environment(subject.spec.kind, node.as_deref()));
-    let release = match layer {
+    gift.env.extend(environment(subject.spec.kind, beam, node.as_deref()));
+    let release = match layer.filter(|_| subject.spec.kind != ReleaseKind::Generic) {
         Some(layer) => Some((layer, flags::version(layer)?)),
         None => None,
     };
     if let (ReleaseKind::Mix, Some((layer, version))) = (subject.spec.kind, &release) {
-        gift.files.extend(script::files(layer, version, node.as_deref())?);
+        gift.files.extend(script::files(layer, version, node.as_deref(), beam.epmd)?);
     }
     if let (false, Some(node)) = (is_job, &node) {
-        let names: Vec<_> = context.peers().iter().map(|peer| node_name(&base, beam.names, peer)).collect();
         gift.files.extend(copy::file(subject, beam, context));
+        let names = |peer: &Peer| (peer.index, node_name(&base, beam.names, peer));
+        let names: Vec<_> = context.peers().iter().map(names).collect();
         gift.files.push(crate::spec::private(CONFIG, config::text(beam, node, &names).into_bytes()));
         let address = subject.address.to_string();
         let changed = match &release {
@@ -105,7 +107,7 @@ pub fn gift(
     Ok(gift)
 }
 
-fn environment(kind: ReleaseKind, node: Option<&str>) -> BTreeMap<String, String> {
+fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<String, String> {
     let mut env = vec![
         ("ERL_CRASH_DUMP", "/tmp/erl_crash.dump".to_owned()),
         ("ERL_CRASH_DUMP_SECONDS", "5".to_owned()),
@@ -117,7 +119,10 @@ fn environment(kind: ReleaseKind, node: Option<&str>) -> BTreeMap<String, String
             env.extend(node.map(|node| ("RELEASE_NODE", node.to_owned())));
         }
         _ => {
-            env.push(("ERL_DIST_PORT", DISTRIBUTION_PORT.to_string()));
+            // Scripts ask no epmd where this says the port.
+            if !beam.epmd {
+                env.push(("ERL_DIST_PORT", DISTRIBUTION_PORT.to_string()));
+            }
             env.push(("RELX_OUT_FILE_PATH", "/run/lace".to_owned()));
             env.extend(node.map(|node| ("LACE_NODE_NAME", node.to_owned())));
         }

@@ -1,7 +1,7 @@
 //! What people and programs ask of a runtime, answered over its line.
 
 use super::line::Line;
-use super::ready::{others, own_name};
+use super::ready::{allowed, gateways, others, own_name};
 use crate::hands::Hands;
 use lace_beam::link::{Answer, Class};
 use lace_beam::term::json::json;
@@ -120,6 +120,14 @@ pub async fn describe(hands: &Hands, id: NodeId) -> Result<BeamReport, Problem> 
     let plan = BeamReport {
         name: own_name(&entry).unwrap_or_default(),
         planned: others(hands, &entry),
+        allowed: allowed(hands, &entry),
+        gateways: gateways(hands, &entry),
+        cluster: entry
+            .spec
+            .beam
+            .as_ref()
+            .filter(|b| b.cluster_size > 0)
+            .map(|b| b.cluster_of(entry.path.index) + 1),
         failover: entry.spec.beam.as_ref().and_then(|beam| beam.failover.clone()),
         sample,
         alarms,

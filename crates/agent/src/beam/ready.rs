@@ -4,7 +4,7 @@
 //! The same question makes the node connect to those that it does not see yet, so that the mesh closes.
 
 use super::config::{atom, atoms};
-use super::line::Line;
+use super::line::{Line, Sight};
 use super::{base_name, node_name};
 use crate::context::Peer;
 use crate::hands::Hands;
@@ -60,7 +60,8 @@ async fn by_line(hands: &Hands, entry: &NodeEntry, link: &Link, joining: bool) -
     let seen: Vec<_> = nodes.as_list().unwrap_or_default().iter().filter_map(Term::as_atom).collect();
     let others = others(hands, entry);
     let unseen: Vec<_> = others.iter().filter(|name| !seen.contains(&name.as_str())).collect();
-    unseen.iter().for_each(|name| hands.lines.connect(entry.id, name));
+    unseen.iter().for_each(|name| hands.lines.connect(entry.id, name, Sight::Seen));
+    reach(hands, entry, link).await.map_err(|error| error.to_string())?;
     let running: Vec<_> = running.as_list().unwrap_or_default().iter().filter_map(first).collect();
     let beam = entry.spec.beam.as_ref();
     let wanted = beam.map(|beam| beam.applications.as_slice()).unwrap_or_default();
@@ -80,6 +81,20 @@ async fn by_line(hands: &Hands, entry: &NodeEntry, link: &Link, joining: bool) -
     if joining {
         let sync = Call::new("global", "sync", vec![]).within(TIMEOUT);
         link.call(sync).await.map_err(|error| format!("waits for global names: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Connects a gateway to those of the other clusters. A cluster is ready without them.
+async fn reach(hands: &Hands, entry: &NodeEntry, link: &Link) -> Result<(), CallError> {
+    let gateways = gateways(hands, entry);
+    if gateways.is_empty() {
+        return Ok(());
+    }
+    let hidden = link.call(Call::new("erlang", "nodes", vec![Term::atom("hidden")])).await?;
+    let reached: Vec<_> = hidden.as_list().unwrap_or_default().iter().filter_map(Term::as_atom).collect();
+    for name in gateways.iter().filter(|name| !reached.contains(&name.as_str())) {
+        hands.lines.connect(entry.id, name, Sight::Hidden);
     }
     Ok(())
 }
@@ -126,16 +141,42 @@ pub fn own_name(entry: &NodeEntry) -> Option<String> {
     Some(node_name(&base, beam.names, &Peer::at(&entry.path, entry.address)))
 }
 
-/// The members of its family that are up and that it should see.
+/// The members of its cluster that are up and that it should see.
 pub fn others(hands: &Hands, entry: &NodeEntry) -> Vec<String> {
-    let Some(beam) = entry.spec.beam.as_ref().filter(|beam| beam.join || beam.failover.is_some()) else {
-        return Vec::new();
-    };
+    match &entry.spec.beam {
+        Some(beam) if beam.join || beam.failover.is_some() => {
+            kin(hands, entry, |other| beam.cluster_of(other) == beam.cluster_of(entry.path.index))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Those that a node may see beside: the family makes its mesh itself.
+pub fn allowed(hands: &Hands, entry: &NodeEntry) -> Vec<String> {
+    match &entry.spec.beam {
+        Some(beam) if !beam.join && beam.failover.is_none() => kin(hands, entry, |_| true),
+        _ => Vec::new(),
+    }
+}
+
+/// The gateways of other clusters that it should be connected to out of sight: those that are up, where it is one.
+pub fn gateways(hands: &Hands, entry: &NodeEntry) -> Vec<String> {
+    match &entry.spec.beam {
+        Some(beam) if beam.is_gateway(entry.path.index) => kin(hands, entry, |other| {
+            beam.is_gateway(other) && beam.cluster_of(other) != beam.cluster_of(entry.path.index)
+        }),
+        _ => Vec::new(),
+    }
+}
+
+/// The names of other members that are up, by their index.
+fn kin(hands: &Hands, entry: &NodeEntry, wanted: impl Fn(u32) -> bool) -> Vec<String> {
+    let Some(beam) = &entry.spec.beam else { return Vec::new() };
     let base = base_name(beam, &entry.path.family.service_path());
     let topic = hands.topic(&entry.path.family.app);
     let members = topic.iter().flat_map(|topic| &topic.members);
     let up = members.filter(|m| m.up && m.path.index > 0 && m.path.family == entry.path.family);
-    let others = up.filter(|m| m.path != entry.path);
+    let others = up.filter(|m| m.path != entry.path && wanted(m.path.index));
     let mut names: Vec<_> =
         others.map(|m| node_name(&base, beam.names, &Peer::at(&m.path, m.address))).collect();
     names.sort();

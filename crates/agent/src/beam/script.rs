@@ -17,7 +17,7 @@ pub const NOT_THE_COOKIE: &str = "read-from-HOME";
 const SCRIPT_BYTES_MAX: u64 = 256 << 10;
 
 /// The copies for a release's version: start scripts, `env.sh`, and what `rpc` and `remote` start with.
-pub fn files(layer: &Path, version: &str, node: Option<&str>) -> Result<Vec<FileSpec>, String> {
+pub fn files(layer: &Path, version: &str, node: Option<&str>, epmd: bool) -> Result<Vec<FileSpec>, String> {
     let mut files = starts(layer)?;
     let releases = format!("releases/{version}");
     if let (Some(node), Ok((text, executable))) = (node, of_release(layer, &format!("{releases}/env.sh"))) {
@@ -26,7 +26,9 @@ pub fn files(layer: &Path, version: &str, node: Option<&str>) -> Result<Vec<File
     }
     let remote = format!("{releases}/remote.vm.args");
     if let Ok((text, executable)) = of_release(layer, &remote) {
-        let flags = format!("-start_epmd false\n-erl_epmd_port {DISTRIBUTION_PORT}\n-dist_listen false\n");
+        let port = format!("-erl_epmd_port {DISTRIBUTION_PORT}\n");
+        let port = if epmd { String::new() } else { port };
+        let flags = format!("-start_epmd false\n{port}-dist_listen false\n");
         files.push(over(&remote, format!("{}\n{flags}", text.trim_end()), executable));
     }
     Ok(files)

@@ -55,6 +55,21 @@ fn whom<'a>(entry: &NodeEntry, topic: Option<&'a Topic>) -> Joining<'a> {
     }
 }
 
+/// Whom a node joins that joins another family: its ready member with the lowest index.
+fn another<'a>(entry: &NodeEntry, with: &str, topic: Option<&'a Topic>) -> Joining<'a> {
+    let (service, family) = with.split_once('/').map_or((with, None), |(s, f)| (s, Some(f)));
+    let meant = |member: &&Member| {
+        let path = &member.path.family;
+        path.service.as_str() == service && family.is_none_or(|family| path.family.as_str() == family)
+    };
+    let members = topic.into_iter().flat_map(|topic| &topic.members);
+    let ready = members.filter(|member| member.path.index > 0 && member.ready).filter(meant);
+    match ready.min_by_key(|member| (&member.path.family, member.path.index)) {
+        Some(first) => Joining::To(first),
+        None => Joining::Waits(format!("joins when a node of {}/{with} is ready", entry.path.family.app)),
+    }
+}
+
 /// Has the node a bootstrap command that was not run yet?
 pub fn is_due(hands: &Hands, entry: &NodeEntry) -> bool {
     let done = || hands.held.read(|state| state.begun.contains_key(&EntryId::Node(entry.id)));
@@ -68,7 +83,11 @@ impl Patient {
         let mut topics = self.hands.topics.subscribe();
         while others.wait_for(|good| *good).await.is_ok() {
             let topic = topics.borrow_and_update().get(&self.entry.path.family.app).cloned();
-            let (answer, waits) = match whom(&self.entry, topic.as_deref()) {
+            let joining = match self.entry.spec.bootstrap_with.as_deref() {
+                Some(with) => another(&self.entry, with, topic.as_deref()),
+                None => whom(&self.entry, topic.as_deref()),
+            };
+            let (answer, waits) = match joining {
                 Joining::Begins => (Ok(()), false),
                 Joining::Waits(what) => (Err(what), true),
                 Joining::To(first) => (self.join(first, topic.as_deref()).await, false),
@@ -146,6 +165,23 @@ mod tests {
             assert_eq!(found, expected, "node {index}, ready {readies:?}");
         }
         assert!(matches!(whom(&entry(1, spec()), None), Joining::Waits(_)));
+    }
+
+    #[test]
+    fn another_family_is_joined_at_its_first_ready_node() {
+        let mut topic = topic(3);
+        let name = topic.members[0].path.family.service.to_string();
+        let found = |with: &str, topic: &Topic| match another(&entry(1, spec()), with, Some(topic)) {
+            Joining::To(member) => Ok(member.path.index),
+            Joining::Waits(what) => Err(what),
+            Joining::Begins => Ok(0),
+        };
+        topic.members.iter_mut().for_each(|m| m.ready = false);
+        assert!(found(&name, &topic).is_err_and(|what| what.contains("joins when a node of")));
+        topic.members.iter_mut().filter(|m| m.path.index >= 2).for_each(|m| m.ready = true);
+        assert_eq!(found(&name, &topic), Ok(2));
+        assert!(found("nobody", &topic).is_err());
+        assert!(found(&format!("{name}/nobody"), &topic).is_err());
     }
 
     #[test]

@@ -93,6 +93,9 @@ impl Care {
         let mut questions = 0;
         if entry.spec.beam.is_some() {
             tasks.spawn(beam::line::keep(patient.clone()));
+            if entry.spec.beam.as_ref().is_some_and(|beam| beam.epmd) {
+                tasks.spawn(beam::epmd::keep(patient.clone()));
+            }
             tasks.spawn(patient.clone().cluster(questions));
             questions += 1;
             if entry.votes.is_some() {

@@ -80,7 +80,7 @@ fn surroundings(table: &mut Table, service: &ServiceSpec) {
 /// How nodes come, live and go.
 fn conduct(table: &mut Table, service: &ServiceSpec) {
     put(table, "beam", service.beam.as_ref().map(beam));
-    put(table, "bootstrap", service.bootstrap.as_deref().map(words));
+    put(table, "bootstrap", bootstrap(service));
     let before = service.before.as_ref();
     put(table, "before", before.map(|all| all.iter().map(|command| words(command)).collect::<Array>()));
     put(table, "check", service.check.as_ref().map(check));
@@ -217,6 +217,14 @@ fn volume(volume: &VolumeSpec) -> InlineTable {
 }
 
 /// Only what differs from the usual.
+fn bootstrap(service: &ServiceSpec) -> Option<Value> {
+    let command = words(service.bootstrap.as_deref()?);
+    Some(match service.bootstrap_with.as_deref() {
+        None => command.into(),
+        Some(with) => inline([("command", Value::from(command)), ("with", text(with))]).into(),
+    })
+}
+
 fn beam(beam: &Beam) -> InlineTable {
     let usual = Beam::default();
     let mut table = InlineTable::new();
@@ -237,6 +245,11 @@ fn beam(beam: &Beam) -> InlineTable {
     say("join", beam.join != usual.join, beam.join.into());
     say("applications", !beam.applications.is_empty(), words(&beam.applications).into());
     say("replace_loopback", beam.replace_loopback, true.into());
+    say("epmd", beam.epmd, true.into());
+    say("connect_all", !beam.connect_all, false.into());
+    say("cluster_size", beam.cluster_size != usual.cluster_size, whole(beam.cluster_size));
+    say("gateways", beam.gateways != usual.gateways, whole(beam.gateways));
+    say("global_groups", beam.global_groups, true.into());
     table
 }
 

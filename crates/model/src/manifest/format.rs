@@ -57,6 +57,8 @@ pub(crate) enum Format {
     Atom,
     /// `join-first` or `cmd:bin/bootstrap`.
     Bootstrap,
+    /// `SERVICE` or `SERVICE/FAMILY`.
+    Kin,
     /// `Europe/Stockholm`.
     Zone,
     /// `shop.example.com`.
@@ -96,6 +98,9 @@ impl Format {
             Format::Version => is_version(text),
             Format::Atom => is_atom(text),
             Format::Bootstrap => bootstrap(text).is_some(),
+            Format::Kin => {
+                text.split('/').count() <= 2 && text.split('/').all(|part| Name::new(part).is_ok())
+            }
             // The database that schedules are reckoned with.
             Format::Zone => text.parse::<chrono_tz::Tz>().is_ok(),
             Format::HostName => return route::host_name(text).map(drop),
@@ -128,6 +133,7 @@ impl Format {
             Format::Release => "a release: write NAME or NAME@VERSION",
             Format::Version => "a version: letters, digits and . _ + - ~, at most 64",
             Format::Atom => "a name that Erlang takes: letters, digits, _ and -, a small letter first",
+            Format::Kin => "a service, or SERVICE/FAMILY",
             Format::Bootstrap => "a way to join: write join-first or cmd:COMMAND",
             Format::Zone => "a time zone such as Europe/Stockholm",
             Format::HostName => "a host name such as shop.example.com",

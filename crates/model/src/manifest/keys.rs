@@ -219,9 +219,9 @@ pub(crate) static SERVICE: Form = Form {
         key("beam", Shape::Table(&BEAM), "{ net_ticktime = 8 }", "what an Erlang or Elixir cluster wants"),
         key(
             "bootstrap",
-            Shape::Either(&[Shape::Text(Format::Bootstrap), Shape::Words]),
+            Shape::Either(&[Shape::Text(Format::Bootstrap), Shape::Words, Shape::Table(&BOOTSTRAP)]),
             r#""join-first""#,
-            "how nodes join: by connecting to the first, or by a command on each node once it is ready",
+            "how nodes join: by connecting to the first, or by a command on each node once it is good",
         ),
         key(
             "before",
@@ -326,6 +326,21 @@ static VOLUME: Form = form(
     ],
 );
 
+static BOOTSTRAP: Form = form(
+    "bootstrap",
+    &[
+        key("command", Shape::Words, r#"["bin/x", "join", "x@{{first}}"]"#, "run once on each node")
+            .required(),
+        key(
+            "with",
+            Shape::Text(Format::Kin),
+            r#""db""#,
+            "another service of the application (or SERVICE/FAMILY): {{first}} is its first ready node",
+        )
+        .or("the node's own family"),
+    ],
+);
+
 static BEAM: Form = form(
     "beam",
     &[
@@ -360,6 +375,35 @@ static BEAM: Form = form(
             "127.0.0.1 in vm.args and sys.config becomes the node's address",
         )
         .or("false"),
+        key(
+            "epmd",
+            Shape::Flag,
+            "true",
+            "each node has an epmd on port 4369 of its own; else none is needed",
+        )
+        .or("false"),
+        key(
+            "connect_all",
+            Shape::Flag,
+            "false",
+            "nodes connect to all that the others know; else no `global`",
+        )
+        .or("true"),
+        key(
+            "cluster_size",
+            Shape::Whole(0, 1000),
+            "20",
+            "clusters of at most so many nodes; 0 for one cluster",
+        )
+        .or("0"),
+        key(
+            "gateways",
+            Shape::Whole(0, 100),
+            "2",
+            "nodes of each cluster that are connected to other clusters",
+        )
+        .or("1"),
+        key("global_groups", Shape::Flag, "true", "each cluster is a global group of OTP").or("false"),
     ],
 );
 

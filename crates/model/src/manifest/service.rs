@@ -243,6 +243,10 @@ fn join(node: &Node, spec: &mut ServiceSpec) {
     match said.text().and_then(format::bootstrap) {
         Some(Joining::First) => spec.beam.get_or_insert_default().join = true,
         Some(Joining::Command(words)) => spec.bootstrap = Some(words),
+        None if said.fields().is_some() => {
+            spec.bootstrap = said.words_of("command");
+            spec.bootstrap_with = said.text_of("with");
+        }
         None => spec.bootstrap = said.words(),
     }
 }
@@ -295,6 +299,11 @@ fn beam(node: &Node) -> Beam {
         join: node.flag_of("join").unwrap_or(usual.join),
         applications: node.words_of("applications").unwrap_or_default(),
         replace_loopback: node.flag_of("replace_loopback").unwrap_or(usual.replace_loopback),
+        epmd: node.flag_of("epmd").unwrap_or(usual.epmd),
+        connect_all: node.flag_of("connect_all").unwrap_or(usual.connect_all),
+        cluster_size: node.u32_of("cluster_size").unwrap_or(usual.cluster_size),
+        gateways: node.u32_of("gateways").unwrap_or(usual.gateways),
+        global_groups: node.flag_of("global_groups").unwrap_or(usual.global_groups),
     }
 }
 

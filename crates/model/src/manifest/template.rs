@@ -18,8 +18,9 @@ pub(super) fn check(service: &str, node: &Node, mistakes: &mut Mistakes) {
     let mut texts: Vec<(String, &Node)> =
         node.each("env").map(|(key, value)| (format!("{path}.env.{}", key.name), value)).collect();
     let release = node.get("release").and_then(|release| release.get("start"));
-    let commands =
-        [("command", node.get("command")), ("release.start", release), ("bootstrap", node.get("bootstrap"))];
+    let joins = node.get("bootstrap");
+    let joins = joins.and_then(|said| said.get("command")).or(joins.filter(|said| said.fields().is_none()));
+    let commands = [("command", node.get("command")), ("release.start", release), ("bootstrap", joins)];
     let tasks =
         node.each("task").map(|(key, task)| (format!("task.{}.command", key.name), task.get("command")));
     for (key, words) in commands.map(|(key, words)| (key.to_owned(), words)).into_iter().chain(tasks) {

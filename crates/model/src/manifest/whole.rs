@@ -15,6 +15,8 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
         files(name, node, mistakes);
         quantities(name, node, mistakes);
         template::check(name, node, mistakes);
+        clusters(name, node, mistakes);
+        joins(name, node, &services, mistakes);
         for need in needs(node) {
             let Some(needed) = need.text().filter(|needed| !services.contains_key(needed)) else {
                 continue;
@@ -29,6 +31,27 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
         }
     }
     cycles(&services, mistakes);
+}
+
+/// OTP's failover is for one cluster.
+fn clusters(service: &str, node: &Node, mistakes: &mut Mistakes) {
+    let Some(beam) = node.get("beam") else { return };
+    let several = beam.get("cluster_size").filter(|_| beam.u32_of("cluster_size").is_some_and(|n| n > 0));
+    if let Some(size) = several.filter(|_| beam.get("failover").is_some()) {
+        let key = format!("service.{service}.beam.cluster_size");
+        mistakes.hint(size.place, &key, "failover is for one cluster", "leave out failover, or cluster_size");
+    }
+}
+
+/// Whom a node joins has to be there.
+fn joins(service: &str, node: &Node, services: &BTreeMap<&str, &Node>, mistakes: &mut Mistakes) {
+    let Some(with) = node.get("bootstrap").and_then(|said| said.get("with")) else { return };
+    let Some(named) = with.text().map(|text| text.split('/').next().unwrap_or_default()) else { return };
+    if !services.contains_key(named) {
+        let hint = nearest(named, services.keys().copied());
+        let key = format!("service.{service}.bootstrap.with");
+        mistakes.hint(with.place, &key, format!("there is no service {named:?}"), hint);
+    }
 }
 
 fn needs(service: &Node) -> &[Node] {

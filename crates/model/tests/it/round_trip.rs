@@ -129,6 +129,11 @@ fn beam() -> impl Strategy<Value = Beam> {
             replace_loopback: flags.2,
             votes: flags.3,
             applications,
+            epmd: flags.0,
+            connect_all: flags.1,
+            cluster_size: backups,
+            gateways: net_ticktime % 100,
+            global_groups: flags.3,
         },
     )
 }

@@ -17,17 +17,20 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> ServiceSpec {
         let before = families.get(name).cloned().unwrap_or_default();
         families.insert(name.clone(), family(&before, spec));
     }
-    lay_over!(
+    let merged = lay_over!(
         ServiceSpec,
         old,
         new,
         [
             release, start, stop_command, env, secrets, files, templates, firewall, volumes, beam, bootstrap,
-            before, check, live, stop, restart, rollout, state, needs, tasks,
+            bootstrap_with, before, check, live, stop, restart, rollout, state, needs, tasks,
             routes, maintenance,
         ],
         families: families
-    )
+    );
+    // Whom a command joins belongs to the command.
+    let of = if new.bootstrap.is_some() { new } else { old };
+    ServiceSpec { bootstrap_with: of.bootstrap_with.clone(), ..merged }
 }
 
 fn family(old: &FamilySpec, new: &FamilySpec) -> FamilySpec {

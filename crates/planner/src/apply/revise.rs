@@ -89,6 +89,11 @@ impl Making<'_> {
             volumes: kept!(volumes),
             firewall: kept!(firewall),
             bootstrap: kept!(?bootstrap),
+            // It belongs to its command.
+            bootstrap_with: match says.bootstrap {
+                Some(_) => says.bootstrap_with.clone(),
+                None => base.and_then(|b| b.bootstrap_with.clone()),
+            },
             before: kept!(before),
         }
     }

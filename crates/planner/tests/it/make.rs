@@ -66,6 +66,7 @@ pub fn spec() -> RevisionSpec {
         volumes: Vec::new(),
         firewall: Vec::new(),
         bootstrap: None,
+        bootstrap_with: None,
         before: Vec::new(),
     }
 }

@@ -51,4 +51,7 @@ pub struct JobRequest {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub limits: Option<Limits>,
+    /// The release whose tree it sees, where not the target's: NAME (the newest) or NAME@VERSION.
+    #[serde(default)]
+    pub release: Option<String>,
 }

@@ -9,7 +9,7 @@ mod scan;
 
 use super::print::print;
 use super::{Atom, DEPTH_MAX, Home, Pid, Port, Reference, Term};
-use scan::Scan;
+use scan::{Place, Scan};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -61,6 +61,39 @@ pub fn parse_all(text: &str) -> Parsed<Vec<Term>> {
     }
 }
 
+/// A term with the place where it begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// Its line, from 1.
+    pub line: usize,
+    /// Its column, from 1, in characters.
+    pub column: usize,
+    /// What stands there.
+    pub term: Term,
+}
+
+/// Reads the entries of a file of settings: terms that each end with a full stop, or the elements of lists that do.
+///
+/// # Errors
+/// [`ParseError`] with the place.
+pub fn parse_entries(text: &str) -> Parsed<Vec<Placed>> {
+    let mut reader = Reader::new(text, None)?;
+    let mut entries = Vec::new();
+    let mut place = reader.scan.begin();
+    loop {
+        reader.scan.blank();
+        if reader.scan.is_at_end() {
+            return Ok(entries);
+        }
+        if reader.scan.take('[') {
+            reader.elements(&mut place, &mut entries)?;
+        } else {
+            entries.push(reader.placed(&mut place, 0)?);
+        }
+        reader.expect('.', "a full stop after the term")?;
+    }
+}
+
 /// Reads terms between commas, as the arguments of a call: `ok, [1,2]`. Brackets around them are no matter here.
 ///
 /// # Errors
@@ -88,6 +121,29 @@ impl<'a> Reader<'a> {
     fn expect(&mut self, mark: char, what: &str) -> Parsed<()> {
         self.scan.blank();
         if self.scan.take(mark) { Ok(()) } else { Err(self.scan.unexpected(what)) }
+    }
+
+    fn placed(&mut self, place: &mut Place, depth: usize) -> Parsed<Placed> {
+        self.scan.blank();
+        self.scan.go_to(place);
+        let (line, column) = (place.line, place.column);
+        Ok(Placed { line, column, term: self.term(depth)? })
+    }
+
+    /// The elements of a list, after its `[`.
+    fn elements(&mut self, place: &mut Place, entries: &mut Vec<Placed>) -> Parsed<()> {
+        self.scan.blank();
+        if self.scan.take(']') {
+            return Ok(());
+        }
+        loop {
+            entries.push(self.placed(place, 1)?);
+            self.scan.blank();
+            if self.scan.take(']') {
+                return Ok(());
+            }
+            self.expect(',', "a comma or ']'")?;
+        }
     }
 
     fn term(&mut self, depth: usize) -> Parsed<Term> {

@@ -8,7 +8,29 @@ pub(super) struct Scan<'a> {
     at: usize,
 }
 
+/// A place that is followed along the text, so that many places cost one walk.
+pub(super) struct Place {
+    at: usize,
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
 impl<'a> Scan<'a> {
+    pub(super) fn begin(&self) -> Place {
+        Place { at: 0, line: 1, column: 1 }
+    }
+
+    /// Moves the place forward to here.
+    pub(super) fn go_to(&self, place: &mut Place) {
+        for c in self.text[place.at..self.at].chars() {
+            match c {
+                '\n' => (place.line, place.column) = (place.line + 1, 1),
+                _ => place.column += 1,
+            }
+        }
+        place.at = self.at;
+    }
+
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }

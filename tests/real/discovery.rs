@@ -1,0 +1,219 @@
+//! How nodes find each other without Lace: by A records, by SRV records, and by an epmd of their own.
+
+use crate::lace::{Lace, eventually, may_run};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A copy of an example, without what was built in it.
+pub fn copy(lace: &Lace, example: &str) -> std::path::PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
+    let to = lace.files().join(example);
+    let copied = Command::new("cp").arg("-r").arg(from).arg(&to).status().expect("cp");
+    assert!(copied.success());
+    let _ = fs::remove_dir_all(to.join("_build"));
+    to
+}
+
+/// The m8ball example as a plain release: nothing of CCL fills its settings.
+pub fn m8ball(lace: &Lace) -> std::path::PathBuf {
+    let dir = copy(lace, "m8ball");
+    let vars = "{name, \"m8ball@127.0.0.1\"}.\n{home, \"'m8ball@127.0.0.1'\"}.\n";
+    fs::write(dir.join("rel/files/vars.config"), vars).expect("written");
+    dir
+}
+
+const PONDS: &str = r#"
+[application]
+name = "find"
+
+[service.pa]
+release = { path = "pond", build = [["env", "MIX_ENV=prod", "mix", "release", "--overwrite", "--quiet", "--path", "_build/pond"]], output = "_build/pond", name = "pond" }
+count = 3
+cpu = 0.2
+memory = "200MiB"
+beam = { name = "pond", names = "address", join = false, applications = ["pond"] }
+env = { POND_QUERY = "pa.find.lace.internal", POND_RECORD = "a" }
+stop = { timeout = "5s" }
+
+[service.ps]
+release = { path = "pond/_build/pond", name = "pond" }
+needs = ["pa"]
+count = 3
+cpu = 0.2
+memory = "200MiB"
+beam = { name = "pond", join = false, applications = ["pond"] }
+env = { POND_QUERY = "ps.ps.find.lace.internal", POND_RECORD = "srv" }
+stop = { timeout = "5s" }
+"#;
+
+/// How many other nodes each node of a service sees.
+fn seen(lace: &Lace, target: &str) -> Vec<usize> {
+    let ran = lace.run(&["beam", "status", target, "--format", "json"]);
+    let nodes = if ran.status == 0 { ran.json() } else { return Vec::new() };
+    let count = |node: &serde_json::Value| node["nodes"].as_array().map_or(0, Vec::len);
+    nodes.as_array().expect("a list").iter().map(count).collect()
+}
+
+#[test]
+fn strategies_that_ask_dns_find_all_nodes_and_new_ones() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(227, 0);
+    copy(&lace, "pond");
+    fs::write(lace.files().join("lace.toml"), PONDS).expect("written");
+    lace.run(&["deploy", &lace.files().join("lace.toml").display().to_string()]).ok();
+    for target in ["find/pa", "find/ps"] {
+        eventually("everybody found the others", || seen(&lace, target) == [2, 2, 2]);
+        // Who finds its mesh itself deviates from no plan.
+        let told = lace.run(&["beam", "status", target]).ok().out;
+        assert!(!told.contains("not planned") && !told.contains('!'), "{told}");
+    }
+    let frogs =
+        lace.run(&["exec", "find/pa/1", "--", "bin/pond", "rpc", "IO.inspect(Pond.frogs())"]).ok().out;
+    assert_eq!(frogs.matches("pond@10.227.").count(), 3, "named by address: {frogs}");
+    let frogs =
+        lace.run(&["exec", "find/ps/1", "--", "bin/pond", "rpc", "IO.inspect(Pond.frogs())"]).ok().out;
+    assert!((1..=3).all(|n| frogs.contains(&format!("pond@ps-{n}.ps.find.lace.internal"))), "{frogs}");
+    lace.run(&["scale", "find/pa", "4"]).ok();
+    eventually("the new one was found", || seen(&lace, "find/pa") == [3, 3, 3, 3]);
+    let _ = lace.run(&["exec", "find/pa/2", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
+    eventually("the killed one is back", || seen(&lace, "find/pa") == [3, 3, 3, 3]);
+    lace.down_and_nothing_left();
+}
+
+const EPMD: &str = r#"
+[application]
+name = "epmd"
+
+[service.own]
+release = { path = "m8ball", build = [["./build.sh", "compile"], ["./build.sh", "rel"]], output = "rel/m8ball", name = "m8ball" }
+count = 2
+memory = "128MiB"
+beam = { name = "m8ball", epmd = true, replace_loopback = true }
+stop = { timeout = "5s" }
+
+[service.none]
+release = { path = "m8ball/rel/m8ball", name = "m8ball" }
+count = 2
+memory = "128MiB"
+beam = { name = "m8ball", replace_loopback = true }
+stop = { timeout = "5s" }
+"#;
+
+/// The names that the epmd of a node knows; nothing where none answers.
+fn known(lace: &Lace, node: &str) -> String {
+    lace.run(&["exec", node, "--", "epmd", "-names"]).out
+}
+
+#[test]
+fn an_epmd_in_each_node_or_none_at_all() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(227, 1);
+    m8ball(&lace);
+    fs::write(lace.files().join("lace.toml"), EPMD).expect("written");
+    lace.run(&["deploy", &lace.files().join("lace.toml").display().to_string()]).ok();
+    for service in ["own", "none"] {
+        assert_eq!(seen(&lace, &format!("epmd/{service}")), [1, 1], "{service} is one cluster");
+        let asked = lace.run(&["exec", &format!("epmd/{service}"), "--", "bin/m8ball", "ask"]).ok().out;
+        assert_eq!(asked.matches(&format!("m8ball@{service}-")).count(), 2, "{asked}");
+    }
+    for node in ["epmd/own/1", "epmd/own/2"] {
+        let names = known(&lace, node);
+        assert!(names.contains("name m8ball at port 9100") && names.matches("name ").count() == 1, "{names}");
+    }
+    assert!(!known(&lace, "epmd/none/1").contains("name m8ball"), "no epmd is there");
+    // One that died is there again, knows the node again, and the node never left its cluster.
+    let old = lace.run(&["exec", "epmd/own/2", "--", "pidof", "epmd"]).ok().out;
+    lace.run(&["exec", "epmd/own/2", "--", "sh", "-c", "kill -9 $(pidof epmd)"]).ok();
+    eventually("another epmd knows the node", || {
+        let now = lace.run(&["exec", "epmd/own/2", "--", "pidof", "epmd"]).out;
+        !now.is_empty() && now != old && known(&lace, "epmd/own/2").contains("name m8ball at port 9100")
+    });
+    assert_eq!(seen(&lace, "epmd/own"), [1, 1]);
+    let restarts = lace.status("epmd/own");
+    assert!(!restarts.to_string().contains("\"restarts\":1"), "{restarts}");
+    lace.down_and_nothing_left();
+}
+
+const CLUSTERS: &str = r#"
+[application]
+name = "big"
+
+[service.big]
+release = { path = "m8ball", build = [["./build.sh", "compile"], ["./build.sh", "rel"]], output = "rel/m8ball", name = "m8ball" }
+count = 6
+cpu = 0.2
+memory = "128MiB"
+beam = { name = "m8ball", cluster_size = 3, replace_loopback = true }
+stop = { timeout = "5s" }
+"#;
+
+fn named(n: usize) -> String {
+    format!("m8ball@big-{n}.big.big.lace.internal")
+}
+
+/// Every node's list of names under a key of its report.
+fn lists(lace: &Lace, key: &str) -> Vec<Vec<String>> {
+    let ran = lace.run(&["beam", "status", "big", "--format", "json"]);
+    let nodes = if ran.status == 0 { ran.json() } else { return Vec::new() };
+    let texts = |list: &serde_json::Value| {
+        let mut texts: Vec<String> =
+            list.as_array().into_iter().flatten().filter_map(|t| Some(t.as_str()?.to_owned())).collect();
+        texts.sort();
+        texts
+    };
+    nodes.as_array().expect("a list").iter().map(|node| texts(&node[key])).collect()
+}
+
+fn others(n: usize) -> Vec<String> {
+    let cluster = if n <= 3 { 1..=3 } else { 4..=6 };
+    cluster.filter(|other| *other != n).map(named).collect()
+}
+
+#[test]
+fn clusters_keep_to_themselves_and_gateways_join_them_out_of_sight() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(227, 2);
+    m8ball(&lace);
+    fs::write(lace.files().join("lace.toml"), CLUSTERS).expect("written");
+    lace.run(&["deploy", &lace.files().join("lace.toml").display().to_string()]).ok();
+    let meshes: Vec<Vec<String>> = (1..=6).map(others).collect();
+    let hidden = |n: usize| match n {
+        1 => vec![named(4)],
+        4 => vec![named(1)],
+        _ => Vec::new(),
+    };
+    let gates: Vec<Vec<String>> = (1..=6).map(hidden).collect();
+    eventually("two meshes of three, joined by their gateways", || {
+        lists(&lace, "nodes") == meshes && lists(&lace, "hidden") == gates
+    });
+    // A global name belongs to its cluster: each has its own ball.
+    for n in 1..=6 {
+        let asked = lace.run(&["exec", &format!("big/big/{n}"), "--", "bin/m8ball", "ask"]).ok().out;
+        let mine = if n <= 3 { 1..=3 } else { 4..=6 };
+        assert!(mine.into_iter().any(|m| asked.contains(&named(m))), "{n}: {asked}");
+    }
+    // A message to another cluster makes no connection; through the gateway a call goes over.
+    let far = format!("'{}'", named(5));
+    let ran = lace.run(&["beam", "rpc", "big/big/2", "rpc", "call", &far, "erlang", "node", "[]"]).ok();
+    assert!(ran.out.contains("nodedown"), "{}", ran.out);
+    let far = format!("'{}'", named(4));
+    let ran = lace.run(&["beam", "rpc", "big/big/1", "rpc", "call", &far, "erlang", "node", "[]"]).ok();
+    assert!(ran.out.contains(&named(4)), "{}", ran.out);
+    let told = lace.run(&["beam", "status", "big"]).ok().out;
+    assert!(told.contains("(cluster 2)") && told.contains('+') && !told.contains("planned"), "{told}");
+    // What deviates is said: somebody joins two meshes by hand.
+    let far = format!("'{}'", named(6));
+    lace.run(&["beam", "rpc", "big/big/3", "net_kernel", "connect_node", &far]).ok();
+    eventually("it is told", || {
+        let told = lace.run(&["beam", "status", "big"]).ok().out;
+        told.contains(&format!("big/big/3 sees {}, which is not planned", named(6))) && told.contains('?')
+    });
+    lace.down_and_nothing_left();
+}
