@@ -108,7 +108,8 @@ async fn rotate(s: &mut Session, app: &AppName, name: &str) -> Outcome {
     put(s, app, name, value.into_bytes()).await
 }
 
-fn value(
+/// A value from where the person says: a variable, a file, or the input.
+pub fn value(
     s: &mut Session,
     name: &str,
     from_env: Option<String>,

@@ -130,7 +130,8 @@ impl Keeper {
 
     async fn connect(&self, row: &Adopted) -> Result<Link, Problem> {
         let name = secret_name(row.path.index);
-        let found = self.store.secret_get(&row.path.family.app, &name, None).map_err(|e| away(e.to_string()))?;
+        let found =
+            self.store.secret_get(&row.path.family.app, &name, None).map_err(|e| away(e.to_string()))?;
         let (value, _) = found.ok_or_else(|| away("its cookie is gone: adopt it again".into()))?;
         let cookie = String::from_utf8_lossy(value.expose()).into_owned();
         open(&row.name, row.port, cookie).await

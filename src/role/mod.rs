@@ -3,6 +3,7 @@
 //! Only this room knows all crates. Nothing is decided here.
 
 mod addresses;
+mod adopted;
 pub mod agent;
 pub mod demo;
 pub mod doctor;

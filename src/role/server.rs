@@ -1,5 +1,6 @@
 //! Role `server`: the controller.
 
+use super::adopted::Keeper;
 use super::hosts::{FleetHosts, FleetView, heard};
 use super::paths::State;
 use super::support::ControllerSupport;
@@ -171,6 +172,7 @@ fn api_state(
 ) -> ApiState {
     let loopback = args.listen.ip().is_loopback();
     ApiState {
+        adopted: Keeper::begin(store.clone()),
         store,
         liveness: Arc::new(FleetView { fleet: fleet.clone(), clock: clock.clone() }),
         streams: Arc::new(fleet),

@@ -88,14 +88,14 @@ const EPMD: &str = r#"
 name = "epmd"
 
 [service.own]
-release = { path = "m8ball", build = [["./build.sh", "compile"], ["./build.sh", "rel"]], output = "rel/m8ball", name = "m8ball" }
+release = { path = "m8ball/rel/m8ball", name = "m8ball" }
 count = 2
 memory = "128MiB"
 beam = { name = "m8ball", epmd = true, replace_loopback = true }
 stop = { timeout = "5s" }
 
 [service.none]
-release = { path = "m8ball/rel/m8ball", name = "m8ball" }
+release = { path = "m8ball", build = [["./build.sh", "compile"], ["./build.sh", "rel"]], output = "rel/m8ball", name = "m8ball" }
 count = 2
 memory = "128MiB"
 beam = { name = "m8ball", replace_loopback = true }
@@ -213,7 +213,7 @@ fn clusters_keep_to_themselves_and_gateways_join_them_out_of_sight() {
     lace.run(&["beam", "rpc", "big/big/3", "net_kernel", "connect_node", &far]).ok();
     eventually("it is told", || {
         let told = lace.run(&["beam", "status", "big"]).ok().out;
-        told.contains(&format!("big/big/3 sees {}, which is not planned", named(6))) && told.contains('?')
+        told.contains(&format!("big/big/3: sees {}, which is not planned", named(6))) && told.contains('?')
     });
     lace.down_and_nothing_left();
 }

@@ -1,6 +1,7 @@
 //! The binary as a user has it: real processes, real nodes, real Erlang. Needs root.
 
 mod acme;
+mod adopted;
 mod carry;
 mod ccl;
 mod cluster;

@@ -32,6 +32,7 @@ mod volume;
 mod wall;
 
 pub use beam::copy::main as copy_main;
+pub use beam::over;
 pub use config::{AgentConfig, AgentError};
 
 use std::future::Future;

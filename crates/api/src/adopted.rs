@@ -43,12 +43,7 @@ pub trait AdoptedNodes: Send + Sync {
 pub struct NoAdopted;
 
 impl AdoptedNodes for NoAdopted {
-    fn look(
-        &self,
-        _: String,
-        _: Option<u16>,
-        _: String,
-    ) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
+    fn look(&self, _: String, _: Option<u16>, _: String) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
         Box::pin(async { Err(nobody()) })
     }
 
@@ -186,7 +181,11 @@ pub(crate) async fn forget(
         batch.delete::<Adopted>(&adopted.path.to_string(), Expect::Any);
         batch.secret_remove(&target.app, &secret_name(adopted.path.index));
         let subject = adopted.path.to_string();
-        batch.event(NewEvent::new("beam.forgotten", &subject, format!("{} goes on without us", adopted.name)));
+        batch.event(NewEvent::new(
+            "beam.forgotten",
+            &subject,
+            format!("{} goes on without us", adopted.name),
+        ));
     }
     deed.only(&state, batch).await?;
     state.adopted.nudge();

@@ -1,5 +1,6 @@
 //! Erlang and Elixir runtimes: asked over their host's own line to them.
 
+use crate::adopted;
 use crate::ask::{Ask, Doc, TargetAsk};
 use crate::caller::Caller;
 use crate::refusal::{Answer, Refusal};
@@ -50,7 +51,8 @@ pub(crate) async fn list(
         .filter(|(path, node)| node.want == Want::Run && target.covers_node(path) && beam(path));
     let places: Vec<_> =
         wanted.map(|(path, node)| (path, Place { host: node.host, node: node.id })).collect();
-    if places.is_empty() {
+    let adopted = adopted::under(&state, &target)?;
+    if places.is_empty() && adopted.is_empty() {
         return Err(Refusal::not_found(format_args!("Erlang or Elixir node in {target}"))
             .hint("a release becomes one with beam = {} in its service"));
     }
@@ -62,7 +64,16 @@ pub(crate) async fn list(
             BeamNode { path, report }
         }
     });
-    Ok(Json(asked.buffered(ASKED_AT_ONCE).collect().await))
+    let mut nodes: Vec<BeamNode> = asked.buffered(ASKED_AT_ONCE).collect().await;
+    let asked = stream::iter(adopted).map(|one| {
+        let asked = within(REPORT_WITHIN, state.adopted.ask(one.path.clone(), BeamAsk::Report));
+        async move {
+            let report = asked.await.and_then(|bytes| read(&bytes)).unwrap_or_else(in_trouble);
+            BeamNode { path: one.path, report }
+        }
+    });
+    nodes.extend(asked.buffered(ASKED_AT_ONCE).collect::<Vec<_>>().await);
+    Ok(Json(nodes))
 }
 
 fn in_trouble(problem: Problem) -> BeamReport {
@@ -75,11 +86,11 @@ pub(crate) async fn call(
     caller: Caller,
     Doc(request): Doc<BeamCallRequest>,
 ) -> Answer<Json<BeamAnswer>> {
-    let place = Place::of_node(&state, &caller, &request.target)?;
+    let node = Asked::of(&state, &caller, &request.target)?;
     let mut batch = Batch::new(Some(caller.name.clone()));
     batch.audit("beam call", &request.target.to_string(), "done");
     state.store.commit_async(batch).await?;
-    let asked = question(&state, place, BeamAsk::Call(request.call));
+    let asked = node.answer(&state, BeamAsk::Call(request.call));
     Ok(Json(read(&within(ASK_WITHIN, asked).await?)?))
 }
 
@@ -97,8 +108,8 @@ pub(crate) async fn top(
     caller: Caller,
     Ask(ask): Ask<TopAsk>,
 ) -> Answer<Json<VmTop>> {
-    let place = Place::of_node(&state, &caller, &ask.target)?;
-    let asked = question(&state, place, BeamAsk::Top { most: ask.most.unwrap_or(10) });
+    let node = Asked::of(&state, &caller, &ask.target)?;
+    let asked = node.answer(&state, BeamAsk::Top { most: ask.most.unwrap_or(10) });
     Ok(Json(read(&within(ASK_WITHIN, asked).await?)?))
 }
 
@@ -108,9 +119,31 @@ pub(crate) async fn dump(
     caller: Caller,
     Ask(ask): Ask<TargetAsk>,
 ) -> Answer<Response> {
-    let place = Place::of_node(&state, &caller, &ask.required()?)?;
-    let text = within(ASK_WITHIN, question(&state, place, BeamAsk::Dump)).await?;
+    let node = Asked::of(&state, &caller, &ask.required()?)?;
+    let text = within(ASK_WITHIN, node.answer(&state, BeamAsk::Dump)).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// Who is asked: a node of ours by its host, an adopted one by the controller itself.
+enum Asked {
+    Ours(Place),
+    Adopted(NodePath),
+}
+
+impl Asked {
+    fn of(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answer<Self> {
+        match adopted::at(state, caller, target)? {
+            Some(path) => Ok(Self::Adopted(path)),
+            None => Place::of_node(state, caller, target).map(Self::Ours),
+        }
+    }
+
+    async fn answer(self, state: &ApiState, ask: BeamAsk) -> Result<Vec<u8>, Problem> {
+        match self {
+            Self::Ours(place) => question(state, place, ask).await,
+            Self::Adopted(path) => state.adopted.ask(path, ask).await,
+        }
+    }
 }
 
 async fn within<T>(

@@ -6,6 +6,7 @@
 //! [`ApiState`]. What each door needs of whoever comes in stands in one table, see [`door`].
 
 mod abandon;
+mod adopted;
 mod app;
 mod apply;
 mod archive;
@@ -55,6 +56,7 @@ mod wait;
 mod why;
 mod world;
 
+pub use adopted::{AdoptedHandle, AdoptedNodes, NoAdopted};
 pub use door::router;
 pub use id::{CountedIds, IdSource, SystemIds};
 pub use introduction::Introduction;

@@ -1,5 +1,6 @@
 //! What the door is handed: the store, and narrow views of everything else.
 
+use crate::adopted::AdoptedHandle;
 use crate::id::IdSource;
 use crate::live::LivenessView;
 use lace_model::{Digest, Millis};
@@ -38,6 +39,8 @@ pub struct ApiState {
     pub liveness: Arc<dyn LivenessView>,
     /// The power to open streams to nodes.
     pub streams: Arc<dyn StreamOpener>,
+    /// Who speaks with adopted nodes.
+    pub adopted: AdoptedHandle,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Ids and secrets.

@@ -6,6 +6,7 @@
 //!
 //! What a runtime sends is input from outside: sizes, depth and time are bounded everywhere.
 
+pub mod epmd;
 pub mod link;
 pub mod term;
 pub mod vm;

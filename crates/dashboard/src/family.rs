@@ -13,13 +13,15 @@ use lace_model::event::Event;
 use lace_model::release::Release;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::{Millis, Problem, ServicePath};
-use lace_wire::api::{Explanation, FamilyStatus, HistoryLine, Status};
+use lace_wire::api::{BeamNode, Explanation, FamilyStatus, HistoryLine, Status};
 use serde::Deserialize;
 
 /// Rows of nodes on one page.
 const NODES_SHOWN: usize = 100;
 /// Above this, the nodes are shown as squares first.
 const SQUARES_FROM: usize = 13;
+/// Nodes whose mesh is drawn.
+const MESH_MAX: usize = 40;
 /// Events shown.
 const EVENTS_SHOWN: usize = 15;
 /// Revisions shown.
@@ -38,6 +40,8 @@ struct Show {
     releases: Vec<Release>,
     events: Vec<Event>,
     squares: Option<Markup>,
+    /// The runtimes of an Erlang or Elixir family; empty elsewhere.
+    mesh: Vec<BeamNode>,
     /// First node shown, and how many there are.
     first: usize,
     count: usize,
@@ -88,8 +92,12 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
     let squares = (count >= SQUARES_FROM).then(|| squares::of_nodes(&family.nodes));
     family.nodes.sort_by_key(|n| n.status.path.index);
     family.nodes = family.nodes.into_iter().skip(from).take(NODES_SHOWN).collect();
+    let few = (2..=MESH_MAX).contains(&count) && spec.beam.is_some();
+    // A mesh that cannot be looked at now is no reason to show nothing.
+    let mesh = if few { visit.about("/v1/beam", target).await.unwrap_or_default() } else { Vec::new() };
     Ok(Show {
         now: visit.now,
+        mesh,
         events: events(visit, &service).await?,
         releases: releases(visit).await?,
         own: spec.families.get(&family.path.family).cloned().unwrap_or_default(),

@@ -4,7 +4,7 @@ use crate::world::World;
 use lace_model::application::{Overlap, TaskSpec};
 use lace_model::event::NewEvent;
 use lace_model::job::{Job, JobOrigin, JobState};
-use lace_model::{JobId, Millis, ServicePath};
+use lace_model::{AppName, JobId, Millis, ServicePath};
 use lace_store::Batch;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,20 +70,26 @@ impl World {
         })
     }
 
-    /// Runs of tasks whose logs stay on their hosts: the last few of each, for a time.
+    /// Runs of tasks, and builds, whose logs stay on their hosts: the last few of each, for a time. A build is a person's
+    /// job with a release of its own and no service.
     pub(crate) fn logs_kept(&self) -> BTreeSet<JobId> {
-        let mut ended: BTreeMap<(&ServicePath, &str), Vec<(Millis, JobId)>> = BTreeMap::new();
-        if self.services.values().all(|s| s.spec.tasks.as_ref().is_none_or(BTreeMap::is_empty)) {
-            return BTreeSet::new();
-        }
+        let mut ended: BTreeMap<(&AppName, Option<&ServicePath>, &str), Vec<(Millis, JobId)>> =
+            BTreeMap::new();
         for job in self.jobs.values() {
-            let (JobOrigin::Task { name, .. }, Some(service)) = (&job.origin, &job.service) else { continue };
+            let name = match (&job.origin, &job.service) {
+                (JobOrigin::Task { name, .. }, Some(_)) => name.as_str(),
+                (JobOrigin::Person, None) if !job.spec.release.is_empty() => "",
+                _ => continue,
+            };
             let Some(at) = job.ended_at.filter(|at| self.now.saturating_sub(*at) < LOGS_KEPT_MS) else {
                 continue;
             };
-            let is_there = self.services.get(service).is_some_and(|s| !s.deleting);
+            let is_there = match &job.service {
+                Some(service) => self.services.get(service).is_some_and(|s| !s.deleting),
+                None => self.apps.get(&job.app).is_some_and(|app| !app.deleting),
+            };
             if is_there && job.started_at.is_some() {
-                ended.entry((service, name)).or_default().push((at, job.id));
+                ended.entry((&job.app, job.service.as_ref(), name)).or_default().push((at, job.id));
             }
         }
         let newest = |mut runs: Vec<(Millis, JobId)>| {

@@ -3,6 +3,7 @@
 //! Nothing in this room reads a clock, a random source, the environment, a file or a socket; nothing is async.
 //! Times are given in milliseconds since the Unix epoch ([`Millis`]), seeds are given as values.
 
+pub mod adopted;
 pub mod application;
 pub mod authority;
 pub mod beam;

@@ -1,7 +1,8 @@
 //! Which nouns are stored as objects, and under which key.
 
 use crate::{
-    authority, family, host, job, node, operation, pool, provider, release, revision, target, task, token,
+    adopted, authority, family, host, job, node, operation, pool, provider, release, revision, target, task,
+    token,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -46,6 +47,7 @@ objects! {
     "provider" provider::Provider: |it| it.name.to_string();
     "pool" pool::Pool: |it| it.name.to_string();
     "token" token::Token: |it| it.id.to_string();
+    "adopted" adopted::Adopted: |it| it.path.to_string();
 }
 
 /// The key of a revision: sorts by number within its service.

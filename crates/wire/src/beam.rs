@@ -117,6 +117,49 @@ pub struct BeamReport {
     pub alarms: Vec<NodeAlarm>,
 }
 
+/// How one runtime stands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// It is the same.
+    Itself,
+    /// Connected, as it should be or may be.
+    Sees,
+    /// Connected out of sight: both are gateways.
+    Gateway,
+    /// Connected, and should not be.
+    Unplanned,
+    /// Not connected, and should be.
+    Missing,
+    /// Neither is nor should be.
+    Apart,
+}
+
+impl Tie {
+    /// One sign, for tables.
+    pub fn sign(self) -> char {
+        match self {
+            Self::Itself => '-',
+            Self::Sees => '*',
+            Self::Gateway => '+',
+            Self::Unplanned => '?',
+            Self::Missing => '!',
+            Self::Apart => '.',
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Itself => "itself",
+            Self::Sees => "sees it",
+            Self::Gateway => "connected out of sight",
+            Self::Unplanned => "connected, which is not planned",
+            Self::Missing => "not connected, though planned",
+            Self::Apart => "apart",
+        }
+    }
+}
+
 /// A running application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BeamApplication {
@@ -140,6 +183,33 @@ impl BeamReport {
     /// Gateways of other clusters that it is not connected to.
     pub fn unreached(&self) -> impl Iterator<Item = &String> {
         self.gateways.iter().filter(|name| !self.hidden.contains(name))
+    }
+
+    /// How it stands to another one.
+    pub fn tie(&self, other: &Self) -> Tie {
+        let has = |names: &[String]| names.contains(&other.name);
+        if self.name == other.name {
+            Tie::Itself
+        } else if has(&self.nodes) {
+            if has(&self.planned) || has(&self.allowed) { Tie::Sees } else { Tie::Unplanned }
+        } else if has(&self.hidden) {
+            if has(&self.gateways) { Tie::Gateway } else { Tie::Unplanned }
+        } else if has(&self.planned) || has(&self.gateways) {
+            Tie::Missing
+        } else {
+            Tie::Apart
+        }
+    }
+
+    /// What is not as planned, in words.
+    pub fn deviations(&self) -> Vec<String> {
+        if let Some(trouble) = &self.trouble {
+            return vec![trouble.clone()];
+        }
+        let missing = self.missing().map(|name| format!("does not see {name}"));
+        let unplanned = self.unplanned().map(|name| format!("sees {name}, which is not planned"));
+        let unreached = self.unreached().map(|name| format!("is not connected to the gateway {name}"));
+        missing.chain(unplanned).chain(unreached).collect()
     }
 
     /// Does it run the distributed application?

@@ -32,7 +32,7 @@ boot(Dir, Place) ->
     Applications = [{kernel, version(kernel)}, {stdlib, version(stdlib)}, {m8ball, ?VERSION}],
     Release = {release, {"m8ball", ?VERSION}, {erts, erlang:system_info(version)}, Applications},
     ok = file:write_file(filename:join(Place, "m8ball.rel"), io_lib:format("~tp.~n", [Release])),
-    Options = [{path, [filename:join([Dir, "lib", "m8ball-" ++ ?VERSION, "ebin"])]},
+    Options = [{path, [filename:absname(filename:join([Dir, "lib", "m8ball-" ++ ?VERSION, "ebin"]))]},
                {outdir, Place}, {variables, [{"M8BALL", filename:absname(Dir)}]}, no_warn_sasl, silent],
     {ok, _, _} = systools:make_script(filename:join(Place, "m8ball"), Options),
     ok = file:rename(filename:join(Place, "m8ball.boot"), filename:join(Place, "start.boot")).

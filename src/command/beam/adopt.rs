@@ -37,7 +37,9 @@ pub struct AdoptArgs {
 
 /// `lace beam forget`.
 #[derive(Args, Debug)]
-#[command(after_help = "The nodes go on; only the look at them ends.\n\nExample:\n  lace beam forget game/adopted")]
+#[command(
+    after_help = "The nodes go on; only the look at them ends.\n\nExample:\n  lace beam forget game/adopted"
+)]
 pub struct ForgetArgs {
     /// APP/adopted, or one node of it
     pub target: TargetPath,

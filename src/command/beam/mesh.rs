@@ -18,7 +18,8 @@ pub fn lines(nodes: &[BeamNode]) -> Vec<String> {
     let numbers: String = (1..=nodes.len()).map(|n| format!(" {n:>2}")).collect();
     let mut lines = vec![String::new(), format!("{:width$}    {numbers}", "connected to")];
     for (n, from) in nodes.iter().enumerate() {
-        let signs: String = nodes.iter().map(|to| format!("  {}", sign(from, to))).collect();
+        let signs: String =
+            nodes.iter().map(|to| format!("  {}", from.report.tie(&to.report).sign())).collect();
         lines.push(format!("{:width$}  {:>2}{signs}", label(from), n + 1));
     }
     lines
@@ -29,24 +30,6 @@ fn label(node: &BeamNode) -> String {
     match node.report.cluster {
         Some(cluster) => format!("{path} (cluster {cluster})"),
         None => path,
-    }
-}
-
-fn sign(from: &BeamNode, to: &BeamNode) -> char {
-    let (report, name) = (&from.report, &to.report.name);
-    let has = |names: &[String]| names.contains(name);
-    let (planned, sees) = (has(&report.planned), has(&report.nodes));
-    let (gateway, hidden) = (has(&report.gateways), has(&report.hidden));
-    if from.path == to.path {
-        '-'
-    } else if sees {
-        if planned || has(&report.allowed) { '*' } else { '?' }
-    } else if hidden {
-        if gateway { '+' } else { '?' }
-    } else if planned || gateway {
-        '!'
-    } else {
-        '.'
     }
 }
 
@@ -77,7 +60,7 @@ mod tests {
         ];
         let expected = [
             "",
-            "connected to                  1  2  3",
+            "connected to                 1  2  3",
             "shop/game/1 (cluster 1)   1  -  *  +",
             "shop/game/2 (cluster 1)   2  !  -  ?",
             "shop/game/3 (cluster 2)   3  !  .  -",

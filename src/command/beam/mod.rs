@@ -1,5 +1,6 @@
 //! `lace beam`: Erlang and Elixir nodes by their own words.
 
+mod adopt;
 mod failover;
 mod mesh;
 mod rpc;
@@ -38,6 +39,10 @@ pub enum BeamVerb {
     Top(TopArgs),
     /// Open a shell of a node's runtime
     Shell(ShellArgs),
+    /// Take a cluster that runs already into view
+    Adopt(adopt::AdoptArgs),
+    /// Look at an adopted cluster no more
+    Forget(adopt::ForgetArgs),
     /// Write a picture of everything in a node's runtime
     Dump(DumpArgs),
     /// Move the distributed application to another node
@@ -108,6 +113,8 @@ pub async fn run(args: BeamArgs, s: &mut Session) -> Outcome {
         BeamVerb::Rpc(args) => rpc::run(args, s).await,
         BeamVerb::Top(args) => top(args, s).await,
         BeamVerb::Shell(args) => shell(args, s).await,
+        BeamVerb::Adopt(args) => adopt::adopt(args, s).await,
+        BeamVerb::Forget(args) => adopt::forget(args, s).await,
         BeamVerb::Dump(args) => {
             let node = a_node(args.node)?;
             let text = s.client()?.beam_dump(&node).await?;

@@ -57,12 +57,6 @@ fn row(node: &BeamNode) -> Vec<Cell> {
 /// What is not as planned, a line each.
 fn deviations(node: &BeamNode) -> Vec<String> {
     let (path, report) = (node.path.short(), &node.report);
-    if let Some(trouble) = &report.trouble {
-        return vec![format!("{path}: {trouble}")];
-    }
-    let missing = report.missing().map(|name| format!("{path} does not see {name}"));
-    let unplanned = report.unplanned().map(|name| format!("{path} sees {name}, which is not planned"));
-    let unreached = report.unreached().map(|name| format!("{path} is not connected to the gateway {name}"));
-    let alarms = report.alarms.iter().map(|alarm| format!("{path}: {alarm}"));
-    missing.chain(unplanned).chain(unreached).chain(alarms).collect()
+    let alarms = report.alarms.iter().map(ToString::to_string);
+    report.deviations().into_iter().chain(alarms).map(|what| format!("{path}: {what}")).collect()
 }

@@ -89,16 +89,16 @@ pub struct Read {
     pub notes: Vec<String>,
 }
 
-/// Reads a file.
+/// Reads a file that lies in the directory `here`: the project's name where the source is `"."`.
 ///
 /// # Errors
 /// All mistakes, each with its place.
-pub fn read(text: &str) -> Result<Read, Vec<String>> {
+pub fn read(text: &str, here: &str) -> Result<Read, Vec<String>> {
     if text.len() > BYTES_MAX {
         return Err(vec![format!("{} bytes; at most {BYTES_MAX} are read", text.len())]);
     }
     let entries = parse_entries(text).map_err(|error| vec![error.to_string()])?;
-    let mut pairs = Pairs::default();
+    let mut pairs = Pairs { here: here.to_owned(), ..Pairs::default() };
     entries.into_iter().for_each(|entry| pairs.add(entry));
     let config = pairs.config();
     match config {
@@ -114,6 +114,7 @@ struct Pairs {
     github: BTreeMap<String, String>,
     wrong: Vec<(usize, usize, String)>,
     notes: Vec<String>,
+    here: String,
 }
 
 /// The text of an atom, a string, a binary or an integer.
@@ -241,7 +242,8 @@ impl Pairs {
                 Some((url, at)) => (url.to_owned(), Some(at.to_owned()).filter(|at| !at.is_empty())),
                 None => (url, None),
             };
-            let project = last_part(&url);
+            let project = Some(last_part(&url)).filter(|part| !part.trim_matches('.').is_empty());
+            let project = project.unwrap_or_else(|| self.here.clone());
             return Some((url, at.or(branch), project));
         }
         let mut first = |keys: &[&str]| keys.iter().find_map(|key| self.github.remove(*key));

@@ -94,7 +94,7 @@ mod tests {
 
     fn estate(more: &str) -> Result<Estate, Problem> {
         let text = format!("{{git_url, \"/m8ball\"}}. {{ccl_clustersize, 3}}. {{ccl_provider, ec2}}. {more}");
-        of(&read(&text).expect("good").config)
+        of(&read(&text, "here").expect("good").config)
     }
 
     #[test]

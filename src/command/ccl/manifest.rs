@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_application_that_moves_is_found() {
-        let config = read(FILE).expect("good").config;
+        let config = read(FILE, "here").expect("good").config;
         let check = |built: &[&str], said: Option<&str>, expected: Option<&str>| {
             let built: Vec<String> = built.iter().map(ToString::to_string).collect();
             let failover = Failover { backups: 2, application: said.map(str::to_owned) };
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_manifest_says_what_the_file_says() {
-        let config = read(FILE).expect("good").config;
+        let config = read(FILE, "here").expect("good").config;
         let text = text(&config, Some("oracle"));
         let manifest = lace_model::manifest::parse(&text, &Default::default()).expect(&text);
         let service = manifest.spec.services.values().next().expect("one");

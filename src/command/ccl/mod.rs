@@ -112,7 +112,9 @@ pub async fn run(args: CclArgs, s: &mut Session) -> Outcome {
 
 fn read(s: &mut Session, path: &Path) -> Result<Config, Problem> {
     let text = s.read_text(path)?;
-    let read = config::read(&text);
+    let here = s.at(path).parent().and_then(|dir| std::fs::canonicalize(dir).ok());
+    let here = here.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let read = config::read(&text, here.as_deref().unwrap_or("app"));
     let read = read.map_err(|wrong| {
         let message = format!("{}: {} mistakes", path.display(), wrong.len());
         let message = if wrong.len() == 1 { format!("{}: 1 mistake", path.display()) } else { message };

@@ -9,13 +9,13 @@ use crate::hands::Hands;
 use crate::node::Patient;
 use crate::spec::Secrets;
 use lace_beam::link::Settings;
-use lace_beam::vm::alarm::{Alarms, Change, Level};
+use lace_beam::vm::alarm::Alarms;
 use lace_beam::vm::{Ranker, Sampler};
 use lace_beam::{Call, Identity, Link, LinkError, Term};
 use lace_model::NodeId;
 use lace_model::beam::DISTRIBUTION_PORT;
 use lace_model::document::NodeEntry;
-use lace_model::node::{AlarmLevel, NodeAlarm};
+use lace_model::node::NodeAlarm;
 use lace_model::vm::VmSample;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -191,7 +191,7 @@ impl Lines {
         if changes.is_empty() {
             return None;
         }
-        changed(&mut kept.alarms, changes);
+        super::over::changed(&mut kept.alarms, changes);
         Some(kept.alarms.clone())
     }
 }
@@ -265,18 +265,5 @@ async fn look(patient: &Patient, link: &Link) {
             }
             Err(error) => tracing::debug!(node = %entry.id, %error, "no numbers of its runtime"),
         }
-    }
-}
-
-/// The alarms after some levels changed.
-fn changed(alarms: &mut Vec<NodeAlarm>, changes: Vec<Change>) {
-    for Change { what, level, count, limit } in changes {
-        alarms.retain(|alarm| alarm.what != what);
-        let level = match level {
-            Level::Calm => continue,
-            Level::Warning => AlarmLevel::Warning,
-            Level::Critical => AlarmLevel::Critical,
-        };
-        alarms.push(NodeAlarm { what: what.to_owned(), level, count, limit });
     }
 }

@@ -8,6 +8,7 @@ pub mod copy;
 pub mod epmd;
 mod flags;
 pub mod line;
+pub mod over;
 pub mod question;
 pub mod ready;
 mod script;

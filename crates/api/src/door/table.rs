@@ -6,9 +6,9 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job, metrics,
-    node, operation, page, pool, provider, release, route, secret, server, session, status, stream, task,
-    token, verb, volume, why,
+    adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job,
+    metrics, node, operation, page, pool, provider, release, route, secret, server, session, status, stream,
+    task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -20,6 +20,7 @@ const VOLUME: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("name", "the volumes' name")];
 const NODE: Query = &[("target", "a node: APP/SERVICE/N")];
 const TOP: Query = &[("target", "a node: APP/SERVICE/N"), ("most", "so many by each rank (10, at most 100)")];
+const PORT: Query = &[("port", "the distribution port, where no epmd shall be asked")];
 const APP: Query = &[("app", "the application")];
 const WAIT: Query = &[("wait_ms", "wait for it, at most so long (and 60,000)")];
 const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
@@ -228,6 +229,18 @@ fn runtimes() -> Vec<Door> {
             .patience(Waits)
             .answers(Text("text/plain"))
             .says("A picture of everything in a runtime."),
+        put("/v1/apps/{app}/adopted/{name}", adopted::adopt)
+            .deployer(Path)
+            .asks(PORT)
+            .takes(Secret)
+            .patience(Waits)
+            .answers(Reply::Json("Accepted"))
+            .says("Takes a running node, and those that it sees, into view; the body is the cookie."),
+        delete("/v1/beam/adopted", adopted::forget)
+            .deployer(Target)
+            .asks(TARGET)
+            .answers(Reply::Json("Accepted"))
+            .says("Looks at adopted nodes no more."),
         post("/v1/beam/call", beam::call)
             .deployer(Target)
             .takes(Json("BeamCallRequest"))

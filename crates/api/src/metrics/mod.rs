@@ -7,6 +7,7 @@ use crate::state::ApiState;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use lace_model::adopted::Adopted;
 use lace_model::family::{Application, Family};
 use lace_model::host::Host;
 use lace_model::job::{Job, JobState};
@@ -39,13 +40,17 @@ pub(crate) async fn show(State(state): State<ApiState>) -> Answer<Response> {
 async fn runtimes(state: &ApiState, body: &mut String) -> Answer<()> {
     let nodes = state.store.snapshot_async(|view| view.list::<NodeStatus>("")).await?;
     let mut lines: BTreeMap<(&'static str, &'static str), String> = BTreeMap::new();
-    for node in nodes.iter().map(|row| &row.value).filter(|node| node.is_up()) {
-        let Some(sample) = state.liveness.vm(node.id) else { continue };
+    let up = nodes.iter().map(|row| &row.value).filter(|node| node.is_up());
+    let ours = up.filter_map(|node| Some((node.path.clone(), state.liveness.vm(node.id)?)));
+    let adopted = state.store.snapshot_async(|view| view.list::<Adopted>("")).await?;
+    let adopted = adopted.into_iter().map(|row| row.value.path);
+    let adopted = adopted.filter_map(|path| Some((path.clone(), state.adopted.sample(&path)?)));
+    for (path, sample) in ours.chain(adopted) {
         for metric in sample.metrics() {
             let of_name = lines.entry((metric.name, metric.kind.as_str())).or_default();
             let label = metric.label.map_or(String::new(), |(name, value)| format!(",{name}={value:?}"));
             // Writing to a string does not fail.
-            let _ = writeln!(of_name, "{}{{node=\"{}\"{label}}} {}", metric.name, node.path, metric.value);
+            let _ = writeln!(of_name, "{}{{node=\"{}\"{label}}} {}", metric.name, path, metric.value);
         }
     }
     for ((name, kind), lines) in lines {

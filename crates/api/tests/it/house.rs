@@ -92,6 +92,7 @@ impl House {
             store,
             liveness: Arc::new(liveness),
             streams: Arc::new(crate::streams::Echo),
+            adopted: Arc::new(lace_api::NoAdopted),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             config: Arc::new(Config {

@@ -118,6 +118,23 @@ impl Client {
         self.ask_bytes(self.get(&["v1", "beam", "dump"]).query("target", target)).await
     }
 
+    /// Takes a running node, and those that it sees, into view.
+    pub async fn beam_adopt(
+        &self,
+        app: &AppName,
+        name: &str,
+        port: Option<u16>,
+        cookie: Bytes,
+    ) -> Answer<Accepted> {
+        let path = ["v1", "apps", app.as_str(), "adopted", name];
+        self.ask(self.call(Method::PUT, &path).query_some("port", port).bytes(cookie)).await
+    }
+
+    /// Looks at adopted nodes no more.
+    pub async fn beam_forget(&self, target: &TargetPath) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "beam", "adopted"]).query("target", target)).await
+    }
+
     /// What may be known of an application's certificates.
     pub async fn certificates(&self, app: &AppName) -> Answer<Vec<Certificate>> {
         self.ask(self.get(&["v1", "apps", app.as_str(), "certificates"])).await

@@ -15,7 +15,7 @@ const WHOLE: &str = r#"
 "#;
 
 fn good(text: &str) -> Config {
-    read(text).unwrap_or_else(|wrong| panic!("{wrong:?}")).config
+    read(text, "here").unwrap_or_else(|wrong| panic!("{wrong:?}")).config
 }
 
 #[test]
@@ -43,9 +43,15 @@ fn one_list_of_pairs_is_the_same_and_paths_do_for_sources() {
 }
 
 #[test]
+fn the_directory_of_the_file_names_what_lies_beside_it() {
+    let config = good("{git_url, \".\"}.");
+    assert_eq!((config.url.as_str(), config.name.as_str(), config.node.as_str()), (".", "here", "here"));
+}
+
+#[test]
 fn every_mistake_has_its_place() {
     let check = |text: &str, expected: &[&str]| {
-        let wrong = read(text).expect_err("wrong");
+        let wrong = read(text, "here").expect_err("wrong");
         assert_eq!(wrong, expected, "{text}");
     };
     check(
@@ -69,6 +75,6 @@ fn every_mistake_has_its_place() {
         ],
     );
     check("{git_url, \"x\"}.\n{git_url, \"y\"}.", &["line 2, column 1: git_url is said twice"]);
-    check("{git_url, \"x\"}", &["line 1, column 16: expected a full stop after the term, the text ends"]);
+    check("{git_url, \"x\"}", &["line 1, column 15: expected a full stop after the term, the text ends"]);
     check(&"x".repeat(70_000), &["70000 bytes; at most 65536 are read"]);
 }

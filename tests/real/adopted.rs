@@ -1,0 +1,110 @@
+//! A cluster that Lace did not start comes into view, is asked, and goes on without it.
+
+use crate::lace::{Lace, eventually, may_run};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+const COOKIE: &str = "not-for-anybodys-eyes";
+
+/// A runtime on an address of the loopback; ended when dropped.
+struct Runtime(Child);
+
+impl Runtime {
+    fn start(n: u8, port: u16, home: &std::path::Path) -> Self {
+        let name = format!("old@127.31.7.{n}");
+        let interface = format!("{{127,31,7,{n}}}");
+        let child = Command::new("erl")
+            .args([
+                "-noinput",
+                "-name",
+                &name,
+                "-setcookie",
+                COOKIE,
+                "-start_epmd",
+                "false",
+                "-erl_epmd_port",
+            ])
+            .arg(port.to_string())
+            .args(["-kernel", "inet_dist_use_interface", &interface])
+            .env("HOME", home)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("erl starts");
+        Self(child)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_running_cluster_is_adopted_asked_and_forgotten() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(228, 0);
+    let port = TcpListener::bind("127.31.7.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let _first = Runtime::start(1, port, lace.files());
+    let second = Runtime::start(2, port, lace.files());
+    let port = port.to_string();
+    let words = ["beam", "adopt", "old@127.31.7.1", "--port", &port, "--app", "legacy"];
+    let wrong = lace.run_with(&words, "another-cookie\n").ends(1);
+    assert!(wrong.err.contains("cookie"), "{}", wrong.err);
+    eventually("it answers", || lace.run_with(&words, COOKIE).status == 0);
+    // It sees nobody yet; when it does, adopting it again takes the others in.
+    let far = "'old@127.31.7.2'";
+    let rpc = |words: &[&str]| lace.run(&[&["beam", "rpc", "legacy/adopted/1"], words].concat());
+    eventually("they are connected", || rpc(&["net_kernel", "connect_node", far]).out.contains("true"));
+    let ran = lace.run_with(&words, COOKIE).ok();
+    assert!(ran.out.contains("legacy/adopted/2 is old@127.31.7.2"), "{}", ran.out);
+    let status = || lace.run(&["beam", "status", "legacy"]).out;
+    eventually("both are in view", || {
+        status().matches("started").count() == 2 && status().matches("1 of 1").count() == 2
+    });
+    assert!(rpc(&["lists", "seq", "1", "3"]).ok().out.contains("[1,2,3]"));
+    assert!(lace.run(&["beam", "top", "legacy/adopted/2"]).ok().out.contains("init"));
+    // A viewer sees, and calls nothing; nobody reads the cookie.
+    let made = lace.run(&["token", "create", "eyes", "--role", "viewer", "--format", "json"]).ok().json();
+    let token = made["token"].as_str().expect("a token").to_owned();
+    eventually("their numbers are told", || {
+        let bearer = format!("Authorization: Bearer {token}");
+        let told =
+            Command::new("curl").args(["-s", "-H", &bearer, &format!("{}/metrics", lace.url())]).output();
+        let told = String::from_utf8_lossy(&told.expect("curl").stdout).into_owned();
+        let line =
+            |n: u8| format!("erlang_vm_statistics_reductions_total{{node=\"legacy/adopted/adopted/{n}\"");
+        told.contains(&line(1)) && told.contains(&line(2))
+    });
+    let env = [("LACE_URL".to_owned(), lace.url()), ("LACE_TOKEN".to_owned(), token)];
+    let as_viewer = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        lace.run_in(lace.files(), &words, &env, "")
+    };
+    as_viewer(&["beam", "status", "legacy"]).ok();
+    as_viewer(&["beam", "rpc", "legacy/adopted/1", "erlang", "node"]).ends(6);
+    for words in [
+        &["beam", "status", "legacy", "--format", "json"][..],
+        &["secret", "list", "legacy", "--format", "json"],
+        &["events", "--format", "json"],
+        &["export", "legacy"],
+    ] {
+        let ran = lace.run(words);
+        assert!(!ran.out.contains(COOKIE) && !ran.err.contains(COOKIE), "{words:?} shows the cookie");
+    }
+    // A controller that begins anew finds them again; one that died is told of.
+    lace.kill("server");
+    eventually("the next controller sees both", || status().matches("started").count() == 2);
+    drop(second);
+    eventually("the dead one is told of", || {
+        let told = status();
+        told.contains("legacy/adopted/adopted/2: ") || told.contains("legacy/adopted/2: ")
+    });
+    lace.run(&["beam", "forget", "legacy/adopted", "--yes"]).ok();
+    lace.run(&["beam", "status", "legacy"]).ends(7);
+    lace.run(&["delete", "legacy", "--yes"]).ok();
+    lace.down_and_nothing_left();
+}
