@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const JOBS_APP: &str = "jobs";
 /// The one image that there is: the host's own system, read-only.
 const IMAGE: &str = "host";
+/// A job that says nothing for so long may have ended.
+const QUIET: Duration = Duration::from_secs(1);
 /// How long the controller is asked to wait at a time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -188,7 +190,15 @@ async fn watch_output(s: &mut Session, client: &Client, id: JobId, mut keep: Opt
         return false;
     };
     let mut seen = false;
-    while let Some(frame) = stream.from.recv().await {
+    loop {
+        let Ok(frame) = tokio::time::timeout(QUIET, stream.from.recv()).await else {
+            // A log that is kept says nothing of the end.
+            match client.job(id, Duration::ZERO).await {
+                Ok(job) if is_over(&job) => break,
+                _ => continue,
+            }
+        };
+        let Some(frame) = frame else { break };
         match frame {
             StreamFrame::Line(line) => {
                 let text = format!("{}\n", line.text);

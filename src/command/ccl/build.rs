@@ -17,12 +17,14 @@ use lace_wire::client::Client;
 use lace_wire::stream::StreamFrame;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What a build may use.
 const CPU: CpuMillis = CpuMillis(1_000);
 const MEMORY: ByteSize = ByteSize::mib(768);
+/// A build that says nothing for so long may have ended.
+const QUIET: Duration = Duration::from_secs(1);
 /// Begins the line that says where the release is.
 const MADE: &str = "lace-ccl-made ";
 /// That it was taken.
@@ -148,7 +150,7 @@ async fn take(s: &mut Session, client: &Client, job: Job) -> Result<Built, Probl
 }
 
 async fn job_of(client: &Client, id: JobId) -> Result<Job, Problem> {
-    client.job(id, std::time::Duration::ZERO).await
+    client.job(id, Duration::ZERO).await
 }
 
 /// Shows what the steps say, up to the line that names the release; nothing where the job ends before.
@@ -172,10 +174,12 @@ async fn lines(s: &mut Session, client: &Client, id: JobId) -> Result<Option<Str
         let open = StreamOpen { target: format!("job:{id}"), action };
         let mut at = 0;
         if let Ok(mut stream) = client.open(&open).await {
-            while let Some(frame) = stream.from.recv().await {
-                let line = match frame {
-                    StreamFrame::Line(line) => line,
-                    StreamFrame::Exit(_) | StreamFrame::Failed(_) => break,
+            loop {
+                let line = match tokio::time::timeout(QUIET, stream.from.recv()).await {
+                    // A log that is kept says nothing of the end.
+                    Err(_) if is_over(&job_of(client, id).await?) => return Ok(None),
+                    Ok(Some(StreamFrame::Line(line))) => line,
+                    Ok(None | Some(StreamFrame::Exit(_) | StreamFrame::Failed(_))) => break,
                     _ => continue,
                 };
                 at += 1;
@@ -192,7 +196,7 @@ async fn lines(s: &mut Session, client: &Client, id: JobId) -> Result<Option<Str
         if is_over(&job_of(client, id).await?) {
             return Ok(None);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

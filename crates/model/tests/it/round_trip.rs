@@ -117,6 +117,8 @@ fn beam() -> impl Strategy<Value = Beam> {
     let applications = btree_map("[a-z]{1,6}", Just(()), 0..3).prop_map(|m| m.into_keys().collect());
     (atom(), names, atom(), 0..=100u32, 1..=3600u32, (span(), span()), flags, applications).prop_map(
         |(name, names, failover, backups, net_ticktime, spans, flags, applications)| Beam {
+            // Failover is for one cluster.
+            cluster_size: if failover.is_some() { 0 } else { backups },
             name,
             names,
             failover,
@@ -131,7 +133,6 @@ fn beam() -> impl Strategy<Value = Beam> {
             applications,
             epmd: flags.0,
             connect_all: flags.1,
-            cluster_size: backups,
             gateways: net_ticktime % 100,
             global_groups: flags.3,
         },
