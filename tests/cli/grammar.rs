@@ -287,7 +287,7 @@ fn five_shells_complete() {
 fn the_words_of_clap_are_ours_where_it_matters() {
     let dir = tempfile::tempdir().expect("directory");
     let lace = |words: &[&str]| Line::new(dir.path()).run(words);
-    let later = lace(&["provider", "add", "my-ec2", "--kind", "ec2"]);
+    let later = lace(&["notify", "add", "us", "--webhook", "https://example.com"]);
     assert_eq!(later.exit, 2);
     assert!(later.err.contains("hint: it comes later"), "{later:?}");
     let wrong = lace(&["statsu"]);
