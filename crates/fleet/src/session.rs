@@ -360,7 +360,7 @@ impl Fleet {
             }
             ToController::Beat { disk_used_permille, usage, vms, traffic } => {
                 self.beat(host, disk_used_permille, usage);
-                self.carried(host, traffic);
+                self.carried(host, traffic.map(|traffic| *traffic));
                 self.sampled(host, vms);
             }
             ToController::Vote { node, family, message } => {

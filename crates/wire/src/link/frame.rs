@@ -92,7 +92,7 @@ pub enum ToController {
         vms: Vec<(lace_model::NodeId, lace_model::vm::VmSample)>,
         /// What the host's door carried, where there is news.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        traffic: Option<lace_model::traffic::Traffic>,
+        traffic: Option<Box<lace_model::traffic::Traffic>>,
     },
     /// A node's PID 1 speaks to the controller as the witness of its family's votes.
     Vote {
