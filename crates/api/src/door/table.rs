@@ -61,7 +61,7 @@ fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'sta
 
 /// All doors.
 pub fn table() -> Vec<Door> {
-    [anyone(), applications(), looks(), runtimes(), releases(), work(), estate(), house(), trust()]
+    [anyone(), applications(), routes(), looks(), runtimes(), releases(), work(), estate(), house(), trust()]
         .into_iter()
         .flatten()
         .collect()
@@ -120,6 +120,29 @@ fn applications() -> Vec<Door> {
             .viewer(Path)
             .answers(Reply::Json("ApplicationSpec"))
             .says("A manifest that makes it again."),
+        get("/v1/apps/{app}/secrets", secret::list)
+            .viewer(Path)
+            .answers(List("SecretInfo"))
+            .says("Names and versions of secrets."),
+        put("/v1/apps/{app}/secrets/{name}", secret::put)
+            .deployer(Path)
+            .takes(Secret)
+            .answers(Reply::Json("Accepted"))
+            .says("Gives a secret a new value; services that use it roll."),
+        delete("/v1/apps/{app}/secrets/{name}", secret::delete)
+            .deployer(Path)
+            .answers(Reply::Json("Accepted"))
+            .says("Removes a secret that no service uses."),
+        post("/v1/verbs", verb::act)
+            .deployer(Target)
+            .takes(Json("VerbRequest"))
+            .answers(Reply::Json("Accepted"))
+            .says("Scale, start, stop, restart, signal, failover, delete, replace, rollback, rollout, activate."),
+    ]
+}
+
+fn routes() -> Vec<Door> {
+    vec![
         get("/v1/routes", route::list)
             .viewer(Target)
             .asks(TARGET)
@@ -147,24 +170,6 @@ fn applications() -> Vec<Door> {
             .deployer(Path)
             .answers(Reply::Json("Accepted"))
             .says("Asks for a certificate that Lace obtains now."),
-        get("/v1/apps/{app}/secrets", secret::list)
-            .viewer(Path)
-            .answers(List("SecretInfo"))
-            .says("Names and versions of secrets."),
-        put("/v1/apps/{app}/secrets/{name}", secret::put)
-            .deployer(Path)
-            .takes(Secret)
-            .answers(Reply::Json("Accepted"))
-            .says("Gives a secret a new value; services that use it roll."),
-        delete("/v1/apps/{app}/secrets/{name}", secret::delete)
-            .deployer(Path)
-            .answers(Reply::Json("Accepted"))
-            .says("Removes a secret that no service uses."),
-        post("/v1/verbs", verb::act)
-            .deployer(Target)
-            .takes(Json("VerbRequest"))
-            .answers(Reply::Json("Accepted"))
-            .says("Scale, start, stop, restart, signal, failover, delete, replace, rollback, rollout, activate."),
     ]
 }
 
