@@ -206,16 +206,12 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 22] = [
+const LATER: [&str; 18] = [
     "import",
     "promote",
-    "provider",
-    "pool",
-    "domain",
     "key",
     "service",
     "package",
-    "volume",
     "backup",
     "user",
     "team",

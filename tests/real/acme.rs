@@ -161,13 +161,15 @@ fn eventually_renewed(mut is_so: impl FnMut() -> bool, why: impl Fn() -> String)
     }
 }
 
-/// Keys lie nowhere in the clear: not the account's, not the certificates'.
+/// Keys lie nowhere in the clear: not the account's, not the certificates'. The release is left out: it is this very
+/// program, which holds the words that are looked for.
 fn assert_sealed(lace: &Lace) {
     let out = std::process::Command::new("grep")
         .args([
             "--recursive",
             "--files-with-matches",
             "--binary-files=text",
+            "--exclude-dir=blobs",
             "-e",
             "key_pkcs8",
             "-e",

@@ -52,7 +52,10 @@ impl Shop {
     fn nodes(&self) -> Vec<u64> {
         let status = self.lace.status("shop");
         let nodes = status["apps"][0]["families"][0]["nodes"].as_array().cloned().unwrap_or_default();
-        nodes.iter().filter_map(|node| node["path"].as_str()?.rsplit('/').next()?.parse().ok()).collect()
+        nodes
+            .iter()
+            .filter_map(|node| node["status"]["path"].as_str()?.rsplit('/').next()?.parse().ok())
+            .collect()
     }
 }
 

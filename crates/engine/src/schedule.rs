@@ -73,8 +73,8 @@ impl World {
     /// Runs of tasks, and builds, whose logs stay on their hosts: the last few of each, for a time. A build is a person's
     /// job with a release of its own and no service.
     pub(crate) fn logs_kept(&self) -> BTreeSet<JobId> {
-        let mut ended: BTreeMap<(&AppName, Option<&ServicePath>, &str), Vec<(Millis, JobId)>> =
-            BTreeMap::new();
+        type Line<'a> = (&'a AppName, Option<&'a ServicePath>, &'a str);
+        let mut ended: BTreeMap<Line<'_>, Vec<(Millis, JobId)>> = BTreeMap::new();
         for job in self.jobs.values() {
             let name = match (&job.origin, &job.service) {
                 (JobOrigin::Task { name, .. }, Some(_)) => name.as_str(),

@@ -8,9 +8,12 @@ use std::sync::Arc;
 /// Doors are asked every 5 s: the numbers are of the last 10 to 15.
 const KEPT: usize = 4;
 
+/// What a door said, and when.
+type Told = (Millis, Arc<Traffic>);
+
 /// What the door of one host said the last few times, the newest last.
 #[derive(Default)]
-pub(crate) struct Said(VecDeque<(Millis, Arc<Traffic>)>);
+pub(crate) struct Said(VecDeque<Told>);
 
 impl Said {
     pub fn note(&mut self, now: Millis, traffic: Traffic) {
@@ -24,7 +27,7 @@ impl Said {
         self.0.back().map(|(_, traffic)| Arc::clone(traffic))
     }
 
-    fn ends(&self) -> Option<(&(Millis, Arc<Traffic>), &(Millis, Arc<Traffic>))> {
+    fn ends(&self) -> Option<(&Told, &Told)> {
         Some((self.0.front()?, self.0.back()?))
     }
 }

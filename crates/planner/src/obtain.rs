@@ -107,7 +107,7 @@ fn part(text: &str, most: u64) -> u64 {
     let bytes = Digest::of(text.as_bytes()).0;
     let drawn = u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
     // At most a few years in milliseconds times 2^32: far from the end of 128 bits.
-    u64::try_from(u128::from(most) * u128::from(drawn) >> 32).unwrap_or(most)
+    u64::try_from((u128::from(most) * u128::from(drawn)) >> 32).unwrap_or(most)
 }
 
 /// What `lace why` and `lace route` say of a certificate that is not there yet.
@@ -214,9 +214,13 @@ mod tests {
         let mut app = Application { obtaining: vec![obtaining], ..app(Vec::new()) };
         assert_eq!(errands(&app, &wishes, 99), Errands { next_at: Some(100), ..Errands::default() });
         assert_eq!(errands(&app, &wishes, 100).due.len(), 1);
-        assert_eq!(errands(&app, &BTreeMap::new(), 1).settled, [host.clone()], "nobody wishes for it");
+        assert_eq!(
+            errands(&app, &BTreeMap::new(), 1).settled,
+            std::slice::from_ref(&host),
+            "nobody wishes for it"
+        );
         app.certificates.push(certificate(&host, CertificateSource::Acme, 90));
-        assert_eq!(errands(&app, &wishes, 1).settled, [host.clone()], "it is there");
+        assert_eq!(errands(&app, &wishes, 1).settled, std::slice::from_ref(&host), "it is there");
         app.obtaining[0].asked = true;
         let asked = errands(&app, &wishes, 100);
         assert_eq!((asked.due.len(), asked.settled.len()), (1, 0), "somebody wants it now");

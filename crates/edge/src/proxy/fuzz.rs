@@ -21,9 +21,9 @@ fn headers(bytes: &[u8]) -> HeaderMap {
 }
 
 const SEEDS: [&[u8]; 5] = [
-    b"connection\0close, x-own\0x-own\01\0te\0trailers\0x_forwarded_for\06.6.6.6",
+    b"connection\0close, x-own\0x-own\x001\0te\0trailers\0x_forwarded_for\x006.6.6.6",
     b"upgrade\0websocket\0connection\0Upgrade\0cookie\0a=b; lace_node=0123456789abcdef",
-    b"accept\0text/html;q=0.9, application/problem+json\0x-real-ip\06.6.6.6",
+    b"accept\0text/html;q=0.9, application/problem+json\0x-real-ip\x006.6.6.6",
     b"connection\0x-forwarded-for, host\0host\0a\0transfer-encoding\0chunked",
     b"proxy\0http://a\0forwarded\0for=6.6.6.6\0X-Forwarded-Proto\0https",
 ];

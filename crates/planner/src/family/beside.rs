@@ -12,12 +12,18 @@ use std::ops::RangeInclusive;
 /// The second set begins here at least.
 const SECOND_MIN: u32 = 100;
 
+/// A range that holds no index.
+fn nobody() -> RangeInclusive<u32> {
+    let (after, before) = (1, 0);
+    after..=before
+}
+
 /// The indexes of the family's own nodes, and of those beside them (none where there is no such set).
 pub(super) fn sets(draft: &Draft) -> (RangeInclusive<u32>, RangeInclusive<u32>) {
     let count = draft.family().count;
     let set = |base: u32, end: u32| base + 1..=base.saturating_add(count).min(end);
     match draft.rollout.as_ref().and_then(Rollout::beside) {
-        None => (set(draft.base, u32::MAX), 1..=0),
+        None => (set(draft.base, u32::MAX), nobody()),
         // A family that grows meanwhile stops where the other set begins.
         Some(new) if new > draft.base => (set(draft.base, new), set(new, u32::MAX)),
         Some(new) => (set(draft.base, u32::MAX), set(new, draft.base)),
