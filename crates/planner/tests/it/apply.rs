@@ -403,6 +403,6 @@ fn what_is_said_of_hosts_is_checked_where_it_is_said() {
     };
     check(&["private"], "region == \"eu\" && memory >= 4*GiB", &[]);
     check(&["privat"], "", &["no pool privat", "did you mean \"private\"?"]);
-    check(&[], "regoin == \"eu\"", &["no attribute regoin", "did you mean \"region\"?"]);
+    check(&[], "regoin == \"eu\"", &["no pool has an attribute regoin", "did you mean \"region\"?"]);
     check(&[], "region = \"eu\"", &["where `region = ", "write CEL"]);
 }
