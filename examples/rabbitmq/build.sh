@@ -14,7 +14,11 @@ trap 'rm -rf "$work"' EXIT
 chmod 0755 "$work"
 mkdir "$work/debs" "$work/tree"
 chmod 0777 "$work/debs"
-(cd "$work/debs" && apt-get -qq download rabbitmq-server erlang-eldap erlang-os-mon erlang-syntax-tools erlang-xmerl)
+fetch() {
+    (cd "$work/debs" && apt-get -qq download rabbitmq-server erlang-eldap erlang-os-mon erlang-syntax-tools erlang-xmerl)
+}
+# The usual reason is a machine that never read apt's lists.
+fetch || { apt-get -qq update && fetch; }
 for deb in "$work"/debs/*.deb; do
     dpkg-deb -x "$deb" "$work/tree"
 done
