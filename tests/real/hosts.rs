@@ -179,7 +179,7 @@ fn a_cluster_over_three_hosts_fails_over_when_one_is_cut_off_and_heals() {
     };
     let peers = estate.exec("ball/ball/1", &["bin/ball", "eval", "length(nodes())"]);
     assert!(peers.contains('4'), "all know each other: {peers}");
-    assert!(runs(2).is_some_and(|name| name.starts_with("ball@ball-1.")), "the first runs it");
+    eventually("the first runs it", || runs(2).is_some_and(|name| name.starts_with("ball@ball-1.")));
 
     let of_first = estate.ready("ball").into_iter().zip(1..).collect::<Vec<_>>();
     let host = of_first[0].0.0.clone();
