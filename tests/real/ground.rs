@@ -1,5 +1,6 @@
 //! Hosts on one machine: a bridge, and for each host a network namespace with a port in it, a state of its own and the
-//! real binary as on a machine of its own. Nothing of it is left.
+//! real binary as on a machine of its own. The bridge has a namespace of its own, too: where br_netfilter is loaded, what
+//! crosses a bridge is judged by the firewall of its namespace. Nothing of it is left.
 
 use crate::lace::{Lace, eventually};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,10 @@ use std::process::{Command, Stdio};
 
 /// A network that hosts share with the controller's machine.
 pub struct Ground {
+    /// The namespace of the bridge.
     bridge: String,
+    /// This machine's way to it.
+    way: String,
     net: u8,
     hosts: Vec<Host>,
 }
@@ -27,12 +31,18 @@ const OWN_SYS: &str = "d=$(mktemp -d) && mount --rbind /sys/fs/cgroup $d && moun
 impl Ground {
     /// The network 10.`net`.255.0/24 and nobody in it but this machine, at .1.
     pub fn new(net: u8) -> Self {
-        let bridge = format!("lgr{net}");
-        let _ = Command::new("ip").args(["link", "del", &bridge]).stderr(Stdio::null()).status();
-        ip(&["link", "add", &bridge, "type", "bridge"]);
-        ip(&["addr", "add", &format!("10.{net}.255.1/24"), "dev", &bridge]);
-        ip(&["link", "set", &bridge, "up"]);
-        Self { bridge, net, hosts: Vec::new() }
+        let (bridge, way) = (format!("lgr{net}-0"), format!("lgr{net}"));
+        for words in [["netns", "del", &bridge], ["link", "del", &way]] {
+            let _ = Command::new("ip").args(words).stderr(Stdio::null()).status();
+        }
+        ip(&["netns", "add", &bridge]);
+        ip(&["-n", &bridge, "link", "add", "ground", "type", "bridge"]);
+        ip(&["-n", &bridge, "link", "set", "ground", "up"]);
+        ip(&["link", "add", &way, "type", "veth", "peer", "name", "way", "netns", &bridge]);
+        ip(&["-n", &bridge, "link", "set", "way", "master", "ground", "up"]);
+        ip(&["addr", "add", &format!("10.{net}.255.1/24"), "dev", &way]);
+        ip(&["link", "set", &way, "up"]);
+        Self { bridge, way, net, hosts: Vec::new() }
     }
 
     /// This machine's address in it.
@@ -47,8 +57,11 @@ impl Ground {
         let port = format!("lgr{}p{number}", self.net);
         let _ = Command::new("ip").args(["netns", "del", &namespace]).stderr(Stdio::null()).status();
         ip(&["netns", "add", &namespace]);
-        ip(&["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &namespace]);
-        ip(&["link", "set", &port, "master", &self.bridge, "up"]);
+        let bridge = &self.bridge;
+        ip(&[
+            "-n", bridge, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &namespace,
+        ]);
+        ip(&["-n", bridge, "link", "set", &port, "master", "ground", "up"]);
         let inside = |words: &[&str]| ip(&[&["-n", &namespace], words].concat());
         inside(&["link", "set", "lo", "up"]);
         inside(&["addr", "add", &format!("10.{}.255.{}/24", self.net, number + 10), "dev", "eth0"]);
@@ -90,7 +103,8 @@ impl Ground {
 
     /// Pulls or plugs a host's cable.
     pub fn cable(&self, name: &str, is_in: bool) {
-        ip(&["link", "set", &self.host(name).port, if is_in { "up" } else { "down" }]);
+        let port = &self.host(name).port;
+        ip(&["-n", &self.bridge, "link", "set", port, if is_in { "up" } else { "down" }]);
     }
 
     /// Directories of nodes that are on a host.
@@ -158,7 +172,8 @@ impl Ground {
             }
             ip(&["netns", "del", &host.namespace]);
         }
-        ip(&["link", "del", &self.bridge]);
+        ip(&["link", "del", &self.way]);
+        ip(&["netns", "del", &self.bridge]);
     }
 }
 

@@ -24,9 +24,11 @@ pub fn foreign(table: &str, closed: bool) -> String {
     format!("add chain inet {table} foreign\nflush chain inet {table} foreign\n{rules}")
 }
 
-/// The table with its constant rules. Whoever speaks with an address of the space comes from a node's interface, or is a
-/// liar: strict source checks are the host's choice for its other interfaces, so it is said here. What comes from blocks
-/// of other hosts by the interface that leads there is from their nodes. `links`: what the interfaces of nodes start with.
+/// The table with its constant rules. What neither comes from nor goes to a node here is judged by the hosts of its nodes:
+/// a host may be the router or the bridge (with br_netfilter) between them. Whoever speaks with an address of the space
+/// comes from a node's interface, or is a liar: strict source checks are the host's choice for its other interfaces, so it
+/// is said here. What comes from blocks of other hosts by the interface that leads there is from their nodes. `links`: what
+/// the interfaces of nodes start with.
 pub fn base(table: &str, space: Cidr, gateway: Ipv4Addr, links: &str) -> String {
     // First made, so that deleting never fails: the former table goes in the same transaction.
     format!(
@@ -52,6 +54,7 @@ table inet {table} {{
     iifname \"{links}*\" meta nfproto ipv6 drop
     iifname \"{links}*\" ip saddr != {space} drop
     ip saddr != {space} ip daddr != {space} goto foreign
+    iifname != \"{links}*\" oifname != \"{links}*\" accept
     iifname != \"{links}*\" ip saddr {space} iifname . ip saddr != @ways drop
     ct state established,related accept
     iifname != \"{links}*\" ip saddr @hosts accept

@@ -98,8 +98,11 @@ fn rollout(rollout: &RolloutPolicy) -> InlineTable {
         ("healthy_for", text(rollout.healthy_for)),
         ("deadline", text(rollout.deadline)),
         ("revert", rollout.revert.into()),
-        ("keep", text(rollout.keep)),
     ]);
+    // A word about blue-green only, and it has a usual value.
+    if rollout.keep != RolloutPolicy::default().keep {
+        table.insert("keep", text(rollout.keep));
+    }
     if let Some(most) = rollout.max_errors {
         table.insert("max_errors", share(most));
     }
