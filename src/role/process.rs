@@ -50,10 +50,13 @@ impl Record {
         started(self.pid) == Some(self.started)
     }
 
-    /// Writes it as `NAME.json` into the run directory.
+    /// Writes it as `NAME.json` into the run directory, beside and moved: nobody reads half of it.
     pub fn write(&self, run: &Path, name: &str) -> io::Result<()> {
         fs::create_dir_all(run)?;
-        fs::write(file(run, name), serde_json::to_vec(self)?)
+        let place = file(run, name);
+        let beside = place.with_extension("new");
+        fs::write(&beside, serde_json::to_vec(self)?)?;
+        fs::rename(beside, place)
     }
 
     /// Reads it, if the process still runs.

@@ -39,16 +39,25 @@ fn connect(lace: &Lace, name: &str, root: &str) -> std::io::Result<Tls> {
     Ok(tls)
 }
 
-/// One request over an open connection: the status line.
+/// One request over an open connection: the status line. The whole answer is read, for another one follows it.
 fn ask(tls: &mut Tls, name: &str) -> String {
     write!(tls, "GET / HTTP/1.1\r\nhost: {name}\r\n\r\n").expect("written");
     let (mut answer, mut some) = (Vec::new(), [0; 4096]);
-    while !answer.ends_with(b"\n") || !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+    while !is_whole(&answer) {
         let length = tls.read(&mut some).expect("an answer");
         assert!(length > 0, "closed after {}", String::from_utf8_lossy(&answer));
         answer.extend_from_slice(&some[..length]);
     }
     String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    match head.lines().find_map(|line| line.strip_prefix("content-length: ")) {
+        Some(length) => body.len() >= length.trim().parse().expect("a length"),
+        None => body.ends_with("0\r\n\r\n"),
+    }
 }
 
 fn presented(tls: &Tls) -> Vec<u8> {

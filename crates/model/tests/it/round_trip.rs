@@ -72,7 +72,9 @@ fn family() -> impl Strategy<Value = FamilySpec> {
 }
 
 fn pools() -> impl Strategy<Value = Vec<Name>> {
-    proptest::collection::vec("[a-z]{1,8}".prop_map(|text| text.parse().expect("a name")), 1..4)
+    // Each once: a pool that is named twice is a mistake.
+    let name = "[a-z]{1,8}".prop_map(|text| text.parse().expect("a name"));
+    proptest::collection::btree_set(name, 1..4).prop_map(|names| names.into_iter().collect())
 }
 
 fn check() -> impl Strategy<Value = Check> {
