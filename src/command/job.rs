@@ -4,7 +4,7 @@ use super::logs::Which;
 use super::output::{Cell, ago, between, clock};
 use super::{Exit, Outcome, Session, confirm, logs};
 use clap::{Args, Subcommand};
-use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::job::{Job, JobOrigin, JobState, LOGS_KEPT};
 use lace_model::{AppName, Code, JobId, Millis, Problem};
 use lace_wire::api::StreamOpen;
 use std::time::Duration;
@@ -101,7 +101,7 @@ async fn gone(s: &Session, id: JobId, problem: Problem) -> Problem {
     match client.job(id, Duration::ZERO).await {
         Ok(job) if job.ended_at.is_some() => {
             let text =
-                format!("what job {id} wrote is gone: only the last 5 runs of a schedule keep it, for a day");
+                format!("what job {id} wrote is gone: the last {LOGS_KEPT} of each kind keep it, for a day");
             Problem::new(Code::NotFound, text).hint(format!("its last lines: lace job show {id}"))
         }
         _ => problem,

@@ -192,39 +192,63 @@ fn generic(story: &mut Story, places: &Places) -> Result<(), Failure> {
 
 /// `make demo` installs Erlang in the background and says how far it is in a file.
 fn wait_for_erlang(story: &mut Story, end: &End) -> Result<(), Failure> {
-    let present = || {
-        Command::new("erlc")
-            .arg("-h")
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()
-            .is_ok()
-    };
-    let status = std::env::var_os("LACE_INSTALL_STATUS").map(PathBuf::from);
     let began = Instant::now();
-    let until = began + INSTALLED_WITHIN;
-    loop {
-        let said = status.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
-        if said.contains("\"failed\"") {
-            return Err(format!("Erlang was not installed: {}", said.trim()).into());
+    match std::env::var_os("LACE_INSTALL_STATUS") {
+        Some(path) => installed(story, end, Path::new(&path))?,
+        None if has_erlang() => {}
+        None => {
+            let what = "Erlang is missing: type `make demo`, or install the Debian package erlang-base";
+            return Err(what.into());
         }
-        if present() && (status.is_none() || said.contains("\"done\"")) {
-            break;
-        }
-        if status.is_none() {
-            return Err(
-                "Erlang is missing: type `make demo`, or install the Debian package erlang-base".into()
-            );
-        }
-        if Instant::now() > until {
-            return Err("Erlang was not installed in time".into());
-        }
-        end.sleep(Duration::from_millis(200))?;
     }
     if began.elapsed() > Duration::from_secs(1) {
         story.took("waited for Erlang to be installed", began.elapsed());
     }
     Ok(())
+}
+
+fn has_erlang() -> bool {
+    let quiet = std::process::Stdio::null;
+    Command::new("erlc").arg("-h").stdout(quiet()).stderr(quiet()).status().is_ok()
+}
+
+/// What `scripts/install.sh --background` writes.
+#[derive(serde::Deserialize)]
+struct Installing {
+    state: String,
+    stage: String,
+    elapsed_s: u64,
+    estimate_s: u64,
+    message: String,
+}
+
+/// Tells each stage with its estimate until it is all there.
+fn installed(story: &mut Story, end: &End, path: &Path) -> Result<(), Failure> {
+    let until = Instant::now() + INSTALLED_WITHIN;
+    let mut told = String::new();
+    loop {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let said: Option<Installing> = serde_json::from_str(&text).ok();
+        match &said {
+            Some(now) if now.state == "failed" => {
+                return Err(format!("Erlang was not installed: {}", now.message).into());
+            }
+            Some(now) if now.state == "done" && has_erlang() => return Ok(()),
+            Some(now) if now.stage != told => {
+                if told.is_empty() {
+                    story.chapter("Erlang is still being installed; the generic nodes run meanwhile");
+                }
+                let (stage, elapsed, estimate) = (&now.stage, now.elapsed_s, now.estimate_s);
+                story.say(&format!("{stage} (after {elapsed} s; about {estimate} s)"));
+                told.clone_from(stage);
+            }
+            _ => {}
+        }
+        if Instant::now() > until {
+            return Err(format!("Erlang was not installed in time: {}", text.trim()).into());
+        }
+        end.sleep(Duration::from_millis(200))?;
+    }
 }
 
 fn cluster(story: &mut Story, places: &Places, nodes: u32) -> Result<(), Failure> {

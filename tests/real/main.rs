@@ -30,6 +30,7 @@ mod scale;
 mod scenario;
 mod scripts;
 mod tls;
+mod tools;
 mod up;
 mod verbs;
 mod votes;

@@ -7,12 +7,10 @@ use crate::state::ApiState;
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
-use lace_model::revision::Limits;
 use lace_model::target::Want;
-use lace_model::{Millis, NodePath, ServicePath, TargetPath};
+use lace_model::{FamilyPath, Millis, NodePath, TargetPath};
 use lace_wire::api::{NodeView, UsageHistory, UsageView};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 /// `GET /v1/nodes`.
 pub(crate) async fn list(
@@ -36,8 +34,10 @@ pub(crate) async fn usage(
     Ask(ask): Ask<TargetAsk>,
 ) -> Answer<Json<Vec<UsageView>>> {
     let world = World::load(&state, ask.target.as_ref(), &caller).await?;
-    let limits: BTreeMap<&ServicePath, &Limits> =
-        world.revisions.iter().map(|(path, r)| (path, &r.spec.limits)).collect();
+    let limits = |family: &FamilyPath| {
+        let revision = world.revisions.get(&family.service_path());
+        revision.map(|r| r.spec.limits_of(&family.family).clone()).unwrap_or_default()
+    };
     let mut views = Vec::new();
     for (path, node) in
         world.planned().filter(|(p, n)| n.want == Want::Run && is_asked(ask.target.as_ref(), p))
@@ -50,7 +50,7 @@ pub(crate) async fn usage(
             memory: sample.usage.memory,
             pids: sample.usage.pids,
             restarts: world.observed.get(&node.id).map_or(0, |s| s.restarts),
-            limits: limits.get(&path.family.service_path()).map(|l| (*l).clone()).unwrap_or_default(),
+            limits: limits(&path.family),
             age_ms: sample.age_ms,
             path,
         });

@@ -4,7 +4,7 @@ use lace_model::job::{Job, JobState};
 use lace_model::object::revision_key;
 use lace_model::revision::{Limits, Revision};
 use lace_model::target::Target;
-use lace_model::{HostId, ServicePath};
+use lace_model::{FamilyPath, HostId};
 use lace_planner::Used;
 use lace_store::{Result, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,13 +20,13 @@ impl Room {
     /// Reads all targets and jobs; each revision in use is read once.
     pub fn read(view: &View<'_>) -> Result<Self> {
         let mut room = Self::default();
-        let mut limits: BTreeMap<(ServicePath, u64), Limits> = BTreeMap::new();
+        let mut limits: BTreeMap<(FamilyPath, u64), Limits> = BTreeMap::new();
         for target in view.list::<Target>("")? {
-            let service = target.value.family.service_path();
+            let family = &target.value.family;
             for node in &target.value.nodes {
-                let key = (service.clone(), node.revision);
+                let key = (family.clone(), node.revision);
                 if !limits.contains_key(&key) {
-                    limits.insert(key.clone(), limits_of(view, &service, node.revision)?);
+                    limits.insert(key.clone(), limits_of(view, family, node.revision)?);
                 }
                 room.take(node.host, Some(node.address), &limits[&key]);
             }
@@ -58,7 +58,7 @@ impl Room {
     }
 }
 
-fn limits_of(view: &View<'_>, service: &ServicePath, revision: u64) -> Result<Limits> {
-    let row = view.get::<Revision>(&revision_key(service, revision))?;
-    Ok(row.map(|r| r.value.spec.limits).unwrap_or_default())
+fn limits_of(view: &View<'_>, family: &FamilyPath, revision: u64) -> Result<Limits> {
+    let row = view.get::<Revision>(&revision_key(&family.service_path(), revision))?;
+    Ok(row.map(|r| r.value.spec.limits_of(&family.family).clone()).unwrap_or_default())
 }

@@ -124,7 +124,7 @@ async fn scale(
     let wanted = count_of(count, family.count)?;
     let edit = verb::scale(live, family, wanted, save, &caller.doer(state.now()))?;
     if wanted > family.count {
-        verb::check_room(live, wanted, &scene.capacities())?;
+        verb::check_room(live, &family.path, wanted, &scene.capacities())?;
     }
     let deed = if wanted > family.count { Deed::new("scale", target) } else { Deed::light("scale", target) };
     let batch = deed.batch(caller);

@@ -33,6 +33,7 @@ impl World {
         spec.check = None;
         spec.live = None;
         spec.volumes.clear();
+        spec.family_limits.clear();
         let (app, service) = (revision.service.app.clone(), Some(revision.service.clone()));
         let job = NewJob { id, app, service, spec, origin, actor: "lace".into() }.queued(self.now);
         self.put(&job, batch);

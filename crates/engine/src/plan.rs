@@ -36,11 +36,11 @@ impl Taken {
 }
 
 impl World {
-    fn limits_of(&self, service: &ServicePath, revision: u64) -> Limits {
+    fn limits_of(&self, family: &FamilyPath, revision: u64) -> Limits {
         self.revisions
-            .get(service)
+            .get(&family.service_path())
             .and_then(|r| r.get(&revision))
-            .map(|r| r.spec.limits.clone())
+            .map(|r| r.spec.limits_of(&family.family).clone())
             .unwrap_or_default()
     }
 
@@ -48,9 +48,8 @@ impl World {
     pub(crate) fn taken(&self) -> HashMap<HostId, Taken> {
         let mut taken: HashMap<HostId, Taken> = HashMap::new();
         for target in self.targets.values() {
-            let service = target.family.service_path();
             for node in &target.nodes {
-                let limits = self.limits_of(&service, node.revision);
+                let limits = self.limits_of(&target.family, node.revision);
                 taken.entry(node.host).or_default().add(&limits, Some(node.address));
             }
         }
@@ -64,11 +63,10 @@ impl World {
 
     fn views(&self, path: &FamilyPath, taken: &HashMap<HostId, Taken>) -> Vec<HostView> {
         let own = self.targets.get(path).map(|t| t.nodes.as_slice()).unwrap_or_default();
-        let service = path.service_path();
         let view = |host: &Host| {
             let mut taken = taken.get(&host.id).cloned().unwrap_or_default();
             for node in own.iter().filter(|n| n.host == host.id) {
-                taken.remove(&self.limits_of(&service, node.revision), node.address);
+                taken.remove(&self.limits_of(path, node.revision), node.address);
             }
             let mut liveness = self.liveness.get(&host.id).copied().unwrap_or_default();
             liveness.last_seen = liveness.last_seen.max(self.started_at);
@@ -222,16 +220,15 @@ impl World {
         taken: &mut HashMap<HostId, Taken>,
         batch: &mut Batch,
     ) {
-        let service = path.service_path();
         if let Some(former) = self.targets.get(path) {
             for node in &former.nodes {
-                let limits = self.limits_of(&service, node.revision);
+                let limits = self.limits_of(path, node.revision);
                 taken.entry(node.host).or_default().remove(&limits, node.address);
             }
             self.forget_gone(former, &target, batch);
         }
         for node in &target.nodes {
-            let limits = self.limits_of(&service, node.revision);
+            let limits = self.limits_of(path, node.revision);
             taken.entry(node.host).or_default().add(&limits, Some(node.address));
         }
         self.put(&target, batch);

@@ -3,15 +3,10 @@
 use crate::world::World;
 use lace_model::application::{Overlap, TaskSpec};
 use lace_model::event::NewEvent;
-use lace_model::job::{Job, JobOrigin, JobState};
+use lace_model::job::{Job, JobOrigin, JobState, LOGS_KEPT, LOGS_KEPT_MS};
 use lace_model::{AppName, JobId, Millis, ServicePath};
 use lace_store::Batch;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Ended runs of a task whose logs are kept.
-const LOGS_KEPT: usize = 5;
-/// How long they are kept.
-const LOGS_KEPT_MS: Millis = 24 * 3_600_000;
 
 /// The next moment after `after` (both in milliseconds since the Unix epoch) at which a task is due.
 pub(crate) fn next_due(task: &TaskSpec, after: Millis) -> Option<Millis> {
@@ -70,16 +65,18 @@ impl World {
         })
     }
 
-    /// Runs of tasks, and builds, whose logs stay on their hosts: the last few of each, for a time. A build is a person's
-    /// job with a release of its own and no service.
+    /// Jobs whose logs stay on their hosts: the last few runs of each task, of each service's `before` steps, of what people
+    /// ran in a service or beside all, and of builds, for a time. A build is a person's job with a release and no service.
     pub(crate) fn logs_kept(&self) -> BTreeSet<JobId> {
         type Line<'a> = (&'a AppName, Option<&'a ServicePath>, &'a str);
         let mut ended: BTreeMap<Line<'_>, Vec<(Millis, JobId)>> = BTreeMap::new();
         for job in self.jobs.values() {
+            // No task is called like these.
             let name = match (&job.origin, &job.service) {
-                (JobOrigin::Task { name, .. }, Some(_)) => name.as_str(),
-                (JobOrigin::Person, None) if !job.spec.release.is_empty() => "",
-                _ => continue,
+                (JobOrigin::Task { name, .. }, _) => name.as_str(),
+                (JobOrigin::Person, None) if !job.spec.release.is_empty() => "a build",
+                (JobOrigin::Person, _) => "a run",
+                (JobOrigin::Before { .. }, _) => "before a revision",
             };
             let Some(at) = job.ended_at.filter(|at| self.now.saturating_sub(*at) < LOGS_KEPT_MS) else {
                 continue;

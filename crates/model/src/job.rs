@@ -5,6 +5,12 @@ use crate::{AppName, HostId, JobId, Millis, ServicePath};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
+/// Ended jobs of each kind whose logs stay on their hosts: of each task of a service, of its `before` steps, of what people
+/// ran in it, and of an application's builds.
+pub const LOGS_KEPT: usize = 10;
+/// How long they stay, in milliseconds.
+pub const LOGS_KEPT_MS: Millis = 24 * 3_600_000;
+
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

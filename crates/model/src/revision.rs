@@ -3,7 +3,7 @@
 use crate::beam::Beam;
 use crate::check::Check;
 use crate::release::ReleaseKind;
-use crate::{ByteSize, CpuMillis, Digest, Millis, Name, ServicePath, Span};
+use crate::{ByteSize, CpuMillis, Digest, FamilyName, Millis, Name, ServicePath, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -206,9 +206,12 @@ pub struct RevisionSpec {
     /// Files of the release that are templates.
     #[serde(default)]
     pub templates: Vec<String>,
-    /// Limits of each node.
+    /// Limits of each node, where its family has none of its own.
     #[serde(default)]
     pub limits: Limits,
+    /// Limits of families whose nodes may use something else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub family_limits: BTreeMap<FamilyName, Limits>,
     /// BEAM settings, for a BEAM release.
     #[serde(default)]
     pub beam: Option<Beam>,
@@ -239,6 +242,22 @@ pub struct RevisionSpec {
     /// Jobs that must end well before any node of this revision starts.
     #[serde(default)]
     pub before: Vec<Vec<String>>,
+}
+
+impl RevisionSpec {
+    /// What each node of this family may use.
+    pub fn limits_of(&self, family: &FamilyName) -> &Limits {
+        self.family_limits.get(family).unwrap_or(&self.limits)
+    }
+
+    /// As the nodes of one family run it: its limits are that family's.
+    pub fn of_family(mut self, family: &FamilyName) -> Self {
+        if let Some(own) = self.family_limits.remove(family) {
+            self.limits = own;
+        }
+        self.family_limits.clear();
+        self
+    }
 }
 
 /// A revision as stored: key `APP/SERVICE#NUMBER` with the number in ten digits.

@@ -24,7 +24,7 @@ pub fn entries(
         .iter()
         .filter_map(|node| {
             let before = previous.get(&EntryId::Node(node.id));
-            let spec = spec_of(node, revisions, before)?;
+            let spec = spec_of(node, revisions, before)?.of_family(&target.family.family);
             Some((node.host, entry(target, node, spec, before)))
         })
         .collect()

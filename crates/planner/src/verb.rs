@@ -10,7 +10,7 @@ use lace_model::release::{Release, ReleaseRef};
 use lace_model::revision::{Limits, Revision, RevisionSpec};
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::Target;
-use lace_model::{Code, Digest, NodeId, Problem};
+use lace_model::{Code, Digest, FamilyPath, NodeId, Problem};
 
 /// One family as it shall be from now on, the goal that follows, and the event.
 fn put(family: Family, kind: &str, message: impl Into<String>, doer: &Doer) -> Edit {
@@ -60,17 +60,22 @@ pub fn scale(
 ///
 /// # Errors
 /// `CannotPlace`, with the most that there is room for.
-pub fn check_room(live: &LiveService, count: u32, hosts: &[Capacity]) -> Result<(), Problem> {
-    let Some(limits) = live.wanted().map(|r| &r.spec.limits).filter(|_| !hosts.is_empty()) else {
+pub fn check_room(
+    live: &LiveService,
+    family: &FamilyPath,
+    count: u32,
+    hosts: &[Capacity],
+) -> Result<(), Problem> {
+    let Some(limits) = live.wanted().map(|r| r.spec.limits_of(&family.family)).filter(|_| !hosts.is_empty())
+    else {
         return Ok(());
     };
     let most: u64 = hosts.iter().map(|host| most_on(host, limits)).sum();
     if u64::from(count) <= most {
         return Ok(());
     }
-    let path = &live.service.path;
     let text = format!(
-        "{count} nodes of {path} with {} of memory and {} cpu each are more than the hosts can carry: {most}",
+        "{count} nodes of {family} with {} of memory and {} cpu each are more than the hosts can carry: {most}",
         limits.memory.human(),
         limits.cpu
     );

@@ -7,7 +7,7 @@ use lace_model::host::{Block, Capacity, Host, Liveness};
 use lace_model::node::{Exit, NodePhase, NodeStatus};
 use lace_model::revision::{Revision, RevisionSpec};
 use lace_model::target::{Target, Want};
-use lace_model::{ByteSize, CpuMillis, Digest, FamilyPath, HostId, Millis, Name, Object, TaskId};
+use lace_model::{ByteSize, CpuMillis, Digest, FamilyPath, HostId, JobId, Millis, Name, Object, TaskId};
 use lace_store::{Batch, Clock, Expect, ManualClock, MasterKey, Store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub fn path(text: &str) -> FamilyPath {
 
 #[derive(Default)]
 pub struct FakeHost {
+    pub jobs_ended: BTreeSet<JobId>,
     pub entries: BTreeMap<EntryId, Entry>,
     pub topics: BTreeMap<Name, Topic>,
     pub nodes: BTreeMap<lace_model::NodeId, NodeStatus>,
@@ -188,7 +189,8 @@ impl Scene {
                     }
                     EntryBody::Job(job) => {
                         let command = job.spec.start.join(" ");
-                        if lasting.contains(&command) {
+                        // The entry of an ended job stays for the sake of its logs.
+                        if lasting.contains(&command) || !host.jobs_ended.insert(job.id) {
                             continue;
                         }
                         let bad = failing.contains(&command);

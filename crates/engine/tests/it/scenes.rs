@@ -6,7 +6,7 @@ use lace_model::JobId;
 use lace_model::certificate::{Certificate, CertificateSource};
 use lace_model::document::EntryId;
 use lace_model::family::{Application, Family, Service};
-use lace_model::job::{Job, JobOrigin, JobState, NewJob};
+use lace_model::job::{Job, JobOrigin, JobState, LOGS_KEPT, NewJob};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, OperationState};
 use lace_model::revision::Revision;
@@ -117,7 +117,10 @@ fn jobs_before_a_rollout_gate_it() {
         scene.store.list::<Job>("").expect("jobs").into_iter().map(|r| r.value.state).collect();
     assert!(states.contains(&JobState::Done) && states.contains(&JobState::Failed), "{states:?}");
     assert_eq!(scene.running().len(), 1, "only the family whose job ended well");
-    assert!(scene.hosts.values().all(|h| h.entries.len() == 1), "ended jobs leave the document");
+    assert!(scene.hosts.values().all(|h| h.entries.len() == 3), "what both jobs wrote stays for a day");
+    scene.clock.advance(25 * 3_600_000);
+    scene.settle();
+    assert!(scene.hosts.values().all(|h| h.entries.len() == 1), "then they leave the document");
 }
 
 #[test]
@@ -337,7 +340,7 @@ fn the_last_runs_of_a_task_stay_on_their_host_for_a_day() {
         let held = scene.hosts.values().flat_map(|h| h.entries.keys());
         held.filter(|id| matches!(id, EntryId::Job(_))).copied().collect::<BTreeSet<_>>()
     };
-    for _ in 0..20 {
+    for _ in 0..30 {
         let heard = scene.obey();
         scene.turn(heard);
         scene.clock.advance(30_000);
@@ -348,7 +351,7 @@ fn the_last_runs_of_a_task_stay_on_their_host_for_a_day() {
     let heard = scene.obey();
     scene.turn(heard);
     let last = kept(&scene);
-    assert_eq!(last.len(), 5, "of some ten runs");
+    assert_eq!(last.len(), LOGS_KEPT, "of some fifteen runs");
     scene.restart_controller();
     scene.turn(vec![]);
     assert_eq!(kept(&scene), last, "another controller keeps the same");

@@ -67,6 +67,7 @@ fn build(plan: &Plan, open: Open, handover: &OwnedFd) -> Result<Supervisor, Step
         ballot: plan.spec.votes.as_ref().map(|votes| Ballot::open(votes, plan.spec.address)).transpose()?,
     })?;
     supervisor.begin(plan.spec.process.clone())?;
+    limit_processor(plan, open.quota)?;
     report(REPORT, &Line::Running { notes });
     Ok(supervisor)
 }
@@ -111,6 +112,12 @@ fn join_cgroups(open: &Open) -> Result<(), StepError> {
         sys::write_all(tasks.as_fd(), b"0").step("join cgroup")?;
     }
     unshare(libc::CLONE_NEWCGROUP).step("unshare cgroup namespace")
+}
+
+/// From here on the node pays for its own work.
+fn limit_processor(plan: &Plan, file: Option<OwnedFd>) -> Result<(), StepError> {
+    let (Some(quota), Some(file)) = (&plan.seats.quota, file) else { return Ok(()) };
+    sys::write_all(file.as_fd(), quota.text.as_bytes()).step("limit the processor")
 }
 
 /// Moves the report aside, points 0, 1 and 2 at /dev/null, closes everything of the helper's.

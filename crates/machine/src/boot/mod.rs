@@ -40,6 +40,7 @@ struct Open {
     listener: OwnedFd,
     log_dir: OwnedFd,
     oom: Option<OwnedFd>,
+    quota: Option<OwnedFd>,
     tasks: Vec<OwnedFd>,
     unified: Option<OwnedFd>,
 }
@@ -119,6 +120,8 @@ fn open_all(plan: &Plan) -> Result<Open, StepError> {
     let log_dir = open_at(here, "log", dir, 0).step("open log directory")?;
     let oom = plan.seats.oom.as_ref();
     let oom = oom.map(|f| open_at(here, f, libc::O_RDONLY, 0)).transpose();
+    let quota = plan.seats.quota.as_ref();
+    let quota = quota.map(|q| open_at(here, &q.file, libc::O_WRONLY, 0)).transpose();
     let tasks = plan.seats.split.iter();
     let tasks = tasks.map(|d| open_at(here, d.join("tasks"), libc::O_WRONLY, 0));
     let unified = plan.seats.unified.as_ref();
@@ -127,6 +130,7 @@ fn open_all(plan: &Plan) -> Result<Open, StepError> {
         listener: listener.into(),
         log_dir,
         oom: oom.step("open counter of memory kills")?,
+        quota: quota.step("open the limit of the processor")?,
         tasks: tasks.collect::<Result<_, _>>().step("open cgroup tasks")?,
         unified: unified.step("open cgroup")?,
     })
@@ -166,8 +170,8 @@ fn user_namespace(pid: i32) -> Result<OwnedFd, StepError> {
     open_at(libc::AT_FDCWD, path, libc::O_RDONLY, 0).step("open user namespace")
 }
 
-/// The numbers that PID 1 keeps.
+/// The numbers that PID 1 keeps, one of them until its process begins.
 fn numbers(open: &Open) -> Vec<RawFd> {
     let always = [open.listener.as_raw_fd(), open.log_dir.as_raw_fd()];
-    always.into_iter().chain(open.oom.iter().map(AsRawFd::as_raw_fd)).collect()
+    always.into_iter().chain(open.oom.iter().chain(&open.quota).map(AsRawFd::as_raw_fd)).collect()
 }

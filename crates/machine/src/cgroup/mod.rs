@@ -40,8 +40,20 @@ pub struct Seats {
     /// What the node sees below /sys/fs/cgroup: controller directories of v1 (name, path), or the
     /// one of v2 under an empty name.
     pub view: Vec<(String, PathBuf)>,
+    /// What limits the processor, once the node is built.
+    pub quota: Option<Quota>,
     /// Controllers that were asked for and are absent, in words.
     pub notes: Vec<String>,
+}
+
+/// A limit on CPU bandwidth that has still to be written. The birth of a node is our work and takes some milliseconds: under
+/// a small limit it would wait for many periods.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Quota {
+    /// The kernel's file.
+    pub file: PathBuf,
+    /// What it wants to read.
+    pub text: String,
 }
 
 impl Cgroups {
@@ -76,16 +88,19 @@ impl Cgroups {
             make(&dir).step(format!("create cgroup {}", dir.display()))?;
         }
         let mut seats = self.seats(id);
-        let wanted = [
-            (Controller::Cpu, limits.cpu_millis.map(u64::from)),
-            (Controller::Memory, limits.memory_bytes),
-            (Controller::Pids, limits.pids.map(u64::from)),
-        ];
+        match (self.dir(Controller::Cpu, id), limits.cpu_millis) {
+            (None, Some(_)) => seats.notes.push(absent(Controller::Cpu)),
+            (Some((place, dir)), Some(millis)) => {
+                let quota = quota(&place, &dir, millis.into());
+                seats.quota = Some(quota.step(format!("limit cpu of cgroup {}", dir.display()))?);
+            }
+            (_, None) => {}
+        }
+        let wanted =
+            [(Controller::Memory, limits.memory_bytes), (Controller::Pids, limits.pids.map(u64::from))];
         for (controller, value) in wanted {
             match (self.dir(controller, id), value) {
-                (None, Some(_)) => seats.notes.push(format!(
-                    "limit on {controller} is not enforced: this host has no {controller} controller"
-                )),
+                (None, Some(_)) => seats.notes.push(absent(controller)),
                 (Some((place, dir)), value) => limit(controller, &place, &dir, value)
                     .step(format!("limit {controller} of cgroup {}", dir.display()))?,
                 (None, None) => {}
@@ -110,7 +125,7 @@ impl Cgroups {
             Place::Unified(_) => dir.join("memory.events"),
             Place::Split(_) => dir.join("memory.oom_control"),
         });
-        Seats { unified, split, oom, view, notes: Vec::new() }
+        Seats { unified, split, oom, view, quota: None, notes: Vec::new() }
     }
 
     /// Reads a node's counters.
@@ -150,6 +165,23 @@ impl Cgroups {
     }
 }
 
+fn absent(controller: Controller) -> String {
+    format!("limit on {controller} is not enforced: this host has no {controller} controller")
+}
+
+/// Writes the period and says what is to be written later.
+fn quota(place: &Place, dir: &Path, millis: u64) -> io::Result<Quota> {
+    // The kernel takes no less than a millisecond.
+    let quota_us = (millis * PERIOD_US / 1000).max(1000);
+    match place {
+        Place::Unified(_) => Ok(Quota { file: dir.join("cpu.max"), text: format!("{quota_us} {PERIOD_US}") }),
+        Place::Split(_) => {
+            fs::write(dir.join("cpu.cfs_period_us"), PERIOD_US.to_string())?;
+            Ok(Quota { file: dir.join("cpu.cfs_quota_us"), text: quota_us.to_string() })
+        }
+    }
+}
+
 fn make(dir: &Path) -> io::Result<()> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -166,11 +198,7 @@ fn limit(controller: Controller, place: &Place, dir: &Path, value: Option<u64>) 
     };
     let Some(value) = value else { return Ok(()) };
     match (controller, place) {
-        (Controller::Cpu, Place::Unified(_)) => write("cpu.max", format!("{} {PERIOD_US}", quota_us(value))),
-        (Controller::Cpu, Place::Split(_)) => {
-            write("cpu.cfs_period_us", PERIOD_US.to_string())?;
-            write("cpu.cfs_quota_us", quota_us(value).to_string())
-        }
+        (Controller::Cpu, _) => Ok(()),
         (Controller::Memory, Place::Unified(_)) => {
             write("memory.max", value.to_string())?;
             write_if_there("memory.swap.max", "0".to_owned())
@@ -185,11 +213,6 @@ fn limit(controller: Controller, place: &Place, dir: &Path, value: Option<u64>) 
         }
         (Controller::Pids, _) => write("pids.max", value.to_string()),
     }
-}
-
-/// CPU time per period; the kernel takes no less than a millisecond.
-fn quota_us(millis: u64) -> u64 {
-    (millis * PERIOD_US / 1000).max(1000)
 }
 
 /// Kills what is in a directory (and below) and removes it; again until the deadline.
@@ -237,6 +260,10 @@ mod tests {
         for (controller, value) in limits {
             limit(controller, &place, &dir, Some(value)).unwrap();
             limit(controller, &place, &dir, None).unwrap();
+            if controller == Controller::Cpu {
+                let quota = quota(&place, &dir, value).unwrap();
+                fs::write(quota.file, quota.text).unwrap();
+            }
         }
         for (file, expected) in files {
             assert_eq!(fs::read_to_string(dir.join(file)).unwrap(), *expected, "{file}");

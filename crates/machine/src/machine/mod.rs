@@ -184,7 +184,11 @@ impl Machine {
         if !self.cgroups.has(id) {
             return Err(Error::Unknown(id.to_owned()));
         }
-        Ok(self.cgroups.create(id, limits)?.notes)
+        let seats = self.cgroups.create(id, limits)?;
+        if let Some(quota) = &seats.quota {
+            std::fs::write(&quota.file, &quota.text).step("limit the processor")?;
+        }
+        Ok(seats.notes)
     }
 
     /// Counters of a node.

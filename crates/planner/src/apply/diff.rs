@@ -4,6 +4,7 @@ use lace_model::revision::RevisionSpec;
 use lace_model::{Digest, Name};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,7 @@ pub(super) fn revisions(from: &RevisionSpec, to: &RevisionSpec) -> Vec<Differenc
             (Some(Value::Object(before)), Some(Value::Object(after))) if is_walked(field) => {
                 maps(&mut differences, field, before, after);
             }
+            (before, after) if field == "family_limits" => own_limits(&mut differences, before, after),
             _ => differences.push(Difference {
                 field: field.clone(),
                 root: field.clone(),
@@ -70,6 +72,28 @@ fn maps(out: &mut Vec<Difference>, field: &str, from: &Map<String, Value>, to: &
         };
         let (from, to) = (before.and_then(|v| shown(field, v)), after.and_then(|v| shown(field, v)));
         out.push(Difference { field: name, root, from, to });
+    }
+}
+
+/// Limits that a family has of its own, each under its name: `family.small.memory`.
+fn own_limits(out: &mut Vec<Difference>, from: Option<&Value>, to: Option<&Value>) {
+    let of = |all: Option<&Value>, family: &str, field: &str| {
+        let limits = all.and_then(|all| all.get(family))?;
+        limits.get(field).and_then(|value| shown("limits", value))
+    };
+    let families = [from, to].into_iter().flatten().filter_map(Value::as_object).flat_map(Map::keys);
+    for family in families.collect::<BTreeSet<_>>() {
+        for field in ["cpu", "memory", "disk", "pids"] {
+            let (from, to) = (of(from, family, field), of(to, family, field));
+            if from != to {
+                out.push(Difference {
+                    field: format!("family.{family}.{field}"),
+                    root: field.into(),
+                    from,
+                    to,
+                });
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::beam::Beam;
 use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::{Limits, RevisionSpec};
-use lace_model::{AppName, Code, Problem, ServiceName};
+use lace_model::{AppName, Code, FamilyName, Problem, ServiceName};
 use std::collections::BTreeMap;
 
 /// The name of the secret that holds the cookie of a service's cluster.
@@ -54,7 +54,7 @@ impl Making<'_> {
         }
         spec.beam = beam;
         spec.secrets = secrets;
-        spec.limits = self.limits();
+        (spec.limits, spec.family_limits) = self.limits();
         Ok(Made { spec, generate })
     }
 
@@ -81,6 +81,7 @@ impl Making<'_> {
             files: kept!(files),
             templates: kept!(templates),
             limits: Limits::default(),
+            family_limits: BTreeMap::new(),
             beam: None,
             check: kept!(?check),
             live: kept!(?live),
@@ -169,16 +170,36 @@ impl Making<'_> {
         secrets
     }
 
-    /// One revision has one set of limits: where families of a service differ, the largest of each.
-    fn limits(&self) -> Limits {
-        let families = merge::families(self.name, self.merged);
-        let usual = self.base.map(|b| b.limits.clone()).unwrap_or_default();
+    /// What most may use of each, and what families have that may use something else. Jobs of the service get the first.
+    fn limits(&self) -> (Limits, BTreeMap<FamilyName, Limits>) {
+        let live = self.live.services.get(self.name);
+        let there = live.into_iter().flat_map(|l| &l.families).filter(|(_, f)| !f.deleting);
+        let mut families = merge::families(self.name, self.merged);
+        for (name, _) in there {
+            families.entry(name.clone()).or_default();
+        }
+        let each: BTreeMap<_, _> =
+            families.iter().map(|(name, spec)| (name, self.limits_of(name, spec))).collect();
+        macro_rules! most {
+            ($field:ident) => {
+                each.values().map(|l| l.$field).max().unwrap_or_default()
+            };
+        }
+        let most = Limits { cpu: most!(cpu), memory: most!(memory), disk: most!(disk), pids: most!(pids) };
+        let own = each.into_iter().filter(|(_, l)| *l != most).map(|(name, l)| (name.clone(), l)).collect();
+        (most, own)
+    }
+
+    /// What the file says of the family; what it does not say stays.
+    fn limits_of(&self, name: &FamilyName, merged: &FamilySpec) -> Limits {
+        let says = self.says.families.get(name);
+        let is_there = self.live.services.get(self.name).is_some_and(|l| l.families.contains_key(name));
+        let base = self.base.filter(|_| is_there).map(|b| b.limits_of(name));
+        let usual = Limits::default();
         macro_rules! limit {
             ($field:ident) => {{
-                let is_said = self.base.is_none() || self.says.families.values().any(|f| f.$field.is_some());
-                let of = |f: &FamilySpec| f.$field;
-                let most = families.values().filter_map(of).max();
-                most.filter(|_| is_said).unwrap_or(usual.$field)
+                let kept = || base.map(|l| l.$field).or(merged.$field);
+                says.and_then(|f| f.$field).or_else(kept).unwrap_or(usual.$field)
             }};
         }
         Limits { cpu: limit!(cpu), memory: limit!(memory), disk: limit!(disk), pids: limit!(pids) }

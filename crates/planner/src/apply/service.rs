@@ -7,7 +7,7 @@ use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
 use lace_model::family::{Family, Service};
-use lace_model::revision::{Revision, RevisionSpec};
+use lace_model::revision::{Limits, Revision, RevisionSpec};
 use lace_model::{Code, Digest, FamilyName, FamilyPath, Problem, ServiceName, ServicePath};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,10 @@ pub(super) fn service(work: &mut Work, name: &ServiceName, says: &ServiceSpec) {
         Ok(made) => made,
         Err(problems) => return work.problems.extend(problems),
     };
-    check_size(work, name, &made.spec.limits);
+    let mut sizes: Vec<&Limits> =
+        merge::families(name, &merged).keys().map(|f| made.spec.limits_of(f)).collect();
+    sizes.dedup();
+    sizes.into_iter().for_each(|limits| check_size(work, name, limits));
     work.generate.extend(made.generate);
     let plan = Compared { name, live, says, merged, spec: made.spec };
     plan.write(work);

@@ -248,11 +248,11 @@ impl<'a> Draft<'a> {
 
     /// Changes a slot, and the room that it takes.
     pub fn change<T>(&mut self, index: u32, how: impl FnOnce(&mut Slot) -> T) -> T {
-        let revisions = self.input.revisions;
+        let input = self.input;
         let slot = self.slots.entry(index).or_default();
-        self.room.leave(slot, revisions);
+        self.room.leave(slot, input);
         let result = how(slot);
-        self.room.enter(slot, revisions);
+        self.room.enter(slot, input);
         result
     }
 

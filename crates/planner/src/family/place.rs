@@ -61,7 +61,7 @@ fn settle_home(draft: &mut Draft, revision: u64) {
     }
     let there = draft.running().filter_map(|node| draft.host(node.host));
     let home = Home::of_nodes(there).or_else(|| {
-        let wanted = demand(revision, draft.input.revisions);
+        let wanted = demand(revision, draft.input);
         let able = draft
             .input
             .hosts
@@ -95,7 +95,7 @@ pub(super) fn in_place(draft: &Draft, index: u32, revision: u64, host: HostId) -
     };
     let slot = draft.slots.get(&index);
     let credit = slot
-        .and_then(|s| claims(s, draft.input.revisions).into_iter().find(|(h, _)| *h == host))
+        .and_then(|s| claims(s, draft.input).into_iter().find(|(h, _)| *h == host))
         .map(|(_, takes)| takes)
         .unwrap_or_default();
     if !is_listed(draft, view) {
@@ -193,7 +193,7 @@ fn lacks_room(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Op
         ),
         nodes: view.used.nodes + own.nodes - credit.nodes,
     };
-    let wanted = demand(revision, draft.input.revisions);
+    let wanted = demand(revision, draft.input);
     lacks(&host.capacity, &taken, &wanted)
 }
 
@@ -212,7 +212,7 @@ fn lacks(capacity: &Capacity, taken: &Used, wanted: &Used) -> Option<HostRejecti
 fn open(draft: &Draft, revision: u64) -> Stall {
     let hosts = draft.input.hosts;
     // Whatever costs more than a comparison (addresses) is looked at when the host comes up.
-    let wanted = demand(revision, draft.input.revisions);
+    let wanted = demand(revision, draft.input);
     let fits = |at: &usize| {
         let view = &hosts[*at];
         is_open(view)

@@ -4,12 +4,10 @@ use super::input::{FamilyInput, HostView, Used};
 use super::slot::Slot;
 use lace_model::host::Block;
 use lace_model::node::NodePhase;
-use lace_model::revision::{Limits, Revision};
+use lace_model::revision::Limits;
 use lace_model::{ByteSize, CpuMillis, HostId};
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
-
-type Revisions = BTreeMap<u64, Revision>;
 
 /// What this family takes of the hosts.
 #[derive(Default)]
@@ -22,7 +20,7 @@ impl Room {
     pub fn of(slots: &BTreeMap<u32, Slot>, input: &FamilyInput) -> Self {
         let mut room = Self::default();
         for slot in slots.values() {
-            room.enter(slot, input.revisions);
+            room.enter(slot, input);
         }
         for stray in input.observed.values().filter(|s| s.phase != NodePhase::Gone) {
             *room.addresses.entry(stray.address).or_default() += 1;
@@ -30,8 +28,8 @@ impl Room {
         room
     }
 
-    pub fn enter(&mut self, slot: &Slot, revisions: &Revisions) {
-        for (host, takes) in claims(slot, revisions) {
+    pub fn enter(&mut self, slot: &Slot, input: &FamilyInput) {
+        for (host, takes) in claims(slot, input) {
             let used = self.hosts.entry(host).or_default();
             used.cpu.0 = used.cpu.0.saturating_add(takes.cpu.0);
             used.memory.0 = used.memory.0.saturating_add(takes.memory.0);
@@ -42,8 +40,8 @@ impl Room {
         }
     }
 
-    pub fn leave(&mut self, slot: &Slot, revisions: &Revisions) {
-        for (host, takes) in claims(slot, revisions) {
+    pub fn leave(&mut self, slot: &Slot, input: &FamilyInput) {
+        for (host, takes) in claims(slot, input) {
             let used = self.hosts.entry(host).or_default();
             used.cpu.0 = used.cpu.0.saturating_sub(takes.cpu.0);
             used.memory.0 = used.memory.0.saturating_sub(takes.memory.0);
@@ -69,19 +67,19 @@ impl Room {
 
 /// What a slot takes, by host. A node that goes and its successor at the same place run one after the other, so only
 /// the successor counts there.
-pub(super) fn claims(slot: &Slot, revisions: &Revisions) -> Vec<(HostId, Used)> {
+pub(super) fn claims(slot: &Slot, input: &FamilyInput) -> Vec<(HostId, Used)> {
     let mut claims: Vec<(HostId, Used)> = Vec::with_capacity(1);
     for node in slot.run.iter().chain(slot.going.iter().rev()) {
         if claims.iter().all(|(host, _)| *host != node.host) {
-            claims.push((node.host, demand(node.revision, revisions)));
+            claims.push((node.host, demand(node.revision, input)));
         }
     }
     claims
 }
 
-/// What one node of a revision takes.
-pub(super) fn demand(revision: u64, revisions: &Revisions) -> Used {
-    let limits = revisions.get(&revision).map(|r| &r.spec.limits);
+/// What one node of the family takes at a revision.
+pub(super) fn demand(revision: u64, input: &FamilyInput) -> Used {
+    let limits = input.revisions.get(&revision).map(|r| r.spec.limits_of(&input.family.path.family));
     let (cpu, memory) = limits.map_or_else(
         || {
             let usual = Limits::default();

@@ -282,6 +282,36 @@ fn check_refused(change: impl Fn(&mut ServiceSpec), code: Code, hint: &str) {
 }
 
 #[test]
+fn each_family_has_limits_of_its_own() {
+    let sized = |memory| FamilySpec { memory: Some(ByteSize::mib(memory)), ..FamilySpec::default() };
+    let mut spec = game("1");
+    spec.families = BTreeMap::from([(name("large"), sized(512)), (name("small"), sized(64))]);
+    let mut live = with(&[("game", spec.clone())]);
+    let of = |live: &LiveApplication, family: &str| {
+        let revision = live.services[&name("game")].revisions.values().next_back().unwrap();
+        (revision.number, revision.spec.limits_of(&name(family)).memory)
+    };
+    assert_eq!(of(&live, "large"), (1, ByteSize::mib(512)));
+    assert_eq!(of(&live, "small"), (1, ByteSize::mib(64)));
+
+    // Only what is said changes; the plan names the family.
+    let says =
+        ServiceSpec { families: BTreeMap::from([(name("small"), sized(96))]), ..ServiceSpec::default() };
+    let outcome = applied(&live, &request(&[("game", says)]));
+    assert_eq!(lines(&outcome), ["Update game family.small.memory: 64MiB > 96MiB; rolls 2 nodes"]);
+    store(&mut live, &outcome.edit);
+    assert_eq!(of(&live, "large"), (2, ByteSize::mib(512)));
+    assert_eq!(of(&live, "small"), (2, ByteSize::mib(96)));
+
+    // Much cpu for one and much memory for the other: each finds its host.
+    spec.families.get_mut(&name("large")).unwrap().memory = Some(ByteSize::mib(1024));
+    spec.families.get_mut(&name("small")).unwrap().cpu = Some(CpuMillis(2000));
+    assert!(apply(&live, &request(&[("game", spec.clone())]), &facts()).is_ok());
+    spec.families.get_mut(&name("small")).unwrap().cpu = Some(CpuMillis(2001));
+    assert_eq!(refused(&live, &request(&[("game", spec)])).code, Code::CannotPlace);
+}
+
+#[test]
 fn mistakes_are_refused_with_a_hint() {
     let memory = |spec: &mut ServiceSpec| {
         spec.families.get_mut(&name("game")).unwrap().memory = Some(ByteSize::mib(4096));

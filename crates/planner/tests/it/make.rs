@@ -58,6 +58,7 @@ pub fn spec() -> RevisionSpec {
         files: BTreeMap::new(),
         templates: Vec::new(),
         limits: Limits::default(),
+        family_limits: Default::default(),
         beam: None,
         check: None,
         live: None,

@@ -1,0 +1,125 @@
+//! What a person has at hand: a shell on a terminal, words that complete themselves, what nodes use and may.
+
+use crate::daily::project;
+use crate::lace::{Lace, eventually, may_run};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A command on a terminal of its own.
+struct Terminal {
+    child: Child,
+    keys: File,
+    said: Arc<Mutex<String>>,
+}
+
+impl Terminal {
+    fn begin(lace: &Lace, words: &[&str], columns: u16, rows: u16) -> Self {
+        let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+        let ours = rustix::pty::openpt(flags).expect("a terminal");
+        rustix::pty::grantpt(&ours).expect("granted");
+        rustix::pty::unlockpt(&ours).expect("unlocked");
+        let name = rustix::pty::ptsname(&ours, Vec::new()).expect("its name");
+        let theirs = || -> Stdio {
+            let file = File::options().read(true).write(true).open(name.to_str().expect("text"));
+            OwnedFd::from(file.expect("opened")).into()
+        };
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&ours, size).expect("sized");
+        let child = Command::new(env!("CARGO_BIN_EXE_lace"))
+            .args(words)
+            .env("LACE_CONFIG_DIR", lace.files().join("cli"))
+            .env("TERM", "xterm")
+            .stdin(theirs())
+            .stdout(theirs())
+            .stderr(theirs())
+            .spawn()
+            .expect("begun");
+        let keys = File::from(ours);
+        let said = Arc::new(Mutex::new(String::new()));
+        let (mut screen, heard) = (keys.try_clone().expect("a second hand"), said.clone());
+        // It ends with the terminal.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n) = screen.read(&mut buffer)
+                && n > 0
+            {
+                heard.lock().expect("whole").push_str(&String::from_utf8_lossy(&buffer[..n]));
+            }
+        });
+        Self { child, keys, said }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("pressed");
+    }
+
+    /// What the screen has said from the last question on.
+    fn shows(&self, text: &str) {
+        let said = || self.said.lock().expect("whole").clone();
+        eventually(&format!("{text:?} on the screen"), || said().contains(text));
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_person_has_a_terminal_in_a_node_and_words_that_complete() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(250, 3);
+    let dir = project(&lace, "shop", "echo hello", "");
+    let manifest = "[application]\nname = \"shop\"\n\n[service.web]\nrelease = { path = \".\" }\n\n\
+                    [service.web.family.large]\nmemory = \"96MiB\"\ncpu = 0.2\n\n\
+                    [service.web.family.small]\nmemory = \"24MiB\"\ncpu = 0.1\n";
+    std::fs::write(dir.join("lace.toml"), manifest).expect("written");
+    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+
+    let mut shell = Terminal::begin(&lace, &["shell", "shop/web/large/1"], 132, 41);
+    shell.press("echo on $(hostname) of $(stty size) as $(tty)\n");
+    shell.shows("on large-1 of 41 132 as /dev/pts/");
+    // Ctrl-C reaches who runs there, and not the shell.
+    shell.press("sh -c 'echo sl${none}eeps; exec sleep 1000'\n");
+    shell.shows("sleeps");
+    shell.press("\u{3}");
+    shell.press("echo went $((40+2))\n");
+    shell.shows("went 42");
+    shell.press("exit 7\n");
+    eventually("the shell has ended", || shell.child.try_wait().expect("asked").is_some());
+    assert_eq!(shell.child.wait().expect("ended").code(), Some(7), "its status is the shell's");
+
+    // Families of a service have limits of their own, and they bite.
+    let usage = lace.run(&["top", "shop", "--format", "json"]).ok().json();
+    let of = |family: &str| {
+        let nodes = usage.as_array().expect("a list").iter();
+        let mut found = nodes.filter(|one| one["path"].as_str().is_some_and(|path| path.contains(family)));
+        found.next().unwrap_or_else(|| panic!("no {family}: {usage}"))["limits"]["memory"].clone()
+    };
+    assert_eq!((of("large"), of("small")), ("96MiB".into(), "24MiB".into()));
+    let hog = "head -c 60000000 /dev/zero | tail -c 60000000 | wc -c";
+    assert!(lace.run(&["exec", "shop/web/large/1", "--", "sh", "-c", hog]).ok().out.contains("60000000"));
+    let refused = lace.run(&["exec", "shop/web/small/1", "--", "sh", "-c", hog]);
+    assert!(!refused.out.contains("60000000"), "24 MiB held 60 MB: {}", refused.out);
+
+    let complete = |line: &str| {
+        let script = format!(
+            "source <(\"$LACE\" completion bash); COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _lace lace \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let ran = Command::new("bash").args(["-c", &script]).env("LACE", lace.exe()).output().expect("bash");
+        String::from_utf8_lossy(&ran.stdout).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("lace rollout pa"), ["pause"]);
+    assert!(complete("lace sta").contains(&"status".to_owned()));
+    assert!(complete("lace status --f").contains(&"--format".to_owned()));
+    drop(shell);
+    lace.down_and_nothing_left();
+}
