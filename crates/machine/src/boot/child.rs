@@ -38,8 +38,8 @@ pub(super) fn main(plan: Plan, open: Open, handover: OwnedFd) -> ! {
     supervisor.run()
 }
 
-fn build(plan: &Plan, open: Open, handover: &OwnedFd) -> Result<Supervisor, StepError> {
-    let handover = receive(handover)?;
+fn build(plan: &Plan, open: Open, helper: &OwnedFd) -> Result<Supervisor, StepError> {
+    let handover = receive(helper)?;
     unshare(libc::CLONE_FILES).step("unshare descriptor table")?;
     let keep = numbers(&open);
     // SAFETY: plain numbers.
@@ -49,6 +49,8 @@ fn build(plan: &Plan, open: Open, handover: &OwnedFd) -> Result<Supervisor, Step
         become_root()?;
     }
     inside::build_root(plan, &handover, &place)?;
+    await_word(helper)?;
+    read_exact(helper, &mut [0])?;
     network::wire_node(plan.spec.address)?;
     join_cgroups(&open)?;
     settle(&keep)?;
@@ -72,10 +74,15 @@ fn build(plan: &Plan, open: Open, handover: &OwnedFd) -> Result<Supervisor, Step
     Ok(supervisor)
 }
 
-fn receive(pipe: &OwnedFd) -> Result<Handover, StepError> {
-    if !wait_readable(pipe.as_fd(), HANDOVER).step("wait for helper")? {
-        return Err(StepError::plain("the helper took longer than 30 s"));
+fn await_word(pipe: &OwnedFd) -> Result<(), StepError> {
+    match wait_readable(pipe.as_fd(), HANDOVER).step("wait for helper")? {
+        true => Ok(()),
+        false => Err(StepError::plain("the helper took longer than 30 s")),
     }
+}
+
+fn receive(pipe: &OwnedFd) -> Result<Handover, StepError> {
+    await_word(pipe)?;
     let mut head = [0; 4];
     read_exact(pipe, &mut head)?;
     let mut text = vec![0; u32::from_le_bytes(head) as usize];

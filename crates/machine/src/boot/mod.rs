@@ -35,6 +35,9 @@ pub(crate) const WORK: &str = "own/work";
 /// Where the helper leaves the identity of PID 1.
 pub(crate) const PID_FILE: &str = "pid";
 
+/// Says that the node's link is there.
+const WIRED: u8 = b'w';
+
 /// What is opened before the clone, by number.
 struct Open {
     listener: OwnedFd,
@@ -145,12 +148,14 @@ fn midwife(plan: &Plan, pid: i32, writer: &OwnedFd) -> Result<(), StepError> {
     if plan.spec.isolation == Isolation::Border {
         map_ids(plan, pid)?;
     }
-    network::wire_host(&plan.veth, pid, plan.spec.address, plan.gateway)?;
     let handover = gifts::prepare(plan, pid)?;
     let text = serde_json::to_vec(&handover).unwrap_or_default();
     let length = (text.len() as u32).to_le_bytes();
     let message = [&length[..], &text].concat();
     sys::write_all(writer.as_fd(), &message).step("hand over to the clone")?;
+    // Beside the clone, which builds its root meanwhile.
+    network::wire_host(&plan.veth, pid, plan.spec.address, plan.gateway)?;
+    sys::write_all(writer.as_fd(), &[WIRED]).step("tell the clone of its link")?;
     kill(pid, 0).step("the clone lives")
 }
 
