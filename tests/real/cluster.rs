@@ -52,5 +52,10 @@ fn a_cluster_fails_over_rolls_and_reverts() {
     let ran = lace.run(&["deploy", "ball", &dir, "--var", "version=3.0.0"]).ends(3);
     assert!(ran.err.contains("missing_setting"), "the cause is told: {}", ran.err);
     assert_eq!(lace.ready("ball"), 3);
+    // Three boots at once, at addresses where somebody else was a moment ago: none waits for ever for another.
+    for _ in 0..3 {
+        lace.run(&["delete", "ball", "--yes"]).ok();
+        lace.run(&["deploy", "ball", &dir, "--timeout", "60s"]).ok();
+    }
     lace.down_and_nothing_left();
 }

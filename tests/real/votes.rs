@@ -524,8 +524,17 @@ fn two_copies_never_run_whatever_is_cut_off() {
     eventually("another one runs it", elsewhere);
     eprintln!("killed, with no agent there: {:?} until another one runs it", began.elapsed());
     count.never_two();
+    // Heard by nobody, though it hears them all: still with no agent there.
+    let holder = index_of(&places, count.holder(BALL)).expect("one");
+    let cut = Cut::new(&lace, BALL, &around(&places, &[holder], true, false));
+    eventually("yet another one runs it", || {
+        index_of(&places, count.holder(BALL)).is_some_and(|index| index != holder)
+    });
+    count.never_two();
+    drop(cut);
+    // What was wished before is over: the first has it back.
     lace.start();
-    eventually("it runs when they are back", || count.holder(BALL).is_some());
+    whole(&lace, &count, BALL, &places);
     count.end();
     lace.down_and_nothing_left();
 }

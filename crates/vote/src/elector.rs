@@ -41,7 +41,8 @@ pub struct Standing {
     pub in_use: bool,
     /// The application shall be stopped in order: somebody is preferred.
     pub yields: bool,
-    /// Members that said nothing for as long as a lease; the witness, which is seldom asked, is none of them.
+    /// Members that said nothing for as long as a lease, while it asked them; the witness, which is seldom asked, is none
+    /// of them.
     pub unheard: Vec<Seat>,
 }
 
@@ -55,6 +56,9 @@ pub struct Elector {
     tally: Tally,
     /// Its preference, while it stands.
     stands: Option<u64>,
+    stands_since: u64,
+    /// The preference that it stood with at first: what it has when a newer wish has come.
+    usual: u64,
     in_use: bool,
     yields: bool,
     next_ask: u64,
@@ -74,6 +78,8 @@ impl Elector {
             voter: Voter::new(terms, now),
             tally: Tally::default(),
             stands: None,
+            stands_since: now,
+            usual: 0,
             in_use: false,
             yields: false,
             next_ask: 0,
@@ -111,6 +117,8 @@ impl Elector {
     /// The node can run the application, and wants to with this preference.
     pub fn stand(&mut self, now: u64, preference: u64) {
         if self.stands.is_none() {
+            self.stands_since = now;
+            self.usual = preference;
             self.next_ask = now;
             self.attempts = 0;
         }
@@ -216,7 +224,10 @@ impl Elector {
     /// How it stands.
     pub fn standing(&self, now: u64) -> Standing {
         let is_node = |seat: &Seat| *seat != self.me.0 && Some(*seat) != self.set.witness;
-        let unheard = |seat: &&Seat| is_node(seat) && !self.tally.hears(now, self.terms.lease_ms, **seat);
+        // A majority may be there before the others have answered at all: only who asks for so long knows who is silent.
+        let knows = self.stands.is_some() && now >= self.stands_since + self.terms.lease_ms;
+        let hears = |seat: &Seat| self.tally.hears(now, self.terms.lease_ms, *seat);
+        let unheard = |seat: &&Seat| knows && is_node(seat) && !hears(seat);
         Standing {
             generation: self.set.generation,
             seen: self.voter.seen,
@@ -249,9 +260,13 @@ impl Elector {
         Vec::new()
     }
 
-    /// A candidate that hears a majority asks. Whoever holds with less preference makes room.
+    /// A candidate that hears a majority asks. Whoever holds with less preference makes room. A wish that somebody had for
+    /// us is over with the next one for somebody else: else it would come back when that one's process ends.
     fn somebody_wants(&mut self, now: u64, preference: u64) -> Vec<Output> {
         let less = self.stands.is_some_and(|mine| mine < preference);
+        if less {
+            self.stands = Some(self.usual);
+        }
         if !less || !self.tally.holds(now) || self.yields {
             return Vec::new();
         }

@@ -2,4 +2,5 @@
 
 mod explorer;
 mod random;
+mod standing;
 mod world;
