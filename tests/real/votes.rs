@@ -253,14 +253,6 @@ impl Place {
         Self { id: text("id"), index, address: text("address").parse().expect("an address") }
     }
 
-    /// SIGKILL for its runtime, by its process id on the host.
-    fn kill_runtime(&self, lace: &Lace) {
-        self.kill(lace, |pid| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            name.trim() == "beam.smp"
-        });
-    }
-
     /// SIGKILL for its PID 1, and with it for everything in it.
     fn kill_first(&self, lace: &Lace) {
         self.kill(lace, |pid| {
@@ -515,24 +507,24 @@ fn two_copies_never_run_whatever_is_cut_off() {
     lace.run(&["beam", "failover", "ball"]).ok();
     eventually("the first backup has it", || index_of(&places, count.holder(BALL)) == Some(1));
 
-    // With neither controller nor agent nor who would start them again: a runtime dies, and a standby runs it.
+    // With neither controller nor agent nor who would start them again: heard by nobody, though it hears them all.
     for role in ["up", "agent", "server"] {
         lace.kill(role);
     }
+    let cut = Cut::new(&lace, BALL, &around(&places, &[1], true, false));
+    eventually("another one runs it", elsewhere);
+    count.never_two();
+    drop(cut);
+    // What was wished before is over: the manifest's first has it back.
+    eventually("the first runs it again", || index_of(&places, count.holder(BALL)) == Some(1));
+    count.never_two();
+
+    // Still nobody there: the whole node dies, and a standby runs it.
     let began = Instant::now();
-    places.iter().find(|place| place.index == 1).expect("the first").kill_runtime(&lace);
+    places.iter().find(|place| place.index == 1).expect("the first").kill_first(&lace);
     eventually("another one runs it", elsewhere);
     eprintln!("killed, with no agent there: {:?} until another one runs it", began.elapsed());
     count.never_two();
-    // Heard by nobody, though it hears them all: still with no agent there.
-    let holder = index_of(&places, count.holder(BALL)).expect("one");
-    let cut = Cut::new(&lace, BALL, &around(&places, &[holder], true, false));
-    eventually("yet another one runs it", || {
-        index_of(&places, count.holder(BALL)).is_some_and(|index| index != holder)
-    });
-    count.never_two();
-    drop(cut);
-    // What was wished before is over: the first has it back.
     lace.start();
     whole(&lace, &count, BALL, &places);
     count.end();

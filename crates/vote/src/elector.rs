@@ -54,11 +54,13 @@ pub struct Elector {
     set: VoteSet,
     voter: Voter,
     tally: Tally,
-    /// Its preference, while it stands.
+    /// Its lasting preference, while it stands.
     stands: Option<u64>,
+    #[serde(default)]
     stands_since: u64,
-    /// The preference that it stood with at first: what it has when a newer wish has come.
-    usual: u64,
+    /// A preference above that: a person wished for this member, and later for no other one that was heard of.
+    #[serde(default)]
+    wish: Option<u64>,
     in_use: bool,
     yields: bool,
     next_ask: u64,
@@ -79,7 +81,7 @@ impl Elector {
             tally: Tally::default(),
             stands: None,
             stands_since: now,
-            usual: 0,
+            wish: None,
             in_use: false,
             yields: false,
             next_ask: 0,
@@ -118,16 +120,22 @@ impl Elector {
     pub fn stand(&mut self, now: u64, preference: u64) {
         if self.stands.is_none() {
             self.stands_since = now;
-            self.usual = preference;
             self.next_ask = now;
             self.attempts = 0;
         }
         self.stands = Some(preference);
     }
 
+    /// Somebody wants the copy at this member, which stands: with this preference, until another member asks with a higher
+    /// one. Without that end a wish of long ago would outbid the lasting preference of whoever comes back.
+    pub fn wish(&mut self, preference: u64) {
+        self.wish = self.stands.map(|_| preference);
+    }
+
     /// The node's process has ended: no copy runs here, and it wants nothing any more.
     pub fn withdraw(&mut self, now: u64) -> Vec<Output> {
         self.stands = None;
+        self.wish = None;
         self.in_use = false;
         self.yields = false;
         self.release(now)
@@ -156,8 +164,11 @@ impl Elector {
                 let granted = !probe && self.voter.asked(now, self.terms, from, sent, generation);
                 let answer = Body::Answer { sent, to: from.1, granted, generation: self.voter.seen };
                 let mut out = vec![self.say(from.0, answer)];
-                if hears && self.set.members.contains(&from.0) {
-                    out.extend(self.somebody_wants(now, preference));
+                if self.set.members.contains(&from.0) {
+                    self.wish = self.wish.filter(|mine| *mine >= preference);
+                    if hears {
+                        out.extend(self.somebody_wants(now, preference));
+                    }
                 }
                 out
             }
@@ -190,6 +201,7 @@ impl Elector {
             if std::mem::take(&mut self.in_use) {
                 // The process that stood is about to be ended.
                 self.stands = None;
+                self.wish = None;
                 out.push(Output::Stop);
             }
         }
@@ -242,6 +254,11 @@ impl Elector {
 }
 
 impl Elector {
+    /// How much it wants the copy now; none where it does not stand.
+    fn preference(&self) -> Option<u64> {
+        self.stands.max(self.wish)
+    }
+
     fn say(&self, to: Seat, body: Body) -> Output {
         Output::Send { to, message: Message { from: self.me.0, incarnation: self.me.1, body } }
     }
@@ -260,13 +277,9 @@ impl Elector {
         Vec::new()
     }
 
-    /// A candidate that hears a majority asks. Whoever holds with less preference makes room. A wish that somebody had for
-    /// us is over with the next one for somebody else: else it would come back when that one's process ends.
+    /// A candidate that hears a majority asks. Whoever holds with less preference makes room.
     fn somebody_wants(&mut self, now: u64, preference: u64) -> Vec<Output> {
-        let less = self.stands.is_some_and(|mine| mine < preference);
-        if less {
-            self.stands = Some(self.usual);
-        }
+        let less = self.preference().is_some_and(|mine| mine < preference);
         if !less || !self.tally.holds(now) || self.yields {
             return Vec::new();
         }
@@ -305,7 +318,7 @@ impl Elector {
     }
 
     fn ask(&mut self, now: u64) -> Vec<Output> {
-        let Some(preference) = self.stands else { return Vec::new() };
+        let Some(preference) = self.preference() else { return Vec::new() };
         // Whose own vote somebody else has cannot win: it only looks who is there.
         let probe =
             !self.tally.holds(now) && (now < self.defers_until || !self.voter.is_free_for(now, self.me));

@@ -277,7 +277,10 @@ impl Supervisor {
         }
         self.handle_vote(|ballot| {
             let now = sys::boottime_ms();
-            ballot.elector.stand(now, preference);
+            match ballot.standing().stands {
+                true => ballot.elector.wish(preference),
+                false => ballot.elector.stand(now, preference),
+            }
             ballot.elector.tick(now)
         })
     }

@@ -3,4 +3,5 @@
 mod explorer;
 mod random;
 mod standing;
+mod wish;
 mod world;

@@ -1,4 +1,4 @@
-//! What a member says of how it stands, and whose wish counts.
+//! What a member says of how it stands.
 
 use lace_vote::{Body, Elector, Message, Output, Seat, Terms, VoteSet};
 
@@ -33,11 +33,7 @@ impl Three {
                     self.carry(to, answers, deaf);
                 }
                 Output::Holds => assert!(self.member(from).begin_use(now)),
-                Output::Yield => {
-                    let outputs = self.member(from).end_use(now);
-                    self.carry(from, outputs, deaf);
-                }
-                Output::Send { .. } | Output::Stop => {}
+                Output::Send { .. } | Output::Stop | Output::Yield => {}
             }
         }
     }
@@ -74,34 +70,6 @@ fn who_holds_at_once_says_of_nobody_that_it_is_silent() {
     assert_eq!(three.members[0].standing(three.now).unheard, [3]);
     three.pass(Terms::USUAL.ask_ms * 2, &[]);
     assert!(three.members[0].standing(three.now).unheard.is_empty());
-}
-
-#[test]
-fn an_older_wish_does_not_come_back() {
-    let mut three = Three::new();
-    for seat in [1, 2, 3] {
-        let now = three.now;
-        three.member(seat).stand(now, u64::from(seat == 1));
-    }
-    let settle = |three: &mut Three| three.pass(Terms::USUAL.promise_ms * 3, &[]);
-    settle(&mut three);
-    assert_eq!(three.holder(), Some(1), "the one that the manifest prefers");
-    for (wish, seat) in [(1000, 3), (2000, 1)] {
-        let now = three.now;
-        three.member(seat).stand(now, wish);
-        settle(&mut three);
-        assert_eq!(three.holder(), Some(seat), "as was wished");
-    }
-    // Its process dies and is back: nobody has wished anything since.
-    let now = three.now;
-    let outputs = three.member(1).withdraw(now);
-    three.carry(1, outputs, &[]);
-    three.pass(Terms::USUAL.ask_ms * 3, &[]);
-    assert!(three.holder().is_some_and(|seat| seat != 1));
-    let now = three.now;
-    three.member(1).stand(now, 1);
-    settle(&mut three);
-    assert_eq!(three.holder(), Some(1), "the one that the manifest prefers");
 }
 
 #[test]
