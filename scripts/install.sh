@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that a purpose needs and this machine lacks.
 #
-#   scripts/install.sh [--for build|host|demo|test|bench] [--dry-run]
+#   scripts/install.sh [--for build|host|demo|test|long|bench] [--dry-run]
 #                      [--background --status FILE]
 #
 # Names what it will install before it does. Exit status: 0 all there, 1 apt or
@@ -57,6 +57,10 @@ needs_of() {
                 'pebble pebble' 'h2load nghttp2-client' \
                 'chromium chromium' 'chromedriver chromium-driver'
             ;;
+        long)
+            needs_of test
+            printf '%s\n' 'qemu-system-x86_64 qemu-system-x86' 'mmdebstrap mmdebstrap'
+            ;;
     esac
 }
 
@@ -70,7 +74,8 @@ missing_packages() {
 }
 
 needs_nextest() {
-    [ "$purpose" = test ] && ! cargo nextest --version >/dev/null 2>&1
+    case $purpose in test | long) ;; *) return 1 ;; esac
+    ! cargo nextest --version >/dev/null 2>&1
 }
 
 elapsed() { echo $(($(date +%s) - began)); }
@@ -251,7 +256,7 @@ while [ $# -gt 0 ]; do
 done
 began=$(date +%s)
 if [ -z "$(needs_of "$purpose")" ]; then
-    refuse "there is no purpose '$purpose'" 'choose one of: build, host, demo, test, bench'
+    refuse "there is no purpose '$purpose'" 'choose one of: build, host, demo, test, long, bench'
 fi
 if [ "$background" = yes ] && [ -z "$status_file" ]; then
     refuse '--background needs --status FILE' 'say where the progress should be written'

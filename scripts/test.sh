@@ -39,7 +39,7 @@ check_shell() {
 }
 export -f check_shell shell_scripts
 
-scripts/install.sh --for test
+if [ "$profile" = long ]; then scripts/install.sh --for long; else scripts/install.sh --for test; fi
 mkdir -p "$target"
 : >"$results"
 stage "format" 5 cargo fmt --all --check
@@ -55,4 +55,5 @@ if has_doctests; then
 fi
 if [ "${LACE_TEST_LONG:-}" = 1 ]; then
     stage "ball by itself" 20 scripts/ball-failover.sh
+    stage "limits on cgroup v2" 180 scripts/cgroup2.sh
 fi
