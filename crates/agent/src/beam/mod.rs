@@ -32,6 +32,20 @@ const COOKIE: &str = "/run/lace/home/.erlang.cookie";
 /// The additional configuration file.
 pub const CONFIG: &str = "/run/lace/beam.config";
 
+/// Largest crash dump: what says most comes first in it, and a disk is not filled by one.
+const CRASH_DUMP_BYTES_MAX: u32 = 16 << 20;
+/// What a runtime that gives up writes last, behind the slogan of its crash dump.
+const DUMPS: &str = "Crash dump is being written to:";
+/// Characters of a slogan that are told.
+const SLOGAN_CHARS_MAX: usize = 300;
+
+/// Why a runtime gave up, from its last lines: the slogan of its crash dump.
+pub fn slogan(lines: &[String]) -> Option<String> {
+    let at = lines.iter().rposition(|line| line.contains(DUMPS))?;
+    let said = lines[..at].iter().rev().find(|line| !line.trim().is_empty())?;
+    Some(said.trim().chars().take(SLOGAN_CHARS_MAX).collect())
+}
+
 /// Does a file of ours speak of who else is there?
 pub fn is_of_peers(path: &Path) -> bool {
     [CONFIG, copy::FILE].iter().any(|file| path == Path::new(file))
@@ -112,6 +126,7 @@ fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<S
     let mut env = vec![
         ("ERL_CRASH_DUMP", "/tmp/erl_crash.dump".to_owned()),
         ("ERL_CRASH_DUMP_SECONDS", "5".to_owned()),
+        ("ERL_CRASH_DUMP_BYTES", CRASH_DUMP_BYTES_MAX.to_string()),
     ];
     match kind {
         ReleaseKind::Mix => {
@@ -129,4 +144,18 @@ fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<S
         }
     }
     env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slogan_is_what_stands_before_the_dump() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let text = "booting\nout of words\r\n\nCrash dump is being written to: /tmp/erl_crash.dump...done\n";
+        assert_eq!(slogan(&lines(text)).as_deref(), Some("out of words"));
+        assert_eq!(slogan(&lines("booting\nkilled")), None);
+        assert_eq!(slogan(&lines("Crash dump is being written to: x")), None);
+    }
 }

@@ -57,6 +57,14 @@ pub fn exit(exit: &MachineExit) -> Exit {
     }
 }
 
+/// Why a process ended: with the slogan, where a runtime of Erlang gave up.
+pub fn cause(exit: &MachineExit) -> String {
+    match crate::beam::slogan(&exit.lines) {
+        Some(slogan) => format!("{}: {slogan}", exit.reason),
+        None => exit.reason.clone(),
+    }
+}
+
 impl Actor {
     /// What is to be known about a node that is well.
     pub(super) fn remarks(&self) -> Option<String> {
@@ -114,9 +122,8 @@ impl Actor {
         self.status.started_at = said.started_at_ms;
         self.status.restarts = self.restarts_before + said.restarts as u32;
         self.status.exit = said.last_exit.as_ref().map(exit).or(self.status.exit.take());
-        let waits = |exit: &MachineExit| exit.reason.clone();
         let detail = match said.phase {
-            Phase::Backoff => said.last_exit.as_ref().map(waits),
+            Phase::Backoff => said.last_exit.as_ref().map(cause),
             _ => None,
         };
         self.status.votes_seen = said.vote.as_ref().map(|vote| vote.seen);

@@ -87,7 +87,7 @@ impl Actor {
                 self.status.exit = Some(status::exit(&exit));
                 self.status.ready = false;
                 // Said with the next event, which comes along: it knows whether the end was asked for.
-                self.status.detail = Some(exit.reason);
+                self.status.detail = Some(status::cause(&exit));
             }
             Event::Backoff { delay_ms } => {
                 let cause = self.status.detail.take().unwrap_or_default();

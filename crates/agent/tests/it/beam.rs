@@ -85,6 +85,27 @@ async fn two_nodes_form_a_cluster_and_know_when_they_are_ready() {
     assert!(!words.contains("a-cookie-of-the-cluster"), "the cookie is on a command line");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_slogan_of_a_bounded_crash_dump_is_the_cause_that_is_told() {
+    if !can_run() {
+        return;
+    }
+    let Some(world) = World::start().await else { return };
+    if build(&world).is_none() {
+        return;
+    }
+    let mut node = world.node(1, "");
+    let gives_up = "halt(\"out of words: \" ++ os:getenv(\"ERL_CRASH_DUMP_BYTES\"))";
+    node.spec.start = ["erl", "-noinput", "-eval", gives_up].map(str::to_owned).into();
+    node.spec.limits.memory = lace_model::ByteSize::mib(256);
+    node.spec.beam = Some(Beam::default());
+    world.topic(&[(&node, false)]);
+    world.controller.node(&node);
+    let told =
+        |detail: &Option<String>| detail.as_ref().is_some_and(|d| d.contains(": out of words: 16777216"));
+    world.controller.until_node("told", node.id, |n| told(&n.detail)).await;
+}
+
 /// The agent's line to the runtimes: reports, calls, rankings; and nobody sees us among the members.
 async fn speaks(world: &World, nodes: &[NodeEntry; 2]) {
     let name = |node: &NodeEntry| format!("ball@{}", node.address);
