@@ -1,7 +1,10 @@
-//! A CCL file's keys of EC2 as the nouns of ours: provider, pool, and how the family uses them. Pure.
+//! A CCL file's keys of EC2 as the nouns of ours: provider and pool, which the family names.
 
+use super::super::Session;
 use super::config::Config;
-use lace_model::{Code, Problem};
+use lace_model::provider::ProviderKind;
+use lace_model::{Code, Name, Problem};
+use lace_wire::api::{PoolRequest, ProviderRequest};
 
 /// What a provider and a pool are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,15 +79,52 @@ pub fn of(config: &Config) -> Result<Estate, Problem> {
     })
 }
 
-/// Providers come later: what the file would make, and what to do meanwhile.
-pub fn not_yet(estate: &Estate) -> Problem {
-    let Estate { name, region, profile, hosts_max, image, .. } = estate;
-    let image = image.as_deref().map(|image| format!(", image {image}")).unwrap_or_default();
-    Problem::new(Code::Usage, "machines of EC2 cannot be had yet")
-        .details([format!(
-            "the file means provider and pool {name}: {region}, {hosts_max} of {profile}{image}"
-        )])
-        .hint("run it on the hosts that there are: {ccl_provider, local}.")
+/// Makes provider and pool, or changes those of an earlier deploy. The credentials are sealed by the controller.
+///
+/// # Errors
+/// The controller refuses them.
+pub async fn write(estate: &Estate, s: &mut Session) -> Result<(), Problem> {
+    let (client, name) =
+        (s.client()?, Name::new(&estate.name).map_err(|e| Problem::new(Code::Usage, e.to_string()))?);
+    let provider = provider(estate);
+    if client.providers().await?.iter().any(|known| known.name == name) {
+        client.provider_set(&name, &ProviderRequest { kind: None, ..provider }).await?;
+    } else {
+        client.provider_add(&name, &provider).await?;
+    }
+    let pool = pool(estate, &name);
+    if client.pools().await?.iter().any(|known| known.name == name) {
+        client.pool_set(&name, &PoolRequest { provider: None, ..pool }).await?;
+    } else {
+        client.pool_add(&name, &pool).await?;
+    }
+    s.out.note(format!(
+        "provider and pool {name}: {}, at most {} of {}",
+        estate.region, estate.hosts_max, estate.profile
+    ));
+    Ok(())
+}
+
+fn provider(estate: &Estate) -> ProviderRequest {
+    let credentials = [("access-key-id", &estate.access_key), ("secret-access-key", &estate.secret_key.0)];
+    ProviderRequest {
+        kind: Some(ProviderKind::Ec2),
+        region: Some(estate.region.clone()),
+        endpoint: estate.endpoint.clone(),
+        credentials: credentials.map(|(name, value)| (name.to_owned(), value.clone())).into(),
+    }
+}
+
+fn pool(estate: &Estate, provider: &Name) -> PoolRequest {
+    PoolRequest {
+        provider: Some(provider.clone()),
+        region: Some(estate.region.clone()),
+        zone: estate.zone.clone(),
+        image: estate.image.clone(),
+        profile: Some(estate.profile.clone()),
+        hosts_max: Some(estate.hosts_max),
+        ..PoolRequest::default()
+    }
 }
 
 #[cfg(test)]

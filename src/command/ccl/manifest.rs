@@ -15,17 +15,17 @@ const PLAIN: [&str; 3] = ["start_clean.rel", "start_sasl.rel", "no_dot_erlang.re
 const REL_BYTES_MAX: u64 = 1 << 20;
 
 /// The manifest of the cluster, its release in the directory that was built.
-pub fn of(config: &Config, built: &Built) -> Result<Located, Problem> {
+pub fn of(config: &Config, built: &Built, pool: Option<&str>) -> Result<Located, Problem> {
     let application = match &config.failover {
         Some(failover) => Some(moving(config, failover, &applications(&built.path))?),
         None => None,
     };
-    let text = text(config, application.as_deref());
+    let text = text(config, application.as_deref(), pool);
     understand(&text, built.path.clone(), Path::new("the cluster's manifest"), &ManifestArgs::default())
 }
 
 /// The manifest's text.
-fn text(config: &Config, application: Option<&str>) -> String {
+fn text(config: &Config, application: Option<&str>, pool: Option<&str>) -> String {
     let name = config.name.as_str();
     let mut release = Table::from_iter([pair("path", "."), pair("name", name)]);
     if let Some(start) = &config.start {
@@ -37,12 +37,15 @@ fn text(config: &Config, application: Option<&str>) -> String {
         beam.insert("failover".to_owned(), application.into());
         beam.insert("backups".to_owned(), i64::from(failover.backups).into());
     }
-    let service = Table::from_iter([
+    let mut service = Table::from_iter([
         ("release".to_owned(), Value::Table(release)),
         pair("count", i64::from(config.size)),
         pair("memory", "256MiB"),
         ("beam".to_owned(), Value::Table(beam)),
     ]);
+    if let Some(pool) = pool {
+        service.insert("pools".to_owned(), Value::Array(vec![pool.into()]));
+    }
     let services = Table::from_iter([(name.to_owned(), Value::Table(service))]);
     let whole = Table::from_iter([
         ("application".to_owned(), Value::Table(Table::from_iter([pair("name", name)]))),
@@ -136,7 +139,8 @@ mod tests {
     #[test]
     fn the_manifest_says_what_the_file_says() {
         let config = read(FILE, "here").expect("good").config;
-        let text = text(&config, Some("oracle"));
+        assert!(text(&config, None, Some("m8ball-ec2")).contains("pools = [\"m8ball-ec2\"]"));
+        let text = text(&config, Some("oracle"), None);
         let manifest = lace_model::manifest::parse(&text, &Default::default()).expect(&text);
         let service = manifest.spec.services.values().next().expect("one");
         let beam = service.beam.clone().expect("beam");
