@@ -182,3 +182,48 @@ fn volumes_are_kept_listed_and_given_again_until_somebody_says_otherwise() {
     eventually("its volumes are gone", || listed().is_empty());
     lace.down_and_nothing_left();
 }
+
+/// A second family of the application; its nodes join a node of the first.
+const FANS: &str = r#"
+[service.fans]
+release = { path = ".", build = [["./build.sh", "{{vars.version}}", "_build/ball"]], output = "_build/ball" }
+count = 2
+cpu = 0.25
+memory = "128MiB"
+needs = ["ball"]
+beam = { net_ticktime = 8 }
+bootstrap = { command = ["sh", "-ec", "echo {{first}} >> /tmp/joined"], with = "ball" }
+check = { http = ":8080/up", interval = "500ms", timeout = "1s", failures = 3, grace = "20s" }
+"#;
+
+#[test]
+fn a_family_joins_another_one_when_both_are_up() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(182, 3);
+    let dir = ball(&lace);
+    let manifest = Path::new(&dir).join("lace.toml");
+    let text = fs::read_to_string(&manifest).expect("read");
+    fs::write(&manifest, text + FANS).expect("written");
+    lace.run(&["deploy", "ball", &dir, "--var", "nodes=2"]).ok();
+    let ready = || {
+        let status = lace.status("ball");
+        let families = status["apps"][0]["families"].as_array().expect("families");
+        families.iter().filter_map(|family| family["ready"].as_u64()).sum::<u64>()
+    };
+    assert_eq!(ready(), 4);
+    let joined = |n: u32| {
+        let ran = lace.run(&["exec", &format!("ball/fans/{n}"), "--", "cat", "/tmp/joined"]).ok();
+        ran.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Each once, with the first ready node of the other family, by its name.
+    let at_first: Vec<_> = (1..=2).map(joined).collect();
+    for lines in &at_first {
+        assert!(lines.len() == 1 && lines[0].contains("ball-1.ball.ball."), "{at_first:?}");
+    }
+    lace.run(&["restart", "ball/fans"]).ok();
+    eventually("all are ready again", || ready() == 4);
+    assert_eq!((1..=2).map(joined).collect::<Vec<_>>(), at_first, "a restart joins nobody again");
+    lace.down_and_nothing_left();
+}
