@@ -40,13 +40,18 @@ pub enum ReleaseVerb {
         release: String,
     },
     /// Let a service run another release or version
-    #[command(after_help = "Example:\n  lace release activate shop/game game@1.2.0")]
+    #[command(after_help = "Examples:
+  lace release activate shop/game game@1.2.0
+  lace release activate shop/game game@1.2.0 --hot   in the running Erlang nodes, one after the other")]
     Activate {
         /// The service
         target: TargetPath,
         /// NAME, or NAME@VERSION
         #[arg(value_parser = release_text)]
         release: String,
+        /// Change Erlang nodes over as they run, one after the other; the release needs a relup from the former one
+        #[arg(long)]
+        hot: bool,
     },
     /// Write one to a directory
     #[command(after_help = "Example:\n  lace release download game@1.2.0 ./game")]
@@ -117,8 +122,8 @@ pub async fn run(args: ReleaseArgs, s: &mut Session) -> Outcome {
             let release = find(&s.client()?, &release).await?;
             s.out.item(&release, picture);
         }
-        ReleaseVerb::Activate { target, release } => {
-            let accepted = s.client()?.verb(&VerbRequest::Activate { target, release }).await?;
+        ReleaseVerb::Activate { target, release, hot } => {
+            let accepted = s.client()?.verb(&VerbRequest::Activate { target, release, hot }).await?;
             return watch::accepted(s, accepted).await;
         }
         ReleaseVerb::Download { release, dir } => download(s, &release, &dir).await?,

@@ -16,6 +16,7 @@ mod forward;
 mod full;
 mod ground;
 mod hosts;
+mod hot;
 mod kill;
 mod lace;
 mod load;

@@ -211,6 +211,7 @@ pub(crate) async fn activate(
     caller: &Caller,
     target: &TargetPath,
     text: &str,
+    hot: bool,
 ) -> Answer<Accepted> {
     let wanted = release_ref(text)?;
     let mut scene = Scene::load(state, target).await?;
@@ -220,7 +221,7 @@ pub(crate) async fn activate(
     let release = release
         .ok_or_else(|| Refusal::not_found(format_args!("release {text}")).hint("lace release list"))?;
     let live = scene.one_service(target)?;
-    let edit = verb::release_activate(live, &release, &caller.doer(state.now()))?;
+    let edit = verb::release_activate(live, &release, hot, &caller.doer(state.now()))?;
     let deed = Deed::new("activate", target);
     let batch = deed.batch(caller);
     Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)

@@ -78,8 +78,8 @@ async fn once(state: &ApiState, caller: &Caller, request: &VerbRequest) -> Answe
         }
         VerbRequest::Rollback { target, to } => rollback(state, caller, target, *to).await,
         VerbRequest::Rollout { target, step } => steer(state, caller, target, *step).await,
-        VerbRequest::Activate { target, release } => {
-            crate::release::activate(state, caller, target, release).await
+        VerbRequest::Activate { target, release, hot } => {
+            crate::release::activate(state, caller, target, release, *hot).await
         }
     }
 }

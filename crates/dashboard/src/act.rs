@@ -45,7 +45,7 @@ impl VerbForm {
                 delete_data: self.delete_data.is_some(),
             },
             "rollback" => VerbRequest::Rollback { target, to: number(&self.to)? },
-            "activate" => VerbRequest::Activate { target, release: self.release },
+            "activate" => VerbRequest::Activate { target, release: self.release, hot: false },
             "pause" => step(RolloutStep::Pause),
             "resume" => step(RolloutStep::Resume),
             "promote" => step(RolloutStep::Promote),

@@ -150,6 +150,7 @@ impl World {
             let gates = self.gates(&path, batch);
             let views = self.views(&path, &taken);
             let restarts = self.restarts(&path);
+            let upgrades = self.upgrades(&path);
             let answered = self.answered(&path);
             let none = BTreeMap::new();
             let no_revisions = BTreeMap::new();
@@ -165,6 +166,7 @@ impl World {
                 hosts: &views,
                 gates: &gates,
                 restarts: &restarts,
+                upgrades: &upgrades,
                 answered: &answered,
                 epoch: self.epoch,
                 now: self.now,

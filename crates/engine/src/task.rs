@@ -49,6 +49,17 @@ impl World {
         newest
     }
 
+    /// The hot upgrades of each node of a family, the newest last.
+    pub(crate) fn upgrades(&self, path: &FamilyPath) -> BTreeMap<NodeId, Vec<NodeTask>> {
+        let mut found: BTreeMap<NodeId, Vec<NodeTask>> = BTreeMap::new();
+        let tasks = self.tasks.get(path).into_iter().flat_map(BTreeMap::values);
+        for task in tasks.filter(|t| matches!(t.verb, Verb::Upgrade(_))) {
+            found.entry(task.node).or_default().push(task.clone());
+        }
+        found.values_mut().for_each(|tasks| tasks.sort_by_key(|task| (task.created_at, task.id)));
+        found
+    }
+
     /// Tasks that the planner wants: they belong to the operation that waits for it.
     pub(crate) fn new_tasks(&mut self, tasks: Vec<NodeTask>, batch: &mut Batch) {
         for mut task in tasks {

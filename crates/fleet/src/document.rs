@@ -1,6 +1,6 @@
 //! The documents and topics that hosts shall hold, and what a host lacks of them.
 
-use lace_model::document::{Entry, EntryBody, EntryId, Topic};
+use lace_model::document::{Entry, EntryId, Topic};
 use lace_model::{AppName, Digest, Generation, Millis};
 use lace_wire::link::frame::ToAgent;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,14 +21,6 @@ pub struct Documents {
     lately: HashMap<Digest, Millis>,
 }
 
-fn tree_of(entry: &Entry) -> Option<Digest> {
-    match &entry.body {
-        EntryBody::Node(node) => node.spec.tree,
-        EntryBody::Job(job) => job.spec.tree,
-        EntryBody::Task(_) => None,
-    }
-}
-
 impl Documents {
     /// Takes changes in.
     pub fn update(&mut self, upserts: &[Entry], removes: &[(EntryId, Generation)], now: Millis) {
@@ -36,14 +28,14 @@ impl Documents {
         let mut former: Vec<_> = former.collect();
         former.extend(removes.iter().filter_map(|(id, _)| self.entries.remove(id)));
         self.lately.retain(|_, at| now.saturating_sub(*at) < TREE_NAMED_LATELY_MS);
-        self.lately.extend(former.iter().filter_map(tree_of).map(|tree| (tree, now)));
+        self.lately.extend(former.iter().filter_map(Entry::tree).map(|tree| (tree, now)));
     }
 
     /// Trees that the document names, or named a short while ago.
     pub fn trees(&self, now: Millis) -> HashSet<Digest> {
         let lately = self.lately.iter().filter(|(_, at)| now.saturating_sub(**at) < TREE_NAMED_LATELY_MS);
         let lately = lately.map(|(tree, _)| *tree);
-        self.entries.values().filter_map(tree_of).chain(lately).collect()
+        self.entries.values().filter_map(Entry::tree).chain(lately).collect()
     }
 
     /// The frames that bring a host, which says what it holds, up to date. `keep_unknown`: adopt mode.

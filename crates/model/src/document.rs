@@ -6,7 +6,9 @@ use crate::job::Job;
 use crate::revision::{Opening, RevisionSpec};
 use crate::route::{Maintenance, RouteSpec};
 use crate::target::{VoteOrder, Want};
-use crate::{AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, ServicePath, TaskId};
+use crate::{
+    AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, ServicePath, Span, TaskId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -32,6 +34,18 @@ pub struct Entry {
     pub generation: Generation,
     /// What it says.
     pub body: EntryBody,
+}
+
+impl Entry {
+    /// The release that its host needs for it.
+    pub fn tree(&self) -> Option<Digest> {
+        match &self.body {
+            EntryBody::Node(node) => node.spec.tree,
+            EntryBody::Job(job) => job.spec.tree,
+            EntryBody::Task(Task { verb: Verb::Upgrade(upgrade), .. }) => upgrade.spec.tree,
+            EntryBody::Task(_) => None,
+        }
+    }
 }
 
 /// What an entry says.
@@ -95,6 +109,19 @@ pub enum Verb {
         /// Whoever has it with a lower one makes room. Each wish has a higher one than all before.
         preference: u64,
     },
+    /// Change over to another release of its family in the running runtime.
+    Upgrade(Box<Upgrade>),
+}
+
+/// A change of release without a restart: through the runtime's own release handling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// The revision that the node has then.
+    pub revision: u64,
+    /// What that is; it differs from what runs in its release only.
+    pub spec: RevisionSpec,
+    /// The new release must be healthy for so long, without a break, before the runtime boots it from then on.
+    pub healthy_for: Span,
 }
 
 /// What an agent does about a task that it began, and of which it does not know the end because it stopped in between.
@@ -110,7 +137,7 @@ impl Verb {
     /// How it is resumed. Each verb that is added says it here.
     pub fn resume(&self) -> Resume {
         match self {
-            Self::Restart | Self::TakeCopy { .. } => Resume::Again,
+            Self::Restart | Self::TakeCopy { .. } | Self::Upgrade(_) => Resume::Again,
             Self::Signal { .. } => Resume::Unknown,
         }
     }
@@ -121,6 +148,7 @@ impl std::fmt::Display for Verb {
         match self {
             Self::Restart => f.write_str("restart"),
             Self::TakeCopy { .. } => f.write_str("failover"),
+            Self::Upgrade(_) => f.write_str("hot upgrade"),
             Self::Signal { signal } => write!(f, "signal {}", crate::signal::name(*signal)),
         }
     }

@@ -112,6 +112,9 @@ pub struct Family {
     /// A canary of this revision was promoted to this step at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted_step: Option<(u64, u32)>,
+    /// This revision is a hot upgrade, whatever the rules of rollouts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot: Option<u64>,
     /// How hosts are chosen.
     #[serde(default)]
     pub select: Select,

@@ -16,6 +16,8 @@ pub enum Strategy {
     Canary,
     /// All together.
     AllAtOnce,
+    /// One after the other, in its running runtime: an Erlang release with a relup. Nothing is restarted.
+    Hot,
 }
 
 /// A node that crashes this soon after it was ready was not good, whatever the manifest says: no second node follows it.

@@ -51,6 +51,7 @@ fn measure(hosts: &[HostView], nodes: u32, select: Select) {
             hosts,
             gates: &gates,
             restarts: &BTreeMap::new(),
+            upgrades: &BTreeMap::new(),
             answered: &Default::default(),
             epoch: 1,
             now: 1_000 + families,

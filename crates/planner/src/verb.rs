@@ -6,7 +6,7 @@ use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::Capacity;
 use lace_model::operation::Goal;
-use lace_model::release::{Release, ReleaseRef};
+use lace_model::release::{Release, ReleaseKind, ReleaseRef};
 use lace_model::revision::{Limits, Revision, RevisionSpec};
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::Target;
@@ -354,7 +354,12 @@ pub fn secret_changed(services: &[LiveService], name: &str, version: u64, doer: 
 ///
 /// # Errors
 /// `Conflict` for a service without a revision, or one that is being deleted.
-pub fn release_activate(live: &LiveService, release: &Release, doer: &Doer) -> Result<Edit, Problem> {
+pub fn release_activate(
+    live: &LiveService,
+    release: &Release,
+    hot: bool,
+    doer: &Doer,
+) -> Result<Edit, Problem> {
     let path = &live.service.path;
     let Some(wanted) = live.wanted().filter(|_| !live.service.deleting) else {
         return Err(Problem::new(Code::Conflict, format!("service {path} cannot take a release now")));
@@ -373,7 +378,21 @@ pub fn release_activate(live: &LiveService, release: &Release, doer: &Doer) -> R
     if spec.start.is_empty() {
         spec.start = wanted.spec.start.clone();
     }
-    Ok(revise(live, spec, format!("release {name}"), doer))
+    if hot {
+        may_be_hot(live, &spec)?;
+    }
+    let mut edit = revise(live, spec, format!("release {name}"), doer);
+    edit.families.iter_mut().for_each(|family| family.hot = hot.then_some(family.revision));
+    Ok(edit)
+}
+
+fn may_be_hot(live: &LiveService, spec: &RevisionSpec) -> Result<(), Problem> {
+    if spec.kind != ReleaseKind::Generic && spec.beam.is_some() {
+        return Ok(());
+    }
+    let text =
+        format!("{} is no Erlang release of kind relx or mix: it cannot be upgraded hot", live.service.path);
+    Err(Problem::new(Code::Conflict, text).hint("leave --hot out: its nodes are replaced"))
 }
 
 /// The reference to exactly this release.

@@ -7,6 +7,7 @@ mod config;
 pub mod copy;
 pub mod epmd;
 mod flags;
+pub mod hot;
 pub mod line;
 pub mod over;
 pub mod question;

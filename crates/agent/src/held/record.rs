@@ -198,12 +198,7 @@ impl State {
 
     /// Trees that entries name.
     pub fn trees(&self) -> HashSet<Digest> {
-        let tree = |entry: &Entry| match &entry.body {
-            EntryBody::Node(node) => node.spec.tree,
-            EntryBody::Job(job) => job.spec.tree,
-            EntryBody::Task(_) => None,
-        };
-        self.entries.values().filter_map(tree).collect()
+        self.entries.values().filter_map(Entry::tree).collect()
     }
 
     /// Secrets that neither an entry nor a topic names.

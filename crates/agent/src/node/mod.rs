@@ -20,6 +20,7 @@ use lace_model::document::{EntryId, NodeEntry, TaskOutcome, Verb};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::target::Want;
 use lace_model::{Generation, NodeId};
+pub use probe::probe;
 pub use status::exit;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,19 +3,21 @@
 use super::care::{Care, Finding};
 use super::events::NodeEvents;
 use super::{Actor, Ended, Order, ask, status};
-use crate::beam::votes;
+use crate::beam::{hot, votes};
 use crate::clock::now;
+use crate::hands::Hands;
 use crate::refresh::Refresh;
 use lace_machine::{Event, NodeHandle};
-use lace_model::document::{TaskOutcome, Verb};
+use lace_model::document::{NodeEntry, TaskOutcome, Verb};
 use lace_model::node::NodePhase;
+use std::sync::Arc;
 
 impl Actor {
     /// Until the node is unwanted or its PID 1 is gone.
     pub(super) async fn watch(&mut self, mut events: NodeEvents) -> Ended {
         let said = events.status().clone();
-        let entry = self.wish.borrow().entry.clone();
-        let _told = Refresh::begin(&self.hands, entry, events.node.clone());
+        let mut entry = self.wish.borrow().entry.clone();
+        let mut _told = Refresh::begin(&self.hands, entry.clone(), events.node.clone());
         let mut care = Care::none();
         let was_ready = self.recall_ready(&said);
         self.take_status(&said);
@@ -38,6 +40,15 @@ impl Actor {
                     }
                     self.hands.wall.nudge();
                     self.tell_votes(&events.node);
+                    let now = self.wish.borrow().entry.clone();
+                    if now.revision != entry.revision {
+                        // Upgraded hot: the same process, and for its checks nothing has changed.
+                        entry = now;
+                        self.status.revision = entry.revision;
+                        drop(_told);
+                        _told = Refresh::begin(&self.hands, entry.clone(), events.node.clone());
+                        self.noted();
+                    }
                 }
                 Ok(()) = disk.changed() => if self.status.ready {
                     self.set_ready(true, self.remarks());
@@ -134,18 +145,19 @@ impl Actor {
             self.restart_ordered = true;
             self.set_ready(false, Some("restarts by order".into()));
         }
-        obey(order, node.clone());
+        obey(order, node.clone(), self.hands.clone(), self.wish.borrow().entry.clone());
     }
 }
 
 /// Does a verb beside the watch: it may last as long as the process's stop.
-fn obey(order: Order, node: NodeHandle) {
+fn obey(order: Order, node: NodeHandle, hands: Arc<Hands>, entry: Arc<NodeEntry>) {
     tokio::spawn(async move {
         let none = |()| Vec::new();
         let done = match order.verb {
             Verb::Restart => ask(&node, NodeHandle::restart).await.map(none),
             Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await.map(none),
             Verb::TakeCopy { preference } => votes::take_copy(node, preference).await,
+            Verb::Upgrade(upgrade) => hot::upgrade(hands, entry, node, *upgrade).await,
         };
         let _ = order.done.send(match done {
             Ok(lines) => TaskOutcome::Done { lines },

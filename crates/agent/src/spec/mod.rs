@@ -192,6 +192,21 @@ pub fn of_peers(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Res
     Ok(files)
 }
 
+/// What lies over a release in a node, and what its process knows.
+pub struct OverRelease {
+    /// Files over those of the release, and those of the runtime on tmpfs.
+    pub files: Vec<FileSpec>,
+    /// The process's environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What would lie over the release of a subject.
+pub fn over_release(hands: &Hands, subject: &Subject, layer: &Path) -> Result<OverRelease, String> {
+    let Basis { context, env, gifts: mut files, .. } = Basis::of(hands, subject, Some(layer))?;
+    files.extend(files::templates(subject.spec, &context, layer, |_| true)?);
+    Ok(OverRelease { files, env })
+}
+
 /// The whole specification.
 pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<NodeSpec, String> {
     let Basis { secrets, context, env, gifts: mut files } = Basis::of(hands, subject, layer.as_deref())?;

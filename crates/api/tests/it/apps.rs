@@ -215,6 +215,7 @@ fn is_over_for_the_planner(house: &House) -> bool {
             hosts: &hosts,
             gates: &Gates::default(),
             restarts: &Default::default(),
+            upgrades: &Default::default(),
             answered: &Default::default(),
             epoch: 1,
             now: NOW + 10,

@@ -439,7 +439,7 @@ static ROLLOUT: Form = form(
     &[
         key(
             "strategy",
-            Shape::OneOf(&["rolling", "blue-green", "canary", "all-at-once"]),
+            Shape::OneOf(&["rolling", "blue-green", "canary", "all-at-once", "hot"]),
             r#""rolling""#,
             "how",
         )

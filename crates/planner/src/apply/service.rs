@@ -319,6 +319,7 @@ fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family
         aborted: None,
         promoted: None,
         promoted_step: None,
+        hot: None,
         select: family.select.unwrap_or_default(),
         per_host: family.per_host,
         pools: family.pools.clone().unwrap_or_default(),

@@ -71,7 +71,7 @@ fn may_stand(draft: &Draft, from: u64, to: u64) -> Result<(), &'static str> {
 /// How a rollout that begins divides the work.
 pub(super) fn split(draft: &Draft, from: Option<u64>, to: u64) -> Option<Split> {
     let from = from.filter(|from| *from != to)?;
-    match draft.family().rollout.strategy {
+    match draft.strategy() {
         Strategy::Canary => Some(Split::default()),
         Strategy::BlueGreen if draft.family().count > 0 && may_stand(draft, from, to).is_ok() => {
             // A set that an earlier rollout left is taken over.
@@ -86,7 +86,7 @@ pub(super) fn split(draft: &Draft, from: Option<u64>, to: u64) -> Option<Split> 
 /// Why a blue-green rollout is one node first and then all, in their places.
 pub(super) fn tell_in_place(draft: &mut Draft, rollout: &Rollout) {
     let Some(from) = rollout.from.filter(|from| *from != rollout.to) else { return };
-    if draft.family().rollout.strategy == Strategy::BlueGreen
+    if draft.strategy() == Strategy::BlueGreen
         && let Err(why) = may_stand(draft, from, rollout.to)
     {
         draft.say(format!("the new nodes take the places of the old, the first one alone: {why}"));

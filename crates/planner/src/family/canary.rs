@@ -8,7 +8,7 @@ use lace_model::rollout::{Phase, Rollout, Share, Strategy};
 fn step(draft: &Draft, rollout: &Rollout) -> Option<Share> {
     let family = draft.family();
     let split = rollout.split.as_ref().filter(|split| split.base.is_none())?;
-    let sings = family.rollout.strategy == Strategy::Canary
+    let sings = draft.strategy() == Strategy::Canary
         && rollout.phase == Phase::Rolling
         && family.promoted != Some(rollout.to);
     family.rollout.step(split.step).filter(|_| sings)

@@ -7,12 +7,13 @@ use super::place::Market;
 use super::room::Room;
 use super::silence::Silence;
 use super::slot::{Slot, nodes_of, slots_of};
+use lace_model::document::Verb;
 use lace_model::event::NewEvent;
 use lace_model::family::Family;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::reason::HostRejection;
 use lace_model::revision::Revision;
-use lace_model::rollout::{HEALTHY_FOR_MIN, Phase, Rollout};
+use lace_model::rollout::{HEALTHY_FOR_MIN, Phase, Rollout, Strategy};
 use lace_model::target::{PlannedNode, Target, Votes, Want};
 use lace_model::task::NodeTask;
 use lace_model::{Generation, HostId, Millis, NodeId, NodePath, Reason, Span};
@@ -174,7 +175,13 @@ impl<'a> Draft<'a> {
     }
     /// The newest wish to restart a node in place, this decision's included.
     pub fn restart_of(&self, id: NodeId) -> Option<&NodeTask> {
-        self.tasks.iter().find(|t| t.node == id).or_else(|| self.input.restarts.get(&id))
+        let restart = |t: &&NodeTask| t.node == id && t.verb == Verb::Restart;
+        self.tasks.iter().find(restart).or_else(|| self.input.restarts.get(&id))
+    }
+    /// How nodes change over: by the family's rules, unless a person said it for this revision.
+    pub fn strategy(&self) -> Strategy {
+        let family = self.family();
+        if family.hot == Some(family.revision) { Strategy::Hot } else { family.rollout.strategy }
     }
     /// When a node as it is now was begun: planned, or restarted in place by order.
     pub fn begun_at(&self, node: &PlannedNode) -> Millis {

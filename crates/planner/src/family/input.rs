@@ -33,6 +33,8 @@ pub struct FamilyInput<'a> {
     pub gates: &'a Gates,
     /// The newest `restart` task of each node.
     pub restarts: &'a BTreeMap<NodeId, NodeTask>,
+    /// The hot upgrades of each node that are known, the newest last.
+    pub upgrades: &'a BTreeMap<NodeId, Vec<NodeTask>>,
     /// What doors brought back from nodes of each revision lately.
     pub answered: &'a BTreeMap<u64, Answered>,
     /// The epoch of this controller.

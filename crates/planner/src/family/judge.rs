@@ -1,6 +1,7 @@
 //! Is the new revision good? A node that crashes, cannot be made, or is not ready in time says no.
 
 use super::draft::Draft;
+use super::hot;
 use super::input::JobGate;
 use super::settle::turn;
 use lace_model::Millis;
@@ -31,6 +32,7 @@ pub(super) fn judge(draft: &mut Draft) {
         Phase::Rolling | Phase::Watching { .. } => {
             if let Some(evidence) = marked_bad(draft, &rollout)
                 .or_else(|| job_failed(draft, rollout.to))
+                .or_else(|| hot::failed(draft, &rollout))
                 .or_else(|| worst_node(draft, &rollout))
                 .or_else(|| answers_badly(draft, &rollout))
             {

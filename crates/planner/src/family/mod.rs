@@ -9,6 +9,7 @@ mod draft;
 mod fill;
 mod forget;
 mod gate;
+mod hot;
 mod input;
 mod judge;
 mod market;

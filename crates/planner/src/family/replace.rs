@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::judge::has_crashed;
-use super::{gate, place, restart, wish};
+use super::{gate, hot, place, restart, wish};
 use lace_model::Reason;
 use lace_model::rollout::{Phase, Strategy};
 use lace_model::target::PlannedNode;
@@ -77,7 +77,8 @@ fn is_left_broken(draft: &Draft, node: &PlannedNode) -> bool {
 fn budget(draft: &Draft) -> usize {
     let policy = &draft.family().rollout;
     let some = policy.max_unavailable.of(draft.family().count) as usize;
-    match policy.strategy {
+    match draft.strategy() {
+        Strategy::Hot => 1,
         Strategy::Rolling | Strategy::Canary => some,
         Strategy::AllAtOnce => usize::MAX,
         // Where the new set cannot stand beside the old one: one goes first, then all.
@@ -130,6 +131,12 @@ fn tell_wait(draft: &mut Draft) {
 
 /// A node gives way: its process is restarted in place where that is all that was asked for, or it is replaced.
 fn renew(draft: &mut Draft, node: &PlannedNode) -> bool {
+    if !is_asked_for(draft, node)
+        && !is_drained(draft, node)
+        && let Some(is_away) = hot::change_over(draft, node)
+    {
+        return is_away;
+    }
     match restart::status_of(draft, node) {
         Some(restarts) if !is_asked_for(draft, node) && !is_drained(draft, node) => {
             match permit(draft, node) {
@@ -175,7 +182,7 @@ fn replace(draft: &mut Draft, node: &PlannedNode) -> bool {
 }
 
 /// A pause or a waiting canary stops the rollout, not a drain or a person's word about one node.
-fn permit(draft: &Draft, node: &PlannedNode) -> Result<(), Reason> {
+pub(super) fn permit(draft: &Draft, node: &PlannedNode) -> Result<(), Reason> {
     if is_asked_for(draft, node) || is_drained(draft, node) {
         return Ok(());
     }

@@ -196,7 +196,7 @@ fn a_release_activated_by_hand_is_drift_until_the_file_speaks() {
     let mut live = with(&[("game", game("1"))]);
     let other = release("3", ReleaseKind::Generic);
     live.releases.insert((other.name.clone(), other.version.clone()), other.clone());
-    let edit = verb::release_activate(&live.services[&name("game")], &other, &doer()).unwrap();
+    let edit = verb::release_activate(&live.services[&name("game")], &other, false, &doer()).unwrap();
     store(&mut live, &edit);
     let outcome = applied(&live, &request(&[("game", ServiceSpec::default())]));
     assert_eq!(lines(&outcome), ["Drift game release: game@1 > game@3; -"]);

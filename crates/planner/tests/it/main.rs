@@ -4,6 +4,7 @@ mod apply;
 mod divide;
 mod documents;
 mod goals;
+mod hot;
 mod make;
 mod place;
 mod restart;

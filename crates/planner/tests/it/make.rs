@@ -33,6 +33,7 @@ pub fn family(count: u32) -> Family {
         aborted: None,
         promoted: None,
         promoted_step: None,
+        hot: None,
         select: lace_model::family::Select::Spread,
         per_host: None,
         pools: Vec::new(),

@@ -24,6 +24,7 @@ fn planned(family: &Family, hosts: &[HostView]) -> Target {
         hosts,
         gates: &gates,
         restarts: &BTreeMap::new(),
+        upgrades: &BTreeMap::new(),
         answered: &Default::default(),
         epoch: 1,
         now: 1_000,

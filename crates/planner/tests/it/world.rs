@@ -2,7 +2,7 @@
 //! After every decision the invariants are checked.
 
 use crate::make::{SEED, family, host, path, revision};
-use lace_model::document::TaskOutcome;
+use lace_model::document::{TaskOutcome, Verb};
 use lace_model::family::Family;
 use lace_model::node::{Exit, NodePhase, NodeStatus};
 use lace_model::revision::Revision;
@@ -51,6 +51,8 @@ pub struct World {
     pub answered: BTreeMap<u64, Answered>,
     /// Restarts in place.
     pub restarts: BTreeMap<NodeId, NodeTask>,
+    /// Hosts leave them to the test.
+    pub upgrades: BTreeMap<NodeId, Vec<NodeTask>>,
     /// The controller's.
     pub epoch: u64,
     /// Nodes speak of this vote set, whatever they are told.
@@ -83,6 +85,7 @@ impl World {
             gates: Gates::default(),
             answered: BTreeMap::new(),
             restarts: BTreeMap::new(),
+            upgrades: BTreeMap::new(),
             epoch: 1,
             votes_seen: None,
             refuses: false,
@@ -252,6 +255,7 @@ impl World {
             hosts: &self.hosts,
             gates: &self.gates,
             restarts: &self.restarts,
+            upgrades: &self.upgrades,
             answered: &self.answered,
             epoch: self.epoch,
             now: self.now,
@@ -276,7 +280,12 @@ impl World {
         if let Some(target) = outcome.target {
             self.target = Some(target);
         }
-        self.restarts.extend(outcome.tasks.into_iter().map(|task| (task.node, task)));
+        for task in outcome.tasks {
+            match task.verb {
+                Verb::Upgrade(_) => self.upgrades.entry(task.node).or_default().push(task),
+                _ => drop(self.restarts.insert(task.node, task)),
+            }
+        }
         let again = plan(&self.input());
         assert!(
             again.target.is_none(),

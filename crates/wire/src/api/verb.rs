@@ -101,6 +101,9 @@ pub enum VerbRequest {
         target: TargetPath,
         /// `NAME[@VERSION]`.
         release: String,
+        /// In the running runtimes, one node after the other, without a restart.
+        #[serde(default)]
+        hot: bool,
     },
 }
 

@@ -1,0 +1,187 @@
+//! Hot upgrades: another release in the running runtime, through its own release handler and the agent's line to it.
+//!
+//! Everything is looked at before it is done, and whatever is in doubt afterwards is undone here, at once: the runtime
+//! goes back to the release that it boots. Only the last step, `make_permanent`, changes what it boots. So a runtime
+//! that dies in between comes back with the old release, and an agent that is started anew in between begins again:
+//! it finds the old release permanent, and whatever else is current is no half of anything.
+
+mod config;
+mod environment;
+mod handler;
+mod parcel;
+
+use super::line::Line;
+use super::ready;
+use crate::hands::Hands;
+use crate::node::{ask, probe};
+use crate::spec::{self, Subject};
+use environment::Environment;
+use handler::Handler;
+use lace_beam::Link;
+use lace_machine::NodeHandle;
+use lace_model::document::{NodeEntry, Upgrade};
+use parcel::Parcel;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For a line to a runtime that boots again, or of an agent that has just begun.
+const LINE_WITHIN: Duration = Duration::from_secs(20);
+/// A runtime that goes back has so long, its boot included where it has to be restarted.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
+/// What the new release makes of itself may take so long before the time begins in which nothing may go wrong.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two questions about health: a check may cost something.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+
+/// A node and what it shall have.
+struct Change {
+    hands: Arc<Hands>,
+    entry: Arc<NodeEntry>,
+    node: NodeHandle,
+    wish: Upgrade,
+    /// What was set before.
+    before: OnceLock<Environment>,
+}
+
+/// Changes a node over; what it says is for people. An error says why it has the release that it had.
+pub async fn upgrade(
+    hands: Arc<Hands>,
+    entry: Arc<NodeEntry>,
+    node: NodeHandle,
+    wish: Upgrade,
+) -> Result<Vec<String>, String> {
+    let began = Instant::now();
+    let change = Change { hands, entry, node, wish, before: OnceLock::new() };
+    let handler = Handler::of(change.line().await?).await?;
+    let parcel = change.parcel(&handler.permanent).await?;
+    if handler.permanent == parcel.version {
+        return Ok(vec![format!("release {} runs and is permanent", parcel.version)]);
+    }
+    if handler.current != handler.permanent {
+        // An agent that is gone by now had begun.
+        change.back(&handler.permanent, &parcel).await?;
+    }
+    let life = ask(&change.node, NodeHandle::status).await?.life();
+    match change.forth(&parcel).await {
+        Ok(()) if ask(&change.node, NodeHandle::status).await?.life() == life => {
+            let took = began.elapsed().as_millis();
+            Ok(vec![format!("release {} in place of {}, {took} ms", parcel.version, handler.permanent)])
+        }
+        done => {
+            let why = done.err().unwrap_or_else(|| "its process ended meanwhile".to_owned());
+            match change.back(&handler.permanent, &parcel).await {
+                Ok(()) => Err(format!("{why}; release {} runs again", handler.permanent)),
+                Err(error) => Err(format!("{why}; going back to release {}: {error}", handler.permanent)),
+            }
+        }
+    }
+}
+
+impl Change {
+    async fn line(&self) -> Result<Link, String> {
+        let until = Instant::now() + LINE_WITHIN;
+        loop {
+            match self.hands.lines.line(self.entry.id) {
+                Line::Open(link) if link.why_closed().is_none() => return Ok(link),
+                Line::Broken(why) if Instant::now() > until => return Err(why),
+                _ if Instant::now() > until => return Err("its runtime does not listen".to_owned()),
+                _ => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    /// The node as it shall be.
+    fn next(&self) -> NodeEntry {
+        NodeEntry { revision: self.wish.revision, spec: self.wish.spec.clone(), ..(*self.entry).clone() }
+    }
+
+    async fn parcel(&self, from: &str) -> Result<Parcel, String> {
+        let layer = |tree| spec::layer(&self.hands, tree);
+        let old = layer(self.entry.spec.tree).await?.ok_or("it has no release")?;
+        let new = layer(self.wish.spec.tree).await?.ok_or("its revision has no release")?;
+        let (hands, next, from) = (self.hands.clone(), self.next(), from.to_owned());
+        let made = tokio::task::spawn_blocking(move || {
+            let over = spec::over_release(&hands, &Subject::node(&next), &new)?;
+            Parcel::of(&old, &new, &from, over)
+        });
+        made.await.map_err(|e| e.to_string())?
+    }
+
+    /// Every step to the new release; an error leaves it wherever it came to.
+    async fn forth(&self, parcel: &Parcel) -> Result<(), String> {
+        let link = self.line().await?;
+        let handler = Handler::of(link.clone()).await?;
+        if !handler.knows(&parcel.version) {
+            parcel.put(&link, &self.node).await?;
+            handler.set_unpacked(&parcel.rel).await?;
+        }
+        let before = Environment::of(&link).await?;
+        let before = self.before.get_or_init(|| before);
+        handler.check_install(&parcel.version).await?;
+        handler.install(&parcel.version).await?;
+        // A runtime that restarted itself for it has ended the line, and this fails.
+        before.restore(&link, parcel).await?;
+        environment::compare(before, &Environment::of(&link).await?, parcel)?;
+        self.stays_healthy().await?;
+        handler.make_permanent(&parcel.version).await
+    }
+
+    /// Ready, and its check answered well, for so long without a break.
+    async fn stays_healthy(&self) -> Result<(), String> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        while let Err(why) = self.is_healthy().await {
+            if Instant::now() > until {
+                return Err(why);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let until = Instant::now() + Duration::from_millis(self.wish.healthy_for.0);
+        while Instant::now() < until {
+            tokio::time::sleep(CHECK_EVERY).await;
+            self.is_healthy().await?;
+        }
+        Ok(())
+    }
+
+    async fn is_healthy(&self) -> Result<(), String> {
+        ready::ask(&self.hands, &self.entry, &self.node, false).await.map_err(|lacks| lacks.what)?;
+        match &self.wish.spec.check {
+            Some(check) => probe(check, &self.entry, &self.node).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The release `from` runs, and nothing is left of the other. Where the runtime cannot do it, its process is restarted.
+    async fn back(&self, from: &str, other: &Parcel) -> Result<(), String> {
+        if self.goes_back(from, other).await.is_ok() {
+            return Ok(());
+        }
+        ask(&self.node, NodeHandle::restart).await?;
+        let until = Instant::now() + BACK_WITHIN;
+        loop {
+            match self.goes_back(from, other).await {
+                Ok(()) => return Ok(()),
+                Err(why) if Instant::now() > until => return Err(why),
+                Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    async fn goes_back(&self, from: &str, other: &Parcel) -> Result<(), String> {
+        let link = self.line().await?;
+        let handler = Handler::of(link.clone()).await?;
+        if handler.current != from {
+            handler.install(from).await?;
+            if let Some(before) = self.before.get() {
+                before.restore(&link, other).await?;
+            }
+        }
+        if handler.knows(&other.version) {
+            handler.remove(&other.version).await?;
+        }
+        self.is_healthy().await
+    }
+}

@@ -1,0 +1,185 @@
+//! What has to be in a node before its runtime can change over: the parts of the new release that it lacks, beside the
+//! running one, with everything that is added to a node's release.
+
+use super::super::{CONFIG, flags};
+use super::config::{Settings, expanded, merged, settings};
+use crate::node::ask;
+use crate::spec::{HOME, OverRelease, of_release};
+use lace_beam::{Call, Link, Term};
+use lace_machine::NodeHandle;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Instructions that mean a restart of the runtime.
+const RESTARTS: [&str; 2] = ["restart_new_emulator", "restart_emulator"];
+/// Most files of a release that are put beside another.
+const FILES_MAX: usize = 20_000;
+
+/// The parts, by their place in the node.
+#[derive(Default)]
+pub struct Parcel {
+    /// The new release.
+    pub version: String,
+    /// Its `.rel` file in the node.
+    pub rel: String,
+    /// What its configuration says, what is added included.
+    pub settings: Settings,
+    /// What the former one's said.
+    pub former: Settings,
+    pub(super) files: BTreeMap<PathBuf, Part>,
+}
+
+pub(super) struct Part {
+    mode: u32,
+    content: Content,
+}
+
+pub(super) enum Content {
+    /// A file of the tree.
+    Of(PathBuf),
+    /// Made here.
+    Made(Vec<u8>),
+}
+
+impl Parcel {
+    /// Looks the new tree through. `over`: what lies over its files in a node.
+    pub fn of(old: &Path, new: &Path, from: &str, over: OverRelease) -> Result<Self, String> {
+        let version = flags::version(new)?;
+        let mut parcel = Self { version: version.clone(), ..Self::default() };
+        if version == from {
+            return Ok(parcel);
+        }
+        let releases = format!("releases/{version}");
+        if runtime(old)? != runtime(new)? {
+            return Err(format!("release {version} has another runtime: only a restart changes that"));
+        }
+        check_relup(old, new, &version, from)?;
+        parcel.take(old, new, Path::new("lib"))?;
+        parcel.take(Path::new("/nonexistent"), new, Path::new(&releases))?;
+        parcel.rel = parcel.find_rel(&releases)?;
+        let own = over.files.iter().find(|file| file.path == Path::new(CONFIG));
+        let own = own.map(|file| String::from_utf8_lossy(&file.content).into_owned());
+        for file in over.files {
+            if let Some(part) = parcel.files.get_mut(&file.path) {
+                *part = Part { mode: file.mode, content: Content::Made(file.content) };
+            }
+        }
+        parcel.configure(&releases, own.as_deref().unwrap_or("[]."), &over.env)?;
+        parcel.former = former(old, from, &over.env);
+        Ok(parcel)
+    }
+
+    /// Everything below a directory of the tree that the old tree has not.
+    fn take(&mut self, old: &Path, new: &Path, dir: &Path) -> Result<(), String> {
+        let place = new.join("app").join(dir);
+        let entries = std::fs::read_dir(&place).map_err(|e| format!("{}: {e}", dir.display()))?;
+        for entry in entries.flatten() {
+            let path = dir.join(entry.file_name());
+            let meta = std::fs::metadata(entry.path()).map_err(|e| format!("{}: {e}", path.display()))?;
+            if meta.is_dir() {
+                self.take(old, new, &path)?;
+            } else if !old.join("app").join(&path).exists() {
+                let part =
+                    Part { mode: meta.permissions().mode() & 0o755, content: Content::Of(entry.path()) };
+                self.files.insert(Path::new(HOME).join(path), part);
+            }
+            if self.files.len() > FILES_MAX {
+                return Err(format!("release {} adds more than {FILES_MAX} files", self.version));
+            }
+        }
+        Ok(())
+    }
+
+    fn find_rel(&self, releases: &str) -> Result<String, String> {
+        let dir = Path::new(HOME).join(releases);
+        let is_it = |path: &&PathBuf| {
+            path.parent() == Some(&dir)
+                && path.extension().is_some_and(|e| e == "rel")
+                && path.file_stem().is_some_and(|name| name != "start_clean")
+        };
+        let found = self.files.keys().find(is_it);
+        let found =
+            found.ok_or_else(|| format!("release {} has no .rel file in {releases}", self.version))?;
+        Ok(found.display().to_string())
+    }
+
+    /// The configuration that the release handler will read, with everything in it.
+    fn configure(&mut self, releases: &str, own: &str, env: &BTreeMap<String, String>) -> Result<(), String> {
+        let dir = Path::new(HOME).join(releases);
+        let text = match (self.text(&dir.join("sys.config"))?, self.text(&dir.join("sys.config.src"))?) {
+            (_, Some(template)) => expanded(&template, env)?,
+            (Some(text), None) => text,
+            (None, None) => return Err(format!("release {} has no sys.config", self.version)),
+        };
+        let text = merged(&text, own)?;
+        self.settings = settings(&text)?;
+        let part = Part { mode: 0o644, content: Content::Made(text.into_bytes()) };
+        self.files.insert(dir.join("sys.config"), part);
+        Ok(())
+    }
+
+    fn text(&self, path: &Path) -> Result<Option<String>, String> {
+        let Some(part) = self.files.get(path) else { return Ok(None) };
+        let bytes = part.bytes().map_err(|e| format!("{}: {e}", path.display()))?;
+        String::from_utf8(bytes).map(Some).map_err(|_| format!("{} is no text", path.display()))
+    }
+
+    /// Writes everything into the node.
+    pub async fn put(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
+        let mut made = None;
+        for (path, part) in &self.files {
+            if path.parent() != made {
+                let ensure = vec![Term::charlist(&path.display().to_string())];
+                link.call(Call::new("filelib", "ensure_dir", ensure)).await.map_err(|e| e.to_string())?;
+                made = path.parent();
+            }
+            let bytes = part.bytes().map_err(|e| format!("{}: {e}", path.display()))?;
+            let (path, mode) = (path.clone(), part.mode);
+            ask(node, move |node| node.put(&path, mode, &bytes)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        match &self.content {
+            Content::Of(path) => std::fs::read(path),
+            Content::Made(bytes) => Ok(bytes.clone()),
+        }
+    }
+}
+
+/// The version of the runtime that a release starts.
+fn runtime(layer: &Path) -> Result<String, String> {
+    let (text, _) =
+        of_release(layer, "releases/start_erl.data").map_err(|e| format!("start_erl.data: {e}"))?;
+    Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+fn former(old: &Path, from: &str, env: &BTreeMap<String, String>) -> Settings {
+    let read = |name: &str| of_release(old, &format!("releases/{from}/{name}")).ok().map(|(text, _)| text);
+    let template = read("sys.config.src").and_then(|text| expanded(&text, env).ok());
+    template.or_else(|| read("sys.config")).and_then(|text| settings(&text).ok()).unwrap_or_default()
+}
+
+/// A relup leads from the one to the other: up by that of the new release, down by that of the one that is left.
+fn check_relup(old: &Path, new: &Path, version: &str, from: &str) -> Result<(), String> {
+    let relup = |layer: &Path, of: &str| of_release(layer, &format!("releases/{of}/relup")).ok();
+    let (up, down) = (relup(new, version), relup(old, from));
+    let leads = |relup: &Option<(String, bool)>, to: &str| {
+        relup.as_ref().map(|(text, _)| text.clone()).filter(|text| text.contains(&format!("\"{to}\"")))
+    };
+    let Some(text) = leads(&up, from).or_else(|| leads(&down, version)) else {
+        let hint = "build it with appups and a relup from there, or roll it without --hot";
+        return Err(match up {
+            None => format!("release {version} has no relup: {hint}"),
+            Some(_) => format!("the relup of release {version} knows no way from {from}: {hint}"),
+        });
+    };
+    match RESTARTS.iter().find(|word| text.contains(**word)) {
+        Some(word) => Err(format!("the relup of release {version} restarts the runtime ({word})")),
+        None => Ok(()),
+    }
+}

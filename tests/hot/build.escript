@@ -1,0 +1,102 @@
+#!/usr/bin/env escript
+%% build.escript VERSION OUTDIR [FORMER]: the release `counter` with its runtime in OUTDIR; with the directory of a former
+%% version, a relup from it and back to it.
+%%
+%% A counter that has to survive. 1.x keeps a number, later ones a tuple, and what is 3.x says that it is sick.
+-mode(compile).
+
+-define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
+-define(OTP, [kernel, stdlib, sasl]).
+
+main([Version, Dir]) -> build(Version, Dir, none);
+main([Version, Dir, Former]) -> build(Version, Dir, Former).
+
+build(Version, Dir, Former) ->
+    Place = filename:join([Dir, "releases", Version]),
+    ok = filelib:ensure_path(Place),
+    ok = filelib:ensure_path(filename:join(Dir, "bin")),
+    [copy_application(App, Dir) || App <- ?OTP],
+    copy_runtime(Dir),
+    compile_counter(Version, Dir, Former),
+    Rel = filename:join(Place, "counter"),
+    write(Rel ++ ".rel", {release, {"counter", Version}, {erts, erlang:system_info(version)},
+                          [{App, vsn(App)} || App <- ?OTP] ++ [{counter, Version}]}),
+    Paths = filelib:wildcard(filename:join([Dir, "lib", "*", "ebin"])),
+    {ok, _, _} = systools:make_script(Rel, [{path, Paths}, {outdir, Place}, {variables, [{"ROOT", Dir}]},
+                                            no_warn_sasl, silent]),
+    {ok, _} = file:copy(Rel ++ ".boot", filename:join(Place, "start.boot")),
+    relup(Rel, Place, Paths, Former),
+    Releases = filename:join(Dir, "releases"),
+    ok = release_handler:create_RELEASES(Dir, Releases, Rel ++ ".rel", []),
+    make_relative(filename:join(Releases, "RELEASES"), Dir),
+    Here = filename:dirname(escript:script_name()),
+    Ball = filename:join([Here, "..", "..", "examples", "ball", "release"]),
+    {ok, _} = file:copy(filename:join(Ball, "vm.args"), filename:join(Place, "vm.args")),
+    Script = filename:join([Dir, "bin", "counter"]),
+    {ok, _} = file:copy(filename:join(Ball, "ball.sh"), Script),
+    ok = file:change_mode(Script, 8#755),
+    write(filename:join(Place, "sys.config"), [{counter, [{step, 1}, {made_for, Version}]}]),
+    ok = file:write_file(filename:join(Releases, "start_erl.data"),
+                         [erlang:system_info(version), " ", Version]).
+
+relup(_Rel, _Place, _Paths, none) -> ok;
+relup(Rel, Place, Paths, Former) ->
+    [Old] = filelib:wildcard(filename:join([Former, "releases", "*", "counter.rel"])),
+    OldRel = filename:rootname(Old),
+    OldPaths = filelib:wildcard(filename:join([Former, "lib", "counter-*", "ebin"])),
+    {ok, _, _, _} = systools:make_relup(Rel, [OldRel], [OldRel],
+                                        [{path, Paths ++ OldPaths}, {outdir, Place}, silent]).
+
+compile_counter(Version, Dir, Former) ->
+    Ebin = filename:join([Dir, "lib", "counter-" ++ Version, "ebin"]),
+    ok = filelib:ensure_path(Ebin),
+    Source = filename:join(filename:dirname(escript:script_name()), "counter.erl"),
+    Defined = case Version of
+        "1." ++ _ -> [{d, 'OLD'}];
+        "3." ++ _ -> [{d, 'SICK'}];
+        _ -> []
+    end,
+    {ok, counter} = compile:file(Source, [{outdir, Ebin}, report | Defined]),
+    write(filename:join(Ebin, "counter.app"),
+          {application, counter, [{description, "counts"}, {vsn, Version}, {modules, [counter]},
+                                  {registered, [counter]}, {applications, [kernel, stdlib, sasl]},
+                                  {env, [{unsaid, true}]}, {mod, {counter, []}}]}),
+    case Former of
+        none -> ok;
+        _ ->
+            [Rel] = filelib:wildcard(filename:join([Former, "releases", "*", "counter.rel"])),
+            {ok, [{release, {_, Old}, _, _}]} = file:consult(Rel),
+            Change = [{update, counter, {advanced, []}}],
+            write(filename:join(Ebin, "counter.appup"), {Version, [{Old, Change}], [{Old, Change}]})
+    end.
+
+copy_application(App, Dir) ->
+    From = code:lib_dir(App),
+    To = filename:join([Dir, "lib", filename:basename(From), "ebin"]),
+    ok = filelib:ensure_path(To),
+    Files = filelib:wildcard(filename:join([From, "ebin", "*.{beam,app,appup}"])),
+    [{ok, _} = file:copy(File, filename:join(To, filename:basename(File))) || File <- Files],
+    {ok, _} = beam_lib:strip_files(filelib:wildcard(filename:join(To, "*.beam"))).
+
+copy_runtime(Dir) ->
+    Erts = "erts-" ++ erlang:system_info(version),
+    To = filename:join([Dir, Erts, "bin"]),
+    ok = filelib:ensure_path(To),
+    Copy = fun(Program) ->
+        Target = filename:join(To, Program),
+        {ok, _} = file:copy(filename:join([code:root_dir(), Erts, "bin", Program]), Target),
+        ok = file:change_mode(Target, 8#755)
+    end,
+    lists:foreach(Copy, ?RUNTIME).
+
+vsn(App) ->
+    [_, Version] = string:split(filename:basename(code:lib_dir(App)), "-"),
+    Version.
+
+make_relative(File, Dir) ->
+    {ok, [Releases]} = file:consult(File),
+    Strip = fun(Path) -> string:replace(Path, filename:absname(Dir) ++ "/", "") end,
+    write(File, [setelement(5, R, [{A, V, lists:flatten(Strip(P))} || {A, V, P} <- element(5, R)])
+                 || R <- Releases]).
+
+write(Path, Term) -> ok = file:write_file(Path, io_lib:format("~tp.~n", [Term])).
