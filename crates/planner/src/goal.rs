@@ -1,5 +1,6 @@
 //! When is an operation done? When the families are as it wanted them, or when that can no longer come about.
 
+use lace_model::document::Verb;
 use lace_model::family::Family;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, Operation};
@@ -50,6 +51,7 @@ pub fn goal_state(op: &Operation, facts: &GoalFacts) -> GoalProgress {
         target: facts.targets.get(&goal.family),
         observed: facts.observed,
         now: facts.now,
+        facts,
     };
     let mut states: Vec<GoalProgress> = op.waits.iter().map(|goal| look(goal).state(goal)).collect();
     if states.is_empty() {
@@ -85,6 +87,7 @@ struct Look<'a> {
     target: Option<&'a Target>,
     observed: &'a BTreeMap<NodeId, NodeStatus>,
     now: Millis,
+    facts: &'a GoalFacts<'a>,
 }
 
 impl Look<'_> {
@@ -125,46 +128,54 @@ impl Look<'_> {
         }
     }
 
-    /// What the rollout says; `Err` with the revision that nodes must have, where they decide.
+    /// What the rollout says; `Err` with the revision that nodes must have (or none in particular), where they decide.
     fn rollout(
         &self,
         goal: &Goal,
         family: &Family,
         target: &Target,
         revision: u64,
-    ) -> Result<GoalProgress, u64> {
+    ) -> Result<GoalProgress, Option<u64>> {
         let path = &goal.family;
         let stops = !family.running || goal.ready == 0;
-        let Some(rollout) = target.rollout.as_ref().filter(|_| !stops) else { return Err(revision) };
+        let Some(rollout) = target.rollout.as_ref().filter(|_| !stops) else { return Err(Some(revision)) };
         let going_back = rollout.from == Some(revision) && family.revision != revision;
         if rollout.to != revision && !going_back {
             return Ok(Running(self.first_reason(target, path)));
         }
         let stale = rollout.moved_at < self.op.started_at;
         match &rollout.phase {
-            Phase::Done => Err(revision),
+            Phase::Done => Err(Some(revision)),
             Phase::Rolling | Phase::Watching { .. } => self
                 .cannot_place(target, path)
                 .map_or_else(|| Ok(Running(self.rolling(goal, target, rollout))), Ok),
             Phase::Reverting { .. } | Phase::Aborted => Ok(Running(self.first_reason(target, path))),
             Phase::Reverted { .. } if going_back || stale && !self.rolls() => {
-                Err(rollout.from.unwrap_or(revision))
+                Err(Some(rollout.from.unwrap_or(revision)))
             }
+            Phase::Reverted { .. } | Phase::Failed { .. }
+                if stale && restarts_what_is_there(goal, rollout) =>
+            {
+                Err(None)
+            }
+            Phase::Failed { .. } if stale && self.never_had_nodes(goal, target) => Ok(failed(path, rollout)),
             Phase::Reverted { .. } | Phase::Failed { .. } if stale && self.rolls() => {
                 Ok(Running(format!("{path}: revision {} will be tried again", rollout.to)))
             }
-            Phase::Failed { .. } if stale => Err(rollout.to),
+            Phase::Failed { .. } if stale => Err(Some(rollout.to)),
             Phase::Reverted { cause } => Ok(Failed(
                 Code::FailedReverted,
                 format!("revision {} of {path} failed and was reverted: {cause}", rollout.to),
                 rollout.last_lines.clone(),
             )),
-            Phase::Failed { cause } => Ok(Failed(
-                Code::FailedNotReverted,
-                format!("revision {} of {path} failed: {cause}", rollout.to),
-                rollout.last_lines.clone(),
-            )),
+            Phase::Failed { .. } => Ok(failed(path, rollout)),
         }
+    }
+
+    /// A restart of what never came so far as to have nodes: there is nothing to restart.
+    fn never_had_nodes(&self, goal: &Goal, target: &Target) -> bool {
+        let waited = self.now >= self.op.started_at + CANNOT_PLACE_AFTER_MS;
+        goal.restart > 0 && waited && self.running(target).next().is_none()
     }
 
     /// Does the operation bring a revision, or work with the one that is there?
@@ -181,26 +192,42 @@ impl Look<'_> {
         format!("{}: {ready} of {} ready at revision {}{reason}", goal.family, goal.ready, rollout.to)
     }
 
-    fn nodes(&self, goal: &Goal, family: &Family, target: &Target, revision: u64) -> GoalProgress {
+    fn nodes(&self, goal: &Goal, family: &Family, target: &Target, revision: Option<u64>) -> GoalProgress {
         let path = &goal.family;
         if family.count < goal.ready {
             let text =
                 format!("{path} shall have {} nodes by now: a newer request replaced this one", family.count);
             return Failed(Code::Conflict, text, Vec::new());
         }
-        let ready = self.ready(target, |n| n.revision == revision && n.restart >= goal.restart);
+        // No rollout leads these: their tasks say how far they are.
+        let restarting = if revision.is_none() { self.restarting(target) } else { None };
+        let ready =
+            self.ready(target, |n| revision.is_none_or(|r| n.revision == r) && n.restart >= goal.restart);
         let superseded = family.running && family.count > goal.ready;
         let wanted = target.indexes(goal.ready);
         let extra = target.nodes.iter().any(|n| !wanted.contains(&n.index) || n.want == Want::Gone);
-        if ready >= goal.ready && (superseded || !extra) {
-            return Done(match goal.ready {
-                0 => format!("{path} has no nodes"),
-                all => format!("{path}: {all} of {all} ready at revision {revision}"),
+        if ready >= goal.ready && (superseded || !extra) && restarting.is_none() {
+            return Done(match (goal.ready, revision) {
+                (0, _) => format!("{path} has no nodes"),
+                (all, Some(revision)) => format!("{path}: {all} of {all} ready at revision {revision}"),
+                (all, None) => format!("{path}: {all} of {all} restarted and ready"),
             });
         }
         self.broken(goal, family, target)
+            .or(restarting)
             .or_else(|| self.cannot_place(target, path))
             .unwrap_or_else(|| Running(self.waits(goal, target, ready)))
+    }
+
+    /// Restarts of this operation that are not done, or failed; what became of a node that went away is the planner's.
+    fn restarting(&self, target: &Target) -> Option<GoalProgress> {
+        let nodes: Vec<NodeId> = self.running(target).map(|node| node.id).collect();
+        let tasks = self.facts.tasks.iter().filter(|t| t.verb == Verb::Restart && nodes.contains(&t.node));
+        let (failed, open): (Vec<_>, Vec<_>) = tasks
+            .map(|task| task::state(task, self.facts))
+            .filter(|state| !matches!(state, Done(_)))
+            .partition(|state| matches!(state, Failed(..)));
+        failed.into_iter().chain(open).next()
     }
 
     fn waits(&self, goal: &Goal, target: &Target, ready: u32) -> String {
@@ -263,6 +290,22 @@ impl Look<'_> {
         let ready = |n: &&PlannedNode| counts(n) && self.observed.get(&n.id).is_some_and(is_ready);
         self.running(target).filter(ready).count() as u32
     }
+}
+
+/// The rollout is over, and this restart begins no other: nodes are restarted with the revisions that they have.
+fn restarts_what_is_there(goal: &Goal, rollout: &Rollout) -> bool {
+    let begins_anew =
+        matches!(rollout.phase, Phase::Failed { .. }) && rollout.from.is_none_or(|from| from == rollout.to);
+    goal.restart > 0 && !begins_anew
+}
+
+fn failed(path: &FamilyPath, rollout: &Rollout) -> GoalProgress {
+    let cause = match &rollout.phase {
+        Phase::Failed { cause } => cause.as_str(),
+        _ => "nobody knows why",
+    };
+    let text = format!("revision {} of {path} failed: {cause}", rollout.to);
+    Failed(Code::FailedNotReverted, text, rollout.last_lines.clone())
 }
 
 fn is_ready(status: &NodeStatus) -> bool {

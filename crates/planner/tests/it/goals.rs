@@ -32,11 +32,12 @@ fn state(world: &World, op: &Operation) -> GoalProgress {
     let families =
         if world.family_done { BTreeMap::new() } else { BTreeMap::from([(path(), world.family.clone())]) };
     let targets = world.target.iter().map(|t| (path(), t.clone())).collect();
+    let tasks: Vec<_> = world.restarts.values().filter(|t| t.created_at >= op.started_at).collect();
     let facts = GoalFacts {
         families: &families,
         targets: &targets,
         observed: &world.observed,
-        tasks: &[],
+        tasks: &tasks,
         now: world.now,
     };
     goal_state(op, &facts)
@@ -149,4 +150,63 @@ fn a_newer_request_ends_an_older_one() {
     world.roll_out(Conduct::Good);
     world.tick();
     assert_eq!(code(&state(&world, &op)), Some(Code::Conflict));
+}
+
+fn restart(world: &mut World) -> Operation {
+    world.run_for(1_000);
+    world.family.restart += 1;
+    operation(world, "restart", Goal { restart: world.family.restart, ..wanted(world) })
+}
+
+#[test]
+fn a_restart_after_a_revert_ends_when_every_process_was_restarted() {
+    for abort in [false, true] {
+        let mut world = World::new(3, 1, 1);
+        world.settle();
+        world.roll_out(if abort { Conduct::NeverReady } else { Conduct::CrashesAtBoot });
+        world.run_for(500);
+        world.family.aborted = abort.then_some(2);
+        world.settle();
+        assert!(matches!(world.phase(), Phase::Reverted { .. }));
+        let op = restart(&mut world);
+        while world.restarts.len() < 3 {
+            assert!(matches!(state(&world, &op), GoalProgress::Running(_)), "{:?}", state(&world, &op));
+            world.tick();
+        }
+        world.settle();
+        let end = state(&world, &op);
+        assert_eq!(end, GoalProgress::Done("shop/game/game: 3 of 3 restarted and ready".into()));
+        assert_eq!(world.revisions_running(), [1, 1, 1]);
+    }
+}
+
+#[test]
+fn a_restart_after_a_revert_that_fails_says_so() {
+    for (refuses, words) in [(true, "the node does not run"), (false, "exit status 1")] {
+        let mut world = World::new(2, 1, 1);
+        world.settle();
+        world.roll_out(Conduct::CrashesAtBoot);
+        world.settle();
+        world.refuses = refuses;
+        world.conduct.insert(1, Conduct::CrashesAtBoot);
+        let op = restart(&mut world);
+        world.run_for(5_000);
+        let GoalProgress::Failed(_, message, _) = state(&world, &op) else { panic!("it goes on") };
+        assert!(message.contains(words), "{message}");
+        // What crashes takes no second node; where a host refused, nothing is down.
+        assert!(world.restarts.len() == 1 || refuses && world.ready() == 2);
+    }
+}
+
+#[test]
+fn a_restart_of_what_failed_and_stayed_ends_too() {
+    let mut world = World::new(2, 1, 1);
+    world.settle();
+    world.family.rollout.revert = false;
+    world.roll_out(Conduct::CrashesAtBoot);
+    world.settle();
+    assert!(matches!(world.phase(), Phase::Failed { .. }));
+    let op = restart(&mut world);
+    world.run_for(30_000);
+    assert!(matches!(state(&world, &op), GoalProgress::Failed(..)), "{:?}", state(&world, &op));
 }
