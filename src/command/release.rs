@@ -40,7 +40,7 @@ pub enum ReleaseVerb {
         release: String,
     },
     /// Let a service run another release or version
-    #[command(after_help = "Examples:
+    #[command(after_help = "Example:
   lace release activate shop/game game@1.2.0
   lace release activate shop/game game@1.2.0 --hot   in the running Erlang nodes, one after the other")]
     Activate {

@@ -71,6 +71,9 @@ pub struct UpArgs {
     /// Go to the background once it answers
     #[arg(long)]
     pub detach: bool,
+    /// Print a unit of systemd that does this at every boot, and do nothing
+    #[arg(long, conflicts_with_all = ["detach", "join"])]
+    pub unit: bool,
     /// This is the background
     #[arg(long, hide = true)]
     pub background: bool,

@@ -6,6 +6,7 @@ use super::join::{self, Joined};
 use super::paths::State;
 use super::process::Record;
 use super::settings::Settings;
+use super::sudo::Person;
 use crate::command::DownArgs;
 use lace_machine::{Machine, MachineConfig};
 use std::process::ExitCode;
@@ -39,7 +40,11 @@ fn erase(state: &State) -> Result<(), Failure> {
 fn down(state: &State, keep_nodes: bool) -> Result<(), Failure> {
     end_roles(state);
     if let Some(settings) = Settings::read(state) {
-        crate::command::forget_local(&settings.context(state))?;
+        let context = settings.context(state);
+        crate::command::forget_local(&context)?;
+        if let Some(person) = Person::who_asks() {
+            person.forget(&context);
+        }
     }
     if keep_nodes {
         eprintln!("controller and agent ended; nodes go on running");

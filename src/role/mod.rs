@@ -21,9 +21,11 @@ pub mod restore;
 pub mod server;
 mod settings;
 mod story;
+mod sudo;
 mod supervise;
 mod support;
 mod tls;
+mod unit;
 pub mod up;
 mod visitor;
 

@@ -6,7 +6,7 @@ use super::process::{Record, executable};
 use super::server::write_private;
 use super::settings::Settings;
 use super::supervise::RoleProcess;
-use super::{Failure, addresses, asked_to_end, ended};
+use super::{Failure, addresses, asked_to_end, ended, sudo, unit};
 use crate::command::UpArgs;
 use lace_edge::Store;
 use lace_model::{Name, Span};
@@ -27,6 +27,9 @@ const JOINS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Runs the command.
 pub fn main(args: UpArgs) -> ExitCode {
+    if args.unit {
+        return ended("up", unit::print(&args, &State::new(args.state.as_deref())));
+    }
     if !rustix::process::geteuid().is_root() {
         eprintln!("error: lace up makes namespaces, so it needs root");
         eprintln!("  hint: type `sudo lace up`");
@@ -125,6 +128,11 @@ async fn bring_up(settings: &Settings, state: &State, keepers: &mut Keepers) -> 
     keepers.keep(net_role([settings.door, settings.door_tls], &settings.space, state, gateway));
     let context = settings.context(state);
     let chosen = crate::command::save_local(&context, &endpoint)?;
+    if let Some(person) = sudo::Person::who_asks()
+        && let Err(error) = person.keep(&context, &endpoint)
+    {
+        eprintln!("without sudo, commands do not find this controller yet: {error}");
+    }
     greet(settings, state, (!chosen).then_some(context.as_str()))
 }
 
@@ -351,7 +359,14 @@ fn detach(args: &UpArgs, state: &State) -> Result<(), Failure> {
 }
 
 fn background_words(args: &UpArgs) -> Vec<String> {
-    let mut words = vec!["up".to_owned(), "--background".to_owned()];
+    let mut words = said_words(args);
+    words.push("--background".to_owned());
+    words
+}
+
+/// `up`, and what was said of this installation; without the state directory.
+pub fn said_words(args: &UpArgs) -> Vec<String> {
+    let mut words = vec!["up".to_owned()];
     let said = [
         ("--listen", args.listen.map(|a| a.to_string())),
         ("--link", args.link.map(|a| a.to_string())),

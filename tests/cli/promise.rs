@@ -29,7 +29,6 @@ const NOT_YET: &[&str] = &[
     "package",
     "promote",
     "provider check",
-    "release activate --hot",
     "service",
     "sync",
     "team",

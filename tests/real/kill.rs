@@ -168,7 +168,9 @@ fn rounds(count: u64, net: u8, seed: u64) {
     let mut world = World::new(net);
     for round in 1..=count {
         let wanted = 1 + dice.throw(5);
-        let delay = Duration::from_millis(dice.throw(150));
+        // Half of them at once, half of them some way into what goes on.
+        let delay =
+            Duration::from_millis(if dice.throw(2) == 0 { dice.throw(150) } else { dice.throw(3_000) });
         let (victims, work) = (dice.choose(&VICTIMS), dice.choose(&WORKS));
         let what = format!("round {round} (seed {seed}), {work:?} while {victims:?} are killed");
         world.prepare(work, round, &what);
@@ -192,13 +194,16 @@ fn rounds(count: u64, net: u8, seed: u64) {
     world.lace.down_and_nothing_left();
 }
 
-/// As many nodes on the machine as wanted, no more: by their cgroups, and by what they have on disk.
+/// As many nodes on the machine as wanted, no more: by their cgroups, by what they have on disk, by links, routes and
+/// first processes.
 fn as_wanted(lace: &Lace, wanted: u64) -> bool {
     let count = |root: &Path| {
         let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
         entries.filter(|entry| entry.path().is_dir()).count() as u64
     };
-    lace.cgroups().iter().all(|root| count(root) == wanted) && count(&lace.node_dirs()) == wanted
+    lace.cgroups().iter().all(|root| count(root) == wanted)
+        && count(&lace.node_dirs()) == wanted
+        && lace.traces().iter().all(|(_, found)| *found as u64 == wanted)
 }
 
 // Two hundred rounds in all, side by side.

@@ -113,27 +113,25 @@ impl Lace {
     }
 
     /// `lace up --detach`.
-    pub fn start(&self) {
-        let (listen, link) =
-            (format!("127.0.0.1:{}", self.listen), format!("{}:{}", self.link_address, self.link));
-        let door = format!("127.0.0.1:{}", self.door);
-        let door_tls = format!("127.0.0.1:{}", self.door_tls);
-        let words = [
-            "up",
-            "--detach",
-            "--listen",
-            &listen,
-            "--link",
-            &link,
-            "--door",
-            &door,
-            "--door-tls",
-            &door_tls,
-            "--space",
-            &self.space,
-            "--state",
+    pub fn start(&self) -> Ran {
+        let words = self.up_words();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        self.command(&words, |c| c).ok()
+    }
+
+    /// The words of `lace up --detach` for this installation.
+    pub fn up_words(&self) -> Vec<String> {
+        let port = |port: u16| format!("127.0.0.1:{port}");
+        let said = [
+            ("--listen", port(self.listen)),
+            ("--link", format!("{}:{}", self.link_address, self.link)),
+            ("--door", port(self.door)),
+            ("--door-tls", port(self.door_tls)),
+            ("--space", self.space.clone()),
+            ("--state", self.state().display().to_string()),
         ];
-        self.command(&words, |c| c.arg(self.state())).ok();
+        let words = said.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+        ["up".to_owned(), "--detach".to_owned()].into_iter().chain(words).collect()
     }
 
     pub fn state(&self) -> PathBuf {
@@ -144,6 +142,12 @@ impl Lace {
     #[allow(dead_code, reason = "the browser's tests use it")]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.listen)
+    }
+
+    /// Where agents dial.
+    #[allow(dead_code, reason = "the test of strangers uses it")]
+    pub fn link(&self) -> String {
+        format!("{}:{}", self.link_address, self.link)
     }
 
     /// Where requests from outside come in.
@@ -283,6 +287,30 @@ impl Lace {
         nodes.flat_map(|node| namespaces_of(&node)).filter(|name| !ours.contains(name)).collect()
     }
 
+    /// What the nodes have on the machine: links, routes, firewall sets, and processes that are PID 1 of a node. With the
+    /// same nodes there are the same of each.
+    #[allow(dead_code, reason = "the kill tests use it")]
+    pub fn traces(&self) -> [(&'static str, usize); 3] {
+        let [_, nodes] = self.links();
+        let links = said(&["ip", "-o", "link"]);
+        let links = links.lines().filter_map(|line| line.split_whitespace().nth(1));
+        let space = self.space.rsplit_once(".0/").expect("a space").0.to_owned();
+        let routes = said(&["ip", "-4", "route", "show"]);
+        let state = format!("{}/", self.state().display());
+        let group = format!("lace-{}/", self.label());
+        let is_first = |process: &Path| {
+            let read = |name: &str| std::fs::read_to_string(process.join(name)).unwrap_or_default();
+            let inner = read("status").lines().find(|l| l.starts_with("NSpid:")).map(str::to_owned);
+            inner.is_some_and(|l| l.split_whitespace().count() == 3 && l.ends_with("\t1"))
+                && (read("cgroup").contains(&group) || read("cmdline").contains(&state))
+        };
+        [
+            ("links", links.filter(|name| name.starts_with(&nodes)).count()),
+            ("routes", routes.lines().filter(|l| l.contains(&nodes) && l.contains(&space)).count()),
+            ("first processes", processes().into_keys().filter(|process| is_first(process)).count()),
+        ]
+    }
+
     /// Ends everything and looks for leftovers: processes, namespaces, cgroups, links, routes, tables, mounts, node
     /// directories, and the use of `ip_forward`.
     #[track_caller]
@@ -363,15 +391,41 @@ fn lines_with(text: &str, part: &str) -> String {
     text.lines().filter(|line| line.contains(part)).collect::<Vec<_>>().join("\n")
 }
 
+impl Lace {
+    /// What somebody who looks for the cause would type first.
+    fn tell(&self) {
+        for words in [&["status"][..], &["events"], &["op", "list"]] {
+            eprintln!("== lace {}\n{}", words.join(" "), last_lines(&self.run(words).out, 40));
+        }
+        let nodes = self.run(&["node", "list", "--format", "json"]);
+        let nodes: Value = serde_json::from_str(&nodes.out).unwrap_or_default();
+        for node in nodes.as_array().into_iter().flatten().take(5) {
+            let path: Vec<_> = node["status"]["path"].as_str().unwrap_or_default().split('/').collect();
+            let [app, service, .., number] = path[..] else { continue };
+            let path = format!("{app}/{service}/{number}");
+            for words in [["why", &path], ["logs", &path]] {
+                eprintln!("== lace {}\n{}", words.join(" "), last_lines(&self.run(&words).out, 25));
+            }
+        }
+    }
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let tail: Vec<_> = text.lines().rev().take(count).collect();
+    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
 impl Drop for Lace {
     fn drop(&mut self) {
+        if std::thread::panicking() && self.state().join("up.json").exists() {
+            self.tell();
+        }
         let _ = self.command(&["down", "--state"], |c| c.arg(self.state()));
         if std::thread::panicking() {
             for role in ["up", "server", "agent", "net"] {
                 let log = self.state().join("run").join(format!("{role}.log"));
                 let text = std::fs::read_to_string(log).unwrap_or_default();
-                let tail: Vec<_> = text.lines().rev().take(15).collect();
-                eprintln!("== {role}.log\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+                eprintln!("== {role}.log\n{}", last_lines(&text, 15));
             }
         }
     }

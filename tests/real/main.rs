@@ -30,6 +30,7 @@ mod restore;
 mod scale;
 mod scenario;
 mod scripts;
+mod strangers;
 mod tls;
 mod tools;
 mod up;

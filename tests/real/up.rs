@@ -1,8 +1,11 @@
 //! `lace up`, `lace down` and `lace demo` as a person meets them: upgrades, mistakes, Ctrl-C.
 
 use crate::lace::{Lace, eventually, may_run};
+use crate::load::Connection;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -36,6 +39,93 @@ fn a_replaced_binary_is_what_starts_next() {
     eventually("started from itself", || lace.pid("net") != former);
     fs::copy(EXE, &exe).expect("copied");
     lace.down_and_nothing_left();
+}
+
+/// Status and body of a page of the controller.
+fn page(lace: &Lace, url: &str) -> (u16, String) {
+    let path = url.strip_prefix(&lace.url()).expect("a page of this controller");
+    let address = lace.url().trim_start_matches("http://").parse().expect("an address");
+    let (status, body, _) =
+        Connection::open(address).and_then(|mut c| c.get("localhost", path, "")).expect("answered");
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+#[test]
+fn up_ends_with_the_address_a_link_that_logs_in_once_and_what_comes_next() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::new(214, 2, EXE.as_ref());
+    let said = lace.start().out;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], format!("lace is up at {}", lace.url()), "{said}");
+    let link = lines[1].strip_prefix("log in once at ").unwrap_or_else(|| panic!("no link: {said}"));
+    let next = lines.iter().skip_while(|line| **line != "next:").skip(1);
+    let commands: Vec<_> = next.filter(|line| line.starts_with("  lace ")).collect();
+    assert_eq!(commands.len(), 3, "three next commands: {said}");
+    assert_eq!(page(&lace, link).0, 303, "it logs in");
+    let (status, body) = page(&lace, link);
+    assert_ne!(status, 303, "once only: {body}");
+    lace.run(&["status"]).ok();
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn who_typed_sudo_has_the_context_too() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::new(214, 3, EXE.as_ref());
+    // A person whom only this test's processes know, in a mount namespace of their own.
+    let home = lace.files().join("home");
+    fs::create_dir_all(&home).expect("made");
+    std::os::unix::fs::chown(&home, Some(54_321), Some(54_321)).expect("given");
+    fs::set_permissions(lace.files(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("opened");
+    let known = lace.files().join("passwd");
+    let passwd = fs::read_to_string("/etc/passwd").expect("read");
+    fs::write(&known, format!("{passwd}ada:x:54321:54321::{}:/bin/sh\n", home.display())).expect("written");
+    let as_sudo = |words: &[String]| {
+        let script = "mount --bind \"$0\" /etc/passwd && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script]).arg(&known).arg(EXE).args(words);
+        command.env("SUDO_UID", "54321").env_remove("LACE_CONFIG_DIR").env("HOME", lace.files().join("root"));
+        let ran = command.output().expect("unshare runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    as_sudo(&lace.up_words());
+    let file = home.join(".config/lace/contexts.toml");
+    let meta = fs::metadata(&file).expect("a context of the person's own");
+    assert_eq!((meta.uid(), meta.mode() & 0o777), (54_321, 0o600));
+    let ask = |words: &[&str]| {
+        let mut command = Command::new(EXE);
+        command.args(words).env_clear().env("HOME", &home).uid(54_321).gid(54_321);
+        command.output().expect("lace runs").status.code()
+    };
+    assert_eq!(ask(&["status"]), Some(0), "commands find the controller without sudo");
+    as_sudo(&["down".into(), "--state".into(), lace.state().display().to_string()]);
+    assert!(
+        !fs::read_to_string(&file).expect("read").contains("local-"),
+        "the context ends with the installation"
+    );
+}
+
+#[test]
+fn a_unit_says_what_up_was_told() {
+    let words = ["up", "--unit", "--listen", "0.0.0.0:7440", "--state", "/srv/my lace"];
+    let ran = Command::new(EXE).args(words).output().expect("lace runs");
+    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success());
+    let line = format!("ExecStart={EXE} up --listen 0.0.0.0:7440 --state \"/srv/my lace\"\n");
+    assert!(text.contains(&line), "{text}");
+    assert!(text.contains("KillMode=process\n"), "nodes outlive it: {text}");
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("lace.service");
+    fs::write(&path, &text).expect("written");
+    // Where there is a systemd, it shall have nothing to say.
+    if let Ok(said) = Command::new("systemd-analyze").arg("verify").arg(&path).output() {
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.lines().any(|line| line.contains("lace.service")), "{said}");
+    }
 }
 
 #[test]
