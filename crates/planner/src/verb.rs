@@ -309,9 +309,13 @@ fn under_way<'t>(family: &Family, target: Option<&'t Target>) -> Result<&'t Roll
 /// The canary is good: roll the rest. In a blue-green rollout: the old nodes may go.
 ///
 /// # Errors
-/// `Conflict` for a family that is being deleted.
+/// `Conflict` where the family is being deleted, or where the revision was aborted: it is going, or gone.
 pub fn promote(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
     alive(family)?;
+    if family.aborted == Some(family.revision) {
+        let text = format!("revision {} of {} was aborted: there is nothing to promote", family.revision, family.path);
+        return Err(Problem::new(Code::Conflict, text).hint("apply it once more to try it again"));
+    }
     let promoted = Some(family.revision);
     let message = format!("revision {} is promoted", family.revision);
     Ok(put(Family { promoted, ..family.clone() }, "rollout.promoted", message, doer))

@@ -210,6 +210,8 @@ async fn a_rollout_is_steered() {
     assert_eq!(family(&house).promoted, Some(1));
     house.verb(steer("abort")).await.ok::<Accepted>();
     assert_eq!(family(&house).aborted, Some(1));
+    let refused = house.verb(steer("promote")).await.problem(409);
+    assert!(refused.message.contains("was aborted"), "{refused:?}");
 }
 
 fn under_way(house: &House) {

@@ -3,6 +3,7 @@
 use crate::world::{Conduct, World};
 use lace_model::Span;
 use lace_model::family::Select;
+use lace_model::reason::Reason;
 use lace_model::rollout::{Phase, Share, Strategy};
 use proptest::prelude::*;
 
@@ -109,6 +110,12 @@ fn is_as_wanted(world: &World) {
             assert!(world.ready() == count && all_at(rollout.from.unwrap()), "{}", explain());
         }
         Phase::Failed { .. } => assert!(!target.reasons.is_empty(), "{}", explain()),
+        // The second colour waits for room beside the first, which goes on serving; it says which host has none.
+        Phase::Rolling if world.family.rollout.strategy == Strategy::BlueGreen && count > 0 => {
+            let no_room = |reason: &Reason| matches!(reason, Reason::HostRejected { .. });
+            assert!(target.reasons.iter().any(no_room), "{}", explain());
+            assert!(world.ready() > 0, "{}", explain());
+        }
         Phase::Rolling => assert_eq!(count, 0, "{}", explain()),
         _ => panic!("not over: {}", explain()),
     }
