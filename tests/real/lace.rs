@@ -21,6 +21,8 @@ pub struct Lace {
     door: u16,
     door_tls: u16,
     space: String,
+    /// Nobody else on this machine tests in the same space meanwhile.
+    _alone: std::fs::File,
 }
 
 /// How a command ended.
@@ -67,6 +69,14 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until no other test, of another checkout say, is at work in a space; it is ours as long as the file is open.
+fn alone_in(space: &str) -> std::fs::File {
+    let name = format!("lace-test-{}.lock", space.replace('/', "-"));
+    let file = std::fs::File::create(std::env::temp_dir().join(name)).expect("a lock");
+    file.lock().expect("locked");
+    file
+}
+
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").port()
@@ -102,6 +112,7 @@ impl Lace {
     pub fn new(net: u8, quarter: u8, exe: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
         let space = format!("10.{net}.{}.0/18", quarter * 64);
+        let alone = alone_in(&space);
         let gateway = format!("10.{net}.{}.1/", quarter * 64);
         // A test that was killed may have left its gateway; nobody else has these addresses.
         for left in lines_with(&said(&["ip", "-o", "-4", "address"]), &gateway).lines() {
@@ -109,7 +120,7 @@ impl Lace {
         }
         let [listen, link, door, door_tls] = [free_port(), free_port(), free_port(), free_port()];
         let link_address = "127.0.0.1".to_owned();
-        Self { dir, exe: exe.to_owned(), listen, link_address, link, door, door_tls, space }
+        Self { dir, exe: exe.to_owned(), listen, link_address, link, door, door_tls, space, _alone: alone }
     }
 
     /// `lace up --detach`.

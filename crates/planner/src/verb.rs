@@ -313,7 +313,10 @@ fn under_way<'t>(family: &Family, target: Option<&'t Target>) -> Result<&'t Roll
 pub fn promote(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
     alive(family)?;
     if family.aborted == Some(family.revision) {
-        let text = format!("revision {} of {} was aborted: there is nothing to promote", family.revision, family.path);
+        let text = format!(
+            "revision {} of {} was aborted: there is nothing to promote",
+            family.revision, family.path
+        );
         return Err(Problem::new(Code::Conflict, text).hint("apply it once more to try it again"));
     }
     let promoted = Some(family.revision);
