@@ -7,6 +7,7 @@ mod commands;
 mod escapes;
 mod files;
 mod firewalls;
+mod frames;
 mod isolation;
 mod limits;
 mod many;
