@@ -24,7 +24,7 @@ fn rabbitmq_forms_a_cluster_and_takes_a_killed_node_back() {
     }
     let lace = Lace::up_in(227, 3);
     let dir = copy(&lace, "rabbitmq");
-    lace.run(&["deploy", "rabbit", &dir.display().to_string(), "--timeout", "9m"]).ok();
+    lace.run(&["deploy", "rabbit", &dir.display().to_string(), "--timeout", "4m"]).ok();
     assert_eq!(lace.ready("rabbit"), 3);
     assert_eq!(running(&lace, "rabbit/rabbit/1"), 3);
     let ctl = |node: &str, words: &[&str]| {

@@ -255,19 +255,20 @@ impl Place {
 
     /// SIGKILL for its PID 1, and with it for everything in it.
     fn kill_first(&self, lace: &Lace) {
-        self.kill(lace, |pid| {
+        assert!(self.is_killed(lace), "there is a PID 1");
+    }
+
+    /// The same for whichever there is now: false where it is between two lives.
+    fn is_killed(&self, lace: &Lace) -> bool {
+        let is_first = |pid: &i32| {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
             numbers.is_some_and(|numbers| numbers.split_whitespace().last() == Some("1"))
-        });
-    }
-
-    fn kill(&self, lace: &Lace, is_it: impl Fn(&i32) -> bool) {
-        let cgroups = lace.cgroups();
-        let procs =
-            std::fs::read_to_string(cgroups[0].join(&self.id).join("cgroup.procs")).expect("processes");
-        let pid = procs.lines().filter_map(|pid| pid.parse().ok()).find(is_it).expect("such a process");
-        kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).expect("killed");
+        };
+        let procs = lace.cgroups()[0].join(&self.id).join("cgroup.procs");
+        let procs = std::fs::read_to_string(procs).unwrap_or_default();
+        let pid = procs.lines().filter_map(|pid| pid.parse().ok()).find(is_first);
+        pid.is_some_and(|pid| kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).is_ok())
     }
 }
 
@@ -454,6 +455,8 @@ fn two_nodes_and_the_controller_survive_a_cut() {
     let place = places.iter().find(|place| place.index == holder).expect("a place");
     place.kill_first(&lace);
     eventually("the other one runs it", || {
+        // It would come back, and stand for the copy like the other one.
+        place.is_killed(&lace);
         index_of(&places, count.holder(TWO)).is_some_and(|index| index != holder)
     });
     // Healed: connected again, and nobody takes it over where the manifest says so.
