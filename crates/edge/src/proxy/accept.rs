@@ -10,8 +10,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -21,15 +22,50 @@ const BACKLOG: u32 = 4_096;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// After a failed accept (out of descriptors).
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
-/// Said to who comes too many.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
-    content-length: 52\r\nx-lace-fault: too-many\r\nretry-after: 2\r\nconnection: close\r\n\r\n\
-    too many connections are open\nclose some, try again\n";
+/// Who is told that there are too many may take so long to hear it.
+const FULL_HEARD_WITHIN: Duration = Duration::from_millis(500);
+/// Of so many at a time; others only find the connection closed.
+const FULL_HEARERS_MAX: usize = 64;
 
 /// The open connections.
 pub(crate) struct Places {
     open: watch::Sender<usize>,
     clients: Mutex<HashMap<IpAddr, usize>>,
+    /// For those that are told why they get none.
+    hearers: Arc<Semaphore>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All clients have as many as there are.
+    All,
+    /// This client has its share.
+    Client,
+}
+
+impl Full {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::All => "too-many",
+            Self::Client => "too-many-of-client",
+        }
+    }
+
+    /// Said before anything of a request is read: nobody knows which form it would like.
+    fn page(self) -> String {
+        let what = match self {
+            Self::All => "too many connections are open here",
+            Self::Client => "too many connections are open from your address",
+        };
+        let text = format!("503 Service Unavailable\n\n{what}\nclose some, or try again a little later\n");
+        format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\nx-lace-fault: {}\r\nretry-after: 2\r\nconnection: close\r\n\r\n{text}",
+            text.len(),
+            self.code()
+        )
+    }
 }
 
 /// One of them; given back when dropped.
@@ -40,7 +76,8 @@ pub(crate) struct Place {
 
 impl Places {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { open: watch::Sender::new(0), clients: Mutex::default() })
+        let hearers = Arc::new(Semaphore::new(FULL_HEARERS_MAX));
+        Arc::new(Self { open: watch::Sender::new(0), clients: Mutex::default(), hearers })
     }
 
     pub fn open(&self) -> usize {
@@ -48,21 +85,21 @@ impl Places {
     }
 
     /// A place, unless there are too many. Clients on this machine count together only.
-    pub fn enter(self: &Arc<Self>, peer: IpAddr, all_max: usize, client_max: usize) -> Option<Place> {
+    pub fn enter(self: &Arc<Self>, peer: IpAddr, all_max: usize, client_max: usize) -> Result<Place, Full> {
         if *self.open.borrow() >= all_max {
-            return None;
+            return Err(Full::All);
         }
         let client = Some(peer.to_canonical()).filter(|ip| !ip.is_loopback());
         if let Some(client) = client {
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             let count = clients.entry(client).or_default();
             if *count >= client_max {
-                return None;
+                return Err(Full::Client);
             }
             *count += 1;
         }
         self.open.send_modify(|open| *open += 1);
-        Some(Place { places: Arc::clone(self), client })
+        Ok(Place { places: Arc::clone(self), client })
     }
 }
 
@@ -152,13 +189,16 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn receive(proxy: &Arc<Proxy>, stream: TcpStream, (peer, tls): (SocketAddr, bool), places: &Arc<Places>) {
     let limits = &proxy.limits;
-    let Some(place) = places.enter(peer.ip(), limits.connections_max, limits.connections_per_client) else {
-        // The buffer of a new connection takes these few bytes, or they do not matter.
-        if !tls {
-            let _ = stream.try_write(FULL);
+    let place = match places.enter(peer.ip(), limits.connections_max, limits.connections_per_client) {
+        Ok(place) => place,
+        Err(full) => {
+            proxy.tables.books().stray.fault(full.code());
+            // A handshake only to say so would cost more than to serve.
+            if !tls && let Ok(heard) = Arc::clone(&places.hearers).try_acquire_owned() {
+                tokio::spawn(turn_away(stream, full, heard));
+            }
+            return;
         }
-        proxy.tables.books().stray.fault("too-many");
-        return;
     };
     let Ok(local) = prepare(&stream, limits.stalled_after) else { return };
     let (proxy, origin) = (Arc::clone(proxy), Origin { peer, local, tls });
@@ -167,6 +207,17 @@ fn receive(proxy: &Arc<Proxy>, stream: TcpStream, (peer, tls): (SocketAddr, bool
     } else {
         tokio::spawn(connection::serve(proxy, stream, origin, place));
     }
+}
+
+/// Says why, and listens until the client has noticed: who closes before it has read takes the word back.
+async fn turn_away(mut stream: TcpStream, full: Full, _heard: OwnedSemaphorePermit) {
+    let said = async {
+        stream.write_all(full.page().as_bytes()).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut [0; 1024]).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = timeout(FULL_HEARD_WITHIN, said).await;
 }
 
 /// No waiting for more to send; an end that went away without a word is noticed.
@@ -186,13 +237,11 @@ mod tests {
         let places = Places::new();
         let (far, near): (IpAddr, IpAddr) = ([203, 0, 113, 9].into(), [127, 0, 0, 1].into());
         let first = places.enter(far, 3, 1).expect("room");
-        assert!(places.enter(far, 3, 1).is_none(), "one client, one place");
+        assert_eq!(places.enter(far, 3, 1).err(), Some(Full::Client), "one client, one place");
         let _second = places.enter(near, 3, 1).expect("room");
         let _third = places.enter(near, 3, 1).expect("this machine is not bound by itself");
-        assert!(places.enter(near, 3, 1).is_none(), "full");
+        assert_eq!(places.enter(near, 3, 1).err(), Some(Full::All), "full");
         drop(first);
-        assert!(places.enter(far, 3, 1).is_some());
-        let body = FULL.windows(4).position(|w| w == b"\r\n\r\n").expect("an end of the head") + 4;
-        assert_eq!(FULL.len() - body, 52, "the length that the page says");
+        assert!(places.enter(far, 3, 1).is_ok());
     }
 }

@@ -1,6 +1,8 @@
 //! Bodies on their way through: nothing is gathered, everything has a bound.
 
 use super::account::Account;
+use super::exchange::Exchange;
+use super::gate::Turn;
 use super::pool::Sender;
 use super::seat::Seat;
 use bytes::Bytes;
@@ -55,6 +57,8 @@ pub(crate) enum Upload {
 }
 
 pub(crate) struct Stream {
+    /// Given back before the body is: its end lets the next request begin.
+    _turn: Turn,
     from: Incoming,
     left: u64,
     idle: Duration,
@@ -63,12 +67,17 @@ pub(crate) struct Stream {
 }
 
 impl Upload {
-    pub fn of(from: Incoming, bytes_max: u64, idle: Duration, verdict: &Verdict) -> Self {
+    pub fn of(
+        from: Incoming,
+        (bytes_max, idle): (u64, Duration),
+        verdict: &Verdict,
+        exchange: &Arc<Exchange>,
+    ) -> Self {
         if from.is_end_stream() {
             return Self::Nothing;
         }
-        let verdict = verdict.clone();
-        Self::Stream(Box::new(Stream { from, left: bytes_max, idle, alarm: None, verdict }))
+        let (verdict, turn) = (verdict.clone(), Turn::of(exchange));
+        Self::Stream(Box::new(Stream { _turn: turn, from, left: bytes_max, idle, alarm: None, verdict }))
     }
 }
 
@@ -215,5 +224,37 @@ impl Body for Answer {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Self::Stream(download) => download.from.size_hint(),
         }
+    }
+}
+
+/// An answer and the turn that it ends.
+pub(crate) struct Held {
+    answer: Answer,
+    _turn: Turn,
+}
+
+impl Held {
+    pub fn new(answer: Answer, turn: Turn) -> Self {
+        Self { answer, _turn: turn }
+    }
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.get_mut().answer).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.answer.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.answer.size_hint()
     }
 }

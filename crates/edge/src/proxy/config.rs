@@ -21,11 +21,13 @@ pub struct ProxyLimits {
     pub connections_max: usize,
     /// Open connections of one client address that is not this machine's.
     pub connections_per_client: usize,
-    /// Bytes of a request's head.
+    /// Bytes of a request's head; 8 KiB at least.
     pub head_bytes_max: usize,
+    /// Bytes of path and query.
+    pub target_bytes_max: usize,
     /// Header fields of a request.
     pub headers_max: usize,
-    /// A request's head must be there within this time; an idle connection is kept as long.
+    /// A request's head must be there within this time after its first byte; an idle connection is kept as long.
     pub head_within: Duration,
     /// Streams of one h2 connection at a time.
     pub streams_max: u32,
@@ -57,7 +59,8 @@ impl Default for ProxyLimits {
             connections_max: 20_000,
             connections_per_client: 2_000,
             head_bytes_max: 64 << 10,
-            headers_max: 128,
+            target_bytes_max: 16 << 10,
+            headers_max: 100,
             head_within: Duration::from_secs(60),
             streams_max: 256,
             body_bytes_max: 4 << 30,

@@ -2,8 +2,9 @@
 
 use super::accept::Place;
 use super::account::Account;
-use super::body::{Answer, Download, Upload, Verdict};
+use super::body::{Answer, Download, Held, Upload, Verdict};
 use super::fault::Fault;
+use super::gate::{Desk, Turn};
 use super::header::{self, Origin};
 use super::log::Line;
 use super::pool::{Failure, Sender};
@@ -28,6 +29,8 @@ pub(crate) struct Exchange {
     pub origin: Origin,
     /// Held as long as anything of the connection goes on.
     pub place: Arc<Place>,
+    /// Where the connection stands.
+    pub desk: Desk,
 }
 
 /// A request on its way to a node, and its copy where it may be sent twice.
@@ -48,33 +51,42 @@ enum Undelivered {
 
 impl Exchange {
     /// Always an answer.
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Held> {
+        let turn = Turn::begin(&self);
         let form = page::form(request.headers());
         let is_h1 = request.version() <= Version::HTTP_11;
+        let mut is_last = false;
         let mut account = Account::open(&self.proxy.tables.books().stray);
         let mut response = match self.try_answer(request, &mut account).await {
             Ok(response) => response,
             Err(fault) => {
                 account.fault(fault.code());
+                is_last = fault.is_last();
                 page::of(&fault, form)
             }
         };
         account.answered(response.status());
         response.body_mut().carry(account);
-        if is_h1 && *self.proxy.closing.borrow() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.desk.goes_over();
+        } else if is_h1 && (is_last || *self.proxy.closing.borrow()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        if is_last {
+            self.desk.ends();
+        }
+        response.map(|answer| Held::new(answer, turn))
     }
 
     async fn try_answer(
-        &self,
+        self: &Arc<Self>,
         mut request: Request<Incoming>,
         account: &mut Account,
     ) -> Result<Response<Answer>, Fault> {
         if request.method() == Method::CONNECT {
             return Err(Fault::Unsupported { cause: "CONNECT" });
         }
+        self.check_head(&request)?;
         let host = host_of(&request)?;
         let name = name_of(&host);
         if let Some(answer) = challenge::file(&self.proxy, &name, &request) {
@@ -122,6 +134,22 @@ impl Exchange {
         seen.find(|route| route.covers(path)).cloned().ok_or_else(|| Fault::NoRoute { host: name.to_owned() })
     }
 
+    /// What hyper let through may still be too much.
+    fn check_head(&self, request: &Request<Incoming>) -> Result<(), Fault> {
+        let limits = &self.proxy.limits;
+        if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > limits.target_bytes_max) {
+            return Err(Fault::LineTooLong { bytes_max: limits.target_bytes_max });
+        }
+        let headers = request.headers();
+        if headers.len() > limits.headers_max
+            || (request.version() == Version::HTTP_2 && header::size(headers) > limits.head_bytes_max)
+        {
+            let (bytes_max, headers_max) = (limits.head_bytes_max, limits.headers_max);
+            return Err(Fault::HeadTooLarge { bytes_max, headers_max });
+        }
+        Ok(())
+    }
+
     fn check_length(&self, headers: &HeaderMap) -> Result<(), Fault> {
         let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
         let Some(length) = lengths.next() else { return Ok(()) };
@@ -137,7 +165,7 @@ impl Exchange {
     }
 
     fn delivery(
-        &self,
+        self: &Arc<Self>,
         request: Request<Incoming>,
         host: &HeaderValue,
         wanted: Option<HeaderValue>,
@@ -155,7 +183,7 @@ impl Exchange {
         let copy = (is_safe && body.is_end_stream()).then(|| copy(&parts));
         let limits = &self.proxy.limits;
         let verdict = Verdict::default();
-        let upload = Upload::of(body, limits.body_bytes_max, limits.body_idle, &verdict);
+        let upload = Upload::of(body, (limits.body_bytes_max, limits.body_idle), &verdict, self);
         parts.extensions.clear();
         Ok(Delivery { first: Some(Request::from_parts(parts, upload)), copy, is_grpc, mark: None, verdict })
     }

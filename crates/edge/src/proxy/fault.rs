@@ -10,6 +10,10 @@ pub(crate) enum Fault {
     UnknownHost { host: String },
     NoRoute { host: String },
     TooLarge { bytes_max: u64 },
+    LineTooLong { bytes_max: usize },
+    HeadTooLarge { bytes_max: usize, headers_max: usize },
+    HeadLate { seconds: u64 },
+    HeadUnreadable,
     UploadStalled,
     Unsupported { cause: &'static str },
     Maintenance { target: String, page: Arc<str> },
@@ -24,10 +28,12 @@ pub(crate) enum Fault {
 impl Fault {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest { .. } | Self::HeadUnreadable => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UploadStalled => StatusCode::REQUEST_TIMEOUT,
+            Self::LineTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::UploadStalled | Self::HeadLate { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Maintenance { .. }
             | Self::NoNode { .. }
@@ -45,6 +51,10 @@ impl Fault {
             Self::UnknownHost { .. } => "unknown-host",
             Self::NoRoute { .. } => "no-route",
             Self::TooLarge { .. } => "too-large",
+            Self::LineTooLong { .. } => "line-too-long",
+            Self::HeadTooLarge { .. } => "head-too-large",
+            Self::HeadLate { .. } => "head-late",
+            Self::HeadUnreadable => "head-unreadable",
             Self::UploadStalled => "upload-stalled",
             Self::Unsupported { .. } => "not-supported",
             Self::Maintenance { .. } => "maintenance",
@@ -64,6 +74,14 @@ impl Fault {
             Self::UnknownHost { host } => format!("nothing is served under the name {host:?} here"),
             Self::NoRoute { host } => format!("{host:?} is served here, but not this path"),
             Self::TooLarge { bytes_max } => format!("the request's body is larger than {bytes_max} bytes"),
+            Self::LineTooLong { bytes_max } => {
+                format!("the address that is asked for is longer than {bytes_max} bytes")
+            }
+            Self::HeadTooLarge { bytes_max, headers_max } => {
+                format!("the request's head has more than {bytes_max} bytes or {headers_max} fields")
+            }
+            Self::HeadLate { seconds } => format!("the request's head was not there within {seconds} s"),
+            Self::HeadUnreadable => "the request's head is not one of HTTP/1.1".to_owned(),
             Self::UploadStalled => "the request's body did not go on".to_owned(),
             Self::Unsupported { cause } => format!("this is not done here: {cause}"),
             Self::Maintenance { target, .. } => format!("{target} is under maintenance"),
@@ -84,7 +102,12 @@ impl Fault {
                 "`lace route list` shows what is served".to_owned()
             }
             Self::TooLarge { .. } => "send less, or in parts".to_owned(),
-            Self::UploadStalled => "send it again".to_owned(),
+            Self::LineTooLong { .. } => "put what it carries into the request's body".to_owned(),
+            Self::HeadTooLarge { .. } => {
+                "delete this site's cookies, or put less into the request's fields".to_owned()
+            }
+            Self::HeadUnreadable => "write it as RFC 9112 says; h2 and TLS are understood too".to_owned(),
+            Self::UploadStalled | Self::HeadLate { .. } => "send it again".to_owned(),
             Self::Maintenance { .. } => "come back a little later".to_owned(),
             Self::NoNode { target } => {
                 format!("start some: `lace scale {target} 1`, or `lace start {target}`")
@@ -100,6 +123,19 @@ impl Fault {
                 "try again; `lace logs` and `lace top` show what the node does".to_owned()
             }
         }
+    }
+
+    /// Does the connection end with it? More of a request may be on its way that nobody will read.
+    pub fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. }
+                | Self::LineTooLong { .. }
+                | Self::HeadTooLarge { .. }
+                | Self::HeadLate { .. }
+                | Self::HeadUnreadable
+                | Self::UploadStalled
+        )
     }
 
     /// Seconds after which it is worth trying again.

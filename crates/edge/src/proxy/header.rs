@@ -54,6 +54,11 @@ impl Origin {
     }
 }
 
+/// How large a head of h2 is (RFC 9113 section 6.5.2).
+pub(crate) fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
+}
+
 /// Which protocol the client wants to go over to on this connection (RFC 9110 section 7.8).
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let asks = |value: &HeaderValue| tokens(value).any(|token| token.eq_ignore_ascii_case("upgrade"));

@@ -17,6 +17,7 @@ mod exchange;
 mod fault;
 #[cfg(test)]
 mod fuzz;
+mod gate;
 mod header;
 mod log;
 mod page;

@@ -26,13 +26,35 @@ pub(crate) fn form(headers: &HeaderMap) -> Form {
     Form::Text
 }
 
-/// The page of a fault.
-pub(crate) fn of(fault: &Fault, form: Form) -> Response<Answer> {
-    let (kind, text) = match form {
+/// The same, where no head can be read but some of its bytes are there.
+pub(crate) fn form_of(head: &[u8]) -> Form {
+    let html = b"text/html";
+    if head.windows(html.len()).any(|some| some == html) { Form::Html } else { Form::Text }
+}
+
+fn written(fault: &Fault, form: Form) -> (&'static str, String) {
+    match form {
         Form::Html => ("text/html; charset=utf-8", html(fault)),
         Form::Json => ("application/json", json(fault)),
         Form::Text => ("text/plain; charset=utf-8", text(fault)),
-    };
+    }
+}
+
+/// The page as the last bytes of a connection of HTTP/1.1: for who has sent no head that could be answered.
+pub(crate) fn last_words(fault: &Fault, form: Form) -> String {
+    let (kind, text) = written(fault, form);
+    format!(
+        "HTTP/1.1 {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
+         x-lace-fault: {}\r\nconnection: close\r\n\r\n{text}",
+        title(fault.status()),
+        text.len(),
+        fault.code()
+    )
+}
+
+/// The page of a fault.
+pub(crate) fn of(fault: &Fault, form: Form) -> Response<Answer> {
+    let (kind, text) = written(fault, form);
     let mut response = Response::new(Answer::from(text));
     *response.status_mut() = fault.status();
     let headers = response.headers_mut();

@@ -49,8 +49,14 @@ async fn keep(proxy: Arc<Proxy>, address: SocketAddr, places: Arc<Places>) {
         };
         let limits = &proxy.limits;
         let (all_max, client_max) = (limits.connections_max, limits.connections_per_client);
-        let Some(place) = places.enter(peer.ip(), all_max, client_max) else { continue };
         let table = proxy.tables.table();
+        let place = match places.enter(peer.ip(), all_max, client_max) {
+            Ok(place) => place,
+            Err(full) => {
+                table.tcp(address.port()).iter().for_each(|route| route.tally.fault(full.code()));
+                continue;
+            }
+        };
         if let (Some(route), Ok(_)) = (table.tcp(address.port()), prepare(&stream, limits.stalled_after)) {
             tokio::spawn(carry(Arc::clone(&proxy), Arc::clone(route), stream, place));
         }

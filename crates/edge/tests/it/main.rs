@@ -8,6 +8,7 @@ mod door;
 mod forward;
 mod frames;
 mod hostile;
+mod limits;
 mod real;
 mod records;
 mod rude;

@@ -278,3 +278,21 @@ async fn an_authority_finds_the_certificate_of_a_challenge_by_its_protocol_alone
     let mixed = locked.connect(NAME, &["acme-tls/1", "http/1.1"]).await.expect("the usual one");
     assert_eq!(mixed.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
 }
+
+#[tokio::test]
+async fn a_pause_takes_nothing_and_a_head_that_is_too_large_gets_its_page() {
+    let locked = Locked::open(&[NAME]).await;
+    let mut stream = locked.connect(NAME, &["http/1.1"]).await.unwrap();
+    for path in ["/1", "/2", "/3"] {
+        let answer = ask(&mut stream, path).await;
+        assert!(answer.contains(&format!("GET {path} ")), "{answer}");
+        // Longer than a connection keeps its buffers.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let head = format!("GET / HTTP/1.1\r\nhost: {NAME}\r\nx: {}\r\n\r\n", "v".repeat(100 << 10));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(WAIT, stream.read_to_end(&mut answer)).await.expect("an end in time").expect("an orderly end");
+    let page = String::from_utf8_lossy(&answer);
+    assert!(page.starts_with("HTTP/1.1 431") && page.contains("x-lace-fault: head-too-large"), "{page}");
+}

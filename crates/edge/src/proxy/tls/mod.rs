@@ -11,6 +11,7 @@ pub use chest::{CertificateError, GivenCertificate};
 use super::accept::Place;
 use super::connection::{serve_h1, serve_h2};
 use super::exchange::Exchange;
+use super::gate::Desk;
 use super::header::Origin;
 use super::{Proxy, challenge};
 use rustls::ServerConfig;
@@ -50,15 +51,19 @@ impl Tls {
 /// Serves an encrypted connection to its end.
 pub(crate) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin, place: Place) {
     let stray = &proxy.tables.books().stray;
-    let stream = match timeout(HANDSHAKE_WITHIN, handshake(&proxy, stream)).await {
+    let stream = match Box::pin(timeout(HANDSHAKE_WITHIN, handshake(&proxy, stream))).await {
         Ok(Ok(Some(stream))) => stream,
         Ok(Ok(None)) => return,
         Ok(Err(code)) => return stray.fault(code),
         Err(_) => return stray.fault("tls-handshake"),
     };
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let exchange = Arc::new(Exchange { proxy, origin, place: Arc::new(place) });
-    if is_h2 { serve_h2(exchange, stream).await } else { serve_h1(exchange, stream).await }
+    let exchange = Arc::new(Exchange { proxy, origin, place: Arc::new(place), desk: Desk::default() });
+    if is_h2 {
+        Box::pin(serve_h2(exchange, stream)).await
+    } else {
+        serve_h1(exchange, Box::new(stream)).await
+    }
 }
 
 /// Nothing is left to serve where an authority looked at what it wanted to see.
