@@ -5,7 +5,22 @@ use crate::lace::{Lace, eventually, may_run};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A file system of a few megabytes, unmounted at the end.
+/// An installation whose state is on a file system of a few megabytes, which is unmounted when it has ended.
+struct OnSmall {
+    lace: Lace,
+    small: Small,
+}
+
+impl OnSmall {
+    fn up(net: u8, quarter: u8) -> Self {
+        let lace = Lace::new(net, quarter, env!("CARGO_BIN_EXE_lace").as_ref());
+        let small = Small::at(lace.state());
+        lace.start();
+        Self { lace, small }
+    }
+}
+
+/// Unmounted at the end.
 struct Small(PathBuf);
 
 impl Small {
@@ -28,10 +43,8 @@ fn at_the_end_of_the_disk_things_can_still_be_deleted() {
     if !may_run() {
         return;
     }
-    let lace = Lace::new(247, 0, env!("CARGO_BIN_EXE_lace").as_ref());
-    let small = Small::at(lace.state());
-    lace.start();
-    let dir = project(&lace, "shop", "echo up", "env = {}");
+    let OnSmall { lace, small } = &OnSmall::up(247, 0);
+    let dir = project(lace, "shop", "echo up", "env = {}");
     // What a node writes to a file system in memory counts as its memory.
     let manifest = dir.join("lace.toml");
     let text = std::fs::read_to_string(&manifest).expect("read").replace("32MiB", "400MiB");
@@ -59,10 +72,8 @@ fn new_work_is_refused_at_nine_tenths_of_the_disk_and_deleting_goes_on() {
     if !may_run() {
         return;
     }
-    let lace = Lace::new(213, 2, env!("CARGO_BIN_EXE_lace").as_ref());
-    let small = Small::at(lace.state());
-    lace.start();
-    let dir = project(&lace, "shop", "echo up", "env = {}");
+    let OnSmall { lace, small } = &OnSmall::up(213, 2);
+    let dir = project(lace, "shop", "echo up", "env = {}");
     let manifest = dir.join("lace.toml");
     let dir = dir.to_str().expect("text");
     lace.run(&["deploy", "shop", dir]).ok();
