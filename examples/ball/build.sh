@@ -1,14 +1,15 @@
 #!/bin/sh
-# build.sh VERSION OUTDIR: makes the release `ball` with its runtime in OUTDIR.
+# build.sh VERSION OUTDIR [TLS]: makes the release `ball` with its runtime in OUTDIR.
 #
-# 1.0.0 and 2.0.0 are good, 3.x is bad on purpose (see court_score.erl). Needs
-# erlc and escript (Debian: erlang-base) and nothing from a package index.
+# 1.0.0 and 2.0.0 are good, 3.x is bad on purpose (see court_score.erl). With TLS
+# `true` it carries what Erlang distribution over TLS takes. Needs erlc and escript
+# (Debian: erlang-base; for TLS erlang-ssl) and nothing from a package index.
 set -eu
 
 here=$(dirname -- "$(readlink -f -- "$0")")
-version=${1:-} out=${2:-}
-if [ $# -ne 2 ] || [ -z "$version" ] || [ -z "$out" ]; then
-    echo "usage: build.sh VERSION OUTDIR   (versions: 1.0.0, 2.0.0, and 3.0.0 which crashes)" >&2
+version=${1:-} out=${2:-} tls=${3:-false}
+if [ $# -lt 2 ] || [ $# -gt 3 ] || [ -z "$version" ] || [ -z "$out" ]; then
+    echo "usage: build.sh VERSION OUTDIR [true]   (versions: 1.0.0, 2.0.0, and 3.0.0 which crashes; true: with TLS)" >&2
     exit 2
 fi
 case $out in
@@ -46,7 +47,7 @@ for app in ball court; do
     # shellcheck disable=SC2086  # no flag or one
     erlc -Werror +deterministic +debug_info $flags -o "$ebin" "$here/src/$app"/*.erl
 done
-escript "$here/release/assemble.escript" "$version" "$new"
+escript "$here/release/assemble.escript" "$version" "$new" "$tls"
 mkdir -p "$new/bin"
 cp "$here/release/sys.config" "$here/release/vm.args" "$new/releases/$version/"
 cp "$here/release/ball.sh" "$new/bin/ball"

@@ -13,7 +13,7 @@ pub fn ball(lace: &Lace) -> String {
 }
 
 /// Who says that it runs the distributed application, asked on each node.
-fn runners(lace: &Lace) -> Vec<String> {
+pub fn runners(lace: &Lace) -> Vec<String> {
     let ran = lace.run(&["exec", "ball/ball", "--", "bin/ball", "rpc", "ball_srv", "ask"]);
     // One line begins the answer of each node; that of a node that took over goes on with the other's name.
     let begins = ran.out.lines().filter_map(|line| line.split_once("| {'"));

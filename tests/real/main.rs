@@ -2,6 +2,7 @@
 
 mod acme;
 mod adopted;
+mod beam_tls;
 mod carry;
 mod ccl;
 mod cluster;

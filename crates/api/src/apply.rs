@@ -15,7 +15,7 @@ use lace_model::host::Host;
 use lace_model::pool::Pool;
 use lace_model::route::usual_host;
 use lace_model::{AppName, Name, ServicePath};
-use lace_planner::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, apply};
+use lace_planner::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService, apply};
 use lace_store::{SecretValue, View};
 use lace_wire::api::Accepted;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub(crate) async fn make(
     let deed = if shrinks { Deed::light("apply", &app) } else { Deed::new("apply", &app) };
     let mut batch = deed.batch(&caller);
     for name in &outcome.generate_secrets {
-        let value = crate::secret::generate(&state)?;
+        let value = crate::secret::generate(&state, name)?;
         batch.secret_put(&app, name, SecretValue::new(value), true);
     }
     // Not tried again: the plan that the person may have seen no longer holds.
@@ -83,7 +83,7 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
         return Err(Refusal::usage(format!("the body speaks of {}, the path of {app}", request.app)));
     }
     crate::app::may_be_called(app)?;
-    let names: BTreeSet<Name> =
+    let mut names: BTreeSet<Name> =
         request.spec.services.values().filter_map(|s| Some(s.release.as_ref()?.name.clone())).collect();
     crate::provider::refuse_reserved(app)?;
     let read_of = app.clone();
@@ -93,6 +93,9 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
         .snapshot_async(move |view| {
             let mut reads = Reads::default();
             let mut live = reads::live(view, &read_of, Depth::Wanted, &mut reads)?;
+            // Those that run decide with, where the file says nothing of them.
+            let run = live.services.values().filter_map(LiveService::wanted).map(|r| r.spec.release.as_str());
+            names.extend(run.filter_map(|text| Name::new(text.split_once('@')?.0).ok()));
             live.releases = reads::releases(view, &names)?;
             let doors = if has_doors { doors(view, &mut reads)? } else { Default::default() };
             Ok((live, reads, estate(view)?, doors))

@@ -103,7 +103,11 @@ async fn keep(state: &ApiState, caller: &Caller, release: Release) -> Answer<Jso
 /// The release where it is there with the same content.
 fn there_already(state: &ApiState, key: &str, release: &Release) -> Answer<Option<Release>> {
     let Some(row) = state.store.get::<Release>(key)? else { return Ok(None) };
-    let same = Release { uploaded_at: row.value.uploaded_at, ..release.clone() };
+    let mut same = Release { uploaded_at: row.value.uploaded_at, ..release.clone() };
+    if row.value.needs.applications.is_empty() {
+        // An older one did not look.
+        same.needs.applications.clear();
+    }
     if same == row.value {
         return Ok(Some(row.value));
     }

@@ -8,13 +8,21 @@ use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
+use lace_model::beam::CA_PREFIX;
 use lace_model::event::NewEvent;
 use lace_model::family::Application;
 use lace_model::secret::{SECRET_BYTES_MAX, SecretInfo};
-use lace_model::{AppName, Code, Digest};
+use lace_model::{AppName, Code, Digest, Millis};
 use lace_planner::{LiveApplication, verb};
 use lace_store::SecretValue;
 use lace_wire::api::Accepted;
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use std::time::{Duration, SystemTime};
+
+/// A cluster has its authority as long as its cookie: as long as it lives.
+const AUTHORITY_LIFETIME: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+/// For hosts whose clock is behind ours.
+const BACKDATED: Duration = Duration::from_secs(3_600);
 
 /// Longest name of a secret, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -39,6 +47,12 @@ pub(crate) async fn put(
 ) -> Answer<Json<Accepted>> {
     check_name(&name)?;
     must_exist(&state, &app)?;
+    if name.starts_with(CA_PREFIX) {
+        let text = format!(
+            "{name} is the authority of a cluster, which Lace makes: members with another one would be strangers"
+        );
+        return Err(Refusal::usage(text).hint("give your secret another name"));
+    }
     if value.len() > SECRET_BYTES_MAX {
         return Err(Refusal::too_large(SECRET_BYTES_MAX));
     }
@@ -147,10 +161,29 @@ fn check_name(name: &str) -> Answer<()> {
         .hint("it may become an environment variable: letters, digits and _, no digit first, at most 128"))
 }
 
-/// A value that Lace makes itself, such as a cluster's cookie: 64 hexadecimal digits.
-pub(crate) fn generate(state: &ApiState) -> Answer<String> {
+/// A value that Lace makes itself: 64 hexadecimal digits for a cluster's cookie, a certificate with its key (PEM) for the
+/// authority of its distribution.
+pub(crate) fn generate(state: &ApiState, name: &str) -> Answer<String> {
+    let failed = |e: &dyn std::fmt::Display| Refusal::new(Code::Error, format!("{name} cannot be made: {e}"));
+    if name.starts_with(CA_PREFIX) {
+        return authority(name, state.now()).map_err(|e| failed(&e));
+    }
     let bytes = state.ids.secret();
-    let bytes =
-        bytes.map_err(|e| Refusal::new(Code::Error, format!("cannot read the random source: {e}")))?;
+    let bytes = bytes.map_err(|e| failed(&format_args!("cannot read the random source: {e}")))?;
     Ok(Digest(bytes).to_string())
+}
+
+fn authority(name: &str, now: Millis) -> Result<String, rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    // A common name has 64 characters at most (RFC 5280, appendix A.1).
+    let common = format!("Lace cluster {}", name.trim_start_matches(CA_PREFIX));
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common.chars().take(64).collect::<String>());
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let made = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
+    params.not_before = made.checked_sub(BACKDATED).unwrap_or(SystemTime::UNIX_EPOCH).into();
+    params.not_after = (made + AUTHORITY_LIFETIME).into();
+    Ok(format!("{}\n{}", params.self_signed(&key)?.pem(), key.serialize_pem()))
 }

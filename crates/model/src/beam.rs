@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The distribution port that every BEAM node listens on (one address per node, so one port is enough).
 pub const DISTRIBUTION_PORT: u16 = 9100;
 
+/// The secret whose name starts so is a cluster's own authority: certificate and key (PEM), made by Lace.
+pub const CA_PREFIX: &str = "LACE_CA_";
+
 /// How the nodes are named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,6 +64,22 @@ pub struct Beam {
     /// Each cluster is a global group of OTP, too.
     #[serde(skip_serializing_if = "is_false")]
     pub global_groups: bool,
+    /// Distribution goes over TLS: both sides show a certificate of the cluster's own authority.
+    #[serde(skip_serializing_if = "is_false")]
+    pub tls: bool,
+    /// How long those certificates are good; a new one is in the node after a third of it.
+    #[serde(skip_serializing_if = "is_usual_lifetime")]
+    pub tls_lifetime: Span,
+}
+
+/// What OTP takes for distribution over TLS: the boot script has to load it.
+pub const TLS_APPLICATIONS: [&str; 3] = ["crypto", "public_key", "ssl"];
+
+/// The agent may be away for two thirds of it.
+const TLS_LIFETIME: Span = Span::secs(14 * 24 * 3600);
+
+fn is_usual_lifetime(lifetime: &Span) -> bool {
+    *lifetime == TLS_LIFETIME
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -99,6 +118,8 @@ impl Default for Beam {
             cluster_size: 0,
             gateways: 1,
             global_groups: false,
+            tls: false,
+            tls_lifetime: TLS_LIFETIME,
         }
     }
 }

@@ -96,6 +96,9 @@ pub struct Needs {
     pub erts_included: bool,
     /// Names of programs that its start needs from the host (`erl`, `python3`).
     pub programs: Vec<String>,
+    /// Applications that its boot script loads (relx and mix); empty where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<String>,
 }
 
 /// A release as stored: key `NAME@VERSION`.

@@ -1,6 +1,6 @@
 //! What the verbs of daily work write: `scale`, `start`, `stop`, `restart`, `rollback`, `delete`, ...
 
-use crate::apply::{COUNT_MAX, LiveService};
+use crate::apply::{COUNT_MAX, LiveService, tls};
 use crate::edit::{Doer, Edit, goal_gone, goal_of};
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
@@ -142,7 +142,7 @@ pub fn restart(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
 /// The old number itself is wanted again: nodes that still have it are not touched.
 ///
 /// # Errors
-/// `NotFound` where there is no such revision.
+/// `NotFound` where there is no such revision; `Conflict` where its nodes and those that run cannot be one cluster.
 pub fn rollback(live: &LiveService, to: Option<u64>, doer: &Doer) -> Result<Edit, Problem> {
     let path = &live.service.path;
     let now = live.service.revision;
@@ -155,6 +155,7 @@ pub fn rollback(live: &LiveService, to: Option<u64>, doer: &Doer) -> Result<Edit
         return Err(Problem::not_found(format!("{what} of {path}"))
             .hint(format!("see what there is: `lace history {path}`")));
     };
+    tls::refuse_switch(live, &revision.spec, &live.families.values().collect::<Vec<_>>())?;
     let mut edit = roll(live, revision.number, format!("revision {now} back to {}", revision.number), doer);
     if revision.bad.is_some() {
         edit.revisions.push(Revision { bad: None, ..revision.clone() });
@@ -360,7 +361,8 @@ pub fn secret_changed(services: &[LiveService], name: &str, version: u64, doer: 
 /// A service runs another release from now on. What its manifest says of commands and templates stays.
 ///
 /// # Errors
-/// `Conflict` for a service without a revision, or one that is being deleted.
+/// `Conflict` for a service without a revision, or one that is being deleted; `Preflight` for a release that lacks what
+/// the cluster's distribution takes.
 pub fn release_activate(
     live: &LiveService,
     release: &Release,
@@ -371,6 +373,9 @@ pub fn release_activate(
     let Some(wanted) = live.wanted().filter(|_| !live.service.deleting) else {
         return Err(Problem::new(Code::Conflict, format!("service {path} cannot take a release now")));
     };
+    if let Some(problem) = wanted.spec.beam.as_ref().and_then(|beam| tls::missing(release, beam)) {
+        return Err(problem);
+    }
     let said = &live.service.spec;
     let name = format!("{}@{}", release.name, release.version);
     let mut spec = RevisionSpec {

@@ -11,6 +11,9 @@ use lace_model::release::{Needs, ReleaseKind, Tree, TreeNode};
 /// Text files of a release are not read beyond this, in bytes.
 const TEXT_BYTES_MAX: u64 = 256 << 10;
 
+/// Applications of a release that are told.
+const APPLICATIONS_MAX: usize = 1000;
+
 /// What a tree is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recognised {
@@ -51,6 +54,7 @@ pub fn recognise(tree: &Tree, source: &dyn ChunkSource) -> Result<Recognised> {
     found.needs = Needs {
         erts: found.needs.erts.take(),
         erts_included: found.needs.erts_included,
+        applications: std::mem::take(&mut found.needs.applications),
         programs: look.programs(&found)?,
         ..needs
     };
@@ -98,8 +102,9 @@ impl Look<'_> {
         let mut words = start_erl.split_whitespace();
         let (erts, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let place = format!("releases/{version}");
-        let said = self.release_name(&place)?;
-        let name = said.or_else(|| self.only_script());
+        let said = self.named(&place)?;
+        let applications = said.as_ref().map(|(_, rel)| applications(rel)).unwrap_or_default();
+        let name = said.map(|(name, _)| name).or_else(|| self.only_script());
         let script = name.as_ref().map(|name| format!("bin/{name}")).filter(|path| self.is_file(path));
         let text = script.as_ref().map(|path| self.text(path)).transpose()?.flatten().unwrap_or_default();
         let relx = text.contains("RELX_") || text.contains("relx");
@@ -108,6 +113,7 @@ impl Look<'_> {
         let needs = Needs {
             erts: Some(erts.to_owned()).filter(|erts| !erts.is_empty()),
             erts_included: self.node(&format!("erts-{erts}")) == Some(&TreeNode::Dir),
+            applications,
             ..Needs::default()
         };
         Ok(Recognised {
@@ -120,8 +126,8 @@ impl Look<'_> {
         })
     }
 
-    /// `{release,{"NAME","VERSION"},...` of the `.rel` file that is not one of the plain ones.
-    fn release_name(&self, place: &str) -> Result<Option<String>> {
+    /// `{release,{"NAME","VERSION"},...` of the `.rel` file that is not one of the plain ones: the name, and the text.
+    fn named(&self, place: &str) -> Result<Option<(String, String)>> {
         let plain = ["start_clean.rel", "start_sasl.rel", "no_dot_erlang.rel"];
         let rels: Vec<String> = self
             .names(place)
@@ -132,8 +138,8 @@ impl Look<'_> {
             let text = self.text(&rel)?.unwrap_or_default();
             let quoted = text.split_once("release").and_then(|(_, rest)| rest.split('"').nth(1));
             let name = quoted.filter(|name| !name.is_empty() && !name.contains('/'));
-            if name.is_some() {
-                return Ok(name.map(str::to_owned));
+            if let Some(name) = name.map(str::to_owned) {
+                return Ok(Some((name, text)));
             }
         }
         Ok(None)
@@ -173,6 +179,20 @@ impl Look<'_> {
         }
         Ok(self.text(inside)?.as_deref().and_then(interpreter).into_iter().collect())
     }
+}
+
+/// The applications of a `.rel` file: `{NAME,"VERSION"` each. One of type `none` or `load` is loaded as well.
+fn applications(rel: &str) -> Vec<String> {
+    let text: String = rel.split_whitespace().collect();
+    // `{erts,"..."}` looks the same and is none.
+    let Some((_, list)) = text.split_once("{erts,") else { return Vec::new() };
+    let name = |part: &str| {
+        let (name, rest) = part.split_once(',')?;
+        let name = name.trim_matches('\'');
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        (plain && rest.starts_with('"')).then(|| name.to_owned())
+    };
+    list.split('{').skip(1).filter_map(name).take(APPLICATIONS_MAX).collect()
 }
 
 /// What `#!` names: the last part of the path, or what `env` starts.

@@ -1,25 +1,27 @@
 #!/usr/bin/env escript
-%% assemble.escript VERSION DIR: writes boot files, RELEASES and start_erl.data
-%% of release `ball` into DIR and copies the runtime and OTP's applications.
+%% assemble.escript VERSION DIR TLS: writes boot files, RELEASES and start_erl.data
+%% of release `ball` into DIR and copies the runtime and OTP's applications, with
+%% TLS `true` those for distribution over TLS too.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd",
                   "erl_call", "heart", "run_erl", "to_erl"]).
--define(OTP, [kernel, stdlib, sasl]).
+-define(TLS, [crypto, asn1, public_key, ssl]).
 -define(OURS, [court, ball]).
 
-main([Version, Dir]) ->
+main([Version, Dir, Tls]) ->
+    Otp = [kernel, stdlib, sasl] ++ [App || App <- ?TLS, Tls =:= "true"],
     Releases = filename:join(Dir, "releases"),
     Place = filename:join(Releases, Version),
     ok = filelib:ensure_path(Place),
-    [copy_application(App, Dir) || App <- ?OTP],
+    [copy_application(App, Dir) || App <- Otp],
     copy_runtime(Dir),
     Rel = filename:join(Place, "ball"),
-    write_rel(Rel, "ball", Version, applications(?OTP, otp_versions()) ++ applications(?OURS, Version)),
+    write_rel(Rel, "ball", Version, applications(Otp, otp_versions(Otp)) ++ applications(?OURS, Version)),
     make_script(Rel, Dir),
     {ok, _} = file:copy(Rel ++ ".boot", filename:join(Place, "start.boot")),
     Clean = filename:join(Place, "start_clean"),
-    write_rel(Clean, "start_clean", Version, applications([kernel, stdlib], otp_versions())),
+    write_rel(Clean, "start_clean", Version, applications([kernel, stdlib], otp_versions(Otp))),
     make_script(Clean, Dir),
     ok = file:delete(Clean ++ ".rel"),
     ok = release_handler:create_RELEASES(Dir, Releases, Rel ++ ".rel", []),
@@ -34,6 +36,13 @@ copy_application(App, Dir) ->
     Beams = filelib:wildcard(filename:join([From, "ebin", "*.{beam,app,appup}"])),
     [{ok, _} = file:copy(Beam, filename:join(To, filename:basename(Beam))) || Beam <- Beams],
     {ok, _} = beam_lib:strip_files(filelib:wildcard(filename:join(To, "*.beam"))),
+    copy_libraries(From, filename:dirname(To)).
+
+%% What an application has written in C: crypto has.
+copy_libraries(From, To) ->
+    Libraries = filelib:wildcard("priv/lib/*.so", From),
+    [ok = filelib:ensure_dir(filename:join(To, Library)) || Library <- Libraries],
+    [{ok, _} = file:copy(filename:join(From, Library), filename:join(To, Library)) || Library <- Libraries],
     ok.
 
 copy_runtime(Dir) ->
@@ -48,8 +57,8 @@ copy_program(From, To) ->
     {ok, _} = file:copy(From, Target),
     ok = file:change_mode(Target, 8#755).
 
-otp_versions() ->
-    maps:from_list([{App, lib_version(App)} || App <- ?OTP]).
+otp_versions(Otp) ->
+    maps:from_list([{App, lib_version(App)} || App <- Otp]).
 
 lib_version(App) ->
     [_, Version] = string:split(filename:basename(code:lib_dir(App)), "-"),

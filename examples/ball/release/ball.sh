@@ -85,13 +85,17 @@ place_cookie() {
     fi
 }
 
-# The fixed distribution port, from its own variable or from the flags.
+# The fixed distribution port, from its own variable or from the flags; and from
+# the flags, whether distribution goes over TLS, and the file that says how.
 find_port() {
-    port=${ERL_DIST_PORT:-}
-    [ -z "$port" ] || return 0
+    port=${ERL_DIST_PORT:-} protocol='' tls_file=''
     previous=
     for word in ${ERL_AFLAGS:-} $vm_args ${ERL_FLAGS:-} ${ERL_ZFLAGS:-}; do
-        if [ "$previous" = -erl_epmd_port ]; then port=$word; fi
+        case $previous in
+            -erl_epmd_port) port=${port:-$word} ;;
+            -proto_dist) protocol=$word ;;
+            -ssl_dist_optfile) tls_file=$word ;;
+        esac
         previous=$word
     done
 }
@@ -115,9 +119,50 @@ start_node() {
     exec "$BINDIR/erlexec" "$@"
 }
 
+# A runtime of its own for a visit. No flags of the node: its sync_nodes or its
+# port are not for a visitor.
+visit() {
+    unset ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS
+    set -- "$@" -hidden -dist_listen false -boot "$release/start_clean"
+    if [ -n "$protocol" ]; then set -- "$@" -proto_dist "$protocol"; fi
+    if [ -n "$tls_file" ]; then set -- "$@" -ssl_dist_optfile "$tls_file"; fi
+    if [ -n "$port" ]; then set -- "$@" -erl_epmd_port "$port" -start_epmd false; fi
+    exec "$BINDIR/erlexec" "$@"
+}
+
+visitor() {
+    echo "$1-$$-$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')@${node#*@}"
+}
+
+# erl_call speaks no TLS: a runtime of its own asks, and prints as erl_call does.
+# Node and expressions come by its environment.
+visit_call() {
+    if [ "$1" = -a ]; then
+        BALL_EVAL="erlang:node(), done."
+    else
+        BALL_EVAL=$(cat)
+    fi
+    export BALL_EVAL BALL_NODE="$node"
+    # shellcheck disable=SC2016  # Erlang, not shell
+    (visit "$name_flag" "$(visitor call)" -noinput -eval '
+        Node = list_to_atom(os:getenv("BALL_NODE")),
+        {ok, Tokens, _} = erl_scan:string(os:getenv("BALL_EVAL")),
+        Ran = case erl_parse:parse_exprs(Tokens) of
+            {ok, Exprs} -> rpc:call(Node, erl_eval, exprs, [Exprs, []], 30000);
+            {error, {_, _, Why}} -> {error, lists:flatten(Why)}
+        end,
+        case Ran of
+            {value, Value, _} -> io:format("{ok, ~tp}", [Value]), halt(0);
+            {badrpc, nodedown} -> halt(1);
+            Error -> io:format("~tp~n", [Error]), halt(1)
+        end.')
+}
+
 # erl_call joins as a hidden node under a random name and leaves again.
 call_node() {
-    if [ -n "$port" ]; then
+    if [ "$protocol" = inet_tls ]; then
+        visit_call "$@"
+    elif [ -n "$port" ]; then
         "$BINDIR/erl_call" -R -timeout 30 -address "${node#*@}:$port" "$@"
     elif [ "$name_flag" = -name ]; then
         "$BINDIR/erl_call" -R -timeout 30 -name "$node" "$@"
@@ -161,14 +206,9 @@ stop_node() {
     echo ok
 }
 
-# No flags of the node: its sync_nodes or its port are not for a visitor.
 remote_shell() {
     need_node
-    unset ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS
-    set -- "$name_flag" "remote-$$-$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')@${node#*@}" \
-        -hidden -dist_listen false -boot "$release/start_clean" -remsh "$node"
-    if [ -n "$port" ]; then set -- "$@" -erl_epmd_port "$port" -start_epmd false; fi
-    exec "$BINDIR/erlexec" "$@"
+    visit "$name_flag" "$(visitor remote)" -remsh "$node"
 }
 
 list_versions() {

@@ -4,7 +4,7 @@
 //! has to be there. The file lies on the node's tmpfs, for root only. What the order of things is for safety's sake is in
 //! PID 1: it counts the copy as running before `start` is begun, and no command outlives its process.
 
-use super::{COOKIE, base_name, node_name};
+use super::{COOKIE, base_name, node_name, tls};
 use crate::context::{Context, Peer};
 use crate::spec::Subject;
 use lace_beam::link::Settings;
@@ -53,6 +53,9 @@ struct Sheet {
     tick_s: u32,
     /// Node names by seat.
     peers: BTreeMap<u32, String>,
+    /// Distribution goes over TLS.
+    #[serde(default)]
+    tls: bool,
 }
 
 /// The file of a node that votes.
@@ -66,6 +69,7 @@ pub fn file(subject: &Subject, beam: &Beam, context: &Context) -> Option<FileSpe
         application,
         tick_s: beam.net_ticktime,
         peers: context.peers().iter().map(|peer| (peer.index, name(peer))).collect(),
+        tls: beam.tls,
     };
     let text = serde_json::to_vec(&sheet).unwrap_or_default();
     Some(crate::spec::private(FILE, text))
@@ -148,11 +152,11 @@ async fn connect(sheet: &Sheet, cookie: &str) -> Result<Link, String> {
     let connected = tokio::time::timeout(CONNECT_WITHIN, connected).await;
     let stream = connected.map_err(|_| "its distribution port does not answer".to_owned())?;
     let stream = stream.map_err(|e| format!("its distribution port: {e}"))?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
     let me = Identity { node: OUR_NAME.to_owned(), cookie: cookie.trim().to_owned() };
     let tick_time = Duration::from_secs(u64::from(sheet.tick_s.max(4)));
     let settings = Settings { tick_time, ..Settings::default() };
-    Link::connect(stream, &me, &sheet.node, &settings).await.map_err(|e| e.to_string())
+    let credentials = sheet.tls.then(tls::credentials_here).transpose()?;
+    tls::link(stream, credentials, &me, &sheet.node, settings).await
 }
 
 async fn has_booted(link: &Link) -> Result<(), String> {

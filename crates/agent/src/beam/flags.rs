@@ -10,6 +10,9 @@ use lace_model::beam::{Beam, DISTRIBUTION_PORT};
 use lace_model::release::ReleaseKind;
 use std::path::Path;
 
+/// Distribution goes over TLS. Said twice it would be TCP.
+pub const TLS: &str = "-proto_dist inet_tls";
+
 /// The flags of a node, one word after the other.
 pub fn words(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
     lines(kind, beam).iter().flat_map(|line| line.split(' ').map(str::to_owned)).collect()
@@ -19,6 +22,9 @@ fn lines(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
     let mut lines: Vec<String> = ["+sbwt none", "+sbwtdcpu none", "+sbwtdio none"].map(str::to_owned).into();
     lines.push(format!("-kernel net_ticktime {}", beam.net_ticktime));
     lines.push(format!("-config {CONFIG}"));
+    if beam.tls {
+        lines.push(TLS.to_owned());
+    }
     if !beam.connect_all {
         lines.push("-connect_all false".to_owned());
     }
@@ -82,6 +88,7 @@ fn vm_args(text: &str, kind: ReleaseKind, beam: &Beam, node: &str, address: &str
     for line in text.lines() {
         match line.split_whitespace().next() {
             Some("-setcookie" | "-heart") => {}
+            Some("-proto_dist" | "-ssl_dist_optfile" | "-ssl_dist_opt") if beam.tls => {}
             Some("-name" | "-sname") => lines.push(format!("-name {node}")),
             _ if beam.replace_loopback => lines.push(at_home(line, node, address)),
             _ => lines.push(line.to_owned()),
@@ -111,6 +118,11 @@ mod tests {
             made.contains("-kernel dist_auto_connect never\n-kernel inet_dist_listen_min 9100 "),
             "{made}"
         );
+        let beam = Beam { tls: true, ..Beam::default() };
+        let made =
+            vm_args("-proto_dist inet_tcp\n-ssl_dist_optfile x\n", ReleaseKind::Relx, &beam, "a@b", "c");
+        assert_eq!(made.matches("_dist ").count(), 1, "{made}");
+        assert!(made.contains("-proto_dist inet_tls\n"), "{made}");
         let beam = Beam::default();
         assert!(at_home("{'x@127.0.0.1', \"127.0.0.1\"}", "x@a.b", "10.0.0.1") == "{'x@a.b', \"10.0.0.1\"}");
         assert!(

@@ -4,6 +4,7 @@
 //! calls, numbers. A line that cannot be made says why, and the release's own tools are the bridge meanwhile.
 
 use super::ready::own_name;
+use super::tls;
 use crate::clock::Backoff;
 use crate::hands::Hands;
 use crate::node::Patient;
@@ -11,7 +12,7 @@ use crate::spec::Secrets;
 use lace_beam::link::Settings;
 use lace_beam::vm::alarm::Alarms;
 use lace_beam::vm::{Ranker, Sampler};
-use lace_beam::{Call, Identity, Link, LinkError, Term};
+use lace_beam::{Call, Identity, Link, Term};
 use lace_model::NodeId;
 use lace_model::beam::DISTRIBUTION_PORT;
 use lace_model::document::NodeEntry;
@@ -234,16 +235,17 @@ async fn open(hands: &Hands, entry: &NodeEntry) -> Result<Link, String> {
     let (Some(name), Some(beam)) = (own_name(entry), &entry.spec.beam) else {
         return Err("no node of a cluster".to_owned());
     };
-    let cookie = Secrets::find(&hands.held, &entry.path.family.app, &entry.spec)?.cookie();
-    let me = Identity { node: OUR_NAME.to_owned(), cookie: cookie.ok_or("its cluster has no cookie")? };
+    let secrets = Secrets::find(&hands.held, &entry.path.family.app, &entry.spec)?;
+    let cookie = secrets.cookie().ok_or("its cluster has no cookie")?;
+    let me = Identity { node: OUR_NAME.to_owned(), cookie };
     let address = (entry.address, DISTRIBUTION_PORT);
     let connected = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(address)).await;
     let stream = connected.map_err(|_| "its distribution port does not answer".to_owned())?;
     let stream = stream.map_err(|e| format!("its distribution port: {e}"))?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
     let tick_time = Duration::from_secs(u64::from(beam.net_ticktime.max(4)));
     let settings = Settings { tick_time, ..Settings::default() };
-    Link::connect(stream, &me, &name, &settings).await.map_err(|e: LinkError| e.to_string())
+    let credentials = tls::credentials(&secrets, beam, OUR_NAME)?;
+    tls::link(stream, credentials, &me, &name, settings).await
 }
 
 /// Looks at the numbers again and again. A runtime that does not answer is looked at again later.

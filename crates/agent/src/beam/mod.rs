@@ -13,16 +13,22 @@ pub mod over;
 pub mod question;
 pub mod ready;
 mod script;
+pub mod tls;
 pub mod votes;
 
 use crate::context::{Context, Peer};
 use crate::spec::{Secrets, Subject};
 use lace_machine::FileSpec;
 use lace_model::ServicePath;
-use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT};
+use lace_model::beam::{Beam, BeamNames, CA_PREFIX, DISTRIBUTION_PORT};
 use lace_model::release::ReleaseKind;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Is a secret of this name Lace's own, and none of the application's?
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with(COOKIE_PREFIX) || name.starts_with(CA_PREFIX)
+}
 
 /// The cluster's cookie is the secret whose name starts so.
 pub const COOKIE_PREFIX: &str = "LACE_COOKIE_";
@@ -32,6 +38,9 @@ const HOME: &str = "/run/lace/home";
 const COOKIE: &str = "/run/lace/home/.erlang.cookie";
 /// The additional configuration file.
 pub const CONFIG: &str = "/run/lace/beam.config";
+
+/// Words that a runtime takes behind all others.
+pub const FLAGS: &str = "ERL_ZFLAGS";
 
 /// Largest crash dump: what says most comes first in it, and a disk is not filled by one.
 const CRASH_DUMP_BYTES_MAX: u32 = 16 << 20;
@@ -101,7 +110,7 @@ pub fn gift(
         None => None,
     };
     if let (ReleaseKind::Mix, Some((layer, version))) = (subject.spec.kind, &release) {
-        gift.files.extend(script::files(layer, version, node.as_deref(), beam.epmd)?);
+        gift.files.extend(script::files(layer, version, node.as_deref(), beam)?);
     }
     if let (false, Some(node)) = (is_job, &node) {
         gift.files.extend(copy::file(subject, beam, context));
@@ -116,11 +125,30 @@ pub fn gift(
             None => Vec::new(),
         };
         if changed.is_empty() {
-            gift.env.insert("ERL_ZFLAGS".to_owned(), flags::words(subject.spec.kind, beam).join(" "));
+            gift.env.insert(FLAGS.to_owned(), flags::words(subject.spec.kind, beam).join(" "));
         }
         gift.files.extend(changed);
     }
+    if beam.tls {
+        secure(subject.spec.kind, is_job, &mut gift.env);
+    }
     Ok(gift)
+}
+
+/// Every runtime that is started in the node finds its certificates; the release's tools among them, whose scripts read
+/// in vm.args that distribution goes over TLS.
+fn secure(kind: ReleaseKind, is_job: bool, env: &mut BTreeMap<String, String>) {
+    let mut flags: Vec<String> = env.remove(FLAGS).into_iter().collect();
+    // Nobody changes the vm.args of a job, and the word must not come twice.
+    if is_job && kind != ReleaseKind::Mix {
+        flags.push(flags::TLS.to_owned());
+    }
+    flags.push(format!("-ssl_dist_optfile {}", tls::OPTIONS));
+    env.insert(FLAGS.to_owned(), flags.join(" "));
+    if kind == ReleaseKind::Relx {
+        // Its scripts would take erl_call, which speaks no TLS.
+        env.insert("USE_NODETOOL".to_owned(), "1".to_owned());
+    }
 }
 
 fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<String, String> {

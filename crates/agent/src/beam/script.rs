@@ -4,9 +4,10 @@
 //! read it. The copy does not: the runtime then reads `$HOME/.erlang.cookie`, as it does of itself. Its `env.sh` may
 //! choose another node name for another platform; the copy ends with ours.
 
+use super::flags;
 use crate::spec::{of_release, over};
 use lace_machine::FileSpec;
-use lace_model::beam::DISTRIBUTION_PORT;
+use lace_model::beam::{Beam, DISTRIBUTION_PORT};
 use std::path::Path;
 
 /// What the scripts of Elixir 1.9 and later say to hand the cookie over.
@@ -17,7 +18,7 @@ pub const NOT_THE_COOKIE: &str = "read-from-HOME";
 const SCRIPT_BYTES_MAX: u64 = 256 << 10;
 
 /// The copies for a release's version: start scripts, `env.sh`, and what `rpc` and `remote` start with.
-pub fn files(layer: &Path, version: &str, node: Option<&str>, epmd: bool) -> Result<Vec<FileSpec>, String> {
+pub fn files(layer: &Path, version: &str, node: Option<&str>, beam: &Beam) -> Result<Vec<FileSpec>, String> {
     let mut files = starts(layer)?;
     let releases = format!("releases/{version}");
     if let (Some(node), Ok((text, executable))) = (node, of_release(layer, &format!("{releases}/env.sh"))) {
@@ -27,8 +28,9 @@ pub fn files(layer: &Path, version: &str, node: Option<&str>, epmd: bool) -> Res
     let remote = format!("{releases}/remote.vm.args");
     if let Ok((text, executable)) = of_release(layer, &remote) {
         let port = format!("-erl_epmd_port {DISTRIBUTION_PORT}\n");
-        let port = if epmd { String::new() } else { port };
-        let flags = format!("-start_epmd false\n{port}-dist_listen false\n");
+        let port = if beam.epmd { String::new() } else { port };
+        let tls = if beam.tls { format!("{}\n", flags::TLS) } else { String::new() };
+        let flags = format!("-start_epmd false\n{port}{tls}-dist_listen false\n");
         files.push(over(&remote, format!("{}\n{flags}", text.trim_end()), executable));
     }
     Ok(files)

@@ -96,6 +96,9 @@ impl Care {
             if entry.spec.beam.as_ref().is_some_and(|beam| beam.epmd) {
                 tasks.spawn(beam::epmd::keep(patient.clone()));
             }
+            if entry.spec.beam.as_ref().is_some_and(|beam| beam.tls) {
+                tasks.spawn(beam::tls::keep(patient.clone()));
+            }
             tasks.spawn(patient.clone().cluster(questions));
             questions += 1;
             if entry.votes.is_some() {

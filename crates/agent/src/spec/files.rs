@@ -3,6 +3,7 @@
 use super::{HOME, Secrets};
 use crate::context::Context;
 use lace_machine::FileSpec;
+use lace_model::beam::CA_PREFIX;
 use lace_model::revision::{self, RevisionSpec};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,11 +13,11 @@ pub fn private(path: &str, content: Vec<u8>) -> FileSpec {
     FileSpec { path: path.into(), mode: 0o600, owner: None, content, tmpfs: true }
 }
 
-/// Every secret as a file, also those that are no text.
+/// Every secret as a file, also those that are no text. Who holds the authority makes members of the cluster: it stays out.
 pub fn secrets(secrets: &Secrets) -> Vec<FileSpec> {
     let file =
         |(name, value): (&String, &Vec<u8>)| private(&format!("/run/lace/secrets/{name}"), value.clone());
-    secrets.0.iter().map(file).collect()
+    secrets.0.iter().filter(|(name, _)| !name.starts_with(CA_PREFIX)).map(file).collect()
 }
 
 /// Everything that a node may know, for its own programs.

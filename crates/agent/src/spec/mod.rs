@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::hands::Hands;
 use crate::held::Held;
 use lace_machine::{FileSpec, Limits, NodeSpec, ProcessSpec, VoteSpec};
+use lace_model::beam::CA_PREFIX;
 use lace_model::document::NodeEntry;
 use lace_model::job::Job;
 use lace_model::revision::RevisionSpec;
@@ -127,14 +128,23 @@ impl Secrets {
 
     /// Those that are text and a person's own, for environment and templates.
     pub fn texts(&self) -> BTreeMap<String, String> {
-        let own = self.0.iter().filter(|(name, _)| !name.starts_with(beam::COOKIE_PREFIX));
+        let own = self.0.iter().filter(|(name, _)| !beam::is_ours(name));
         own.filter_map(|(name, value)| Some((name.clone(), String::from_utf8(value.clone()).ok()?))).collect()
     }
 
     /// The cluster's cookie.
     pub fn cookie(&self) -> Option<String> {
-        let cookie = self.0.iter().find(|(name, _)| name.starts_with(beam::COOKIE_PREFIX));
-        cookie.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
+        self.text_of(beam::COOKIE_PREFIX)
+    }
+
+    /// The cluster's authority: it stays on the host.
+    pub fn authority(&self) -> Option<String> {
+        self.text_of(CA_PREFIX)
+    }
+
+    fn text_of(&self, prefix: &str) -> Option<String> {
+        let found = self.0.iter().find(|(name, _)| name.starts_with(prefix));
+        found.and_then(|(_, value)| String::from_utf8(value.clone()).ok())
     }
 }
 
@@ -211,6 +221,7 @@ pub fn over_release(hands: &Hands, subject: &Subject, layer: &Path) -> Result<Ov
 pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<NodeSpec, String> {
     let Basis { secrets, context, env, gifts: mut files } = Basis::of(hands, subject, layer.as_deref())?;
     files.extend(files::secrets(&secrets));
+    files.extend(beam::tls::files(subject, &context, &secrets)?);
     files.extend(files::rendered(subject.spec, &context, |_| true)?);
     if let Some(layer) = &layer {
         files.extend(files::templates(subject.spec, &context, layer, |_| true)?);
@@ -261,8 +272,13 @@ fn environment(
     env.extend(gift);
     // A secret's name is a variable's name.
     env.extend(secrets.texts());
+    // Without these its nodes could not speak to one another.
+    let flags = env.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
     for (name, template) in &spec.env {
         env.insert(name.clone(), context.render(&format!("env {name}"), template)?);
+    }
+    if let (Some(ours), true) = (flags, spec.env.contains_key(beam::FLAGS)) {
+        env.entry(beam::FLAGS.to_owned()).and_modify(|own| *own = format!("{own} {ours}"));
     }
     Ok(env)
 }

@@ -253,6 +253,8 @@ fn beam(beam: &Beam) -> InlineTable {
     say("cluster_size", beam.cluster_size != usual.cluster_size, whole(beam.cluster_size));
     say("gateways", beam.gateways != usual.gateways, whole(beam.gateways));
     say("global_groups", beam.global_groups, true.into());
+    say("tls", beam.tls, true.into());
+    say("tls_lifetime", beam.tls_lifetime != usual.tls_lifetime, text(beam.tls_lifetime));
     table
 }
 

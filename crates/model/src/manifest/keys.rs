@@ -404,6 +404,20 @@ static BEAM: Form = form(
         )
         .or("1"),
         key("global_groups", Shape::Flag, "true", "each cluster is a global group of OTP").or("false"),
+        key(
+            "tls",
+            Shape::Flag,
+            "true",
+            "distribution over TLS with certificates that Lace makes and renews; the release carries `ssl`",
+        )
+        .or("false"),
+        key(
+            "tls_lifetime",
+            SPAN,
+            r#""14d""#,
+            "how long those certificates are good (1m at least); renewed after a third of it",
+        )
+        .or("14d"),
     ],
 );
 

@@ -16,6 +16,7 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
         quantities(name, node, mistakes);
         template::check(name, node, mistakes);
         clusters(name, node, mistakes);
+        certificates(name, node, mistakes);
         joins(name, node, &services, mistakes);
         for need in needs(node) {
             let Some(needed) = need.text().filter(|needed| !services.contains_key(needed)) else {
@@ -40,6 +41,17 @@ fn clusters(service: &str, node: &Node, mistakes: &mut Mistakes) {
     if let Some(size) = several.filter(|_| beam.get("failover").is_some()) {
         let key = format!("service.{service}.beam.cluster_size");
         mistakes.hint(size.place, &key, "failover is for one cluster", "leave out failover, or cluster_size");
+    }
+}
+
+/// Shorter than the least they would end while runtimes still hold them in memory; longer they are no protection.
+fn certificates(service: &str, node: &Node, mistakes: &mut Mistakes) {
+    let Some(said) = node.get("beam").and_then(|beam| beam.get("tls_lifetime")) else { return };
+    let Some(lifetime) = said.text().and_then(|text| text.parse::<Span>().ok()) else { return };
+    if !(TLS_LIFETIME.0..=TLS_LIFETIME.1).contains(&lifetime) {
+        let key = format!("service.{service}.beam.tls_lifetime");
+        let text = format!("{lifetime} is not between {} and {}", TLS_LIFETIME.0, TLS_LIFETIME.1);
+        mistakes.hint(said.place, &key, text, "two weeks (14d) is usual");
     }
 }
 
@@ -95,6 +107,9 @@ fn files(service: &str, node: &Node, mistakes: &mut Mistakes) {
 }
 
 /// Amounts that are well formed, and with which nothing would ever run.
+/// Certificates of distribution are good for so long, at least and at most.
+const TLS_LIFETIME: (Span, Span) = (Span::secs(60), Span::secs(365 * 24 * 3600));
+
 fn quantities(service: &str, node: &Node, mistakes: &mut Mistakes) {
     let families =
         node.each("family").map(|(key, family)| (format!("{service}.family.{}", key.name), family));

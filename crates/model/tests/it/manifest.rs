@@ -80,7 +80,7 @@ fn what_is_not_built_yet_is_named_with_its_line() {
 fn our_own_examples_are_understood() {
     let ball = good(include_str!("../../../../examples/ball/lace.toml"));
     assert_eq!(ball.spec.services[&name("ball")].families[&name("ball")].count, Some(3));
-    assert_eq!(ball.sources[&name("ball")].build, [["./build.sh", "1.0.0", "_build/ball"]]);
+    assert_eq!(ball.sources[&name("ball")].build, [["./build.sh", "1.0.0", "_build/ball", "false"]]);
     assert!(ball.later.is_empty());
     let hello = good(include_str!("../../../../examples/hello/lace.toml"));
     assert_eq!(hello.sources[&name("hello")].path, ".");

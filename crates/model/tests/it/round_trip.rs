@@ -137,6 +137,8 @@ fn beam() -> impl Strategy<Value = Beam> {
             connect_all: flags.1,
             gateways: net_ticktime % 100,
             global_groups: flags.3,
+            tls: flags.2,
+            tls_lifetime: Span::secs(60 + u64::from(net_ticktime)),
         },
     )
 }

@@ -12,9 +12,10 @@ mod needs;
 mod prune;
 mod revise;
 mod service;
+pub(crate) mod tls;
 
 pub use live::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService};
-pub use revise::cookie_name;
+pub use revise::{authority_name, cookie_name};
 
 use crate::edit::Edit;
 use lace_model::application::ApplyRequest;

@@ -1,8 +1,8 @@
 //! What the nodes of a service shall run: the content of its next revision.
 
-use super::{LiveApplication, Work, merge};
+use super::{LiveApplication, Work, merge, tls};
 use lace_model::application::{FamilySpec, ServiceSpec};
-use lace_model::beam::Beam;
+use lace_model::beam::{Beam, CA_PREFIX};
 use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::{Limits, RevisionSpec};
 use lace_model::{AppName, Code, FamilyName, Problem, ServiceName};
@@ -11,6 +11,11 @@ use std::collections::BTreeMap;
 /// The name of the secret that holds the cookie of a service's cluster.
 pub fn cookie_name(service: &ServiceName) -> String {
     format!("LACE_COOKIE_{}", service.as_str().replace('-', "_"))
+}
+
+/// The name of the secret that is the authority of a service's cluster, where its distribution goes over TLS.
+pub fn authority_name(service: &ServiceName) -> String {
+    format!("{CA_PREFIX}{}", service.as_str().replace('-', "_"))
 }
 
 /// A service while its revision is made.
@@ -40,7 +45,10 @@ impl Making<'_> {
         let start = self.start(release, &mut problems);
         let beam = self.beam(release);
         let mut generate = Vec::new();
-        let secrets = self.secrets(beam.is_some(), &mut generate, &mut problems);
+        let secrets = self.secrets(beam.as_ref(), &mut generate, &mut problems);
+        if let Some(beam) = &beam {
+            problems.extend(self.runs(release).and_then(|release| tls::missing(release, beam)));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -116,6 +124,14 @@ impl Making<'_> {
         found
     }
 
+    /// The release that its nodes will have: the one that is named now, or the one that they have.
+    fn runs<'r>(&'r self, named: Option<&'r Release>) -> Option<&'r Release> {
+        named.or_else(|| {
+            let (name, version) = self.base?.release.split_once('@')?;
+            self.live.releases.values().find(|r| r.name.as_str() == name && r.version == version)
+        })
+    }
+
     fn start(&self, release: Option<&Release>, problems: &mut Vec<Problem>) -> Vec<String> {
         let said = self.says.start.clone();
         let own = || self.merged.start.clone().or_else(|| release.map(|r| r.start.clone()));
@@ -143,12 +159,16 @@ impl Making<'_> {
 
     fn secrets(
         &self,
-        beam: bool,
+        beam: Option<&Beam>,
         generate: &mut Vec<String>,
         problems: &mut Vec<Problem>,
     ) -> BTreeMap<String, u64> {
-        let cookie = cookie_name(self.name);
-        let kept = self.base.map(|b| b.secrets.keys().filter(|n| **n != cookie).cloned().collect());
+        let made = [
+            (cookie_name(self.name), beam.is_some()),
+            (authority_name(self.name), beam.is_some_and(|b| b.tls)),
+        ];
+        let is_made = |name: &String| made.iter().any(|(made, _)| made == name);
+        let kept = self.base.map(|b| b.secrets.keys().filter(|n| !is_made(n)).cloned().collect());
         let names: Vec<String> = self.says.secrets.clone().or(kept).unwrap_or_default();
         let mut secrets = BTreeMap::new();
         for name in names {
@@ -160,12 +180,12 @@ impl Making<'_> {
                 ),
             }
         }
-        if beam {
-            let version = self.live.secrets.get(&cookie).copied().unwrap_or_else(|| {
-                generate.push(cookie.clone());
+        for (name, _) in made.into_iter().filter(|(_, is_wanted)| *is_wanted) {
+            let version = self.live.secrets.get(&name).copied().unwrap_or_else(|| {
+                generate.push(name.clone());
                 1
             });
-            secrets.insert(cookie, version);
+            secrets.insert(name, version);
         }
         secrets
     }

@@ -2,7 +2,7 @@
 
 use super::diff::{self, Difference};
 use super::revise::{Making, check_size};
-use super::{COUNT_MAX, LiveService, Work, condition, doors, merge, needs};
+use super::{COUNT_MAX, LiveService, Work, condition, doors, merge, needs, tls};
 use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
@@ -50,6 +50,9 @@ impl Compared<'_> {
         let path = ServicePath { app: work.request.app.clone(), service: self.name.clone() };
         let number = self.revision(work, &path);
         let families = self.families(work, number);
+        let refused =
+            self.live.map(|live| tls::refuse_switch(live, &self.spec, &families.iter().collect::<Vec<_>>()));
+        work.problems.extend(refused.and_then(Result::err));
         self.tell(work, &families, number);
         for family in &families {
             work.edit.goals.push(goal_of(family));

@@ -71,7 +71,7 @@ fn may_stand(draft: &Draft, from: u64, to: u64) -> Result<(), &'static str> {
 /// How a rollout that begins divides the work.
 pub(super) fn split(draft: &Draft, from: Option<u64>, to: u64) -> Option<Split> {
     let from = from.filter(|from| *from != to)?;
-    match draft.strategy() {
+    match draft.strategy_between(Some(from), to) {
         Strategy::Canary => Some(Split::default()),
         Strategy::BlueGreen if draft.family().count > 0 && may_stand(draft, from, to).is_ok() => {
             // A set that an earlier rollout left is taken over.

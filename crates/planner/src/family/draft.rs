@@ -180,7 +180,17 @@ impl<'a> Draft<'a> {
     }
     /// How nodes change over: by the family's rules, unless a person said it for this revision.
     pub fn strategy(&self) -> Strategy {
+        let rollout = self.rollout.as_ref();
+        self.strategy_between(rollout.and_then(|r| r.from), rollout.map_or(self.family().revision, |r| r.to))
+    }
+    /// The same for a rollout that is about to begin. Nodes with and without TLS are no cluster together: they change over
+    /// all at once, whatever the rules say.
+    pub fn strategy_between(&self, from: Option<u64>, to: u64) -> Strategy {
         let family = self.family();
+        let tls = |number| Some(self.revision(number)?.spec.beam.as_ref()?.tls);
+        if from.and_then(tls).zip(tls(to)).is_some_and(|(before, after)| before != after) {
+            return Strategy::AllAtOnce;
+        }
         if family.hot == Some(family.revision) { Strategy::Hot } else { family.rollout.strategy }
     }
     /// When a node as it is now was begun: planned, or restarted in place by order.

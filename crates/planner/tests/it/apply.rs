@@ -27,13 +27,13 @@ fn release(version: &str, kind: ReleaseKind) -> Release {
     }
 }
 
-fn live() -> LiveApplication {
+pub fn live() -> LiveApplication {
     let releases = [release("1", ReleaseKind::Generic), release("2", ReleaseKind::Relx)];
     let releases = releases.into_iter().map(|r| ((r.name.clone(), r.version.clone()), r)).collect();
     LiveApplication { releases, secrets: BTreeMap::from([("KEY".into(), 3)]), ..LiveApplication::default() }
 }
 
-fn game(version: &str) -> ServiceSpec {
+pub fn game(version: &str) -> ServiceSpec {
     ServiceSpec {
         release: Some(ReleaseRef { name: name("game"), version: Some(version.into()) }),
         env: Some(BTreeMap::from([("A".into(), "1".into())])),
@@ -43,7 +43,7 @@ fn game(version: &str) -> ServiceSpec {
     }
 }
 
-fn request(services: &[(&str, ServiceSpec)]) -> ApplyRequest {
+pub fn request(services: &[(&str, ServiceSpec)]) -> ApplyRequest {
     let services = services.iter().map(|(n, s)| (name(n), s.clone())).collect();
     ApplyRequest {
         app: name("shop"),
@@ -54,7 +54,7 @@ fn request(services: &[(&str, ServiceSpec)]) -> ApplyRequest {
     }
 }
 
-fn facts() -> ApplyFacts {
+pub fn facts() -> ApplyFacts {
     let host = Capacity { cpu: CpuMillis(2000), memory: ByteSize::mib(1024), slots: 100 };
     ApplyFacts { now: 5, actor: "ada".into(), seed: [1; 32], hosts: vec![host], ..Default::default() }
 }
@@ -63,12 +63,12 @@ fn applied(live: &LiveApplication, request: &ApplyRequest) -> ApplyOutcome {
     apply(live, request, &facts()).unwrap()
 }
 
-fn refused(live: &LiveApplication, request: &ApplyRequest) -> Problem {
+pub fn refused(live: &LiveApplication, request: &ApplyRequest) -> Problem {
     apply(live, request, &facts()).unwrap_err()
 }
 
 /// What the store does with an edit.
-fn store(live: &mut LiveApplication, edit: &Edit) {
+pub fn store(live: &mut LiveApplication, edit: &Edit) {
     live.app = edit.application.clone().or(live.app.take());
     for service in &edit.services {
         let entry = live.services.entry(service.path.service.clone()).or_insert_with(|| LiveService {
@@ -112,7 +112,7 @@ fn lines(outcome: &ApplyOutcome) -> Vec<String> {
     outcome.plan.changes.iter().map(line).collect()
 }
 
-fn doer() -> Doer {
+pub fn doer() -> Doer {
     Doer { actor: "ada".into(), now: 9 }
 }
 

@@ -10,6 +10,7 @@ mod place;
 mod restart;
 mod roll;
 mod scale;
+mod tls;
 mod votes;
 mod world;
 mod world_properties;

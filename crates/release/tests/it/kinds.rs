@@ -26,7 +26,8 @@ fn relx() {
         put(
             root,
             "releases/1.2.0/game.rel",
-            "{release,\n {\"game\",\"1.2.0\"},\n {erts,\"13.1.5\"},[]}.",
+            "{release,\n {\"game\",\"1.2.0\"},\n {erts,\"13.1.5\"},\n [{kernel,\"8.5.3\"},\n  {'Elixir.x',\"1\"}, \
+             {public_key, \"1.13.2\",load},{ssl,\"10.8\",[crypto]}]}.",
             false,
         );
         put(root, "erts-13.1.5/bin/beam.smp", "no real one", true);
@@ -36,6 +37,7 @@ fn relx() {
     assert_eq!(found.start, ["bin/game", "foreground"]);
     assert_eq!((found.needs.erts.as_deref(), found.needs.erts_included), (Some("13.1.5"), true));
     assert_eq!(found.needs.programs, ["sh"]);
+    assert_eq!(found.needs.applications, ["kernel", "public_key", "ssl"]);
 }
 
 #[test]

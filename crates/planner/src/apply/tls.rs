@@ -1,0 +1,59 @@
+//! Distribution over TLS: what a release has to carry for it, and when it may come and go.
+
+use super::LiveService;
+use lace_model::beam::{Beam, TLS_APPLICATIONS};
+use lace_model::family::Family;
+use lace_model::release::Release;
+use lace_model::revision::RevisionSpec;
+use lace_model::rollout::Strategy;
+use lace_model::{Code, Problem};
+
+/// Why nodes of this release cannot speak TLS to one another. Nothing where it is not known what it carries.
+pub(crate) fn missing(release: &Release, beam: &Beam) -> Option<Problem> {
+    let carried = &release.needs.applications;
+    let missing: Vec<_> =
+        TLS_APPLICATIONS.into_iter().filter(|app| carried.iter().all(|a| a != app)).collect();
+    if !beam.tls || carried.is_empty() || missing.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "beam.tls: release {}@{} does not carry {}",
+        release.name,
+        release.version,
+        missing.join(", ")
+    );
+    Some(Problem::new(Code::Preflight, text).hint(
+        "add `ssl` to the applications of the release (rebar.config: the list of its relx `release`; mix.exs: \
+         extra_applications), build it again under a new version, and deploy that",
+    ))
+}
+
+/// Why nodes cannot change from one revision to the other as these families roll: those with TLS and those without are
+/// no cluster together.
+pub(crate) fn refuse_switch(
+    live: &LiveService,
+    to: &RevisionSpec,
+    families: &[&Family],
+) -> Result<(), Problem> {
+    let from = live.wanted().and_then(|wanted| wanted.spec.beam.as_ref());
+    let Some((from, to)) = from.zip(to.beam.as_ref()).filter(|(from, to)| from.tls != to.tls) else {
+        return Ok(());
+    };
+    let there = |family: &Family| {
+        live.families.get(&family.path.family).is_some_and(|f| f.running && f.count > 0 && !f.deleting)
+    };
+    let rolls = |family: &&&Family| there(family) && family.rollout.strategy != Strategy::AllAtOnce;
+    let Some(family) = families.iter().find(rolls) else { return Ok(()) };
+    let (with, without) = ("with TLS", "without");
+    let (before, after) = if to.tls && !from.tls { (without, with) } else { (with, without) };
+    let path = &live.service.path;
+    let text = format!(
+        "{}: its nodes speak to one another {before} now, and {after} then: the two cannot be one cluster, so they cannot \
+         change over one after the other",
+        family.path
+    );
+    Err(Problem::new(Code::Conflict, text).hint(format!(
+        "let them change over all at once (rollout = {{ strategy = \"all-at-once\" }}: the cluster is away meanwhile), or \
+         `lace stop {path}` first, or make a new service beside it and move over"
+    )))
+}
