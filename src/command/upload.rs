@@ -54,6 +54,7 @@ impl Wish {
 /// Uploads a directory or an archive.
 pub async fn upload(s: &mut Session, path: &Path, wish: Wish) -> Result<Release, Problem> {
     let (packed, found) = read(s, path, wish.manifest.clone()).await?;
+    found.remarks.iter().for_each(|remark| s.out.note(remark));
     let client = s.client()?;
     let said_version = wish.version.is_some();
     let upload = describe(wish, found, &packed)?;
@@ -98,6 +99,8 @@ fn describe(wish: Wish, found: Recognised, packed: &Packed) -> Result<ReleaseUpl
         return Err(Problem::new(Code::Usage, format!("release {name} does not say what starts it"))
             .hint("say it with --start \"bin/run\", `start` in lace.toml, or a Procfile"));
     }
+    let kind = wish.kind.unwrap_or(found.kind);
+    kind.check_start(&start)?;
     let unnamed = || format!("0.0.0-{}", packed.tree.digest().short());
     let mut templates = found.templates;
     templates.extend(wish.templates);
@@ -107,7 +110,7 @@ fn describe(wish: Wish, found: Recognised, packed: &Packed) -> Result<ReleaseUpl
         name,
         version: wish.version.or(found.version).unwrap_or_else(unnamed),
         tree: packed.tree.clone(),
-        kind: wish.kind.unwrap_or(found.kind),
+        kind,
         start,
         stop: wish.stop.or(found.stop),
         templates,

@@ -91,6 +91,7 @@ pub fn crashed() -> NodeView {
     node.status.ready = false;
     node.status.restarts = 4;
     node.status.exit = Some(Exit {
+        cause: None,
         code: Some(1),
         signal: None,
         oom: false,

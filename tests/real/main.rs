@@ -19,6 +19,7 @@ mod ground;
 mod hosts;
 mod hot;
 mod kill;
+mod kinds;
 mod lace;
 mod load;
 mod mistakes;

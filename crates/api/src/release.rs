@@ -126,6 +126,7 @@ fn check_words(upload: &ReleaseUpload) -> Answer<()> {
         return Err(Refusal::usage(format!("release {} has no start command", upload.name))
             .hint("name one: --start CMD, or add a Procfile"));
     }
+    upload.kind.check_start(&upload.start)?;
     Ok(())
 }
 

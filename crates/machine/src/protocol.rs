@@ -247,6 +247,9 @@ pub struct Exit {
     /// The kernel killed it for want of memory.
     #[serde(default)]
     pub oom: bool,
+    /// It ended well and left processes in the background, which were ended.
+    #[serde(default)]
+    pub left_others: bool,
     /// In words: `exit code 3`, `killed: memory limit 64 MiB`, `exec nginx: ENOENT`.
     pub reason: String,
     /// When, Unix ms.

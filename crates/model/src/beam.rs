@@ -1,7 +1,8 @@
 //! What a family of Erlang/OTP or Elixir nodes wants beyond other families.
 
-use crate::Span;
+use crate::{Code, Problem, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The distribution port that every BEAM node listens on (one address per node, so one port is enough).
 pub const DISTRIBUTION_PORT: u16 = 9100;
@@ -82,6 +83,53 @@ fn is_usual_lifetime(lifetime: &Span) -> bool {
     *lifetime == TLS_LIFETIME
 }
 
+/// The flag by which a runtime asks to be started again by OTP's own watchdog, beside whoever keeps it.
+pub const HEART: &str = "-heart";
+
+/// The variable that says how heart starts a runtime.
+pub const HEART_COMMAND: &str = "HEART_COMMAND";
+
+/// Is it a variable whose words a runtime takes for flags?
+pub fn is_flags(name: &str) -> bool {
+    name.starts_with("ERL_") && name.ends_with("FLAGS") || name == "ELIXIR_ERL_OPTIONS"
+}
+
+/// Where a `-heart` of its own stands in a text, in bytes.
+fn heart_at(text: &str) -> Option<usize> {
+    let is_edge = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || "\"'=;".contains(c));
+    text.match_indices(HEART).map(|(at, _)| at).find(|at| {
+        let (before, after) = (&text[..*at], &text[at + HEART.len()..]);
+        is_edge(before.chars().next_back()) && is_edge(after.chars().next())
+    })
+}
+
+/// The text without `-heart`.
+pub fn without_heart(text: &str) -> String {
+    let mut text = text.to_owned();
+    while let Some(at) = heart_at(&text) {
+        text.replace_range(at..at + HEART.len(), "");
+    }
+    text
+}
+
+/// Refuses heart in what a person says of a node: nobody else than its PID 1 starts its process again.
+///
+/// # Errors
+/// `Usage`, naming the variable or the command.
+pub fn refuse_heart(env: &BTreeMap<String, String>, start: &[String]) -> Result<(), Problem> {
+    let flags = env.iter().find(|(name, text)| is_flags(name) && heart_at(text).is_some());
+    let place = match flags {
+        Some((name, _)) => format!("env {name} has {HEART}"),
+        None if env.contains_key(HEART_COMMAND) => format!("env {HEART_COMMAND} is set"),
+        None if start.iter().any(|word| word == HEART) => format!("the start command has {HEART}"),
+        None => return Ok(()),
+    };
+    let text = format!("{place}: OTP's heart would start the runtime behind the back of its node");
+    Err(Problem::new(Code::Usage, text).hint(
+        "leave it out: a node's PID 1 starts its process again, and `live = { ... }` finds one that hangs",
+    ))
+}
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -139,5 +187,33 @@ impl Beam {
     /// Do its nodes vote on where the distributed application runs?
     pub fn is_voted(&self) -> bool {
         self.votes && self.failover.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heart_is_found_where_it_is_a_flag() {
+        let table = [
+            ("-heart", ""),
+            ("+K true -heart -env A b", "+K true  -env A b"),
+            ("export ERL_FLAGS=\"-heart\"\n-heart", "export ERL_FLAGS=\"\"\n"),
+            ("-heartless -my-heart -heart-rate", "-heartless -my-heart -heart-rate"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(without_heart(text), expected);
+        }
+        let env = |name: &str, text: &str| BTreeMap::from([(name.to_owned(), text.to_owned())]);
+        let said = |env: &BTreeMap<String, String>, start: &[&str]| {
+            let start: Vec<_> = start.iter().map(|word| (*word).to_owned()).collect();
+            refuse_heart(env, &start).map_err(|problem| problem.message)
+        };
+        assert_eq!(said(&env("ERL_FLAGS", "+P 1000"), &["bin/x", "foreground"]), Ok(()));
+        assert!(said(&env("ERL_ZFLAGS", "+P 1 -heart"), &[]).unwrap_err().starts_with("env ERL_ZFLAGS has"));
+        assert!(said(&env("HEART_COMMAND", "x"), &[]).unwrap_err().starts_with("env HEART_COMMAND is"));
+        assert!(said(&BTreeMap::new(), &["erl", "-heart"]).unwrap_err().starts_with("the start command"));
+        assert_eq!(said(&env("PULSE", "-heart"), &[]), Ok(()));
     }
 }

@@ -37,6 +37,9 @@ pub struct Exit {
     pub oom: bool,
     /// When.
     pub at: Millis,
+    /// What is known of its cause beyond that, in words: why a runtime gave up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// Last lines of output (at most 20, each at most 500 characters).
     pub last_lines: Vec<String>,
 }
@@ -48,7 +51,8 @@ impl std::fmt::Display for Exit {
             (_, Some(code), _) => write!(f, "exit status {code}"),
             (_, _, Some(signal)) => write!(f, "killed by signal {signal}"),
             _ => f.write_str("ended"),
-        }
+        }?;
+        self.cause.iter().try_for_each(|cause| write!(f, ": {cause}"))
     }
 }
 

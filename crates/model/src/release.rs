@@ -1,6 +1,6 @@
 //! Releases: one uploaded version of a user's code, content-addressed.
 
-use crate::{Digest, Millis, Name};
+use crate::{Code, Digest, Millis, Name, Problem};
 use serde::{Deserialize, Serialize};
 
 /// Largest chunk of a file, in bytes: what a host must hold in memory at once.
@@ -21,6 +21,35 @@ pub enum ReleaseKind {
     /// Anything else: a start command, or a Procfile.
     #[default]
     Generic,
+}
+
+impl ReleaseKind {
+    /// The verbs by which the scripts of its tools put a runtime into the background and return.
+    fn background_verbs(self) -> &'static [&'static str] {
+        match self {
+            Self::Relx => &["start", "start_boot", "daemon", "daemon_boot", "daemon_attach"],
+            Self::Mix => &["daemon", "daemon_iex"],
+            Self::Generic => &[],
+        }
+    }
+
+    /// Refuses a start command whose process is in the background when the command has ended: it could be neither
+    /// watched nor stopped. A script of one's own whose `start` stays says so by `sh -c "exec bin/NAME start"`.
+    ///
+    /// # Errors
+    /// `Usage`, with the command that stays in the foreground.
+    pub fn check_start(self, start: &[String]) -> Result<(), Problem> {
+        let [script, verb, ..] = start else { return Ok(()) };
+        if !self.background_verbs().contains(&verb.as_str()) {
+            return Ok(());
+        }
+        let stays = if self == Self::Mix { "start" } else { "foreground" };
+        Err(Problem::new(
+            Code::Usage,
+            format!("`{script} {verb}` puts the runtime into the background and returns"),
+        )
+        .hint(format!("a node's process has to stay in the foreground: `{script} {stays}`")))
+    }
 }
 
 /// One entry of a tree. Paths are relative, with `/`, never with `..`.

@@ -6,6 +6,7 @@ use crate::chunk::ChunkSource;
 use crate::elf;
 use crate::error::Result;
 use crate::procfile;
+use lace_model::beam::{HEART, without_heart};
 use lace_model::release::{Needs, ReleaseKind, Tree, TreeNode};
 
 /// Text files of a release are not read beyond this, in bytes.
@@ -29,6 +30,8 @@ pub struct Recognised {
     pub stop: Option<Vec<String>>,
     /// What it needs from a host.
     pub needs: Needs,
+    /// What will be otherwise in a node than the release says, a line for each.
+    pub remarks: Vec<String>,
     /// Files that are templates of ours; relx and mix expand their own.
     pub templates: Vec<String>,
 }
@@ -118,12 +121,27 @@ impl Look<'_> {
         };
         Ok(Recognised {
             kind,
+            remarks: self.hearts(&place)?,
             name,
             version: first_word(version),
             start: script.map(|script| vec![script, verb.to_owned()]).unwrap_or_default(),
             needs,
             ..Recognised::default()
         })
+    }
+
+    /// Files that ask for OTP's own watchdog.
+    fn hearts(&self, place: &str) -> Result<Vec<String>> {
+        let mut remarks = Vec::new();
+        for name in ["vm.args", "vm.args.src", "env.sh"] {
+            let path = format!("{place}/{name}");
+            let text = self.text(&path)?.unwrap_or_default();
+            let mut said = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            if said.any(|line| without_heart(line) != line) {
+                remarks.push(format!("{path}: {HEART} is left out in nodes, whose PID 1 starts them again"));
+            }
+        }
+        Ok(remarks)
     }
 
     /// `{release,{"NAME","VERSION"},...` of the `.rel` file that is not one of the plain ones: the name, and the text.

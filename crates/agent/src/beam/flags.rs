@@ -6,7 +6,7 @@
 use super::CONFIG;
 use crate::spec::{of_release, over};
 use lace_machine::FileSpec;
-use lace_model::beam::{Beam, DISTRIBUTION_PORT};
+use lace_model::beam::{Beam, DISTRIBUTION_PORT, without_heart};
 use lace_model::release::ReleaseKind;
 use std::path::Path;
 
@@ -82,12 +82,13 @@ fn at_home(text: &str, node: &str, address: &str) -> String {
     text.replace("@127.0.0.1", &format!("@{host}")).replace("127.0.0.1", address)
 }
 
-/// The release's own flags without a cookie, with our node name and our flags.
+/// The release's own flags without a cookie, and without heart (PID 1 starts the runtime again, nobody else); with our node
+/// name and our flags.
 fn vm_args(text: &str, kind: ReleaseKind, beam: &Beam, node: &str, address: &str) -> String {
     let mut lines = Vec::new();
-    for line in text.lines() {
+    for line in without_heart(text).lines() {
         match line.split_whitespace().next() {
-            Some("-setcookie" | "-heart") => {}
+            Some("-setcookie") => {}
             Some("-proto_dist" | "-ssl_dist_optfile" | "-ssl_dist_opt") if beam.tls => {}
             Some("-name" | "-sname") => lines.push(format!("-name {node}")),
             _ if beam.replace_loopback => lines.push(at_home(line, node, address)),
@@ -106,9 +107,9 @@ mod tests {
     #[test]
     fn name_and_cookie_of_the_release_give_way_and_our_flags_follow() {
         let beam = Beam { replace_loopback: true, ..Beam::default() };
-        let text = "# ours\n-sname x\n-setcookie secret\n-heart\n+K true\n-app url http://127.0.0.1:80\n";
+        let text = "# ours\n-sname x\n-setcookie secret\n+K true -heart\n-app url http://127.0.0.1:80\n";
         let made = vm_args(text, ReleaseKind::Relx, &beam, "ball@10.0.0.1", "10.0.0.1");
-        let expected = "# ours\n-name ball@10.0.0.1\n+K true\n-app url http://10.0.0.1:80\n+sbwt none\n+sbwtdcpu none\n\
+        let expected = "# ours\n-name ball@10.0.0.1\n+K true \n-app url http://10.0.0.1:80\n+sbwt none\n+sbwtdcpu none\n\
             +sbwtdio none\n-kernel net_ticktime 8\n-config /run/lace/beam.config\n";
         assert_eq!(made, expected);
         let beam = Beam { epmd: true, connect_all: false, cluster_size: 3, ..Beam::default() };

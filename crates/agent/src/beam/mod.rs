@@ -20,7 +20,9 @@ use crate::context::{Context, Peer};
 use crate::spec::{Secrets, Subject};
 use lace_machine::FileSpec;
 use lace_model::ServicePath;
-use lace_model::beam::{Beam, BeamNames, CA_PREFIX, DISTRIBUTION_PORT};
+use lace_model::beam::{
+    Beam, BeamNames, CA_PREFIX, DISTRIBUTION_PORT, HEART_COMMAND, is_flags, without_heart,
+};
 use lace_model::release::ReleaseKind;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -151,6 +153,14 @@ fn secure(kind: ReleaseKind, is_job: bool, env: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Takes heart out of what a runtime reads: a secret may be one of these variables.
+pub fn calm(env: &mut BTreeMap<String, String>) {
+    env.remove(HEART_COMMAND);
+    for (_, text) in env.iter_mut().filter(|(name, _)| is_flags(name)) {
+        *text = without_heart(text);
+    }
+}
+
 fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<String, String> {
     let mut env = vec![
         ("ERL_CRASH_DUMP", "/tmp/erl_crash.dump".to_owned()),
@@ -178,6 +188,15 @@ fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn heart_is_taken_out_of_what_a_runtime_reads() {
+        let pair = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+        let said = [("ERL_ZFLAGS", "+P 1 -heart"), ("HEART_COMMAND", "x"), ("PULSE", "-heart")];
+        let mut env: BTreeMap<_, _> = said.map(pair).into();
+        calm(&mut env);
+        assert_eq!(env, [("ERL_ZFLAGS", "+P 1 "), ("PULSE", "-heart")].map(pair).into());
+    }
 
     #[test]
     fn the_slogan_is_what_stands_before_the_dump() {

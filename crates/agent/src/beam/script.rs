@@ -2,12 +2,12 @@
 //!
 //! Its start script hands the cookie to the runtime as a word of the command line, where everybody on the host can
 //! read it. The copy does not: the runtime then reads `$HOME/.erlang.cookie`, as it does of itself. Its `env.sh` may
-//! choose another node name for another platform; the copy ends with ours.
+//! choose another node name for another platform; the copy ends with ours, and has no `-heart`.
 
 use super::flags;
 use crate::spec::{of_release, over};
 use lace_machine::FileSpec;
-use lace_model::beam::{Beam, DISTRIBUTION_PORT};
+use lace_model::beam::{Beam, DISTRIBUTION_PORT, without_heart};
 use std::path::Path;
 
 /// What the scripts of Elixir 1.9 and later say to hand the cookie over.
@@ -23,7 +23,8 @@ pub fn files(layer: &Path, version: &str, node: Option<&str>, beam: &Beam) -> Re
     let releases = format!("releases/{version}");
     if let (Some(node), Ok((text, executable))) = (node, of_release(layer, &format!("{releases}/env.sh"))) {
         let ours = format!("export RELEASE_DISTRIBUTION=name\nexport RELEASE_NODE='{node}'\n");
-        files.push(over(&format!("{releases}/env.sh"), format!("{}\n{ours}", text.trim_end()), executable));
+        let text = without_heart(text.trim_end());
+        files.push(over(&format!("{releases}/env.sh"), format!("{text}\n{ours}"), executable));
     }
     let remote = format!("{releases}/remote.vm.args");
     if let Ok((text, executable)) = of_release(layer, &remote) {

@@ -12,6 +12,10 @@ use lace_model::node::{Exit, NodePhase, NodeStatus};
 const LINES_MAX: usize = 20;
 const LINE_CHARS_MAX: usize = 500;
 
+/// The remedy for a start command that returns.
+const IN_BACKGROUND: &str = "what it had put into the background was ended: a start command has to stay in the \
+                             foreground (relx: `bin/NAME foreground`, mix: `bin/NAME start`)";
+
 /// The status of a node that was not looked at yet.
 pub fn fresh(wish: &Wish, host: HostId) -> NodeStatus {
     NodeStatus {
@@ -53,15 +57,17 @@ pub fn exit(exit: &MachineExit) -> Exit {
         signal: exit.signal,
         oom: exit.oom,
         at: exit.at_ms,
+        cause: crate::beam::slogan(&exit.lines)
+            .or_else(|| exit.left_others.then(|| IN_BACKGROUND.to_owned())),
         last_lines: exit.lines[start..].iter().map(cut).collect(),
     }
 }
 
 /// Why a process ended: with the slogan, where a runtime of Erlang gave up.
-pub fn cause(exit: &MachineExit) -> String {
-    match crate::beam::slogan(&exit.lines) {
-        Some(slogan) => format!("{}: {slogan}", exit.reason),
-        None => exit.reason.clone(),
+pub fn cause(ended: &MachineExit) -> String {
+    match exit(ended).cause {
+        Some(cause) => format!("{}: {cause}", ended.reason),
+        None => ended.reason.clone(),
     }
 }
 

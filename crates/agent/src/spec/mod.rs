@@ -280,6 +280,9 @@ fn environment(
     if let (Some(ours), true) = (flags, spec.env.contains_key(beam::FLAGS)) {
         env.entry(beam::FLAGS.to_owned()).and_modify(|own| *own = format!("{own} {ours}"));
     }
+    if spec.beam.is_some() {
+        beam::calm(&mut env);
+    }
     Ok(env)
 }
 

@@ -243,8 +243,14 @@ impl Scene {
 }
 
 fn obeyed(host: HostId, node: &NodeEntry, entry: &Entry, crashes: bool, now: Millis) -> NodeStatus {
-    let exit =
-        Exit { code: Some(1), signal: None, oom: false, at: now, last_lines: vec!["no scoreboard".into()] };
+    let exit = Exit {
+        code: Some(1),
+        signal: None,
+        oom: false,
+        at: now,
+        cause: None,
+        last_lines: vec!["no scoreboard".into()],
+    };
     let phase = match (node.want, crashes) {
         (Want::Gone, _) => NodePhase::Gone,
         (Want::Run, true) => NodePhase::Backoff,

@@ -107,6 +107,7 @@ impl Supervisor {
                 code: None,
                 signal: None,
                 oom: false,
+                left_others: false,
                 reason: error.to_string(),
                 at_ms: sys::unix_ms(),
                 lines: Vec::new(),
@@ -142,11 +143,14 @@ impl Supervisor {
     pub(super) fn main_ended(&mut self, status: ExitStatus) {
         let Some(main) = self.main.take() else { return };
         let stopping = self.stop.as_ref().map(|s| s.then);
+        let serves = stopping.is_none() && self.spec.as_ref().is_some_and(|s| !s.one_shot);
+        let left_others = serves && status == ExitStatus::Code(0) && self.has_leftovers();
         self.kill_leftovers(stopping.is_some());
         let (kills_before, started_ms) = (main.kills_before, main.started_ms);
         self.drain(main);
         let mut exit = self.exit_of(status, kills_before);
         exit.lines = self.log.take_tail();
+        exit.left_others = left_others;
         if let Some(reason) = self.left_votes() {
             exit.reason = reason;
         }

@@ -6,7 +6,7 @@ use super::launch::{Launch, launch};
 use super::supervisor::Supervisor;
 use crate::protocol::Reply;
 use crate::spec::{ExecSpec, ProcessSpec};
-use crate::sys::process::{ExitStatus, kill, stat};
+use crate::sys::process::{ExitStatus, Stat, kill, stat};
 use crate::sys::step::{Step, StepError};
 use crate::sys::{check, cstring, own};
 
@@ -100,6 +100,14 @@ impl Supervisor {
             let sid = session.pid;
             kill_where(|session| session == sid);
         }
+    }
+
+    /// Did the process leave others in the background? Commands and their own are none of its.
+    pub(super) fn has_leftovers(&self) -> bool {
+        let commands: Vec<i32> = self.sessions.iter().map(|s| s.pid).collect();
+        let own = std::process::id() as i32;
+        let left = |s: &Stat| s.state != b'Z' && !commands.contains(&s.session);
+        pids().filter(|pid| *pid != own).any(|pid| stat(pid).is_some_and(|s| left(&s)))
     }
 
     /// Kills what the process left behind, before it is started again. Commands live on unless

@@ -210,7 +210,7 @@ impl Supervisor {
             (_, _, Some(code), _) => format!("exit code {code}"),
             (_, _, _, signal) => format!("killed by signal {}", signal.unwrap_or(0)),
         };
-        Exit { code, signal, oom, reason, at_ms: sys::unix_ms(), lines: Vec::new() }
+        Exit { code, signal, oom, left_others: false, reason, at_ms: sys::unix_ms(), lines: Vec::new() }
     }
 }
 

@@ -33,6 +33,18 @@ fn a_dead_process_is_back_within_a_second_and_then_backs_off() {
 }
 
 #[test]
+fn what_a_process_puts_into_the_background_ends_with_it_and_that_is_told() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "setsid sleep 1001 & sleep 0.1"));
+    let exit = until("it ended", || node.status().unwrap().last_exit);
+    assert!(exit.left_others && exit.code == Some(0), "{exit:?}");
+    node.start(Some(&shell("sleep 0.1; exit 0"))).unwrap();
+    let first = exit.at_ms;
+    let exit = until("it ended", || node.status().unwrap().last_exit.filter(|e| e.at_ms > first + 50));
+    assert!(!exit.left_others, "{exit:?}");
+}
+
+#[test]
 fn a_job_runs_once_and_keeps_its_status_and_last_lines() {
     let Some(world) = world() else { return };
     let mut spec = world.spec(0, "seq 1 100; echo oops >&2; printf unfinished; exit 3");

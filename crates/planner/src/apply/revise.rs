@@ -60,6 +60,13 @@ impl Making<'_> {
             spec.stop_command = self.merged.stop_command.clone().or_else(|| release.stop.clone());
             spec.templates = self.merged.templates.clone().unwrap_or_else(|| release.templates.clone());
         }
+        problems.extend(spec.kind.check_start(&spec.start).err());
+        if beam.is_some() {
+            problems.extend(lace_model::beam::refuse_heart(&spec.env, &spec.start).err());
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         spec.beam = beam;
         spec.secrets = secrets;
         (spec.limits, spec.family_limits) = self.limits();

@@ -330,6 +330,18 @@ fn mistakes_are_refused_with_a_hint() {
         spec.families.get_mut(&name("game")).unwrap().count = Some(1_000_000);
     };
     check_refused(count, Code::Usage, "");
+    let of_relx = |spec: &mut ServiceSpec, more: ServiceSpec| {
+        *spec = ServiceSpec { env: more.env, start: more.start, ..game("2") }
+    };
+    let start = |verb: &str| Some(vec!["bin/game".into(), verb.into()]);
+    let background =
+        |s: &mut ServiceSpec| of_relx(s, ServiceSpec { start: start("daemon"), ..ServiceSpec::default() });
+    check_refused(background, Code::Usage, "`bin/game foreground`");
+    let heart = |s: &mut ServiceSpec| {
+        let env = Some(BTreeMap::from([("ERL_FLAGS".into(), "-heart".into())]));
+        of_relx(s, ServiceSpec { env, start: start("foreground"), ..ServiceSpec::default() });
+    };
+    check_refused(heart, Code::Usage, "PID 1 starts its process again");
 }
 
 #[test]

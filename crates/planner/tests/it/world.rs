@@ -424,7 +424,8 @@ fn set(status: &mut NodeStatus, phase: NodePhase, now: Millis) {
 fn crash(node: &mut SimNode, now: Millis, backoff: Millis) {
     set(&mut node.status, NodePhase::Backoff, now);
     let last_lines = vec!["it broke".to_owned()];
-    node.status.exit = Some(Exit { code: Some(1), signal: None, oom: false, at: now, last_lines });
+    node.status.exit =
+        Some(Exit { code: Some(1), signal: None, oom: false, at: now, cause: None, last_lines });
     node.next_at = now + backoff;
 }
 

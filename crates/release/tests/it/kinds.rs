@@ -41,6 +41,19 @@ fn relx() {
 }
 
 #[test]
+fn heart_is_told_where_it_is_asked_for() {
+    let found = look(|root| {
+        otp(root, "#!/bin/sh\nRELX_RPC_TIMEOUT=60\n");
+        put(root, "releases/1.2.0/vm.args.src", "-name x@y\n+K true -heart\n", false);
+        put(root, "releases/1.2.0/env.sh", "# export ELIXIR_ERL_OPTIONS=\"-heart\"\n", true);
+    });
+    assert_eq!(
+        found.remarks,
+        ["releases/1.2.0/vm.args.src: -heart is left out in nodes, whose PID 1 starts them again"]
+    );
+}
+
+#[test]
 fn systools_without_erts() {
     let found = look(|root| otp(root, "#!/bin/sh\nexec erl\n"));
     assert_eq!((found.kind, found.name.as_deref()), (ReleaseKind::Relx, Some("game")));
