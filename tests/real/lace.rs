@@ -430,6 +430,12 @@ impl Drop for Lace {
     fn drop(&mut self) {
         if std::thread::panicking() && self.state().join("up.json").exists() {
             self.tell();
+            // At a desk: somebody wants to look at it, and ends it with `lace down`.
+            if std::env::var_os("LACE_KEEP").is_some() {
+                self.dir.disable_cleanup(true);
+                eprintln!("kept: {}", self.state().display());
+                return;
+            }
         }
         let _ = self.command(&["down", "--state"], |c| c.arg(self.state()));
         if std::thread::panicking() {
