@@ -59,3 +59,21 @@ fn a_cluster_fails_over_rolls_and_reverts() {
     }
     lace.down_and_nothing_left();
 }
+
+#[test]
+fn a_boot_that_waits_for_ever_for_a_peer_is_begun_again() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(219, 1);
+    lace.run(&["deploy", "ball", &ball(&lace)]).ok();
+    // As if what it answers were lost: whoever boots asks it what it knows, and has no deadline.
+    lace.run(&["beam", "rpc", "ball/ball/3", "sys", "suspend", "dist_ac"]).ok();
+    let _ = lace.run(&["exec", "ball/ball/2", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
+    eventually("it is told, and begun again", || {
+        lace.run(&["events"]).out.contains("answer of a peer that was lost") && lace.ready("ball") == 2
+    });
+    lace.run(&["beam", "rpc", "ball/ball/3", "sys", "resume", "dist_ac"]).ok();
+    eventually("all are ready", || lace.ready("ball") == 3);
+    lace.down_and_nothing_left();
+}

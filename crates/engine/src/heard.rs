@@ -274,6 +274,10 @@ fn tell(former: Option<&NodeStatus>, now: &NodeStatus, batch: &mut Batch) {
         event("node.ready", "ready".into());
     } else if was_ready && !now.ready && now.phase == NodePhase::Running {
         event("node.unready", now.detail.clone().unwrap_or_else(|| "not ready any more".into()));
+    } else if let Some(cause) =
+        now.restarted().filter(|cause| former.and_then(NodeStatus::restarted) != Some(*cause))
+    {
+        event("node.restarted", format!("its process was begun again: {cause}"));
     }
     let level = |alarms: &[NodeAlarm], what: &str| alarms.iter().find(|a| a.what == what).map(|a| a.level);
     let before = former.map(|f| f.alarms.as_slice()).unwrap_or_default();

@@ -131,4 +131,17 @@ impl NodeStatus {
     pub fn is_up(&self) -> bool {
         self.phase == NodePhase::Running
     }
+
+    /// What its detail says while its process is begun again for a cause.
+    pub fn because_restarted(cause: &str) -> String {
+        format!("{RESTARTED}{cause}")
+    }
+
+    /// The cause, where its detail says that its process is begun again.
+    pub fn restarted(&self) -> Option<&str> {
+        self.detail.as_deref()?.strip_prefix(RESTARTED)
+    }
 }
+
+/// How such a detail begins.
+const RESTARTED: &str = "restarted: ";

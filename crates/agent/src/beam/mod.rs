@@ -3,6 +3,7 @@
 //! Nothing is asked of the release: flags go into a copy of its vm.args, kernel settings into one more configuration
 //! file, the cookie into `$HOME/.erlang.cookie` on the node's tmpfs, so that it is on no command line and on no disk.
 
+pub mod boot;
 mod config;
 pub mod copy;
 pub mod epmd;

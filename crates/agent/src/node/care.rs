@@ -204,6 +204,7 @@ impl Patient {
 
     async fn cluster(self, question: usize) {
         let mut tally = Tally::begin(self.was_ready);
+        let mut boot = beam::boot::Boot::default();
         loop {
             let (eager, calm) = beam::ready::INTERVALS;
             let answer = match beam::ready::ask(&self.hands, &self.entry, &self.node, !tally.ready).await {
@@ -218,6 +219,13 @@ impl Patient {
             if let Some(answer) = tally.count(answer, BEAM_FAILURES)
                 && !self.answer(question, answer).await
             {
+                return;
+            }
+            if !good
+                && !tally.ready
+                && let Some(cause) = boot.hangs(&self.hands, &self.entry).await
+            {
+                let _ = self.say.send(Said::Dead(cause)).await;
                 return;
             }
             tokio::time::sleep(if good { calm } else { eager }).await;

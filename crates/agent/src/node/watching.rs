@@ -9,7 +9,7 @@ use crate::hands::Hands;
 use crate::refresh::Refresh;
 use lace_machine::{Event, NodeHandle};
 use lace_model::document::{NodeEntry, TaskOutcome, Verb};
-use lace_model::node::NodePhase;
+use lace_model::node::{NodePhase, NodeStatus};
 use std::sync::Arc;
 
 impl Actor {
@@ -125,7 +125,7 @@ impl Actor {
             }
             Finding::Dead(cause) => {
                 tracing::warn!(node = %self.id, cause, "not alive: its process is restarted");
-                self.set_ready(false, Some(format!("restarted: {cause}")));
+                self.set_ready(false, Some(NodeStatus::because_restarted(&cause)));
                 let node = node.clone();
                 tokio::spawn(async move {
                     if let Err(error) = ask(&node, NodeHandle::restart).await {
