@@ -77,3 +77,24 @@ fn a_boot_that_waits_for_ever_for_a_peer_is_begun_again() {
     eventually("all are ready", || lace.ready("ball") == 3);
     lace.down_and_nothing_left();
 }
+
+#[test]
+fn who_asks_right_after_a_deployment_finds_the_application() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(232, 1);
+    let dir = ball(&lace);
+    let found = |what: &str| {
+        let ran = lace.run(&["exec", "ball/ball/2", "--", "bin/ball", "rpc", "ball_srv", "ask"]);
+        assert!(ran.status == 0 && ran.out.contains("ball@ball-"), "after {what}: {}{}", ran.out, ran.err);
+    };
+    for nodes in ["nodes=2", "nodes=3"] {
+        lace.run(&["deploy", "ball", &dir, "--var", nodes]).ok();
+        found("deploy");
+        lace.run(&["restart", "ball"]).ok();
+        found("restart");
+        lace.run(&["delete", "ball", "--yes"]).ok();
+    }
+    lace.down_and_nothing_left();
+}

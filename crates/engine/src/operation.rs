@@ -24,6 +24,7 @@ impl World {
         let facts = GoalFacts {
             families: &self.families,
             targets: &self.targets,
+            revisions: &self.revisions,
             observed: &observed,
             tasks: &tasks,
             now: self.now,

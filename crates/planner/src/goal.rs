@@ -4,10 +4,11 @@ use lace_model::document::Verb;
 use lace_model::family::Family;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, Operation};
+use lace_model::revision::Revision;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::task::NodeTask;
-use lace_model::{Code, FamilyPath, Millis, NodeId, Reason};
+use lace_model::{Code, FamilyPath, Millis, NodeId, Reason, ServicePath};
 use std::collections::BTreeMap;
 
 mod task;
@@ -34,6 +35,8 @@ pub struct GoalFacts<'a> {
     pub families: &'a BTreeMap<FamilyPath, Family>,
     /// Their targets.
     pub targets: &'a BTreeMap<FamilyPath, Target>,
+    /// Revisions of their services.
+    pub revisions: &'a BTreeMap<ServicePath, BTreeMap<u64, Revision>>,
     /// Nodes of the families and tasks that the operation is about.
     pub observed: &'a BTreeMap<NodeId, NodeStatus>,
     /// The operation's tasks. They count where it has no goals: those of a family's goal are the planner's.
@@ -207,6 +210,9 @@ impl Look<'_> {
         let wanted = target.indexes(goal.ready);
         let extra = target.nodes.iter().any(|n| !wanted.contains(&n.index) || n.want == Want::Gone);
         if ready >= goal.ready && (superseded || !extra) && restarting.is_none() {
+            if let Some(waits) = self.copy(goal, family, target) {
+                return waits;
+            }
             return Done(match (goal.ready, revision) {
                 (0, _) => format!("{path} has no nodes"),
                 (all, Some(revision)) => format!("{path}: {all} of {all} ready at revision {revision}"),
@@ -217,6 +223,25 @@ impl Look<'_> {
             .or(restarting)
             .or_else(|| self.cannot_place(target, path))
             .unwrap_or_else(|| Running(self.waits(goal, target, ready)))
+    }
+
+    /// A distributed application for which the nodes vote runs on one of them: whoever asks next shall find it.
+    fn copy(&self, goal: &Goal, family: &Family, target: &Target) -> Option<GoalProgress> {
+        let newest = self.running(target).map(|node| node.revision).max().filter(|_| goal.ready > 0)?;
+        let revision = self.facts.revisions.get(&goal.family.service_path())?.get(&newest)?;
+        let application = revision.spec.beam.as_ref().filter(|beam| beam.is_voted())?.failover.as_ref()?;
+        let statuses = || self.running(target).filter_map(|node| self.observed.get(&node.id));
+        if statuses().any(|status| status.holds && status.phase == NodePhase::Running) {
+            return None;
+        }
+        let path = &goal.family;
+        let since = statuses().map(|status| status.since).max().unwrap_or(0).max(self.op.started_at);
+        let deadline = family.rollout.deadline;
+        if self.now < since + deadline.ms() {
+            return Some(Running(format!("{path}: all are ready; {application} runs on none of them yet")));
+        }
+        let text = format!("{path}: all are ready, and {application} runs on none of them after {deadline}");
+        Some(Failed(Code::FailedNotReverted, text, Vec::new()))
     }
 
     /// Restarts of this operation that are not done, or failed; what became of a node that went away is the planner's.

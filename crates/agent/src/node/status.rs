@@ -133,7 +133,7 @@ impl Actor {
             _ => None,
         };
         self.status.votes_seen = said.vote.as_ref().map(|vote| vote.seen);
-        self.status.holds = said.vote.as_ref().is_some_and(|vote| vote.in_use);
+        self.status.holds = said.vote.as_ref().is_some_and(|vote| vote.runs);
         self.notes.clone_from(&said.notes);
         self.set(phase(said.phase), detail);
     }
@@ -141,7 +141,7 @@ impl Actor {
     /// How it stands in its family's votes; only what the controller needs goes on.
     pub(super) fn take_vote(&mut self, vote: Option<&VoteStatus>) {
         let seen = vote.map(|vote| vote.seen);
-        let holds = vote.is_some_and(|vote| vote.in_use);
+        let holds = vote.is_some_and(|vote| vote.runs);
         if (self.status.votes_seen, self.status.holds) != (seen, holds) {
             (self.status.votes_seen, self.status.holds) = (seen, holds);
             self.report();

@@ -2,6 +2,7 @@
 
 use crate::make::path;
 use crate::world::{Conduct, World};
+use lace_model::beam::Beam;
 use lace_model::operation::{Goal, Operation, OperationState};
 use lace_model::rollout::Phase;
 use lace_model::{ByteSize, Code};
@@ -33,9 +34,11 @@ fn state(world: &World, op: &Operation) -> GoalProgress {
         if world.family_done { BTreeMap::new() } else { BTreeMap::from([(path(), world.family.clone())]) };
     let targets = world.target.iter().map(|t| (path(), t.clone())).collect();
     let tasks: Vec<_> = world.restarts.values().filter(|t| t.created_at >= op.started_at).collect();
+    let revisions = BTreeMap::from([(path().service_path(), world.revisions.clone())]);
     let facts = GoalFacts {
         families: &families,
         targets: &targets,
+        revisions: &revisions,
         observed: &world.observed,
         tasks: &tasks,
         now: world.now,
@@ -209,4 +212,22 @@ fn a_restart_of_what_failed_and_stayed_ends_too() {
     let op = restart(&mut world);
     world.run_for(30_000);
     assert!(matches!(state(&world, &op), GoalProgress::Failed(..)), "{:?}", state(&world, &op));
+}
+
+#[test]
+fn a_family_with_failover_is_deployed_when_its_application_runs_somewhere() {
+    let mut world = World::new(3, 1, 1);
+    let beam = Beam { failover: Some("ball".into()), ..Beam::default() };
+    world.revisions.get_mut(&1).unwrap().spec.beam = Some(beam);
+    let op = operation(&world, "apply", wanted(&world));
+    world.settle();
+    let waits = "shop/game/game: all are ready; ball runs on none of them yet";
+    assert_eq!(state(&world, &op), GoalProgress::Running(waits.into()));
+    let first = world.running()[0].id;
+    world.observed.get_mut(&first).unwrap().holds = true;
+    assert!(matches!(state(&world, &op), GoalProgress::Done(_)));
+    world.observed.get_mut(&first).unwrap().holds = false;
+    world.now += world.family.rollout.deadline.ms();
+    let end = state(&world, &op);
+    assert_eq!(code(&end), Some(Code::FailedNotReverted), "{end:?}");
 }
