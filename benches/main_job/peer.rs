@@ -11,6 +11,9 @@ pub const UNSHARE: &str = "unshare -mpnui --fork true";
 /// The line of bubblewrap.
 pub const BWRAP: &str = "bwrap --unshare-all true";
 
+/// The line of containers.
+pub const PODMAN: &str = "podman run --network none true";
+
 /// Containers started at most.
 const CONTAINERS: u32 = 20;
 
@@ -34,6 +37,11 @@ pub fn starts(bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
     containers(bounds, report)
 }
 
+/// Is podman there at all?
+pub fn is_beside_containers() -> bool {
+    is_installed("podman")
+}
+
 /// One container after the other on the same files, with whichever runtime podman finds that takes this host.
 fn containers(bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
     if !is_installed("podman") {
@@ -53,7 +61,8 @@ fn containers(bounds: &Bounds, report: &mut Report) -> Result<(), Failure> {
     };
     let rounds = 0..bounds.singles.min(CONTAINERS);
     let times: Result<Vec<_>, _> = rounds.map(|_| run_time(&mut run(runtime))).collect();
-    report.times(format!("podman run --network none true, by {runtime}"), &times?);
+    report.note(format!("podman starts them by {runtime}"));
+    report.times(PODMAN, &times?);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! One node more: from the controller's answer to the moment in which a follower of the events sees it running.
 
-use crate::peer::{BWRAP, UNSHARE};
+use crate::peer::{BWRAP, PODMAN, UNSHARE, is_beside_containers};
 use crate::report::Report;
 use crate::world::{World, sleepers};
 use crate::{Bounds, Failure, idle};
@@ -28,5 +28,8 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
     let line = "node: accepted to running, seen by a follower";
     report.times(line, &accepted).aim(15.0).aim_p99(60.0).beside(UNSHARE);
     report.times("node: asked to running, seen by a follower", &asked).beside(BWRAP);
+    if is_beside_containers() {
+        report.times("the same again, beside containers", &asked).beside(PODMAN);
+    }
     idle::memory(world, bounds.singles as usize, report).await
 }
