@@ -71,7 +71,7 @@ fn a_boot_that_waits_for_ever_for_a_peer_is_begun_again() {
     lace.run(&["beam", "rpc", "ball/ball/3", "sys", "suspend", "dist_ac"]).ok();
     let _ = lace.run(&["exec", "ball/ball/2", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
     eventually("it is told, and begun again", || {
-        lace.run(&["events"]).out.contains("answer of a peer that was lost") && lace.ready("ball") == 2
+        lace.run(&["events"]).out.contains("the answer of a peer that was lost") && lace.ready("ball") == 2
     });
     lace.run(&["beam", "rpc", "ball/ball/3", "sys", "resume", "dist_ac"]).ok();
     eventually("all are ready", || lace.ready("ball") == 3);
