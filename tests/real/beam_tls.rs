@@ -2,6 +2,7 @@
 //! way to it.
 
 use crate::cluster::{ball, runners};
+use crate::elixir::pond;
 use crate::lace::{Lace, eventually, may_run};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -121,14 +122,18 @@ fn addresses(lace: &Lace) -> Vec<Ipv4Addr> {
 /// The example, changed so in its manifest.
 fn project(lace: &Lace, changes: &[(&str, &str)]) -> String {
     let dir = ball(lace);
-    let path = std::path::Path::new(&dir).join("lace.toml");
+    change(&dir, "lace.toml", changes);
+    dir
+}
+
+fn change(dir: &str, file: &str, changes: &[(&str, &str)]) {
+    let path = std::path::Path::new(dir).join(file);
     let mut text = std::fs::read_to_string(&path).expect("readable");
     for (from, to) in changes {
         assert!(text.contains(from), "{from} is not there");
         text = text.replacen(from, to, 1);
     }
     std::fs::write(path, text).expect("written");
-    dir
 }
 
 fn rpc(lace: &Lace, node: u32, words: &[&str]) -> String {
@@ -266,5 +271,34 @@ fn a_cluster_changes_over_all_at_once_or_not_at_all() {
     assert_eq!(lace.ready("ball"), 3);
     assert!(!connections(&lace, 1).contains("Port"));
     assert_eq!(runners(&lace).len(), 3);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn an_elixir_release_and_its_tools_speak_it_too() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(252, 1);
+    let dir = pond(&lace);
+    // A user's own flags stay, with ours behind them.
+    let beam = "beam = { applications = [\"pond\"], tls = true }\nenv = { ERL_ZFLAGS = \"-pond frogs\" }";
+    change(&dir, "lace.toml", &[("beam = { applications = [\"pond\"] }", beam)]);
+    let ran = lace.run(&["deploy", "pond", &dir]).ends(1);
+    assert!(ran.err.contains("pond@1.0.0 does not carry crypto, public_key, ssl"), "{}", ran.err);
+    change(&dir, "mix.exs", &[("[:logger]", "[:logger, :ssl]"), ("\"1.0.0\"", "\"1.1.0\"")]);
+    lace.run(&["deploy", "pond", &dir]).ok();
+    for n in 1..=3 {
+        let asked = "IO.inspect({Pond.frogs(), :init.get_argument(:pond), :erlang.system_info(:dist_ctrl)})";
+        let ran = lace.run(&["exec", &format!("pond/pond/{n}"), "--", "bin/pond", "rpc", asked]).ok();
+        assert!((1..=3).all(|n| ran.out.contains(&format!("pond@pond-{n}."))), "{}", ran.out);
+        assert!(ran.out.contains("frogs") && ran.out.contains("#PID<"), "{}", ran.out);
+        assert!(!ran.out.contains("#Port<"), "{}", ran.out);
+    }
+    let nodes = lace.run(&["beam", "rpc", "pond/pond/1", "erlang", "nodes"]).ok().out;
+    assert!(nodes.contains("pond@pond-2.") && nodes.contains("pond@pond-3."), "{nodes}");
+    // A job is no member, but it may ask one.
+    let ran = lace.run(&["run", "pond/pond", "--", "bin/pond", "rpc", "IO.puts(node())"]);
+    assert!(ran.status == 0 && ran.out.contains("pond@pond-1."), "{}{}", ran.out, ran.err);
     lace.down_and_nothing_left();
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A copy of the example, without what was built in it.
-fn pond(lace: &Lace) -> String {
+pub fn pond(lace: &Lace) -> String {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pond");
     let to = lace.files().join("pond");
     let copied = Command::new("cp").arg("-r").arg(from).arg(&to).status().expect("cp");
