@@ -256,7 +256,12 @@ fn a_cluster_changes_over_all_at_once_or_not_at_all() {
     let links = connections(&lace, 1);
     assert!(links.contains("Port"), "ports of TCP: {links}");
     let ran = lace.run(&["deploy", "ball", &dir, "--var", "tls=true", "--var", "version=2.0.0"]).ends(8);
-    assert!(ran.err.contains("cannot be one cluster") && ran.err.contains("all-at-once"), "{}", ran.err);
+    assert!(
+        ran.err.contains("speak plain TCP to one another now, and TLS then")
+            && ran.err.contains("all-at-once"),
+        "{}",
+        ran.err
+    );
     // A release that cannot do it is not placed.
     let manifest = std::path::Path::new(&dir).join("lace.toml");
     let text = std::fs::read_to_string(&manifest).expect("readable");

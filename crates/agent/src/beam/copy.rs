@@ -29,6 +29,8 @@ const ROLE: &str = "copy";
 const OUR_NAME: &str = "lace@pid1.lace.internal";
 /// Between two looks at a runtime that boots.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same where distribution goes over TLS: the runtime logs an error for whoever comes too early.
+const TLS_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A runtime that has not booted for so long is asked again by a new command.
 const READY_WITHIN: Duration = Duration::from_secs(50);
 /// A TCP connection within the node.
@@ -122,6 +124,7 @@ fn run(verb: &str, file: &str) -> Result<(), String> {
 
 /// Waits until the runtime has booted.
 async fn ready(sheet: &Sheet, cookie: &str) {
+    let pause = if sheet.tls { TLS_LOOK_EVERY } else { LOOK_EVERY };
     loop {
         if let Ok(link) = connect(sheet, cookie).await {
             while link.why_closed().is_none() {
@@ -131,7 +134,7 @@ async fn ready(sheet: &Sheet, cookie: &str) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

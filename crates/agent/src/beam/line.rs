@@ -28,6 +28,8 @@ use tokio::time::Instant;
 const OUR_NAME: &str = "lace@agent.lace.internal";
 /// Between two tries: a runtime that boots is met soon after it listens.
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// A runtime listens for TLS before it has loaded its cryptography, and logs an error for whoever comes too early.
+const TLS_TRY_AGAIN: Duration = Duration::from_millis(250);
 /// So long a runtime may take to listen before its line counts as broken.
 const YOUNG: Duration = Duration::from_secs(10);
 /// A TCP connection within the host.
@@ -207,7 +209,8 @@ pub async fn keep(patient: Patient) {
     let id = entry.id;
     hands.lines.table().insert(id, Kept::new());
     let seat = Seat { hands: hands.clone(), id };
-    let mut backoff = Backoff::new(TRY_AGAIN.0, TRY_AGAIN.1);
+    let is_tls = entry.spec.beam.as_ref().is_some_and(|beam| beam.tls);
+    let mut backoff = Backoff::new(if is_tls { TLS_TRY_AGAIN } else { TRY_AGAIN.0 }, TRY_AGAIN.1);
     let mut said = String::new();
     loop {
         let why = match open(&hands, &entry).await {

@@ -2,6 +2,7 @@
 
 use crate::house::{House, name, request};
 use lace_model::Code;
+use lace_model::beam::Beam;
 use lace_model::family::Service;
 use lace_model::secret::SecretInfo;
 use lace_wire::api::Accepted;
@@ -81,4 +82,22 @@ async fn bad_names_large_values_and_unknown_applications() {
         assert_eq!(set(&house, "KEY", vec![b'x'; large]).await.problem(413).code, Code::TooLarge);
     }
     assert_eq!(house.get("/v1/apps/none/secrets").await.problem(404).code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn the_authority_of_a_cluster_is_made_and_never_given() {
+    let house = House::new();
+    let mut wanted = request("shop", 1);
+    let service = wanted.spec.services.get_mut(&name("game")).expect("the service");
+    service.beam = Some(Beam { tls: true, ..Beam::default() });
+    house.post("/v1/apps/shop/apply", json!(wanted)).await.ok::<Accepted>();
+    let (value, _) =
+        house.state.store.secret_get(&name("shop"), "LACE_CA_game", None).expect("read").expect("there");
+    let text = String::from_utf8(value.expose().to_vec()).expect("text");
+    let (_, pem) = x509_parser::pem::parse_x509_pem(text.as_bytes()).expect("pem");
+    let made = pem.parse_x509().expect("a certificate");
+    assert!(made.is_ca() && text.contains("-----BEGIN PRIVATE KEY"));
+    assert_eq!(made.subject().to_string(), "CN=Lace cluster game");
+    let problem = set(&house, "LACE_CA_game", text).await.problem(422);
+    assert!(problem.message.contains("which Lace makes"), "{problem}");
 }

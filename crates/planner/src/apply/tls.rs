@@ -44,13 +44,14 @@ pub(crate) fn refuse_switch(
     };
     let rolls = |family: &&&Family| there(family) && family.rollout.strategy != Strategy::AllAtOnce;
     let Some(family) = families.iter().find(rolls) else { return Ok(()) };
-    let (with, without) = ("with TLS", "without");
-    let (before, after) = if to.tls && !from.tls { (without, with) } else { (with, without) };
+    let carrier = |beam: &Beam| if beam.tls { "TLS" } else { "plain TCP" };
     let path = &live.service.path;
     let text = format!(
-        "{}: its nodes speak to one another {before} now, and {after} then: the two cannot be one cluster, so they cannot \
-         change over one after the other",
-        family.path
+        "{}: its nodes speak {} to one another now, and {} then: they cannot be one cluster while they change over one \
+         after the other",
+        family.path,
+        carrier(from),
+        carrier(to)
     );
     Err(Problem::new(Code::Conflict, text).hint(format!(
         "let them change over all at once (rollout = {{ strategy = \"all-at-once\" }}: the cluster is away meanwhile), or \
