@@ -4,7 +4,7 @@ use crate::lace::{Lace, eventually, may_run};
 use crate::load::{Connection, Load};
 use crate::page::project;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HOST: &str = "web.shop.localhost";
 
@@ -147,5 +147,41 @@ fn routes_and_maintenance_are_a_persons_word_away() {
     eventually("it is back", || status(HOST) == 200);
     lace.run(&["route", "remove", "shop/web", "shop.example.com"]).ok();
     eventually("the route is gone", || status("shop.example.com") == 404);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn a_door_that_is_killed_fails_what_it_carries_and_nothing_else() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(245);
+    let dir = project(lace.files(), "1", 4);
+    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    let load = Load::begin(lace.door(), HOST, 10, Duration::from_millis(4));
+    let served = || load.tally.served.load(Ordering::Relaxed);
+    eventually("the first answers", || served() > 100);
+    for kills in 1..=3 {
+        let (before, former) = (load.tally.failures().len(), lace.pid("net"));
+        lace.kill("net");
+        let killed = Instant::now();
+        // Its socket is kept: who comes meanwhile waits a moment, and nobody is refused.
+        let page = Connection::open(lace.door()).and_then(|mut new| new.get(HOST, "/", ""));
+        assert!(page.as_ref().is_ok_and(|page| page.0 == 200), "{page:?}");
+        assert!(killed.elapsed() < Duration::from_secs(3), "back after {:?}", killed.elapsed());
+        eprintln!("kill {kills}: served again after {:?}", killed.elapsed());
+        eventually("it has a successor", || lace.pid("net") != former);
+        let now = served();
+        eventually("all go on", || served() > now + 200);
+        // Ten that ask, one that downloads, one with a socket: each had one connection, and each lost that one at most.
+        let failed = load.tally.failures();
+        assert!(failed.len() - before <= 12, "kill {kills}: {failed:?}");
+        let is_cut = |what: &String| {
+            ["cut off", "reset", "fill whole buffer", "socket", "pipe"].iter().any(|w| what.contains(w))
+        };
+        assert!(failed.iter().all(is_cut), "no page says that something is wrong: {failed:?}");
+    }
+    let tally = load.end();
+    eprintln!("{} served, {:?} failed", served_by(&tally), tally.failures());
     lace.down_and_nothing_left();
 }

@@ -193,7 +193,9 @@ impl Stage {
         let mut client = NetClient::new(&config(dir)?.control);
         let pem = self.pem.clone();
         let name = format!("shop/tls:{NAME}@1");
-        client.certificate(GivenCertificate { name, hosts: vec![NAME.into()], pem }).await?;
+        client
+            .certificate(GivenCertificate { name, hosts: vec![NAME.into(), "localhost".into()], pem })
+            .await?;
         let route = RouteSpec {
             host: Some(NAME.into()),
             tls: lace_model::route::RouteTls::Off,

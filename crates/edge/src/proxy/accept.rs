@@ -1,5 +1,6 @@
 //! The listening side: so many connections altogether, so many of one client.
 
+use super::crew::{self, Carried, Crew, Hands};
 use super::header::Origin;
 use super::{Proxy, ProxyConfig, connection, tcp};
 use crate::sockets::tcp_name;
@@ -72,6 +73,15 @@ impl Full {
 pub(crate) struct Place {
     places: Arc<Places>,
     client: Option<IpAddr>,
+    _carried: Option<Carried>,
+}
+
+impl Place {
+    /// Served by a thread of the door.
+    fn with(mut self, carried: Carried) -> Self {
+        self._carried = Some(carried);
+        self
+    }
 }
 
 impl Places {
@@ -99,7 +109,7 @@ impl Places {
             *count += 1;
         }
         self.open.send_modify(|open| *open += 1);
-        Ok(Place { places: Arc::clone(self), client })
+        Ok(Place { places: Arc::clone(self), client, _carried: None })
     }
 }
 
@@ -117,30 +127,73 @@ impl Drop for Place {
     }
 }
 
+/// What a listening address is for, and who serves what comes there.
+struct Entrance {
+    proxy: Arc<Proxy>,
+    tls: bool,
+    hands: Arc<Hands>,
+}
+
 /// Listens on all addresses until the proxy is closed; then waits for the last connection, for a while.
 pub(crate) async fn run(proxy: Arc<Proxy>, config: ProxyConfig) {
+    if config.listen.is_empty() && config.listen_tls.is_empty() {
+        let _ = proxy.closing.subscribe().wait_for(|closing| *closing).await;
+        return;
+    }
+    let crew = loop {
+        match Crew::start() {
+            Ok(crew) => break crew,
+            Err(error) => tracing::warn!(%error, "the door has no threads yet"),
+        }
+        sleep(TRY_AGAIN).await;
+    };
     let places = Arc::clone(&proxy.places);
-    let mut doors = JoinSet::new();
+    let (mut doors, mut ports) = (JoinSet::new(), JoinSet::new());
     if let Some(first) = config.listen.first() {
-        doors.spawn(tcp::run(Arc::clone(&proxy), first.ip(), Arc::clone(&places)));
+        ports.spawn(tcp::run(Arc::clone(&proxy), first.ip(), Arc::clone(&places)));
     }
     let plain = config.listen.iter().map(|address| (*address, false));
     for (address, tls) in plain.chain(config.listen_tls.iter().map(|address| (*address, true))) {
-        doors.spawn(keep(Arc::clone(&proxy), address, tls, Arc::clone(&places)));
+        let entrance = Entrance { proxy: Arc::clone(&proxy), tls, hands: Arc::clone(&crew.hands) };
+        doors.spawn(keep(Arc::new(entrance), address));
     }
     let mut closing = proxy.closing.subscribe();
     let _ = closing.wait_for(|closing| *closing).await;
-    doors.shutdown().await;
+    ports.shutdown().await;
+    while doors.join_next().await.is_some() {}
     let mut open = places.open.subscribe();
     let _ = timeout(proxy.patience(), open.wait_for(|open| *open == 0)).await;
 }
 
-async fn keep(proxy: Arc<Proxy>, address: SocketAddr, tls: bool, places: Arc<Places>) {
-    let listener = bound(&proxy, address).await;
-    tracing::info!(%address, tls, "the door is open");
+/// Every thread accepts; the kernel wakes those that have nothing to do. Over when the door closes and nobody accepts.
+async fn keep(entrance: Arc<Entrance>, address: SocketAddr) {
+    let mut closing = entrance.proxy.closing.subscribe();
+    let listener = tokio::select! {
+        listener = bound(&entrance.proxy, address) => listener,
+        _ = closing.wait_for(|closing| *closing) => return,
+    };
+    tracing::info!(%address, tls = entrance.tls, "the door is open");
+    // Nobody accepts here, so nobody is to be woken here; but the socket is kept.
+    let Ok(listener) = listener.into_std() else { return };
+    let mut acceptors = JoinSet::new();
+    for runtime in entrance.hands.runtimes() {
+        match listener.as_fd().try_clone_to_owned() {
+            Ok(own) => drop(acceptors.spawn_on(accept(Arc::clone(&entrance), own), runtime)),
+            Err(error) => tracing::warn!(%error, "a thread of the door does not accept"),
+        }
+    }
+    let _ = closing.wait_for(|closing| *closing).await;
+    acceptors.shutdown().await;
+}
+
+async fn accept(entrance: Arc<Entrance>, socket: OwnedFd) {
+    let listener = match TcpListener::from_std(std::net::TcpListener::from(socket)) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::warn!(%error, "a thread of the door does not accept"),
+    };
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => receive(&proxy, stream, (peer, tls), &places),
+            Ok((stream, peer)) => receive(&entrance, stream, peer),
             Err(error) => {
                 tracing::warn!(%error, "the door does not accept");
                 sleep(PAUSE).await;
@@ -187,22 +240,40 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn receive(proxy: &Arc<Proxy>, stream: TcpStream, (peer, tls): (SocketAddr, bool), places: &Arc<Places>) {
+fn receive(entrance: &Arc<Entrance>, stream: TcpStream, peer: SocketAddr) {
+    let (proxy, tls) = (&entrance.proxy, entrance.tls);
     let limits = &proxy.limits;
-    let place = match places.enter(peer.ip(), limits.connections_max, limits.connections_per_client) {
+    let place = match proxy.places.enter(peer.ip(), limits.connections_max, limits.connections_per_client) {
         Ok(place) => place,
         Err(full) => {
             proxy.tables.books().stray.fault(full.code());
             // A handshake only to say so would cost more than to serve.
-            if !tls && let Ok(heard) = Arc::clone(&places.hearers).try_acquire_owned() {
+            if !tls && let Ok(heard) = Arc::clone(&proxy.places.hearers).try_acquire_owned() {
                 tokio::spawn(turn_away(stream, full, heard));
             }
             return;
         }
     };
     let Ok(local) = prepare(&stream, limits.stalled_after) else { return };
-    let (proxy, origin) = (Arc::clone(proxy), Origin { peer, local, tls });
-    if tls {
+    let origin = Origin { peer, local, tls };
+    let seat = entrance.hands.other();
+    let place = place.with(entrance.hands.carries(seat.unwrap_or_else(crew::seat)));
+    let Some(runtime) = seat.and_then(|seat| entrance.hands.runtime(seat)) else {
+        return serve(Arc::clone(proxy), stream, origin, place);
+    };
+    if let Ok(stream) = stream.into_std() {
+        let proxy = Arc::clone(proxy);
+        runtime.spawn(async move {
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                serve(proxy, stream, origin, place);
+            }
+        });
+    }
+}
+
+/// Each sort is a task of its own: a plain connection has no room for what TLS needs.
+fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin, place: Place) {
+    if origin.tls {
         tokio::spawn(super::tls::serve(proxy, stream, origin, place));
     } else {
         tokio::spawn(connection::serve(proxy, stream, origin, place));

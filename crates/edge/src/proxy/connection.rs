@@ -153,6 +153,8 @@ async fn talk<T: Line>(exchange: &Arc<Exchange>, line: T, ahead: Bytes) -> Left<
     let Some(parts) = connection.into_parts() else { return Left::Nothing };
     let (line, head) = (parts.io.into_inner().io, parts.read_buf);
     match stopped {
+        // Bytes that are none would hold the buffer that they are not in.
+        Stopped::Quiet if head.is_empty() => Left::Quiet(line, Bytes::new()),
         Stopped::Quiet => Left::Quiet(line, head),
         Stopped::Late => {
             let fault = Fault::HeadLate { seconds: limits.head_within.as_secs() };

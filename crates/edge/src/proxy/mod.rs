@@ -12,6 +12,7 @@ mod body;
 mod challenge;
 mod config;
 mod connection;
+mod crew;
 mod ending;
 mod exchange;
 mod fault;

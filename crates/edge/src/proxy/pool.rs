@@ -1,19 +1,22 @@
 //! Connections to one node: kept open, taken again, opened when none is free.
 
 use super::body::Upload;
+use super::crew;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Unused connections that are kept for one node.
-const IDLE_MAX: usize = 256;
+/// Unused connections that are kept for one node by one thread.
+const IDLE_MAX: usize = 128;
+/// A thread keeps its own on one of these.
+const SHELVES: usize = 16;
 /// An unused connection is closed after this time: before the usual 5 s of web servers, so that a request seldom meets
 /// a node that is about to close it.
 const IDLE_FOR: Duration = Duration::from_secs(4);
@@ -35,17 +38,22 @@ pub(crate) enum Failure {
 /// The free connections of a node.
 #[derive(Default)]
 pub(crate) struct Pool {
-    idle: Mutex<Vec<(Sender, Instant)>>,
+    /// By the thread of the door that opened them: nobody is woken by another thread's node.
+    idle: [Mutex<Vec<(Sender, Instant)>>; SHELVES],
     h2: tokio::sync::Mutex<Option<http2::SendRequest<Upload>>>,
 }
 
 impl Pool {
+    fn own(&self) -> MutexGuard<'_, Vec<(Sender, Instant)>> {
+        self.idle[crew::seat() % SHELVES].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives a connection back whose answer was read to its end.
     pub fn give_back(&self, sender: Sender) {
         if sender.is_closed() {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.own();
         if idle.first().is_some_and(|(_, since)| since.elapsed() > IDLE_FOR) {
             idle.retain(|(_, since)| since.elapsed() <= IDLE_FOR);
         }
@@ -55,7 +63,7 @@ impl Pool {
     }
 
     fn pop(&self) -> Option<(Sender, Instant)> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.own().pop()
     }
 
     async fn free(&self) -> Option<Sender> {

@@ -57,6 +57,14 @@ impl Scene {
     }
 
     async fn check(&self, name: &str, bytes: &[u8], fate: Fate) {
+        if fate == Torn {
+            // Its beginning may reach the node when the client has long gone: that node is nobody else's.
+            return Self::open().await.judge(name, bytes, fate).await;
+        }
+        self.judge(name, bytes, fate).await;
+    }
+
+    async fn judge(&self, name: &str, bytes: &[u8], fate: Fate) {
         let answer = self.send(bytes, fate == Torn).await;
         let seen = self.node.take().unwrap_or_else(|rule| panic!("{name}: the node got {rule}"));
         assert!(seen.iter().all(|one| !one.line.contains("smuggled")), "{name}: smuggled: {seen:?}");

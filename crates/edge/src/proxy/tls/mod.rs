@@ -52,18 +52,14 @@ impl Tls {
 pub(crate) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin, place: Place) {
     let stray = &proxy.tables.books().stray;
     let stream = match Box::pin(timeout(HANDSHAKE_WITHIN, handshake(&proxy, stream))).await {
-        Ok(Ok(Some(stream))) => stream,
+        Ok(Ok(Some(stream))) => Box::new(stream),
         Ok(Ok(None)) => return,
         Ok(Err(code)) => return stray.fault(code),
         Err(_) => return stray.fault("tls-handshake"),
     };
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let exchange = Arc::new(Exchange { proxy, origin, place: Arc::new(place), desk: Desk::default() });
-    if is_h2 {
-        Box::pin(serve_h2(exchange, stream)).await
-    } else {
-        serve_h1(exchange, Box::new(stream)).await
-    }
+    if is_h2 { Box::pin(serve_h2(exchange, stream)).await } else { serve_h1(exchange, stream).await }
 }
 
 /// Nothing is left to serve where an authority looked at what it wanted to see.
