@@ -1,5 +1,6 @@
 //! Kinds of Erlang releases: with their runtime and for the host's, templates, heart, the background, stopping, giving up.
 
+use crate::elixir::pond;
 use crate::lace::{Lace, eventually, may_run};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -199,5 +200,48 @@ fn why_a_runtime_gave_up_is_told_wherever_its_end_is_told() {
         assert!((bytes > 1000) != (app == "limit") && bytes <= 16 << 20, "{app}: {bytes}");
         lace.run(&["delete", app, "--yes"]).ok();
     }
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn a_mix_release_for_the_hosts_runtime_runs_without_heart_and_says_that_it_cannot_be_upgraded_hot() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(232, 2);
+    let dir = pond(&lace);
+    let project = Path::new(&dir);
+    let mix = std::fs::read_to_string(project.join("mix.exs")).expect("read");
+    let mix = mix.replace("[include_executables_for", "[include_erts: false, include_executables_for");
+    std::fs::write(project.join("mix.exs"), &mix).expect("written");
+    std::fs::create_dir(project.join("rel")).expect("made");
+    let env = "export HEART_COMMAND=\"$RELEASE_ROOT/bin/$RELEASE_NAME daemon\"\nexport ELIXIR_ERL_OPTIONS=\"-heart\"\n";
+    std::fs::write(project.join("rel/env.sh.eex"), env).expect("written");
+    std::fs::write(project.join("rel/vm.args.eex"), "+K true\n-heart\n").expect("written");
+    let ran = lace.run(&["deploy", "pond", &dir, "--var", "nodes=1"]).ok();
+    assert!(
+        ran.err.contains("env.sh: -heart is left out") && ran.err.contains("vm.args: -heart"),
+        "{}",
+        ran.err
+    );
+    let release = lace.run(&["release", "list", "--format", "json"]).ok().json();
+    assert_eq!((&release[0]["kind"], &release[0]["needs"]["erts_included"]), (&"mix".into(), &false.into()));
+    let asked = |module: &str, function: &str, words: &str| {
+        lace.run(&["beam", "rpc", "pond/pond/1", module, function, words]).ok().out
+    };
+    assert!(asked("code", "root_dir", "").contains("/usr/lib/erlang"));
+    assert_eq!(asked("init", "get_argument", "heart").trim(), "error");
+    assert_eq!(in_node(&lace, "pond/pond/1", "pidof heart || echo none"), "none");
+
+    // mix makes no relup.
+    std::fs::write(project.join("mix.exs"), mix.replace("\"1.0.0\"", "\"1.1.0\"")).expect("written");
+    let build = "cd \"$1\" && MIX_ENV=prod mix release --overwrite --quiet --path _build/next";
+    let made = Command::new("sh").args(["-c", build, "sh", &dir]).output().expect("mix");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let next = project.join("_build/next").display().to_string();
+    lace.run(&["release", "upload", "pond", &next]).ok();
+    let ran = lace.run(&["release", "activate", "pond/pond", "pond@1.1.0", "--hot"]).ends(3);
+    assert!(ran.err.contains("release 1.1.0 has no relup"), "{}", ran.err);
+    assert_eq!(lace.ready("pond"), 1);
     lace.down_and_nothing_left();
 }
