@@ -25,6 +25,10 @@ const WITHIN_MS: u64 = 60_000;
 const AGAIN_MS: u64 = 250;
 /// A holder that cannot start its copy so often in a row gives way: another one may be able to.
 const STARTS_MAX: u32 = 5;
+/// Who shall give the copy away and cannot stop it so often in a row is ended, and the copy with it.
+const STOPS_MAX: u32 = 3;
+/// A failure that took long counts once more for each of these: whoever waits has waited.
+const PATIENCE_MS: u64 = 10_000;
 /// Bytes of a failed command's words that are told.
 const SAID_BYTES_MAX: usize = 400;
 /// The variable that names the seats which were not heard for as long as a lease, with blanks between.
@@ -32,6 +36,7 @@ const UNHEARD: &str = "LACE_UNHEARD";
 
 /// The reason of an end.
 pub(super) const CANNOT_START: &str = "stopped: it holds its family's copy and cannot start it";
+const CANNOT_STOP: &str = "stopped: it shall give its family's copy away and cannot stop it in order";
 
 /// What is done about the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,9 +103,18 @@ impl Copy {
         }
     }
 
-    fn failed(&mut self, now: u64) {
-        self.failures += 1;
+    fn failed(&mut self, now: u64, took_ms: u64) {
+        self.failures += 1 + u32::try_from(took_ms / PATIENCE_MS).unwrap_or(u32::MAX / 2);
         self.rests_until = now + AGAIN_MS;
+    }
+
+    /// Why its process has to end after a step that failed, where tries are over.
+    fn gives_way(&self, step: Step) -> Option<&'static str> {
+        match step {
+            Step::Start if self.failures >= STARTS_MAX => Some(CANNOT_START),
+            Step::Stop if self.failures >= STOPS_MAX => Some(CANNOT_STOP),
+            _ => None,
+        }
     }
 }
 
@@ -151,7 +165,7 @@ impl Supervisor {
         match begun {
             Ok(doing) => copy.doing = Some(doing),
             Err(error) => {
-                copy.failed(now);
+                copy.failed(now, 0);
                 self.log.line('s', format!("votes: {error}").as_bytes());
             }
         }
@@ -203,12 +217,12 @@ impl Supervisor {
             self.after_vote(stop);
             return true;
         }
-        copy.failed(now);
-        let gives_way = doing.step == Step::Start && copy.failures >= STARTS_MAX;
+        copy.failed(now, (now + WITHIN_MS).saturating_sub(doing.until));
+        let gives_way = copy.gives_way(doing.step);
         let how = self.exit_of(status, u64::MAX).reason;
         self.log.line('s', format!("votes: {:?}: {how}: {}", doing.step, doing.words()).as_bytes());
-        if gives_way {
-            self.stop_copy(CANNOT_START);
+        if let Some(reason) = gives_way {
+            self.stop_copy(reason);
         }
         true
     }

@@ -141,6 +141,19 @@ fn a_holder_that_cannot_start_its_copy_gives_way() {
     assert!(exit.reason.contains("cannot start it"), "{}", exit.reason);
 }
 
+#[test]
+fn a_holder_that_cannot_stop_its_copy_in_order_is_ended() {
+    let Some(world) = world() else { return };
+    let bad = CopySpec { stop: vec!["false".into()], ..by_hand(1) };
+    let nodes = begin(&world, 3, None, COPIED, |n| Some(if n == 0 { bad.clone() } else { by_hand(0) }));
+    until("who is preferred runs the copy", || (copies(&nodes) == [0]).then_some(()));
+    let process = until("its process runs", || life(&nodes[2]));
+    nodes[2].stand(process, 7).unwrap();
+    until("the third one has it all the same", || (copies(&nodes) == [2]).then_some(()));
+    let exit = until("the first one was ended", || nodes[0].status().unwrap().last_exit);
+    assert!(exit.reason.contains("cannot stop it in order"), "{}", exit.reason);
+}
+
 /// Between a node and the witness, as an agent is.
 struct Relay {
     end: Arc<AtomicBool>,
