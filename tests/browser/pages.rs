@@ -4,6 +4,7 @@ use crate::driver::{Browser, key};
 use crate::lace::Lace;
 use crate::{log_in, may_run, pictures, project};
 use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
 
 /// Every page, with one thing of each sort behind it.
 const PAGES: [&str; 19] = [
@@ -47,6 +48,7 @@ fn every_page_is_sound() {
     lace.run(&["token", "create", HOSTILE, "--role", "viewer"]).ok();
     let browser = Browser::start();
     log_in(&lace, &browser);
+    routes_tell_of_their_certificates(&lace, &browser);
     for page in PAGES {
         look_at(&lace, &browser, page);
     }
@@ -54,6 +56,37 @@ fn every_page_is_sound() {
     other_pages_cannot_act(&lace, &browser);
     viewers_are_told_why_not(&lace, &browser);
     lace.down_and_nothing_left();
+}
+
+/// A certificate for a host name that is good for so long, given to the application.
+fn give_certificate(lace: &Lace, host: &str, days: u64) {
+    let lasts = Duration::from_secs(days * 86_400 + 3_600);
+    let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a name");
+    params.not_after = (SystemTime::now() + lasts).into();
+    let pair = rcgen::KeyPair::generate().expect("a key");
+    let [chain, key] = ["chain", "key"].map(|what| lace.files().join(format!("{host}.{what}.pem")));
+    std::fs::write(&chain, params.self_signed(&pair).expect("signed").pem()).expect("written");
+    std::fs::write(&key, pair.serialize_pem()).expect("written");
+    let (chain, key) = (chain.to_str().expect("text"), key.to_str().expect("text"));
+    lace.run(&["route", "cert", "add", "shop", host, "--cert", chain, "--key", key]).ok();
+}
+
+/// What is encrypted, until when, and what ends soon: live, while the page is open.
+fn routes_tell_of_their_certificates(lace: &Lace, browser: &Browser) {
+    browser.go(&format!("{}/routes", lace.url()));
+    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
+    let cell = |host: &str| format!("document.getElementById('r-{host}/')?.cells[2]");
+    for (host, days, soon) in [("long.example.com", 90, false), ("soon.example.com", 10, true)] {
+        lace.run(&["route", "add", "shop/web", host, "--port", "9100"]).ok();
+        browser.until("the route comes, plain", &format!("{}?.innerText === 'plain'", cell(host)));
+        give_certificate(lace, host, days);
+        let says = format!("{}?.innerText === '{days} days'", cell(host));
+        browser.until("the page says until when", &says);
+        let stands_out = browser.js(&format!("return Boolean({}.querySelector('strong'))", cell(host)));
+        assert_eq!(stands_out, json!(soon), "{host} ends in {days} days");
+        let leads = browser.js(&format!("return {}.parentElement.querySelector('th a').href", cell(host)));
+        assert!(leads.as_str().is_some_and(|url| url.starts_with(&format!("https://{host}"))), "{leads}");
+    }
 }
 
 fn look_at(lace: &Lace, browser: &Browser, page: &str) {
