@@ -47,6 +47,7 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
     let beyond = ours.iter().map(|t| t.as_secs_f64() * 1000.0 - bare).collect();
     report.values("three BEAM nodes: beyond the bare boots", crate::report::MS, beyond).aim(BEYOND_BARE_MS);
     crate::failover::measure(world, &request, bounds, report).await?;
+    crate::hot::measure(world, bounds, report).await?;
     if !bounds.is_quick() {
         many(world, request, report).await?;
     }

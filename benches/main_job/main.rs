@@ -9,6 +9,7 @@ mod cost;
 mod crashing;
 mod exec;
 mod failover;
+mod hot;
 mod idle;
 mod many;
 mod peer;
