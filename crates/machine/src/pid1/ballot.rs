@@ -26,7 +26,7 @@ const PORT: u16 = 9101;
 /// Packets taken per turn of the loop, so that who floods starves nobody.
 const PACKETS_MAX: usize = 128;
 /// The reason of an end.
-const LOST: &str = "stopped: it lost the majority of its family's votes";
+pub(super) const LOST: &str = "stopped: it lost the majority of its family's votes";
 
 /// The node's part.
 pub(crate) struct Ballot {

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use super::ballot::LOST;
 use super::launch::{Launch, launch};
 use super::log::Lines;
 use super::supervisor::Supervisor;
@@ -154,10 +155,12 @@ impl Supervisor {
         if let Some(reason) = self.left_votes() {
             exit.reason = reason;
         }
+        let is_blameless = exit.reason == LOST;
         self.record_exit(exit);
         let spec = self.spec.as_ref();
         let healthy_after_ms = spec.map_or(0, |s| s.healthy_after_ms);
-        if sys::boottime_ms() - started_ms >= healthy_after_ms {
+        // Who was cut off did nothing wrong, and stands by again at once.
+        if is_blameless || sys::boottime_ms() - started_ms >= healthy_after_ms {
             self.failures = 0;
         }
         match stopping {
