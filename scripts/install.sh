@@ -55,6 +55,7 @@ needs_of() {
                 'xz xz-utils' 'bzip2 bzip2' 'zstd zstd' 'script bsdutils' \
                 'mix elixir' 'mkfs.ext4 e2fsprogs' \
                 'pebble pebble' 'h2load nghttp2-client' \
+                '/usr/sbin/sshd openssh-server' 'ssh-keygen openssh-client' 'strip binutils' \
                 'chromium chromium' 'chromedriver chromium-driver'
             ;;
         long)

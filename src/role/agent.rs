@@ -71,8 +71,9 @@ async fn serve(args: AgentArgs) -> Result<(), Failure> {
         Err(AgentError::Dismissed) => {
             tracing::info!("this host was removed from its installation");
             join::leave(&state)?;
-            // What was started ends this process with everything else.
-            std::future::pending().await
+            // What was started ends this process with everything else; it listens, or it would be waited for in vain.
+            asked_to_end().await;
+            Ok(())
         }
         ended => Ok(ended?),
     }

@@ -72,11 +72,12 @@ impl Joined {
             return Err(Usage(text).into());
         }
         let ticket = read_ticket(file)?;
+        let name = args.name.clone().or(ticket.name).map_or_else(host_name, Ok)?;
         let joined = Self {
             controllers: ticket.controllers,
-            name: args.name.clone().or(ticket.name).map_or_else(host_name, Ok)?,
+            label: label(state, &name),
+            name,
             address: args.address,
-            label: Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned(),
             door: args.door.and_then(|door| door.0),
             door_tls: args.door_tls.and_then(|door| door.0),
         };
@@ -110,6 +111,12 @@ impl Joined {
     pub fn doors(&self) -> [Option<SocketAddr>; 2] {
         [self.door, self.door_tls]
     }
+}
+
+/// Hosts that are containers of one machine may share its cgroups: the same state directory in each is not enough.
+fn label(state: &State, name: &Name) -> String {
+    let both = [state.dir().as_os_str().as_encoded_bytes(), b"\0", name.as_str().as_bytes()].concat();
+    Digest::of(&both).short()[..6].to_owned()
 }
 
 /// Takes everything of this host away: by a process of its own, since this one is to end too.

@@ -82,6 +82,10 @@ pool show eu-small
 pool remove eu-small
 host list
 host add beta
+host add beta --address 192.0.2.7:2222 --user ada --key id_ed25519
+host add beta --address beta.example.com --password
+host add --from servers.txt --user ada
+host remove beta --key id_ed25519
 host set alpha --pool eu-small
 up --detach --join ticket --name beta --address 192.168.1.7
 family set shop/riak --pool eu-small

@@ -25,7 +25,7 @@ struct Host {
 }
 
 /// In a mount namespace of its own: /sys of this network, and the cgroups that everybody has.
-const OWN_SYS: &str = "d=$(mktemp -d) && mount --rbind /sys/fs/cgroup $d && mount -t sysfs sysfs /sys && \
+pub const OWN_SYS: &str = "d=$(mktemp -d) && mount --rbind /sys/fs/cgroup $d && mount -t sysfs sysfs /sys && \
                        mount --rbind $d /sys/fs/cgroup && umount -l $d && rmdir $d && exec \"$@\"";
 
 impl Ground {
@@ -50,8 +50,8 @@ impl Ground {
         format!("10.{}.255.1", self.net)
     }
 
-    /// Another machine, which joins with a ticket.
-    pub fn join(&mut self, lace: &Lace, name: &str) {
+    /// Another machine in the network: its namespace and its address.
+    pub fn plug(&mut self, name: &str, state: PathBuf) -> (String, String) {
         let number = self.hosts.len() + 1;
         let namespace = format!("lgr{}-{number}", self.net);
         let port = format!("lgr{}p{number}", self.net);
@@ -64,11 +64,17 @@ impl Ground {
         ip(&["-n", bridge, "link", "set", &port, "master", "ground", "up"]);
         let inside = |words: &[&str]| ip(&[&["-n", &namespace], words].concat());
         inside(&["link", "set", "lo", "up"]);
-        inside(&["addr", "add", &format!("10.{}.255.{}/24", self.net, number + 10), "dev", "eth0"]);
+        let address = format!("10.{}.255.{}", self.net, number + 10);
+        inside(&["addr", "add", &format!("{address}/24"), "dev", "eth0"]);
         inside(&["link", "set", "eth0", "up"]);
         inside(&["route", "add", "default", "via", &self.address()]);
-        let state = lace.files().join(name);
-        self.hosts.push(Host { name: name.to_owned(), namespace, port, state });
+        self.hosts.push(Host { name: name.to_owned(), namespace: namespace.clone(), port, state });
+        (namespace, address)
+    }
+
+    /// Another machine, which joins with a ticket.
+    pub fn join(&mut self, lace: &Lace, name: &str) {
+        self.plug(name, lace.files().join(name));
         let ticket = lace.files().join(format!("{name}.ticket"));
         std::fs::write(&ticket, lace.run(&["host", "add", name]).ok().out).expect("written");
         self.up(lace, name, &["--join", ticket.to_str().expect("text")]);

@@ -103,6 +103,12 @@ impl Lace {
         lace
     }
 
+    /// The same, with agents that dial an address of this machine.
+    pub fn linked_at(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.link_address);
+        self
+    }
+
     /// The binary that is typed.
     pub fn exe(&self) -> &Path {
         &self.exe
@@ -110,10 +116,15 @@ impl Lace {
 
     /// One that was never up, and whose binary is another one.
     pub fn new(net: u8, quarter: u8, exe: &Path) -> Self {
+        Self::within(&format!("10.{net}.{}.0/18", quarter * 64), exe)
+    }
+
+    /// One with a space of its own, `10.X.Y.0/LENGTH`: a quarter has blocks for eight hosts.
+    pub fn within(space: &str, exe: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-real-").tempdir().expect("a directory");
-        let space = format!("10.{net}.{}.0/18", quarter * 64);
+        let space = space.to_owned();
         let alone = alone_in(&space);
-        let gateway = format!("10.{net}.{}.1/", quarter * 64);
+        let gateway = format!("{}.1/", space.rsplit_once(".0/").expect("a space").0);
         // A test that was killed may have left its gateway; nobody else has these addresses.
         for left in lines_with(&said(&["ip", "-o", "-4", "address"]), &gateway).lines() {
             said(&["ip", "link", "del", left.split_whitespace().nth(1).expect("a name")]);

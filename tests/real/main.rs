@@ -32,6 +32,7 @@ mod restore;
 mod scale;
 mod scenario;
 mod scripts;
+mod ssh;
 mod strangers;
 mod tls;
 mod tools;

@@ -24,6 +24,20 @@ pub(crate) struct Facts {
     pub glibc_offered: Option<String>,
 }
 
+/// What a program needs of the machine that it is started on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The machine, as `uname -m` says it.
+    pub machine: String,
+    /// The oldest glibc that will do; none for a static program.
+    pub glibc: Option<String>,
+}
+
+/// Reads what a program needs; `None` for what is no ELF file or a damaged one.
+pub fn program(bytes: &[u8]) -> Option<Program> {
+    facts(bytes).map(|facts| Program { machine: facts.arch, glibc: facts.glibc_needed })
+}
+
 /// Reads the headers; `None` for what is no ELF file or a damaged one.
 pub(crate) fn facts(bytes: &[u8]) -> Option<Facts> {
     if !bytes.starts_with(b"\x7fELF") {

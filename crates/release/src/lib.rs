@@ -19,6 +19,7 @@ mod tree;
 pub use archive::{ArchiveKind, read_archive, read_stream};
 pub use chunk::{ChunkSource, Chunks, needed};
 pub use dir::read_dir;
+pub use elf::{Program, program};
 pub use error::{ReleaseError, Result};
 pub use host::{HostFacts, preflight};
 pub use materialise::{materialise, sweep};

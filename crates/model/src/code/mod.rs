@@ -46,11 +46,19 @@ pub enum Code {
     UnsafeArchive,
     /// The node does not answer.
     NodeUnreachable,
+    /// A server does not answer over SSH.
+    ServerUnreachable,
+    /// A server does not let us in.
+    LoginRefused,
+    /// A server shows another host key than before.
+    HostKeyChanged,
+    /// A server lacks what a host needs.
+    ServerUnfit,
 }
 
 impl Code {
     /// All codes, for tests and the manual.
-    pub const ALL: [Code; 19] = [
+    pub const ALL: [Code; 23] = [
         Code::Error,
         Code::Usage,
         Code::InvalidManifest,
@@ -70,6 +78,10 @@ impl Code {
         Code::Preflight,
         Code::UnsafeArchive,
         Code::NodeUnreachable,
+        Code::ServerUnreachable,
+        Code::LoginRefused,
+        Code::HostKeyChanged,
+        Code::ServerUnfit,
     ];
 
     /// The exit status of a command that ends with this code.
@@ -79,7 +91,7 @@ impl Code {
             Code::FailedReverted => 3,
             Code::StillWatching => 4,
             Code::CannotPlace => 5,
-            Code::NotAuthenticated | Code::NotAllowed => 6,
+            Code::NotAuthenticated | Code::NotAllowed | Code::LoginRefused | Code::HostKeyChanged => 6,
             Code::NotFound => 7,
             Code::Conflict => 8,
             Code::Budget => 9,
@@ -91,7 +103,9 @@ impl Code {
             | Code::DiskFull
             | Code::Preflight
             | Code::UnsafeArchive
-            | Code::NodeUnreachable => 1,
+            | Code::NodeUnreachable
+            | Code::ServerUnreachable
+            | Code::ServerUnfit => 1,
         }
     }
 
@@ -102,15 +116,16 @@ impl Code {
             | Code::InvalidManifest
             | Code::UnsafeArchive
             | Code::Preflight
+            | Code::ServerUnfit
             | Code::CannotPlace => 422,
             Code::NotAuthenticated => 401,
-            Code::NotAllowed => 403,
+            Code::NotAllowed | Code::LoginRefused => 403,
             Code::NotFound => 404,
-            Code::Conflict | Code::ChangesPending => 409,
+            Code::Conflict | Code::ChangesPending | Code::HostKeyChanged => 409,
             Code::Budget => 402,
             Code::TooLarge => 413,
             Code::DiskFull => 507,
-            Code::NodeUnreachable | Code::Unreachable => 503,
+            Code::NodeUnreachable | Code::ServerUnreachable | Code::Unreachable => 503,
             Code::StillWatching => 504,
             Code::Error | Code::FailedReverted | Code::FailedNotReverted => 500,
         }

@@ -84,5 +84,21 @@ const fn words(code: Code) -> (&'static str, &'static str) {
             "the node, or its host, does not answer",
             "`lace why NODE` and `lace host list` say since when; nodes go on without a controller",
         ),
+        Code::ServerUnreachable => (
+            "a server does not answer over SSH, or not in time",
+            "try `ssh -p PORT USER@ADDRESS` by hand; look at its firewall, and whether sshd runs",
+        ),
+        Code::LoginRefused => (
+            "a server does not let this user in with this key or password",
+            "put the public half of the key into the user's ~/.ssh/authorized_keys there, or give another --key",
+        ),
+        Code::HostKeyChanged => (
+            "a server shows another host key than when it was first seen: it was made anew, or somebody stands between",
+            "compare the fingerprints on the server itself; only then forget the old one, as the hint says",
+        ),
+        Code::ServerUnfit => (
+            "a server lacks what a host needs: Linux, the same processor, a libc that is new enough, root",
+            "mend what the message names, or take another server",
+        ),
     }
 }

@@ -1,5 +1,7 @@
 //! `lace host`: machines with our agent.
 
+mod ssh;
+
 use super::output::{Cell, ago};
 use super::{Exit, Outcome, Session, confirm, watch};
 use clap::{Args, Subcommand};
@@ -32,17 +34,9 @@ pub enum HostVerb {
         /// Its name
         name: Name,
     },
-    /// Print a ticket that lets one machine join: `lace up --join FILE` there
-    #[command(
-        after_help = "Example:\n  lace host add beta > beta.ticket\n  scp beta.ticket root@beta: && ssh root@beta lace up --detach --join beta.ticket"
-    )]
-    Add {
-        /// What it shall be called
-        name: Name,
-        /// How long the ticket is good for
-        #[arg(long, value_name = "TIME", default_value = "1h")]
-        expires_in: Span,
-    },
+    /// Make a server a host over SSH; without --address, print a ticket: `lace up --join FILE` there
+    #[command(after_help = ADD_EXAMPLE)]
+    Add(AddArgs),
     /// Say which pool it belongs to
     #[command(after_help = "Example:\n  lace host set alpha --pool private")]
     Set {
@@ -64,7 +58,7 @@ pub enum HostVerb {
         /// Its name
         name: Name,
     },
-    /// Forget it
+    /// Forget it; of a server that `host add --address` made a host nothing of lace is left
     #[command(after_help = "Example:\n  lace host remove alpha --force")]
     Remove {
         /// Its name
@@ -72,7 +66,43 @@ pub enum HostVerb {
         /// Even where it does not answer; names what was abandoned
         #[arg(long)]
         force: bool,
+        /// How to log in at the server.
+        #[command(flatten)]
+        login: ssh::LoginArgs,
     },
+}
+
+const ADD_EXAMPLE: &str = "\
+FILE of --from names a server in each line: NAME ADDRESS[:PORT] [USER]. The key of a server is pinned when it is first
+seen, in known_hosts beside the contexts.
+
+Example:
+  lace host add beta --address 192.0.2.7 --user ada --key ~/.ssh/id_ed25519
+  lace host add --from servers.txt
+  lace host add gamma > gamma.ticket     (on gamma: lace up --detach --join gamma.ticket)";
+
+/// `lace host add`.
+#[derive(Args, Debug, Clone)]
+#[command(group = clap::ArgGroup::new("server").args(["address", "from"]).multiple(false))]
+pub struct AddArgs {
+    /// What it shall be called
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    pub name: Option<Name>,
+    /// The server's name or address: it becomes a host over SSH
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    pub address: Option<String>,
+    /// Who logs in there: root, or a user who may use sudo without a password
+    #[arg(long, requires = "server")]
+    pub user: Option<String>,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: ssh::LoginArgs,
+    /// Many servers at once, from a file
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<std::path::PathBuf>,
+    /// How long the ticket is good for
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub expires_in: Span,
 }
 
 /// Runs `lace host`.
@@ -81,23 +111,35 @@ pub async fn run(args: HostArgs, s: &mut Session) -> Outcome {
     let accepted = match args.verb {
         HostVerb::List => return list(s).await,
         HostVerb::Show { name } => return show(s, &name).await,
-        HostVerb::Add { name, expires_in } => return add(s, name, expires_in).await,
+        HostVerb::Add(args) => return add(s, args).await,
         HostVerb::Set { name, pool } => client.host_set(&name, &HostRequest { pool: Some(pool) }).await?,
         HostVerb::Drain { name } => {
             confirm::destructive(s, &format!("this moves all nodes away from {name}"))?;
             client.host_drain(&name).await?
         }
         HostVerb::Undrain { name } => client.host_undrain(&name).await?,
-        HostVerb::Remove { name, force } => {
+        HostVerb::Remove { name, force, login } => {
             confirm::destructive(s, &format!("this removes host {name}"))?;
+            if let Some(exit) = ssh::remove(s, &name, force, &login).await? {
+                return Ok(exit);
+            }
             client.host_remove(&name, force).await?
         }
     };
     watch::accepted(s, accepted).await
 }
 
+async fn add(s: &mut Session, args: AddArgs) -> Outcome {
+    match args {
+        AddArgs { name: Some(name), address: None, from: None, expires_in, .. } => {
+            print_ticket(s, name, expires_in).await
+        }
+        args => ssh::add(s, args).await,
+    }
+}
+
 /// The ticket goes to stdout and nowhere else: whoever has it may join.
-async fn add(s: &mut Session, name: Name, expires_in: Span) -> Outcome {
+async fn print_ticket(s: &mut Session, name: Name, expires_in: Span) -> Outcome {
     let client = s.client()?;
     let server = client.server().await?;
     let request = TokenRequest {
