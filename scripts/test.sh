@@ -50,6 +50,10 @@ if [ "$(id -u)" != 0 ]; then
         echo "make test: light nodes need root or sudo" >&2
         exit 2
     }
+    # A build may take longer than sudo remembers.
+    while sleep 60; do sudo -n -v; done &
+    remembers=$!
+    trap 'kill "$remembers" 2>/dev/null || true' EXIT
 fi
 if [ "$profile" = long ]; then scripts/install.sh --for long; else scripts/install.sh --for test; fi
 mkdir -p "$target"

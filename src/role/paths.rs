@@ -4,6 +4,9 @@ use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// Root's usual state.
+const ROOTS: &str = "/var/lib/lace";
+
 /// The state of an installation.
 #[derive(Clone, Debug)]
 pub struct State(PathBuf);
@@ -13,13 +16,18 @@ impl State {
     pub fn new(dir: Option<&str>) -> Self {
         let usual = || {
             if rustix::process::geteuid().is_root() {
-                return PathBuf::from("/var/lib/lace");
+                return PathBuf::from(ROOTS);
             }
             let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
             home.join(".local/share/lace")
         };
         let dir = dir.map_or_else(usual, PathBuf::from);
         Self(std::path::absolute(&dir).unwrap_or(dir))
+    }
+
+    /// The named directory, or root's usual one, whoever asks.
+    pub fn of_root(dir: Option<&str>) -> Self {
+        Self::new(Some(dir.unwrap_or(ROOTS)))
     }
 
     /// Makes the directories, and closes them to everybody else: nodes' roots lie below the state, and their ids must

@@ -11,6 +11,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A home directory that hangs holds nobody up for longer.
+const WITHIN: Duration = Duration::from_secs(5);
 
 /// A person who became root with sudo.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +78,17 @@ impl Person {
             .stderr(Stdio::piped());
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes())?;
+            // Who ended before reading says why itself.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let until = Instant::now() + WITHIN;
+        while child.try_wait()?.is_none() {
+            if Instant::now() > until {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("{} does not answer", self.home.display()).into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
         let ended = child.wait_with_output()?;
         if ended.status.success() {

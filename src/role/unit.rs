@@ -34,6 +34,7 @@ fn unit(words: &[String], joined: Option<&Path>) -> String {
          Description=Lace: controller and agent of this machine\n\
          Wants=network-online.target\n\
          After=network-online.target\n\
+         StartLimitIntervalSec=0\n\
          {}\n\
          [Service]\n\
          ExecStart={}\n\

@@ -28,7 +28,7 @@ const JOINS_WITHIN: Duration = Duration::from_secs(20);
 /// Runs the command.
 pub fn main(args: UpArgs) -> ExitCode {
     if args.unit {
-        return ended("up", unit::print(&args, &State::new(args.state.as_deref())));
+        return ended("up", unit::print(&args, &State::of_root(args.state.as_deref())));
     }
     if !rustix::process::geteuid().is_root() {
         eprintln!("error: lace up makes namespaces, so it needs root");

@@ -1,50 +1,97 @@
-//! A boot that never ends. OTP's controller of distributed applications does two things without a deadline: it exchanges
-//! what it knows with every connected peer before anything is started (`dist_ac:wait_dacs/4`), and it takes a lock of
-//! `global` before it says whether it is this node that starts the application. Where a connection was lost and made again
-//! meanwhile, as when partitions heal or `global` prevents overlapping ones, the peer's answer is lost with it, or the lock
-//! stays, and nobody tells the runtime that its peer was away. Only another boot helps, and costs nothing: a runtime that
-//! boots has no copy and no visitors.
+//! A boot that never ends. OTP waits without a deadline three times: its controller of distributed applications exchanges
+//! what it knows with every connected peer before anything is started (`dist_ac:wait_dacs/4`); it takes a lock of `global`
+//! before it says whether it is this node that starts the application; and `global:sync/0` waits for the names of every
+//! peer. Where a connection was lost and made again meanwhile, as when partitions heal or `global` prevents overlapping
+//! ones, the peer's answer is lost with it, or the lock stays, and nobody tells the runtime that its peer was away. Only
+//! another boot helps, and costs nothing as long as the node has no copy: nobody is served by a node that was never ready.
 
 use super::line::Line;
+use super::ready::Lacks;
 use crate::hands::Hands;
 use lace_beam::{Call, Link, Term};
+use lace_machine::NodeHandle;
 use lace_model::document::NodeEntry;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Between two looks; the exchange takes some milliseconds.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Peers that boot themselves answer when they are as far, which takes them this long at most.
+/// Peers that boot themselves answer when they are as far, which takes them this long beyond the time that they wait for
+/// others of the mesh.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// Sharing names may take a large cluster some time.
+const NAMES_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What is known of one boot.
 #[derive(Default)]
 pub struct Boot {
     looked: Option<Instant>,
-    waits_since: Option<Instant>,
+    waits: Option<(Wait, Instant)>,
+}
+
+/// What a runtime may wait for without a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Peers,
+    Names,
 }
 
 impl Boot {
-    /// Why it will never end, if so. Cheap to ask often.
-    pub async fn hangs(&mut self, hands: &Hands, entry: &NodeEntry) -> Option<String> {
-        let application = entry.spec.beam.as_ref()?.failover.as_ref()?;
+    /// Why it will never end, if so, though the node was never ready. Cheap to ask often.
+    pub async fn hangs(
+        &mut self,
+        hands: &Hands,
+        entry: &NodeEntry,
+        node: &NodeHandle,
+        lacks: &Lacks,
+    ) -> Option<String> {
+        let beam = entry.spec.beam.as_ref().filter(|beam| beam.failover.is_some())?;
         let now = Instant::now();
         if self.looked.is_some_and(|looked| now < looked + LOOK_EVERY) {
             return None;
         }
         self.looked = Some(now);
-        let waits = match hands.lines.line(entry.id) {
-            Line::Open(link) => {
-                waits_for_peers(&link).await.unwrap_or(false) || waits_for_word(&link, application).await
-            }
-            Line::Young | Line::Broken(_) => false,
+        let wait = match hands.lines.line(entry.id) {
+            Line::Open(link) => wait_of(&link, entry, lacks).await,
+            Line::Young | Line::Broken(_) => None,
         };
-        self.waits_since = waits.then(|| self.waits_since.unwrap_or(now));
-        let since = self.waits_since?;
-        (now >= since + PATIENCE).then(|| {
-            format!("its boot waited for {} s for the answer of a peer that was lost", PATIENCE.as_secs())
-        })
+        let since = self.waits.filter(|(before, _)| Some(*before) == wait).map_or(now, |(_, since)| since);
+        self.waits = wait.map(|wait| (wait, since));
+        let (patience, what) = match wait? {
+            Wait::Peers => {
+                let mesh = Duration::from_millis(beam.sync_timeout.0) + PATIENCE / 2;
+                (PATIENCE.max(mesh), "the answer of a peer that was lost")
+            }
+            Wait::Names => (NAMES_PATIENCE, "the global names of a peer that was lost"),
+        };
+        if now < since + patience || has_copy(node).await {
+            return None;
+        }
+        Some(format!("its boot waited for {} s for {what}", patience.as_secs()))
     }
+}
+
+/// Does it have the family's copy, or may it?
+async fn has_copy(node: &NodeHandle) -> bool {
+    let asked = crate::node::ask(node, NodeHandle::status).await;
+    asked.map_or(true, |status| status.vote.is_some_and(|vote| vote.in_use))
+}
+
+async fn wait_of(link: &Link, entry: &NodeEntry, lacks: &Lacks) -> Option<Wait> {
+    if lacks.names_only {
+        return Some(Wait::Names);
+    }
+    let beam = entry.spec.beam.as_ref()?;
+    let state = link.call(Call::new("init", "get_status", Vec::new())).await.ok()?;
+    if state.as_tuple()?.first()?.as_atom() == Some("started") {
+        return None;
+    }
+    // Without votes OTP itself starts the application, in a boot too, and that may take as long as it takes.
+    let is_mute = match beam.failover.as_deref().filter(|_| beam.is_voted()) {
+        Some(application) => waits_for_word(link, application).await,
+        None => false,
+    };
+    (is_mute || waits_for_peers(link).await.unwrap_or(false)).then_some(Wait::Peers)
 }
 
 /// Is the exchange under way? None where the runtime does not say.

@@ -31,11 +31,13 @@ pub struct Lacks {
     pub what: String,
     /// It has booted and its applications run: it only does not see a member that is up.
     pub peers_only: bool,
+    /// It sees them all, and only does not share their global names yet.
+    pub names_only: bool,
 }
 
 impl From<String> for Lacks {
     fn from(what: String) -> Self {
-        Self { what, peers_only: false }
+        Self { what, peers_only: false, names_only: false }
     }
 }
 
@@ -76,11 +78,14 @@ async fn by_line(hands: &Hands, entry: &NodeEntry, link: &Link, joining: bool) -
     if !unseen.is_empty() {
         let names: Vec<_> = unseen.iter().map(|name| name.as_str()).collect();
         let what = format!("waits for nodes {}", names.join(" ").chars().take(300).collect::<String>());
-        return Err(Lacks { what, peers_only: true });
+        return Err(Lacks { what, peers_only: true, names_only: false });
     }
     if joining {
         let sync = Call::new("global", "sync", vec![]).within(TIMEOUT);
-        link.call(sync).await.map_err(|error| format!("waits for global names: {error}"))?;
+        link.call(sync).await.map_err(|error| {
+            let what = format!("waits for global names: {error}");
+            Lacks { what, peers_only: false, names_only: true }
+        })?;
     }
     Ok(())
 }
@@ -118,7 +123,7 @@ fn judge(said: &str) -> Option<Result<(), Lacks>> {
     let words: Vec<_> =
         rest.split(['{', '}', ',', '[', ']', '\'', '"', '\n', ' ', ':']).filter(|w| !w.is_empty()).collect();
     let what = format!("waits for {}", words.join(" ").chars().take(300).collect::<String>());
-    Some(Err(Lacks { what, peers_only: words.first() == Some(&"started") }))
+    Some(Err(Lacks { what, peers_only: words.first() == Some(&"started"), names_only: false }))
 }
 
 /// The words that ask, through the release's start script.

@@ -207,25 +207,25 @@ impl Patient {
         let mut boot = beam::boot::Boot::default();
         loop {
             let (eager, calm) = beam::ready::INTERVALS;
-            let answer = match beam::ready::ask(&self.hands, &self.entry, &self.node, !tally.ready).await {
+            let asked = beam::ready::ask(&self.hands, &self.entry, &self.node, !tally.ready).await;
+            if let Err(lacks) = &asked {
                 // Who is ready serves on while another member comes or goes.
-                Err(lacks) if tally.ready && lacks.peers_only => {
+                if tally.ready && lacks.peers_only {
                     tokio::time::sleep(eager).await;
                     continue;
                 }
-                answer => answer.map_err(|lacks| lacks.what),
-            };
+                if !tally.ready
+                    && let Some(cause) = boot.hangs(&self.hands, &self.entry, &self.node, lacks).await
+                {
+                    let _ = self.say.send(Said::Dead(cause)).await;
+                    return;
+                }
+            }
+            let answer = asked.map_err(|lacks| lacks.what);
             let good = answer.is_ok();
             if let Some(answer) = tally.count(answer, BEAM_FAILURES)
                 && !self.answer(question, answer).await
             {
-                return;
-            }
-            if !good
-                && !tally.ready
-                && let Some(cause) = boot.hangs(&self.hands, &self.entry).await
-            {
-                let _ = self.say.send(Said::Dead(cause)).await;
                 return;
             }
             tokio::time::sleep(if good { calm } else { eager }).await;

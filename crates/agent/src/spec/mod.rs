@@ -269,15 +269,17 @@ fn environment(
     gift: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut env = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
+    // Without these its nodes could not speak to one another.
+    let flags = gift.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
     env.extend(gift);
     // A secret's name is a variable's name.
-    env.extend(secrets.texts());
-    // Without these its nodes could not speak to one another.
-    let flags = env.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
+    let texts: BTreeMap<_, _> = secrets.texts().into_iter().collect();
+    let own_flags = spec.env.contains_key(beam::FLAGS) || texts.contains_key(beam::FLAGS);
+    env.extend(texts);
     for (name, template) in &spec.env {
         env.insert(name.clone(), context.render(&format!("env {name}"), template)?);
     }
-    if let (Some(ours), true) = (flags, spec.env.contains_key(beam::FLAGS)) {
+    if let (Some(ours), true) = (flags, own_flags) {
         env.entry(beam::FLAGS.to_owned()).and_modify(|own| *own = format!("{own} {ours}"));
     }
     if spec.beam.is_some() {

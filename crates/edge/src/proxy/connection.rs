@@ -203,7 +203,8 @@ impl<'a> Watch<'a> {
             let pause = match seen.0 {
                 Phase::Quiet if same => return Poll::Ready(Stopped::Quiet),
                 Phase::Head if same && now >= self.since + head_within => return Poll::Ready(Stopped::Late),
-                Phase::Head => (self.since + head_within).saturating_duration_since(now),
+                // The request may be over in a millisecond.
+                Phase::Head => (self.since + head_within).saturating_duration_since(now).min(BUSY_FOR),
                 Phase::Busy | Phase::Through if same => BUSY_FOR,
                 _ => QUIET_FOR,
             };

@@ -38,6 +38,8 @@ pub(crate) struct Desk {
     refused: AtomicU16,
     /// The client may still be sending when we close.
     is_last: AtomicBool,
+    /// Something was written that is not with the kernel, here or in hyper's buffer: a client that reads slowly.
+    is_owed: AtomicBool,
 }
 
 impl Desk {
@@ -61,7 +63,7 @@ impl Desk {
     /// The phase, and which turn it belongs to. A request whose bodies are both gone is no longer under way.
     pub fn seen(&self) -> (Phase, u32) {
         let phase = match self.phase() {
-            Phase::Busy if self.is_idle() => Phase::Quiet,
+            Phase::Busy if self.is_idle() && !self.is_owed.load(Ordering::Acquire) => Phase::Quiet,
             phase => phase,
         };
         (phase, self.turns.load(Ordering::Relaxed))
@@ -88,6 +90,7 @@ impl Desk {
 
     /// Everything of the last answer is with the kernel.
     fn flushed(&self) {
+        self.is_owed.store(false, Ordering::Release);
         if self.phase() == Phase::Busy && self.is_idle() {
             self.set(Phase::Quiet);
         }
@@ -177,6 +180,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gate<T> {
         if gate.refuses(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
+        gate.desk().is_owed.store(true, Ordering::Release);
         Pin::new(&mut gate.io).poll_write(cx, buf)
     }
 
@@ -189,6 +193,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gate<T> {
         if gate.refuses(bufs.first().map_or(&[], |buf| buf)) {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
+        gate.desk().is_owed.store(true, Ordering::Release);
         Pin::new(&mut gate.io).poll_write_vectored(cx, bufs)
     }
 

@@ -13,6 +13,7 @@ mod real;
 mod records;
 mod rude;
 mod size;
+mod slow;
 mod smuggle;
 mod tls;
 mod traffic;

@@ -27,7 +27,7 @@ const AGAIN_MS: u64 = 250;
 const STARTS_MAX: u32 = 5;
 /// Who shall give the copy away and cannot stop it so often in a row is ended, and the copy with it.
 const STOPS_MAX: u32 = 3;
-/// A failure that took long counts once more for each of these: whoever waits has waited.
+/// A stop that failed after a long time counts once more for each of these.
 const PATIENCE_MS: u64 = 10_000;
 /// Bytes of a failed command's words that are told.
 const SAID_BYTES_MAX: usize = 400;
@@ -65,6 +65,9 @@ struct Doing {
     pid: i32,
     /// CLOCK_BOOTTIME ms.
     until: u64,
+    /// CLOCK_BOOTTIME ms; 0 from a build that did not say it.
+    #[serde(default)]
+    began: u64,
     /// What it says about a failure; not handed to another build.
     #[serde(skip)]
     said: Option<Arc<File>>,
@@ -103,8 +106,10 @@ impl Copy {
         }
     }
 
-    fn failed(&mut self, now: u64, took_ms: u64) {
-        self.failures += 1 + u32::try_from(took_ms / PATIENCE_MS).unwrap_or(u32::MAX / 2);
+    /// A step failed. Who waits for an end has waited, while a start may take its time.
+    fn failed(&mut self, step: Step, now: u64, took_ms: u64) {
+        let waits = if step == Step::Stop { took_ms / PATIENCE_MS } else { 0 };
+        self.failures += 1 + u32::try_from(waits).unwrap_or(u32::MAX / 2);
         self.rests_until = now + AGAIN_MS;
     }
 
@@ -165,8 +170,12 @@ impl Supervisor {
         match begun {
             Ok(doing) => copy.doing = Some(doing),
             Err(error) => {
-                copy.failed(now, 0);
+                copy.failed(step, now, 0);
+                let gives_way = copy.gives_way(step);
                 self.log.line('s', format!("votes: {error}").as_bytes());
+                if let Some(reason) = gives_way {
+                    self.stop_copy(reason);
+                }
             }
         }
         self.after_vote(false);
@@ -192,7 +201,7 @@ impl Supervisor {
             capabilities: self.capabilities,
             filter: &self.filter,
         })?;
-        Ok(Doing { step, pid, until: now + WITHIN_MS, said: Some(Arc::new(said.into())) })
+        Ok(Doing { step, pid, until: now + WITHIN_MS, began: now, said: Some(Arc::new(said.into())) })
     }
 
     /// A child ended. Says whether it was one of the copy's commands.
@@ -217,7 +226,7 @@ impl Supervisor {
             self.after_vote(stop);
             return true;
         }
-        copy.failed(now, (now + WITHIN_MS).saturating_sub(doing.until));
+        copy.failed(doing.step, now, now.saturating_sub(doing.began.max(now.saturating_sub(WITHIN_MS))));
         let gives_way = copy.gives_way(doing.step);
         let how = self.exit_of(status, u64::MAX).reason;
         self.log.line('s', format!("votes: {:?}: {how}: {}", doing.step, doing.words()).as_bytes());
