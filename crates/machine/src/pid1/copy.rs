@@ -83,6 +83,11 @@ impl Copy {
         self.started
     }
 
+    /// The command under way.
+    pub fn command(&self) -> Option<i32> {
+        self.doing.as_ref().map(|doing| doing.pid)
+    }
+
     /// The process has ended, and its commands with it.
     pub fn forget(&mut self) {
         *self = Self::new(self.spec.clone());

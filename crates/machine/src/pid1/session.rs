@@ -23,6 +23,10 @@ pub(super) struct ExecSession {
 /// Commands at the same time in one node.
 const SESSIONS_MAX: usize = 128;
 
+/// How often it is looked for what stays in the background, and when: a fifth of a second in all.
+const LOOKS: u32 = 9;
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(25);
+
 impl Supervisor {
     /// Starts a command; for a pty, its master comes back.
     pub(super) fn exec(
@@ -102,9 +106,20 @@ impl Supervisor {
         }
     }
 
-    /// Did the process leave others in the background? Commands and their own are none of its.
+    /// Did the process leave others in the background? Commands and their own are none of its, and helpers of a runtime
+    /// that ended in order are gone a moment after it.
     pub(super) fn has_leftovers(&self) -> bool {
-        let commands: Vec<i32> = self.sessions.iter().map(|s| s.pid).collect();
+        (0..LOOKS).all(|look| {
+            if look > 0 {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            self.has_others()
+        })
+    }
+
+    fn has_others(&self) -> bool {
+        let mut commands: Vec<i32> = self.sessions.iter().map(|s| s.pid).collect();
+        commands.extend(self.ballot.as_ref().and_then(|ballot| ballot.copy.as_ref()?.command()));
         let own = std::process::id() as i32;
         let left = |s: &Stat| s.state != b'Z' && !commands.contains(&s.session);
         pids().filter(|pid| *pid != own).any(|pid| stat(pid).is_some_and(|s| left(&s)))
