@@ -61,10 +61,16 @@ pub fn may_run() -> bool {
 
 /// Waits until `is_so` says yes.
 #[track_caller]
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + WITHIN;
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    at_last(WITHIN, what, is_so);
+}
+
+/// The same for what may take longer.
+#[track_caller]
+pub fn at_last(within: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + within;
     while !is_so() {
-        assert!(Instant::now() < until, "not within {WITHIN:?}: {what}");
+        assert!(Instant::now() < until, "not within {within:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

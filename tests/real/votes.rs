@@ -4,7 +4,7 @@
 //! in the network namespaces of all nodes, many times a second, and whoever counts two fails the test.
 
 use crate::cluster::ball;
-use crate::lace::{Lace, eventually, may_run};
+use crate::lace::{Lace, at_last, eventually, may_run};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -288,10 +288,14 @@ fn around(places: &[Place], inside: &[u64], out: bool, back: bool) -> Vec<(Ipv4A
     pairs
 }
 
+/// Where OTP waits for who was cut off, a holder tries to start and to stop for 20 s each before it is ended, and boots that
+/// hang are begun again after 8 s, one after the other where several do.
+const HEALS_WITHIN: Duration = Duration::from_secs(180);
+
 /// Whole again: all ready, one copy, at the first node.
 fn whole(lace: &Lace, count: &Count, app: App, places: &[Place]) {
     let nodes = places.len() as u64;
-    eventually(&format!("all of {} are ready and the first runs it", app.name), || {
+    at_last(HEALS_WITHIN, &format!("all of {} are ready and the first runs it", app.name), || {
         index_of(places, count.holder(app)) == Some(1) && lace.ready(app.name) == nodes
     });
     count.never_two();
