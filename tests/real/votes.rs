@@ -394,7 +394,7 @@ fn rounds(quarter: u8, rounds: u64, within: Duration) {
         let frozen: Vec<_> = away.iter().map(|role| Frozen::new(&lace, role)).collect();
         let words: Vec<_> = troubles.iter().map(|trouble| trouble.words.as_str()).collect();
         eprintln!("round {round}: {}; away: {away:?}", words.join("; "));
-        eventually("whoever has a majority runs it, and nobody without", || {
+        at_last(HEALS_WITHIN, "whoever has a majority runs it, and nobody without", || {
             count.never_two();
             families
                 .iter()
