@@ -315,8 +315,7 @@ impl Lace {
         nodes.flat_map(|node| namespaces_of(&node)).filter(|name| !ours.contains(name)).collect()
     }
 
-    /// What the nodes have on the machine: links, routes, firewall sets, and processes that are PID 1 of a node. With the
-    /// same nodes there are the same of each.
+    /// What the nodes have on the machine: links, routes, and processes that are PID 1 of a node; one of each for a node.
     #[allow(dead_code, reason = "the kill tests use it")]
     pub fn traces(&self) -> [(&'static str, usize); 3] {
         let [_, nodes] = self.links();
