@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lace_machine::{Application, CopySpec, Event, FirewallState, Life, NodeHandle, VoteSeats, VoteSpec};
 use lace_vote::{Elector, Output, Terms, VoteSet};
 
-use crate::world::{World, until, world};
+use crate::world::{World, says, until, world};
 
 /// Drops packets between addresses, beside the machine's own firewall; gone with it.
 struct Cut(String);
@@ -79,8 +79,9 @@ fn begin(
     (0..count).map(start).collect()
 }
 
-/// A process that is ready a moment after it started, and whose copy is a file that goes with it.
-const COPIED: &str = "rm -f /run/copy /run/up; sleep 0.2; touch /run/up; exec sleep 1000";
+/// A process that is ready a moment after it started, later while there is `/run/wait`; its copy is a file that goes with it.
+const COPIED: &str = "rm -f /run/copy /run/up; sleep 0.2; while test -e /run/wait; do sleep 0.05; done; \
+                      touch /run/up; exec sleep 1000";
 
 fn by_hand(preference: u64) -> CopySpec {
     let words = |script: &str| ["sh", "-c", script].map(str::to_owned).to_vec();
@@ -117,9 +118,11 @@ fn pid1_brings_the_copy_up_and_down_itself() {
     until("who is preferred runs the copy", || (copies(&nodes) == [0]).then_some(()));
     // It takes its commands along when it replaces itself.
     nodes[0].reexec(world.config.executable.as_ref().unwrap()).unwrap();
+    says(&nodes[0], "touch /run/wait");
     nodes[0].signal(libc::SIGKILL).unwrap();
     let second = until("another one runs it", || copies(&nodes).into_iter().find(|n| *n != 0));
     assert!(in_use(&nodes[second]) && !in_use(&nodes[0]));
+    says(&nodes[0], "rm /run/wait");
     until("the first one takes it again", || (copies(&nodes) == [0]).then_some(()));
     // Who is wanted more gets it, and keeps it while its process lives.
     let process = until("its process runs", || life(&nodes[2]));
