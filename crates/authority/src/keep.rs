@@ -1,7 +1,7 @@
 //! The loop: looks at what changed, obtains what is due, sleeps until something else is.
 
 use crate::doors::Doors;
-use crate::row::{Wish, tidy};
+use crate::row::{CLAIM_MS, Wish, tidy};
 use crate::{Refused, acme, internal, leaf};
 use lace_model::Millis;
 use lace_model::authority::{AUTHORITY_KEY, Authority, ChallengeKind};
@@ -10,6 +10,7 @@ use lace_model::family::{Application, Service};
 use lace_planner::{errands, wishes};
 use lace_store::{Clock, Rev, Store, StoreError};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Keeper {
 
 /// Runs for ever.
 pub async fn keep(keeper: Keeper) {
+    // Where the process has chosen one already, that stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let keeper = Arc::new(keeper);
     let mut changed = keeper.store.watch();
     let mut running: JoinSet<Wish> = JoinSet::new();
@@ -129,9 +132,20 @@ impl Keeper {
         Ok(self.store.get::<Authority>(AUTHORITY_KEY)?.map(|row| row.value))
     }
 
-    /// From the order to the row; a failure is written down, too.
+    /// From the order to the row; a failure is written down, too. Nothing where another controller is at it.
     async fn obtain(&self, wish: &Wish) {
-        let ordered = timeout(ORDER_WITHIN, self.order(wish)).await;
+        match wish.claim(&self.store, self.clock.now_ms()) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(app = %wish.app, host = wish.host, %error, "an order was not claimed");
+                return sleep(PERIOD / 10).await;
+            }
+        }
+        let ordered = tokio::select! {
+            ordered = timeout(ORDER_WITHIN, self.order(wish)) => ordered,
+            never = self.hold(wish) => match never {},
+        };
         let late = |_| Err(Refused::new(format_args!("it took longer than {} s", ORDER_WITHIN.as_secs())));
         let kept = ordered.unwrap_or_else(late).and_then(|pem| {
             let leaf = leaf::read(&pem)?;
@@ -142,6 +156,16 @@ impl Keeper {
         if let Err(error) = wish.failed(&self.store, &refused, self.clock.now_ms()) {
             tracing::warn!(app = %wish.app, host = wish.host, %error, "the failure is not written down");
             sleep(PERIOD / 10).await;
+        }
+    }
+
+    /// Says again and again that it is at it.
+    async fn hold(&self, wish: &Wish) -> Infallible {
+        loop {
+            sleep(Duration::from_millis(CLAIM_MS / 4)).await;
+            if let Err(error) = wish.hold(&self.store, self.clock.now_ms()) {
+                tracing::warn!(app = %wish.app, host = wish.host, %error, "a claim was not held");
+            }
         }
     }
 

@@ -7,13 +7,15 @@ use lace_model::certificate::{CERTIFICATES_MAX, Certificate, CertificateSource, 
 use lace_model::event::NewEvent;
 use lace_model::family::Application;
 use lace_model::{AppName, Digest, Millis};
-use lace_planner::{Errands, try_again_at};
+use lace_planner::{Errands, errands, try_again_at};
 use lace_store::{Batch, Expect, SecretValue, Store, StoreError};
+use std::collections::BTreeMap;
 
 /// How often a row is read again that changed meanwhile.
 const TRIES: usize = 10;
-/// An order that was cut short (the controller ended) is not placed again before this time is over.
-const CUT_SHORT_MS: Millis = 60_000;
+/// For so long who is at an order has claimed it, and says so again before that is over. One that was cut short (its
+/// controller ended) is placed again after this time, by whoever sees it first.
+pub(crate) const CLAIM_MS: Millis = 60_000;
 
 /// The name under which the installation's own sealed values are kept.
 pub(crate) fn installation() -> AppName {
@@ -33,12 +35,31 @@ impl Wish {
         format!("{}/certificate/{}", self.app, self.host)
     }
 
+    /// Takes the order for this controller, where it is still due and no other one has it. One write decides, so that of
+    /// several controllers on one state one places it.
+    pub fn claim(&self, store: &Store, now: Millis) -> Result<bool, Refused> {
+        let wishes = BTreeMap::from([(self.host.clone(), self.source)]);
+        change_if(store, &self.app, Batch::new(None), |app, _| {
+            let is_due = !errands(app, &wishes, now).due.is_empty();
+            if is_due {
+                let entry = self.entry(app);
+                (entry.claimed, entry.next_at) = (true, now + CLAIM_MS);
+            }
+            is_due
+        })
+    }
+
+    /// It is still at it.
+    pub fn hold(&self, store: &Store, now: Millis) -> Result<(), Refused> {
+        change(store, &self.app, |app, _| self.entry(app).next_at = now + CLAIM_MS)
+    }
+
     /// Doors show this from now on.
     pub fn show(&self, store: &Store, challenge: Challenge, now: Millis) -> Result<(), Refused> {
         change(store, &self.app, |app, _| {
             let entry = self.entry(app);
             entry.challenge = Some(challenge.clone());
-            entry.next_at = now + CUT_SHORT_MS;
+            (entry.claimed, entry.next_at) = (true, now + CLAIM_MS);
         })
     }
 
@@ -48,7 +69,7 @@ impl Wish {
         change(store, &self.app, |app, events| {
             let entry = self.entry(app);
             entry.failures = entry.failures.saturating_add(1);
-            (entry.challenge, entry.asked) = (None, false);
+            (entry.challenge, entry.asked, entry.claimed) = (None, false, false);
             next_at = try_again_at(&self.host, entry.failures, refused.later, now);
             entry.next_at = next_at;
             let cause: String = refused.cause.chars().take(CAUSE_CHARS_MAX).collect();
@@ -125,34 +146,42 @@ pub(crate) fn tidy(store: &Store, app: &AppName, errands: &Errands) -> Result<()
     }
     let mut batch = Batch::new(None);
     errands.over.iter().for_each(|host| batch.secret_remove(app, &secret_of(host)));
-    change_with(store, app, batch, |app, _| {
+    change_if(store, app, batch, |app, _| {
         app.obtaining.retain(|o| !errands.settled.contains(&o.host));
         app.certificates.retain(|c| c.source.is_given() || !errands.over.contains(&c.host));
+        true
     })
+    .map(drop)
 }
 
 fn change(
     store: &Store,
     app: &AppName,
-    edit: impl FnMut(&mut Application, &mut Vec<NewEvent>),
+    mut edit: impl FnMut(&mut Application, &mut Vec<NewEvent>),
 ) -> Result<(), Refused> {
-    change_with(store, app, Batch::new(None), edit)
+    let edit = |app: &mut Application, events: &mut Vec<NewEvent>| {
+        edit(app, events);
+        true
+    };
+    change_if(store, app, Batch::new(None), edit).map(drop)
 }
 
-/// Reads, changes and writes the row, again where somebody else wrote it meanwhile.
-fn change_with(
+/// Reads, changes and writes the row, again where somebody else wrote it meanwhile. Says whether it was to be changed.
+fn change_if(
     store: &Store,
     app: &AppName,
     first: Batch,
-    mut edit: impl FnMut(&mut Application, &mut Vec<NewEvent>),
-) -> Result<(), Refused> {
+    mut edit: impl FnMut(&mut Application, &mut Vec<NewEvent>) -> bool,
+) -> Result<bool, Refused> {
     let mut first = Some(first);
     for _ in 0..TRIES {
         let Some(mut row) = store.get::<Application>(app.as_str())? else {
             return Err(Refused::new("the application is gone"));
         };
         let mut events = Vec::new();
-        edit(&mut row.value, &mut events);
+        if !edit(&mut row.value, &mut events) {
+            return Ok(false);
+        }
         let mut batch = Batch::new(None);
         batch.put(&row.value, Expect::Rev(row.rev));
         events.into_iter().for_each(|event| batch.event(event));
@@ -163,9 +192,49 @@ fn change_with(
                 // Values go after the row that named them: were this cut short, they would only lie there.
                 let values = first.take().filter(|batch| !batch.is_empty());
                 values.map_or(Ok(()), |batch| store.commit(batch).map(drop))?;
-                return Ok(());
+                return Ok(true);
             }
         }
     }
     Err(Refused::new("the application's row changes all the time"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lace_store::{MasterKey, SystemClock};
+    use std::sync::Arc;
+
+    fn begun() -> (Store, Wish) {
+        let app: AppName = "shop".parse().expect("a name");
+        let key = MasterKey::from_bytes([7; 32]);
+        let store = Store::open_in_memory(key, Arc::new(SystemClock)).expect("a store");
+        let mut batch = Batch::new(None);
+        batch.put(&Application::new(app.clone(), 0), Expect::Absent);
+        store.commit(batch).expect("committed");
+        (store, Wish { app, host: "a.example.com".into(), source: CertificateSource::Acme })
+    }
+
+    #[test]
+    fn one_of_many_gets_the_order() {
+        let (store, wish) = begun();
+        let claim = || wish.claim(&store, 1_000).expect("read and written");
+        let won = std::thread::scope(|scope| {
+            let tried = [(); 8].map(|()| scope.spawn(claim));
+            tried.into_iter().map(|thread| thread.join().expect("ended")).filter(|won| *won).count()
+        });
+        assert_eq!(won, 1);
+    }
+
+    #[test]
+    fn a_claim_ends_unless_it_is_held() {
+        let (store, wish) = begun();
+        let claims = |now| wish.claim(&store, now).expect("read and written");
+        assert!(claims(0) && !claims(CLAIM_MS - 1));
+        wish.hold(&store, CLAIM_MS - 1).expect("held");
+        assert!(!claims(CLAIM_MS), "it is at it still");
+        assert!(claims(2 * CLAIM_MS), "whoever had it has gone");
+        let next = wish.failed(&store, &Refused::new("no"), 2 * CLAIM_MS).expect("written");
+        assert!(!claims(next - 1) && claims(next), "after a failure its pause counts");
+    }
 }

@@ -131,13 +131,16 @@ pub struct Obtaining {
     /// Somebody asked for it now, though nothing is due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+    /// A controller is at it: its claim ends at `next_at`, unless it says that it still is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub claimed: bool,
 }
 
 impl Obtaining {
     /// One that nobody tried yet.
     pub fn new(host: &str, source: CertificateSource) -> Self {
         let (host, cause, challenge) = (host.to_owned(), None, None);
-        Self { host, source, failures: 0, next_at: 0, cause, challenge, asked: false }
+        Self { host, source, failures: 0, next_at: 0, cause, challenge, asked: false, claimed: false }
     }
 }
 

@@ -118,7 +118,7 @@ pub fn told(obtaining: &Obtaining, now: Millis) -> String {
     };
     let left = lace_model::Span(obtaining.next_at.saturating_sub(now) / SECOND_MS * SECOND_MS);
     match &obtaining.cause {
-        Some(cause) if obtaining.next_at > now && obtaining.challenge.is_none() => {
+        Some(cause) if obtaining.next_at > now && !obtaining.claimed => {
             format!(
                 "no certificate for {}: {cause}; tried {} times, again in {left}",
                 obtaining.host, obtaining.failures
@@ -210,6 +210,7 @@ mod tests {
             cause: Some("it said no".into()),
             challenge: None,
             asked: false,
+            claimed: false,
         };
         let mut app = Application { obtaining: vec![obtaining], ..app(Vec::new()) };
         assert_eq!(errands(&app, &wishes, 99), Errands { next_at: Some(100), ..Errands::default() });

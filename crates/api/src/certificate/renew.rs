@@ -32,6 +32,8 @@ async fn renew_once(state: &ApiState, caller: &Caller, app: &AppName, host: &str
     let source = wished(state, app, host)?;
     let entry = row.value.obtaining.iter_mut().find(|o| o.host == host);
     match entry {
+        // A controller is at it, or was: its claim ends soon.
+        Some(entry) if entry.claimed => entry.asked = true,
         Some(entry) => (entry.next_at, entry.asked) = (0, true),
         None => row.value.obtaining.push(Obtaining { asked: true, ..Obtaining::new(host, source) }),
     }

@@ -1,5 +1,5 @@
 //! The door beside HAProxy and nginx, each as plain reverse proxy to the same back end, in one interleaved run:
-//! `cargo bench -p lace-edge --bench proxies [-- --quick]`. Wants haproxy, nginx and wrk (Debian).
+//! `cargo bench -p lace-edge --bench proxies [-- --quick | --idle]`. Wants haproxy, nginx and wrk (Debian).
 //!
 //! Absolute numbers of a busy machine mean little; the ratio inside a round means something, and the median over the
 //! rounds is printed.
@@ -41,7 +41,9 @@ fn main() -> ExitCode {
         return rivals::serve_door(dir.as_ref());
     }
     let quick = words.iter().any(|word| word == "--quick");
-    match run(if quick { (2, 1) } else { (5, 4) }) {
+    let only_idle = words.iter().any(|word| word == "--idle");
+    let cases = if only_idle { &[][..] } else { &CASES[..] };
+    match run(cases, if quick { (2, 1) } else { (5, 4) }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("proxies: not measured: {error}");
@@ -50,11 +52,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run((rounds, seconds): (usize, u64)) -> std::io::Result<()> {
+fn run(cases: &[Case], (rounds, seconds): (usize, u64)) -> std::io::Result<()> {
     let dir = tempfile::tempdir()?;
     let stage = Stage::set(dir.path())?;
     let rivals = stage.rivals()?;
-    for case in CASES {
+    for &case in cases {
         // Once around unseen: connections, caches, pages.
         rivals.iter().try_for_each(|rival| load::run(rival, case, 1).map(drop))?;
         let mut rows: Vec<Vec<Measured>> = vec![Vec::new(); rivals.len()];

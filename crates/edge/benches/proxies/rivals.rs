@@ -146,7 +146,7 @@ impl Stage {
     fn haproxy(&self) -> io::Result<Rival> {
         let (plain, tls) = (free_port()?, free_port()?);
         let text = format!(
-            "global\n maxconn 9900\n nbthread 2\n ssl-server-verify none\n\
+            "global\n maxconn 10100\n no strict-limits\n nbthread 2\n ssl-server-verify none\n\
              defaults\n mode http\n option forwardfor\n http-reuse always\n timeout connect 2s\n timeout client 600s\n\
              \x20timeout server 60s\n timeout http-keep-alive 600s\n\
              frontend f\n bind 127.0.0.1:{plain}\n bind 127.0.0.1:{tls} ssl crt {}\n default_backend b\n\
