@@ -92,15 +92,29 @@ impl Kept {
     }
 }
 
-/// Keeps a line in the table; until dropped.
-struct Seat {
-    hands: Arc<Hands>,
+/// Keeps a line in the table; until dropped. The task of a former process may end after that of the next one began: it
+/// takes away nothing but its own.
+struct Seat<'a> {
+    lines: &'a Lines,
     id: NodeId,
+    meeting: Arc<Mutex<BTreeSet<String>>>,
 }
 
-impl Drop for Seat {
+impl<'a> Seat<'a> {
+    fn take(lines: &'a Lines, id: NodeId) -> Self {
+        let kept = Kept::new();
+        let meeting = kept.meeting.clone();
+        lines.table().insert(id, kept);
+        Self { lines, id, meeting }
+    }
+}
+
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.hands.lines.table().remove(&self.id);
+        let mut table = self.lines.table();
+        if table.get(&self.id).is_some_and(|kept| Arc::ptr_eq(&kept.meeting, &self.meeting)) {
+            table.remove(&self.id);
+        }
     }
 }
 
@@ -207,8 +221,7 @@ fn lock(names: &Mutex<BTreeSet<String>>) -> MutexGuard<'_, BTreeSet<String>> {
 pub async fn keep(patient: Patient) {
     let (hands, entry) = (patient.hands.clone(), patient.entry.clone());
     let id = entry.id;
-    hands.lines.table().insert(id, Kept::new());
-    let seat = Seat { hands: hands.clone(), id };
+    let seat = Seat::take(&hands.lines, id);
     let is_tls = entry.spec.beam.as_ref().is_some_and(|beam| beam.tls);
     let mut backoff = Backoff::new(if is_tls { TLS_TRY_AGAIN } else { TRY_AGAIN.0 }, TRY_AGAIN.1);
     let mut said = String::new();
@@ -270,5 +283,22 @@ async fn look(patient: &Patient, link: &Link) {
             }
             Err(error) => tracing::debug!(node = %entry.id, %error, "no numbers of its runtime"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_former_process_takes_away_its_own_alone() {
+        let (lines, id) = (Lines::default(), NodeId::derive(&[1; 32], "node"));
+        let is_there = || matches!(lines.line(id), Line::Young);
+        let former = Seat::take(&lines, id);
+        let next = Seat::take(&lines, id);
+        drop(former);
+        assert!(is_there());
+        drop(next);
+        assert!(!is_there());
     }
 }
