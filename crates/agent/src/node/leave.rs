@@ -85,7 +85,7 @@ impl Actor {
         let grace = Duration::from_millis(entry.spec.stop.timeout.0);
         if let Some(words) = entry.spec.stop_command.clone() {
             let command = ExecSpec::new(words);
-            let ran = ask(node, move |node| node.output(&command).map(drop));
+            let ran = ask(node, move |node| node.output_within(&command, grace).map(drop));
             if let Ok(Err(cause)) = tokio::time::timeout(grace, ran).await {
                 tracing::warn!(node = %self.id, cause, "stop command failed; the signal follows");
             }

@@ -19,7 +19,7 @@ pub async fn probe(check: &Check, entry: &NodeEntry, node: &NodeHandle) -> Resul
         match &check.probe {
             Probe::Tcp { port } => connect(entry.address, *port).await.map(drop),
             Probe::Http { port, path } => get(entry.address, *port, path).await,
-            Probe::Exec { argv } => run(node, argv).await,
+            Probe::Exec { argv } => run(node, argv, timeout).await,
         }
     };
     let late = |_| Err(format!("check: no answer within {}", check.timeout));
@@ -57,9 +57,9 @@ fn status_of(head: &[u8]) -> Option<u16> {
     std::str::from_utf8(rest).ok()?.split(' ').nth(1)?.trim().parse().ok()
 }
 
-async fn run(node: &NodeHandle, argv: &[String]) -> Result<(), String> {
+async fn run(node: &NodeHandle, argv: &[String], within: Duration) -> Result<(), String> {
     let command = ExecSpec::new(argv.to_vec());
-    let (exit, out, err) = ask(node, move |node| node.output(&command)).await?;
+    let (exit, out, err) = ask(node, move |node| node.output_within(&command, within)).await?;
     if exit.code == Some(0) {
         return Ok(());
     }

@@ -2,7 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::{ANSWER, Connection, NodeHandle};
 use crate::error::{Error, Result};
@@ -58,6 +61,78 @@ impl NodeHandle {
         let err = reader.join().unwrap_or_else(|_| Ok(Vec::new())).map_err(failed)?;
         let exit = handle.wait(None)?;
         Ok((exit, out, err))
+    }
+
+    /// As [`NodeHandle::output`], at most so long: then the command is killed with everything in its session. It ends with the
+    /// command itself; what that leaves in the background is not waited for.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::exec`]; [`Error::Timeout`] when the command was killed.
+    pub fn output_within(&self, spec: &ExecSpec, within: Duration) -> Result<(Exit, Vec<u8>, Vec<u8>)> {
+        let until = Instant::now() + within;
+        let failed = |cause: io::Error| self.failed(cause);
+        let null = std::fs::File::open("/dev/null").map_err(failed)?;
+        let (out, out_writer) = io::pipe().map_err(failed)?;
+        let (err, err_writer) = io::pipe().map_err(failed)?;
+        let mut handle = self.exec(spec, [null.as_fd(), out_writer.as_fd(), err_writer.as_fd()])?;
+        drop((out_writer, err_writer));
+        let (mut out, mut err) = (Said::new(out).map_err(failed)?, Said::new(err).map_err(failed)?);
+        while !wait_for(&handle, [&out, &err], until).map_err(failed)? {
+            if Instant::now() >= until {
+                return Err(Error::Timeout("the command", within.as_millis() as u64));
+            }
+            out.take();
+            err.take();
+        }
+        let exit = handle.wait(Some(ANSWER))?;
+        out.take();
+        err.take();
+        Ok((exit, out.bytes, err.bytes))
+    }
+}
+
+/// One of a command's outputs, taken without waiting.
+struct Said {
+    pipe: Option<io::PipeReader>,
+    bytes: Vec<u8>,
+}
+
+impl Said {
+    fn new(pipe: io::PipeReader) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&pipe, true)?;
+        Ok(Self { pipe: Some(pipe), bytes: Vec::new() })
+    }
+
+    /// Takes what is there, of who never stops some at a time; what is beyond the bound is dropped.
+    fn take(&mut self) {
+        let mut some = [0; 8 << 10];
+        for _ in 0..64 {
+            let Some(pipe) = &mut self.pipe else { return };
+            match io::Read::read(pipe, &mut some) {
+                Ok(1..) if self.bytes.len() as u64 >= OUTPUT_BYTES_MAX => {}
+                Ok(length @ 1..) => self.bytes.extend_from_slice(&some[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => self.pipe = None,
+            }
+        }
+    }
+}
+
+/// Sleeps until the command has ended (true), something was said, or the time is over.
+fn wait_for(handle: &ExecHandle, said: [&Said; 2], until: Instant) -> io::Result<bool> {
+    if !handle.connection.inbox.is_empty() {
+        // The end of a short command comes along with the word that it began: nothing would announce it.
+        return Ok(true);
+    }
+    let mut fds = vec![PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)];
+    let pipes = said.into_iter().filter_map(|said| said.pipe.as_ref());
+    fds.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    let left = until.saturating_duration_since(Instant::now());
+    let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+    match poll(&mut fds, Some(&left)) {
+        Ok(_) | Err(Errno::INTR) => Ok(!fds[0].revents().is_empty()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -117,7 +192,8 @@ impl ExecHandle {
         crate::pid1::set_size(terminal, rows, columns).map_err(|cause| self.node.failed(cause))
     }
 
-    /// Becomes readable when the end of the command can be taken with [`ExecHandle::wait`].
+    /// Becomes readable when the end of the command can be taken with [`ExecHandle::wait`]. A short command's may have come
+    /// along with the word that it began: try to take it first.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.stream.as_fd()
     }

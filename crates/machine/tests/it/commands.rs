@@ -76,3 +76,24 @@ fn input_reaches_a_command() {
     let error = node.output(&ExecSpec::new(["no-such"])).unwrap_err();
     assert_eq!(error.to_string(), "node node-0: exec no-such: ENOENT");
 }
+
+#[test]
+fn who_hangs_is_killed_when_its_time_is_over() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    let sh = |script: &str| ExecSpec::new(["/bin/sh", "-c", script]);
+    let short = Duration::from_millis(300);
+    for hangs in ["sleep 5555 & exec sleep 5555", "exec 1>&- 2>&-; exec sleep 5555", "exec yes sleep 5555"] {
+        let error = node.output_within(&sh(hangs), short).unwrap_err();
+        assert!(matches!(error, lace_machine::Error::Timeout(..)), "{hangs}: {error}");
+    }
+    let count = || says(&node, "pgrep -cf 'sleep 555[5]'; true");
+    until("nothing of them is left", || (count() == "0").then_some(()));
+    until("nothing is known of them", || (node.status().unwrap().execs == 0).then_some(()));
+    // What one that ended left in the background is not waited for, though it holds the output.
+    let (exit, out, err) =
+        node.output_within(&sh("sleep 1000 & echo out; echo err >&2; exit 3"), DEADLINE).unwrap();
+    assert_eq!((exit.code, &out[..], &err[..]), (Some(3), &b"out\n"[..], &b"err\n"[..]));
+    let (_, out, _) = node.output_within(&sh("head -c 3000000 /dev/zero"), DEADLINE).unwrap();
+    assert_eq!(out.len(), 3_000_000);
+}
