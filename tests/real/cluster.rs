@@ -1,7 +1,8 @@
 //! Three Erlang/OTP nodes from a release: clustered, failing over, rolling, reverting.
 
-use crate::lace::{Lace, eventually, may_run};
+use crate::lace::{Lace, at_last, eventually, may_run};
 use std::process::Command;
+use std::time::Duration;
 
 pub fn ball(lace: &Lace) -> String {
     let from = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ball");
@@ -75,6 +76,28 @@ fn a_boot_that_waits_for_ever_for_a_peer_is_begun_again() {
     });
     lace.run(&["beam", "rpc", "ball/ball/3", "sys", "resume", "dist_ac"]).ok();
     eventually("all are ready", || lace.ready("ball") == 3);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn a_lock_on_global_names_that_stayed_is_given_back() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(219, 2);
+    lace.run(&["deploy", "ball", &ball(&lace)]).ok();
+    // As OTP itself forgets it where connections are lost and made again: at the third node, in the name of one that lives.
+    let plant = "spawn(fun() -> global:set_lock({global, [self()]}, ['ball@ball-3.ball.ball.lace.internal'], 0), \
+                 receive never -> ok end end).";
+    lace.run(&["exec", "ball/ball/2", "--", "sh", "-c", "echo \"$0\" > /tmp/plant", plant]).ok();
+    lace.run(&["beam", "rpc", "ball/ball/2", "file", "eval", "\"/tmp/plant\""]).ok();
+    let locks = || lace.run(&["beam", "rpc", "ball/ball/3", "ets", "tab2list", "global_locks"]).ok().out;
+    eventually("it is taken", || locks().contains("global"));
+    let _ = lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
+    eventually("who was killed is missed", || lace.ready("ball") == 2);
+    at_last(Duration::from_secs(120), "names are shared again", || {
+        lace.ready("ball") == 3 && !locks().contains("{global,")
+    });
     lace.down_and_nothing_left();
 }
 

@@ -72,7 +72,7 @@ impl Boot {
 }
 
 /// Does it have the family's copy, or may it?
-async fn has_copy(node: &NodeHandle) -> bool {
+pub(super) async fn has_copy(node: &NodeHandle) -> bool {
     let asked = crate::node::ask(node, NodeHandle::status).await;
     asked.map_or(true, |status| status.vote.is_some_and(|vote| vote.in_use))
 }

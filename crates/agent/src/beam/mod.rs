@@ -10,6 +10,7 @@ pub mod epmd;
 mod flags;
 pub mod hot;
 pub mod line;
+pub mod names;
 pub mod over;
 pub mod question;
 pub mod ready;

@@ -93,6 +93,7 @@ impl Care {
         let mut questions = 0;
         if entry.spec.beam.is_some() {
             tasks.spawn(beam::line::keep(patient.clone()));
+            tasks.spawn(beam::names::keep(patient.clone()));
             if entry.spec.beam.as_ref().is_some_and(|beam| beam.epmd) {
                 tasks.spawn(beam::epmd::keep(patient.clone()));
             }
