@@ -16,8 +16,11 @@ use tokio::time::{Instant, sleep};
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A runtime that shares its names says so in some milliseconds.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
-/// So long names may take to be shared, where a failover waits for them and where none does: large clusters are slow.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(7), Duration::from_secs(60));
+/// So long names may take to be shared where a failover waits for them.
+const PATIENCE: Duration = Duration::from_secs(7);
+/// And where none does, with so much more for each other member: large clusters that begin all at once take their time, and
+/// would take longer if anybody left.
+const PATIENCE_ALONE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6));
 /// Members try one after the other, as long as it lasts.
 const TURN: Duration = Duration::from_secs(4);
 const TURNS: u32 = 5;
@@ -31,14 +34,15 @@ pub async fn keep(patient: Patient) {
         sleep(LOOK_EVERY).await;
         let began = Instant::now();
         let Line::Open(link) = patient.hands.lines.line(patient.entry.id) else { continue };
-        if others(&patient.hands, &patient.entry).is_empty() || are_shared(&link).await {
+        let others = others(&patient.hands, &patient.entry).len();
+        if others == 0 || are_shared(&link).await {
             well += 1;
             silent_since = silent_since.filter(|_| well < WELL);
             continue;
         }
         well = 0;
         let since = *silent_since.get_or_insert(began);
-        if since.elapsed() >= patience(&patient) && !has_copy(&patient.node).await {
+        if since.elapsed() >= patience(&patient, others) && !has_copy(&patient.node).await {
             silent_since = None;
             tracing::warn!(node = %patient.entry.id, "its global names are stuck: it leaves its peers and meets them again");
             leave(&link).await;
@@ -46,11 +50,13 @@ pub async fn keep(patient: Patient) {
     }
 }
 
-fn patience(patient: &Patient) -> Duration {
+fn patience(patient: &Patient, others: usize) -> Duration {
     let beam = patient.entry.spec.beam.as_ref();
     let waits = beam.is_some_and(|beam| beam.failover.is_some());
     let turn = patient.entry.path.index.saturating_sub(1) % TURNS;
-    (if waits { PATIENCE.0 } else { PATIENCE.1 }) + TURN * turn
+    let (alone, each) = PATIENCE_ALONE;
+    let whole = if waits { PATIENCE } else { alone + each * u32::try_from(others).unwrap_or(1_000) };
+    whole + TURN * turn
 }
 
 /// Who does not answer at all is somebody else's business.
