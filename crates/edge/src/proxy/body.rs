@@ -25,11 +25,22 @@ pub(crate) enum BodyError {
     Stalled,
 }
 
-/// What became of an upload; read when the node's side failed because of it.
-#[derive(Clone, Default)]
+/// What became of an upload, and whom it waits for; read when the node's side failed, or takes its time.
+#[derive(Clone)]
 pub(crate) struct Verdict {
     word: Arc<AtomicU8>,
     received: Arc<AtomicU64>,
+    begun: Instant,
+    /// Since when it is the node's turn, in milliseconds since it began; [`CLIENTS_TURN`] while the client is to go on.
+    turn: Arc<AtomicU64>,
+}
+
+const CLIENTS_TURN: u64 = u64::MAX;
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Self { word: Arc::default(), received: Arc::default(), begun: Instant::now(), turn: Arc::default() }
+    }
 }
 
 const TOO_LARGE: u8 = 1;
@@ -47,6 +58,38 @@ impl Verdict {
 
     pub fn is_stalled(&self) -> bool {
         self.word.load(Ordering::Acquire) == STALLED
+    }
+
+    /// Since when the node has everything that the client sent so far, and is to take more or to answer. Nothing while
+    /// the client is to go on.
+    fn nodes_turn(&self) -> Option<Instant> {
+        let since = self.turn.load(Ordering::Acquire);
+        (since != CLIENTS_TURN).then(|| self.begun + Duration::from_millis(since))
+    }
+
+    fn is_nodes_turn(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(CLIENTS_TURN - 1);
+        self.turn.store(since, Ordering::Release);
+    }
+
+    fn is_clients_turn(&self) {
+        self.turn.store(CLIENTS_TURN, Ordering::Release);
+    }
+
+    /// Over when it was the node's turn for so long without a pause. The time that a client takes for its upload is not
+    /// the node's.
+    pub async fn late(&self, within: Duration) {
+        let begun = Instant::now();
+        let mut until = begun + within;
+        loop {
+            tokio::time::sleep_until(until).await;
+            let now = Instant::now();
+            until = match self.nodes_turn() {
+                Some(since) if since.max(begun) + within <= now => return,
+                Some(since) => since.max(begun) + within,
+                None => now + within,
+            };
+        }
     }
 }
 
@@ -91,6 +134,7 @@ impl Stream {
         match Pin::new(&mut self.from).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.alarm = None;
+                self.verdict.is_nodes_turn();
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 self.verdict.received.fetch_add(length, Ordering::Relaxed);
                 match self.left.checked_sub(length) {
@@ -99,8 +143,12 @@ impl Stream {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(other) => Poll::Ready(other.map(|r| r.map_err(BodyError::from))),
+            Poll::Ready(other) => {
+                self.verdict.is_nodes_turn();
+                Poll::Ready(other.map(|r| r.map_err(BodyError::from)))
+            }
             Poll::Pending => {
+                self.verdict.is_clients_turn();
                 let idle = self.idle;
                 let alarm = self
                     .alarm
@@ -109,6 +157,13 @@ impl Stream {
                 self.fail(STALLED, BodyError::Stalled)
             }
         }
+    }
+}
+
+impl Drop for Stream {
+    /// Who sends it needs nothing more of it.
+    fn drop(&mut self) {
+        self.verdict.is_nodes_turn();
     }
 }
 

@@ -35,7 +35,7 @@ pub struct ProxyLimits {
     pub body_bytes_max: u64,
     /// An upload may pause so long.
     pub body_idle: Duration,
-    /// A node must begin its answer within this time.
+    /// A node must begin its answer within this time after the request is whole, and take a part of its body within it.
     pub answer_within: Duration,
     /// A node must accept a connection within this time.
     pub connect_within: Duration,

@@ -18,7 +18,6 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// Nobody was left to try: the names may say something else after this time.
 const BREATH: Duration = Duration::from_millis(100);
@@ -206,7 +205,7 @@ impl Exchange {
                 found => found?,
             };
             let Some(request) = delivery.next() else { break };
-            match self.send(&seat, request, delivery.is_grpc).await {
+            match self.send(&seat, request, (delivery.is_grpc, &delivery.verdict)).await {
                 Ok((response, sender)) => {
                     seat.member().answered();
                     return Ok((response, sender, seat));
@@ -222,7 +221,7 @@ impl Exchange {
         &self,
         seat: &Seat,
         request: Request<Upload>,
-        is_grpc: bool,
+        (is_grpc, verdict): (bool, &Verdict),
     ) -> Result<(Response<Incoming>, Option<Sender>), Undelivered> {
         let limits = &self.proxy.limits;
         let (pool, address) = (&seat.member().pool, seat.member().address);
@@ -233,9 +232,10 @@ impl Exchange {
             let (response, sender) = pool.send(address, limits.connect_within, request).await?;
             Ok((response, Some(sender)))
         };
-        match timeout(limits.answer_within, sent).await {
-            Ok(sent) => sent.map_err(Undelivered::Failed),
-            Err(_) => Err(Undelivered::Late),
+        tokio::select! {
+            biased;
+            sent = sent => sent.map_err(Undelivered::Failed),
+            () = verdict.late(limits.answer_within) => Err(Undelivered::Late),
         }
     }
 
