@@ -45,6 +45,7 @@ impl Default for Verdict {
 
 const TOO_LARGE: u8 = 1;
 const STALLED: u8 = 2;
+const BROKEN: u8 = 3;
 
 impl Verdict {
     /// Bytes so far.
@@ -58,6 +59,11 @@ impl Verdict {
 
     pub fn is_stalled(&self) -> bool {
         self.word.load(Ordering::Acquire) == STALLED
+    }
+
+    /// The client went away in the middle of it, or wrote what is no body.
+    pub fn is_broken(&self) -> bool {
+        self.word.load(Ordering::Acquire) == BROKEN
     }
 
     /// Since when the node has everything that the client sent so far, and is to take more or to answer. Nothing while
@@ -143,9 +149,10 @@ impl Stream {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(other) => {
+            Poll::Ready(Some(Err(error))) => self.fail(BROKEN, error.into()),
+            Poll::Ready(None) => {
                 self.verdict.is_nodes_turn();
-                Poll::Ready(other.map(|r| r.map_err(BodyError::from)))
+                Poll::Ready(None)
             }
             Poll::Pending => {
                 self.verdict.is_clients_turn();

@@ -114,9 +114,12 @@ impl Exchange {
         let (response, sender, seat) = self.deliver(&route, &path, &mut delivery).await?;
         account.is_with(&seat.member().who);
         match client {
-            Some(client) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Ok(tunnel::open(client, response, seat, (Arc::clone(&self.place), Arc::clone(&route.tally))))
-            }
+            Some(client) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(tunnel::open(
+                client,
+                response,
+                (sender, seat),
+                (Arc::clone(&self.place), Arc::clone(&route.tally)),
+            )),
             _ => Ok(self.to_client(&route, response, sender, seat)),
         }
     }
@@ -196,7 +199,8 @@ impl Exchange {
     ) -> Result<(Response<Incoming>, Option<Sender>, Seat), Fault> {
         let mut tried: Vec<Arc<Member>> = Vec::new();
         for _ in 0..self.proxy.limits.tries_max {
-            let seat = match seat::find(&self.proxy, route, path, &tried, delivery.mark.as_deref()).await {
+            let mut seat = match seat::find(&self.proxy, route, path, &tried, delivery.mark.as_deref()).await
+            {
                 Err(Fault::Unreachable) => {
                     tried.clear();
                     tokio::time::sleep(BREATH).await;
@@ -207,10 +211,10 @@ impl Exchange {
             let Some(request) = delivery.next() else { break };
             match self.send(&seat, request, (delivery.is_grpc, &delivery.verdict)).await {
                 Ok((response, sender)) => {
-                    seat.member().answered();
+                    seat.answered();
                     return Ok((response, sender, seat));
                 }
-                Err(undelivered) => self.consider(undelivered, &seat, delivery)?,
+                Err(undelivered) => self.consider(undelivered, &mut seat, delivery)?,
             }
             tried.push(Arc::clone(seat.member()));
         }
@@ -257,7 +261,7 @@ impl Exchange {
     }
 
     /// May it be tried again? If not, what is said.
-    fn consider(&self, failed: Undelivered, seat: &Seat, delivery: &mut Delivery) -> Result<(), Fault> {
+    fn consider(&self, failed: Undelivered, seat: &mut Seat, delivery: &mut Delivery) -> Result<(), Fault> {
         let limits = &self.proxy.limits;
         if delivery.verdict.is_too_large() {
             return Err(Fault::TooLarge { bytes_max: limits.body_bytes_max });
@@ -265,7 +269,10 @@ impl Exchange {
         if delivery.verdict.is_stalled() {
             return Err(Fault::UploadStalled);
         }
-        seat.member().failed();
+        if delivery.verdict.is_broken() {
+            return Err(Fault::UploadBroken);
+        }
+        seat.failed();
         seat.member().who.each(|tally| tally.fault(failed.code()));
         match failed {
             Undelivered::Failed(Failure::Unsent(request)) => {

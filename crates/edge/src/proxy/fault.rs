@@ -15,6 +15,7 @@ pub(crate) enum Fault {
     HeadLate { seconds: u64 },
     HeadUnreadable,
     UploadStalled,
+    UploadBroken,
     Unsupported { cause: &'static str },
     Maintenance { target: String, page: Arc<str> },
     NoNode { target: String },
@@ -28,7 +29,7 @@ pub(crate) enum Fault {
 impl Fault {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest { .. } | Self::HeadUnreadable => StatusCode::BAD_REQUEST,
+            Self::BadRequest { .. } | Self::HeadUnreadable | Self::UploadBroken => StatusCode::BAD_REQUEST,
             Self::UnknownHost { .. } | Self::NoRoute { .. } => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LineTooLong { .. } => StatusCode::URI_TOO_LONG,
@@ -56,6 +57,7 @@ impl Fault {
             Self::HeadLate { .. } => "head-late",
             Self::HeadUnreadable => "head-unreadable",
             Self::UploadStalled => "upload-stalled",
+            Self::UploadBroken => "upload-broken",
             Self::Unsupported { .. } => "not-supported",
             Self::Maintenance { .. } => "maintenance",
             Self::NoNode { .. } => "no-node",
@@ -83,6 +85,7 @@ impl Fault {
             Self::HeadLate { seconds } => format!("the request's head was not there within {seconds} s"),
             Self::HeadUnreadable => "the request's head is not one of HTTP/1.1".to_owned(),
             Self::UploadStalled => "the request's body did not go on".to_owned(),
+            Self::UploadBroken => "the request's body ended before its end, or is none".to_owned(),
             Self::Unsupported { cause } => format!("this is not done here: {cause}"),
             Self::Maintenance { target, .. } => format!("{target} is under maintenance"),
             Self::NoNode { target } => format!("no node of {target} is wanted to run"),
@@ -107,7 +110,7 @@ impl Fault {
                 "delete this site's cookies, or put less into the request's fields".to_owned()
             }
             Self::HeadUnreadable => "write it as RFC 9112 says; h2 and TLS are understood too".to_owned(),
-            Self::UploadStalled | Self::HeadLate { .. } => "send it again".to_owned(),
+            Self::UploadStalled | Self::UploadBroken | Self::HeadLate { .. } => "send it again".to_owned(),
             Self::Maintenance { .. } => "come back a little later".to_owned(),
             Self::NoNode { target } => {
                 format!("start some: `lace scale {target} 1`, or `lace start {target}`")
@@ -135,6 +138,7 @@ impl Fault {
                 | Self::HeadLate { .. }
                 | Self::HeadUnreadable
                 | Self::UploadStalled
+                | Self::UploadBroken
         )
     }
 

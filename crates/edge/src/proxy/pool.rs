@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// Unused connections that are kept for one node by one thread.
@@ -25,7 +26,18 @@ const READY_WITHIN: Duration = Duration::from_millis(5);
 /// A silent h2 connection is asked whether it lives.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
-pub(crate) type Sender = http1::SendRequest<Upload>;
+/// A connection of HTTP/1.1 to a node. It ends with this, whatever it is about to do: a task that sends a body to a node
+/// which takes none would keep both for ever.
+pub(crate) struct Sender {
+    requests: http1::SendRequest<Upload>,
+    task: AbortHandle,
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 /// Why a request was not answered.
 pub(crate) enum Failure {
@@ -50,7 +62,7 @@ impl Pool {
 
     /// Gives a connection back whose answer was read to its end.
     pub fn give_back(&self, sender: Sender) {
-        if sender.is_closed() {
+        if sender.requests.is_closed() {
             return;
         }
         let mut idle = self.own();
@@ -71,7 +83,8 @@ impl Pool {
             if since.elapsed() > IDLE_FOR {
                 continue;
             }
-            if sender.is_ready() || matches!(timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(()))) {
+            let requests = &mut sender.requests;
+            if requests.is_ready() || matches!(timeout(READY_WITHIN, requests.ready()).await, Ok(Ok(()))) {
                 return Some(sender);
             }
         }
@@ -86,7 +99,7 @@ impl Pool {
         mut request: Request<Upload>,
     ) -> Result<(Response<Incoming>, Sender), Failure> {
         while let Some(mut sender) = self.free().await {
-            match sender.try_send_request(request).await {
+            match sender.requests.try_send_request(request).await {
                 Ok(response) => return Ok((response, sender)),
                 // It was closed while nobody looked.
                 Err(error) => request = unsent(error)?,
@@ -99,7 +112,7 @@ impl Pool {
                 return Err(Failure::Unsent(Box::new(request)));
             }
         };
-        match sender.try_send_request(request).await {
+        match sender.requests.try_send_request(request).await {
             Ok(response) => Ok((response, sender)),
             Err(error) => Err(Failure::Unsent(Box::new(unsent(error)?))),
         }
@@ -151,9 +164,9 @@ fn unsent(mut error: TrySendError<Request<Upload>>) -> Result<Request<Upload>, F
 
 async fn connect(address: SocketAddr, within: Duration) -> io::Result<Sender> {
     let stream = dial(address, within).await?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    tokio::spawn(connection.with_upgrades());
-    Ok(sender)
+    let (requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let task = tokio::spawn(connection.with_upgrades()).abort_handle();
+    Ok(Sender { requests, task })
 }
 
 async fn dial(address: SocketAddr, within: Duration) -> io::Result<TcpStream> {

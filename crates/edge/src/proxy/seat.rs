@@ -13,6 +13,8 @@ pub(crate) struct Seat {
     member: Arc<Member>,
     /// Told at the end, where requests may wait for a place.
     freed: Option<Arc<Notify>>,
+    /// The request tries a node that was left alone, and does not know yet.
+    is_trial: bool,
 }
 
 /// A seat whose request became a tunnel.
@@ -36,7 +38,25 @@ impl Seat {
     fn take(member: &Arc<Member>, route: &Route, freed: &Arc<Notify>) -> Self {
         member.enter();
         let freed = route.group.most.map(|_| Arc::clone(freed));
-        Self { member: Arc::clone(member), freed }
+        Self { member: Arc::clone(member), freed, is_trial: member.begins_trial() }
+    }
+
+    /// The node answered: how long the answer takes, or the tunnel that it became, says nothing more of it.
+    pub fn answered(&mut self) {
+        self.member.answered();
+        self.tried();
+    }
+
+    /// The node could not be reached, broke off, or was silent for too long.
+    pub fn failed(&mut self) {
+        self.member.failed();
+        self.tried();
+    }
+
+    fn tried(&mut self) {
+        if std::mem::take(&mut self.is_trial) {
+            self.member.ends_trial();
+        }
     }
 
     pub fn member(&self) -> &Arc<Member> {
@@ -46,6 +66,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.tried();
         self.member.leave();
         self.freed.iter().for_each(|freed| freed.notify_waiters());
     }

@@ -72,13 +72,13 @@ async fn carry(proxy: Arc<Proxy>, route: Arc<Route>, mut client: TcpStream, _pla
     let began = Instant::now();
     let mut tried = Vec::new();
     for _ in 0..proxy.limits.tries_max {
-        let seat = match seat::find(&proxy, &route, "/", &tried, None).await {
+        let mut seat = match seat::find(&proxy, &route, "/", &tried, None).await {
             Ok(seat) => seat,
             Err(fault) => return route.tally.fault(fault.code()),
         };
         match timeout(proxy.limits.connect_within, TcpStream::connect(seat.member().address)).await {
             Ok(Ok(mut node)) => {
-                seat.member().answered();
+                seat.answered();
                 let who = seat.member().who.clone();
                 let _seat = seat.into_tunnel();
                 let _ = node.set_nodelay(true);
@@ -95,7 +95,7 @@ async fn carry(proxy: Arc<Proxy>, route: Arc<Route>, mut client: TcpStream, _pla
                 return;
             }
             _ => {
-                seat.member().failed();
+                seat.failed();
                 seat.member().who.each(|tally| tally.fault("unreachable"));
             }
         }

@@ -4,6 +4,7 @@ use super::accept::Place;
 use super::account::Who;
 use super::body::Answer;
 use super::header;
+use super::pool::Sender;
 use super::seat::Seat;
 use super::tally::Tally;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
@@ -30,7 +31,7 @@ pub(crate) fn carried(bytes: std::io::Result<(u64, u64)>, route: &Tally, who: &W
 pub(crate) fn open(
     client: OnUpgrade,
     mut response: Response<Incoming>,
-    seat: Seat,
+    (sender, seat): (Option<Sender>, Seat),
     (place, route): (Arc<Place>, Arc<Tally>),
 ) -> Response<Answer> {
     let node = hyper::upgrade::on(&mut response);
@@ -40,7 +41,10 @@ pub(crate) fn open(
     who.each(Tally::enter);
     tokio::spawn(async move {
         let _held = (seat, place);
-        if let (Ok(client), Ok(node)) = tokio::join!(client, node) {
+        let both = tokio::join!(client, node);
+        // Until the node's side has gone over it is its connection's.
+        drop(sender);
+        if let (Ok(client), Ok(node)) = both {
             let (mut client, mut node) = (TokioIo::new(client), TokioIo::new(node));
             carried(copy_bidirectional(&mut client, &mut node).await, &route, &who);
         }

@@ -33,6 +33,8 @@ pub enum Said {
     Who,
     /// Never.
     Nothing,
+    /// Never, but it takes the whole body.
+    Late,
 }
 
 pub struct Backend {
@@ -87,6 +89,10 @@ async fn answer(
             Response::new(who.map_err(|never| match never {}).boxed())
         }
         Said::Nothing => std::future::pending().await,
+        Said::Late => {
+            drop(request.into_body().collect().await);
+            std::future::pending().await
+        }
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A request that stays: its place is taken until the stream is dropped.
-async fn occupy(door: &Door) -> TcpStream {
+pub async fn occupy(door: &Door) -> TcpStream {
     let mut stream = door.connect().await;
     let ask = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: upgrade\r\nupgrade: shout\r\n\r\n");
     stream.write_all(ask.as_bytes()).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod backend;
 mod balance;
+mod blame;
 mod client;
 mod control;
 mod door;

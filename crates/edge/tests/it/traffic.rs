@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// Once it is as wanted: a request is written down when its last byte has gone, which its client may see first.
-async fn until(door: &Door, is_so: impl Fn(&Traffic) -> bool) -> Traffic {
+pub async fn until(door: &Door, is_so: impl Fn(&Traffic) -> bool) -> Traffic {
     let mut client = door.world.client();
     for _ in 0..500 {
         let traffic = client.traffic().await.expect("an answer");

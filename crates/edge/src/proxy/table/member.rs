@@ -34,6 +34,8 @@ pub(crate) struct Member {
     born: Instant,
     /// Until when it is left alone, in milliseconds since it was born.
     alone_until: AtomicU64,
+    /// It was left alone, and a request tries it again.
+    on_trial: AtomicBool,
     less: Notify,
 }
 
@@ -50,6 +52,7 @@ impl Member {
             failures: AtomicU32::new(0),
             born: Instant::now(),
             alone_until: AtomicU64::new(0),
+            on_trial: AtomicBool::new(false),
             less: Notify::new(),
         }
     }
@@ -59,7 +62,7 @@ impl Member {
     }
 
     pub fn enter(&self) {
-        self.outstanding.fetch_add(1, Ordering::AcqRel);
+        self.outstanding.fetch_add(1, Ordering::SeqCst);
     }
 
     pub fn leave(&self) {
@@ -102,8 +105,23 @@ impl Member {
 
     /// Failed too often lately? After the while one request after the other tries again.
     pub fn is_alone(&self) -> bool {
+        self.has_failed()
+            && (self.now() < self.alone_until.load(Ordering::Relaxed)
+                || self.on_trial.load(Ordering::Acquire))
+    }
+
+    fn has_failed(&self) -> bool {
         self.failures.load(Ordering::Relaxed) >= FAILURES_MAX
-            && (self.now() < self.alone_until.load(Ordering::Relaxed) || self.outstanding() > 0)
+    }
+
+    /// Is the request that comes now the one that tries it again? Then it says when it [knows](Self::ends_trial).
+    pub fn begins_trial(&self) -> bool {
+        self.has_failed() && !self.on_trial.swap(true, Ordering::AcqRel)
+    }
+
+    /// The one that tried it knows, or gave up.
+    pub fn ends_trial(&self) {
+        self.on_trial.store(false, Ordering::Release);
     }
 
     /// What people are told of it while it is left alone.
@@ -117,8 +135,7 @@ impl Member {
     /// It could not be reached, or broke off.
     pub fn failed(&self) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if let Some(more) = failures.checked_sub(FAILURES_MAX) {
-            let alone = (ALONE_MIN * 2_u32.saturating_pow(more.min(8))).min(ALONE_MAX);
+        if let Some(alone) = alone_for(failures) {
             let until = self.now() + u64::try_from(alone.as_millis()).unwrap_or(u64::MAX);
             self.alone_until.store(until, Ordering::Relaxed);
         }
@@ -160,6 +177,12 @@ impl Member {
     }
 }
 
+/// How long a node is left alone after so many failures in a row.
+fn alone_for(failures: u32) -> Option<Duration> {
+    let more = failures.checked_sub(FAILURES_MAX)?;
+    Some((ALONE_MIN * 2_u32.saturating_pow(more.min(8))).min(ALONE_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +202,30 @@ mod tests {
         assert!(member.is_alone());
         member.answered();
         assert!(!member.is_alone());
+    }
+
+    #[test]
+    fn the_while_is_doubled_and_has_an_end() {
+        let ms = |failures| alone_for(failures).map(|alone| alone.as_millis());
+        let first: Vec<_> = (0..8).map(ms).collect();
+        let expected = [None, None, None, Some(500), Some(1_000), Some(2_000), Some(4_000), Some(8_000)];
+        assert_eq!(first, expected);
+        assert_eq!(ms(u32::MAX), Some(30_000));
+    }
+
+    #[test]
+    fn one_request_at_a_time_tries_it_again_whatever_else_it_has() {
+        let member = member();
+        assert!(!member.begins_trial(), "it is well");
+        // A tunnel that was there before.
+        member.enter();
+        (0..3).for_each(|_| member.failed());
+        member.alone_until.store(0, Ordering::Relaxed);
+        assert!(!member.is_alone(), "the while is over");
+        assert!(member.begins_trial() && !member.begins_trial(), "one");
+        assert!(member.is_alone(), "while somebody tries it");
+        member.ends_trial();
+        assert!(!member.is_alone(), "the next one may try");
     }
 
     #[tokio::test]
