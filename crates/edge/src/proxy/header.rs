@@ -59,10 +59,15 @@ pub(crate) fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum()
 }
 
-/// Which protocol the client wants to go over to on this connection (RFC 9110 section 7.8).
+/// Which protocol the client wants to go over to on this connection (RFC 9110 section 7.8). Never h2: requests that come
+/// later on such a connection would pass us unread, with whatever they claim of their origin.
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let asks = |value: &HeaderValue| tokens(value).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    let wanted = headers.get(UPGRADE)?;
+    let is_h2 = |token: &str| {
+        let name = token.split('/').next().unwrap_or_default().trim();
+        ["h2c", "h2"].iter().any(|h2| name.eq_ignore_ascii_case(h2)) || token.eq_ignore_ascii_case("http/2.0")
+    };
+    let wanted = headers.get(UPGRADE).filter(|value| value.to_str().is_ok() && !tokens(value).any(is_h2))?;
     headers.get_all(CONNECTION).iter().any(asks).then(|| wanted.clone())
 }
 
@@ -111,6 +116,16 @@ pub(crate) fn set_mark(headers: &mut HeaderMap, mark: &str, tls: bool) {
     }
 }
 
+/// Clients of h2 may send each pair as a field of its own; HTTP/1.1 has one (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if all.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
+}
+
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|token| !token.is_empty())
 }
@@ -129,6 +144,7 @@ pub(crate) fn to_node(headers: &mut HeaderMap, host: &HeaderValue, origin: Origi
     let claims: Vec<HeaderName> = headers.keys().filter(|name| is_claim(name)).cloned().collect();
     claims.iter().for_each(|name| drop(headers.remove(name)));
     headers.remove(EXPECT);
+    join_cookies(headers);
     headers.insert(HOST, host.clone());
     let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
     let ip = origin.peer.ip().to_canonical();
@@ -194,11 +210,13 @@ mod tests {
 
     #[test]
     fn an_upgrade_needs_both_headers() {
-        let table: [(Lines, bool); 4] = [
+        let table: [(Lines, bool); 6] = [
             (&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")], true),
             (&[("connection", "keep-alive"), ("upgrade", "websocket")], false),
             (&[("connection", "upgrade")], false),
-            (&[("upgrade", "h2c"), ("connection", "Upgrade, HTTP2-Settings")], true),
+            (&[("upgrade", "h2c"), ("connection", "Upgrade, HTTP2-Settings")], false),
+            (&[("upgrade", "websocket, H2C"), ("connection", "Upgrade")], false),
+            (&[("upgrade", "HTTP/2.0"), ("connection", "Upgrade")], false),
         ];
         for (given, expected) in table {
             assert_eq!(upgrade(&map(given)).is_some(), expected, "{given:?}");

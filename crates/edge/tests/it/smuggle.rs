@@ -261,3 +261,19 @@ async fn what_a_client_claims_of_its_origin_is_not_passed_on() {
     let kept = passed(&scene, "X-Custom_Name: 1\r\nX-Forwarded-Custom: 2").await;
     assert_eq!((kept.all("x-custom_name"), kept.all("x-forwarded-custom")), (vec!["1"], vec!["2"]));
 }
+
+/// What would make the rest of a connection one of h2, which nobody reads on its way, or leave it open who reads it.
+#[tokio::test]
+async fn nobody_goes_over_to_h2_through_the_door() {
+    let scene = Scene::open().await;
+    for upgrade in ["h2c", "H2C", "websocket, h2c", "h2c, websocket", "HTTP/2.0", "h2c\r\nUpgrade: websocket"]
+    {
+        let headers = format!(
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {upgrade}\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"
+        );
+        let seen = passed(&scene, &headers).await;
+        for name in ["upgrade", "connection", "http2-settings"] {
+            assert!(seen.all(name).is_empty(), "{upgrade}: {seen:?}");
+        }
+    }
+}
