@@ -27,7 +27,8 @@ pub struct ProxyLimits {
     pub target_bytes_max: usize,
     /// Header fields of a request.
     pub headers_max: usize,
-    /// A request's head must be there within this time after its first byte; an idle connection is kept as long.
+    /// A request's head must be there within this time after its first byte; an idle connection is kept as long, and one
+    /// of h2 on which no stream is open up to twice as long.
     pub head_within: Duration,
     /// Streams of one h2 connection at a time.
     pub streams_max: u32,

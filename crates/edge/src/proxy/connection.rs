@@ -26,8 +26,9 @@ use tokio_rustls::server::TlsStream;
 
 /// The first bytes of h2 (RFC 9113 section 3.4); no method of HTTP/1.1 begins like this.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
-/// A part of the preface is there: when the rest is looked for.
+/// A part of the preface is there: when the rest is looked for, doubled with each look up to the second.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const LOOK_AGAIN_MAX: Duration = Duration::from_millis(500);
 /// A quiet h2 connection is asked whether it lives.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// A connection on which nothing happens for so long lets go of its buffers: they are made anew in some microseconds.
@@ -87,7 +88,7 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, stream: TcpStream, origin: Origin, 
 async fn first(stream: &TcpStream, within: Duration) -> First {
     let until = Instant::now() + within;
     let mut seen = [0; H2_PREFACE.len()];
-    let mut length = 0;
+    let (mut length, mut pause) = (0, LOOK_AGAIN);
     while Instant::now() < until {
         length = match tokio::time::timeout_at(until, stream.peek(&mut seen)).await {
             Ok(Ok(1..)) if seen.starts_with(H2_PREFACE) => return First::H2,
@@ -95,9 +96,14 @@ async fn first(stream: &TcpStream, within: Duration) -> First {
             Ok(Ok(length @ 1..)) => length,
             _ => return First::Nothing,
         };
-        sleep(LOOK_AGAIN).await;
+        tokio::time::sleep_until(until.min(Instant::now() + pause)).await;
+        pause = longer(pause);
     }
     if length == 0 { First::Nothing } else { First::Late }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LOOK_AGAIN_MAX)
 }
 
 /// HTTP/1.1 and upgrades. While nothing happens, no more is held than the socket and where it came from.
@@ -261,10 +267,10 @@ pub(crate) async fn serve_h2(
     exchange: Arc<Exchange>,
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) {
-    let proxy = Arc::clone(&exchange.proxy);
+    let (proxy, own) = (Arc::clone(&exchange.proxy), Arc::clone(&exchange));
     let limits = &proxy.limits;
     let service = service_fn(move |request| {
-        let exchange = Arc::clone(&exchange);
+        let exchange = Arc::clone(&own);
         async move { Ok::<_, Infallible>(exchange.answer(request).await) }
     });
     // A head that is up to twice too large gets a page; h2 refuses a larger one by itself, with a status only.
@@ -286,8 +292,51 @@ pub(crate) async fn serve_h2(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = unused(&exchange.desk, limits.head_within) => {
+            // Who never asked anything has nothing to lose; of an answer something may be on its way still.
+            if exchange.desk.turns() == 0 {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            timeout(limits.head_within, connection).await.unwrap_or(Ok(()))
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Over when no stream was open for so long. Pings do not count: who only answers them asks for nothing.
+async fn unused(desk: &Desk, within: Duration) {
+    let (mut turns, mut since) = (desk.turns(), Instant::now());
+    loop {
+        tokio::time::sleep_until(since + within).await;
+        let (is_idle, now) = (desk.is_idle(), desk.turns());
+        if is_idle && now == turns {
+            return;
+        }
+        // When the last one ended nobody wrote down: it has the whole time from here.
+        (turns, since) = (now, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_preface_is_looked_at_seldom() {
+        let pauses = std::iter::successors(Some(LOOK_AGAIN), |pause| Some(longer(*pause)));
+        let until = |within: Duration| {
+            let mut left = within;
+            let looks = pauses.clone().take_while(|pause| {
+                let goes_on = left > Duration::ZERO;
+                left = left.saturating_sub(*pause);
+                goes_on
+            });
+            looks.count()
+        };
+        assert_eq!(until(Duration::from_millis(15)), 2, "soon at first");
+        assert!(until(Duration::from_secs(60)) < 140, "and not all the time");
     }
 }

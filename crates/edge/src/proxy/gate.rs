@@ -56,8 +56,14 @@ impl Desk {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    fn is_idle(&self) -> bool {
+    /// No body in either direction is held by anybody.
+    pub fn is_idle(&self) -> bool {
         self.open.load(Ordering::Acquire) == 0
+    }
+
+    /// Requests so far.
+    pub fn turns(&self) -> u32 {
+        self.turns.load(Ordering::Relaxed)
     }
 
     /// The phase, and which turn it belongs to. A request whose bodies are both gone is no longer under way.
@@ -66,7 +72,7 @@ impl Desk {
             Phase::Busy if self.is_idle() && !self.is_owed.load(Ordering::Acquire) => Phase::Quiet,
             phase => phase,
         };
-        (phase, self.turns.load(Ordering::Relaxed))
+        (phase, self.turns())
     }
 
     /// The connection goes over to another protocol: nothing is ours any more.

@@ -3,8 +3,8 @@
 use crate::backend::{Backend, Said};
 use crate::door::{Door, HOST, WAIT, line, shop};
 use crate::frames::{
-    CONTINUATION, DATA, END_STREAM, Fate, Frames, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, fields,
-    frame, head,
+    ACK, CONTINUATION, DATA, END_STREAM, Fate, Frames, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    fields, frame, head,
 };
 use crate::witness::Witness;
 use crate::world::own_address;
@@ -65,6 +65,20 @@ async fn a_head_of_h2_cannot_become_two_of_http_1() {
         assert_eq!(seen.len(), usize::from(is_good), "{name}: {fate:?} {seen:?}");
         assert_eq!(fate == Fate::Answered(200), is_good, "{name}: {fate:?}");
     }
+}
+
+#[tokio::test]
+async fn cookies_of_h2_are_one_field_of_http_1() {
+    let node = Witness::start(own_address(), 18_080).await;
+    let door = Door::open(|_| {}).await;
+    let topic = shop(1, node.at.port(), &[line(1, "ready", node.at.ip())]);
+    door.world.client().put(topic).await.unwrap();
+    let mut frames = Frames::open(door.connect().await).await;
+    let lines = [GET.as_slice(), &[("cookie", "a=b"), ("x", "1"), ("cookie", "c=d; e=f")]].concat();
+    frames.send(&head(1, END_STREAM, &lines)).await.unwrap();
+    assert_eq!(frames.fate(1).await, Fate::Answered(200));
+    let seen = node.take().unwrap();
+    assert_eq!(seen[0].all("cookie"), ["a=b; c=d; e=f"], "{seen:?}");
 }
 
 #[tokio::test]
@@ -166,6 +180,58 @@ async fn floods_of_h2_are_ended_and_others_are_served() {
     flood(&door, 300, settings).await;
     door.ready(2, &[&good]).await;
     assert_eq!(door.get(HOST, "/").await.0, 200, "others are served");
+}
+
+/// Answers what must be answered, until the connection ends.
+async fn waits_for_the_end(mut frames: Frames) {
+    let ended = async {
+        while let Some((kind, flags, _, payload)) = frames.next().await {
+            if kind == PING && flags & ACK == 0 {
+                let _ = frames.send(&frame(PING, ACK, 0, &payload)).await;
+            } else if kind == SETTINGS && flags & ACK == 0 {
+                let _ = frames.send(&frame(SETTINGS, ACK, 0, &[])).await;
+            }
+        }
+    };
+    timeout(WAIT, ended).await.expect("an end in time");
+}
+
+#[tokio::test]
+async fn clients_of_h2_that_ask_nothing_are_ended_and_those_with_a_stream_stay() {
+    let node = Backend::start(own_address(), 18_080, Said::Events).await;
+    let echo = Backend::start(own_address(), 18_081, Said::Echo).await;
+    let door = Door::open(|config| config.proxy.limits.head_within = Duration::from_millis(500)).await;
+    door.ready(1, &[&node]).await;
+    let mut busy = Frames::open(door.connect().await).await;
+    busy.send(&head(1, END_STREAM, &GET)).await.unwrap();
+    assert_eq!(busy.fate(1).await, Fate::Answered(200));
+    door.ready(2, &[&echo]).await;
+    // The first word of h2, and nothing more; the same with half a head.
+    for beginning in [&b"PRI * HTTP/2.0"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = door.connect().await;
+        stream.write_all(beginning).await.unwrap();
+        let mut rest = Vec::new();
+        timeout(WAIT, stream.read_to_end(&mut rest)).await.expect("an end in time").ok();
+    }
+    let mut half = Frames::open(door.connect().await).await;
+    half.send(&frame(HEADERS, END_STREAM, 1, &fields(&GET))).await.unwrap();
+    waits_for_the_end(half).await;
+    // One that asked, and answers everything that it is asked since.
+    let mut idle = Frames::open(door.connect().await).await;
+    idle.send(&head(1, END_STREAM, &GET)).await.unwrap();
+    assert_eq!(idle.fate(1).await, Fate::Answered(200));
+    waits_for_the_end(idle).await;
+    // All that took several times as long as a connection may be idle: a stream on which nothing happened is there.
+    node.next.notify_one();
+    let event = async {
+        loop {
+            let (kind, _, stream, payload) = busy.next().await.expect("it is open");
+            if (kind, stream) == (DATA, 1) && payload.starts_with(b"data: 0") {
+                return;
+            }
+        }
+    };
+    timeout(WAIT, event).await.expect("the event");
 }
 
 #[tokio::test]

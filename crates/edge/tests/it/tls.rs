@@ -67,11 +67,16 @@ struct Locked {
 
 impl Locked {
     async fn open(certificates: &[&str]) -> Self {
+        Self::with(certificates, |_| {}).await
+    }
+
+    async fn with(certificates: &[&str], change: impl FnOnce(&mut lace_edge::NetConfig)) -> Self {
         let node = Backend::start(own_address(), 18_080, Said::Echo).await;
         let mut at = SocketAddr::from(([127, 0, 0, 1], 0));
         let door = Door::open(|config| {
             at = SocketAddr::new(config.proxy.listen[0].ip(), 17_443);
             config.proxy.listen_tls = vec![at];
+            change(config);
         })
         .await;
         let mut topic = shop(1, 18_080, &[line(1, "ready", node.at.ip())]);
@@ -149,6 +154,41 @@ async fn h2_is_spoken_where_the_client_can() {
         .unwrap();
     let answer = timeout(WAIT, sender.send_request(request)).await.expect("in time").unwrap();
     assert_eq!((answer.status(), answer.version()), (hyper::StatusCode::OK, hyper::Version::HTTP_2));
+}
+
+#[tokio::test]
+async fn who_agrees_on_h2_and_says_nothing_is_ended() {
+    let short = |config: &mut lace_edge::NetConfig| {
+        config.proxy.limits.head_within = Duration::from_millis(300);
+    };
+    let locked = Locked::with(&[NAME], short).await;
+    for protocol in ["h2", "http/1.1"] {
+        let mut stream = locked.connect(NAME, &[protocol]).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = timeout(WAIT, stream.read_to_end(&mut rest)).await.expect("an end in time");
+        assert!(!rest.starts_with(b"HTTP"), "nobody asked");
+    }
+}
+
+#[tokio::test]
+async fn versions_of_tls_that_are_broken_are_refused() {
+    let locked = Locked::open(&[NAME]).await;
+    locked.connect(NAME, &[]).await.unwrap();
+    for (version, is_spoken) in [("-tls1", false), ("-tls1_1", false), ("-tls1_2", true), ("-tls1_3", true)] {
+        let at = locked.at.to_string();
+        let shake = tokio::task::spawn_blocking(move || {
+            let mut openssl = std::process::Command::new("openssl");
+            openssl.args(["s_client", "-connect", &at, "-servername", NAME, version]);
+            // Else openssl itself would not offer it.
+            openssl.args(["-cipher", "ALL:@SECLEVEL=0"]).stdin(std::process::Stdio::null());
+            openssl.output().expect("openssl is there: scripts/install.sh --for test")
+        });
+        let out = timeout(WAIT, shake).await.expect("an end in time").unwrap();
+        let said = [out.stdout, out.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(said.contains("-----BEGIN CERTIFICATE"), is_spoken, "{version}: {said}");
+        assert_eq!(said.contains("SSL alert number"), !is_spoken, "{version}: {said}");
+    }
 }
 
 #[tokio::test]
