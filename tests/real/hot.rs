@@ -63,7 +63,7 @@ name = "count"
 release = "counter@1.0.0"
 count = 3
 cpu = 0.25
-memory = "128MiB"
+memory = "256MiB"
 beam = {{ net_ticktime = 9, applications = ["counter"] }}
 check = {{ exec = ["bin/counter", "rpc", "counter", "healthy"], interval = "500ms", timeout = "10s", grace = "20s" }}
 rollout = {{ strategy = "hot", healthy_for = "{healthy_for}" }}
