@@ -3,6 +3,7 @@
 use crate::lace::{Lace, eventually, may_run};
 use crate::load::{Connection, Load};
 use crate::page::project_with;
+use crate::tls::{Authority, NAME, curl};
 use std::time::Duration;
 
 const HOST: &str = "web.shop.localhost";
@@ -39,6 +40,30 @@ fn a_family_that_nobody_asks_for_sleeps_and_the_first_request_wakes_it() {
     assert!(scaled(&lace).contains("nobody has asked for 3s"), "{}", scaled(&lace));
     assert_eq!(get(&lace), (200, "web-1 1".to_owned()), "the request waited for its node");
     assert!(scaled(&lace).contains("requests wait for the first node"), "{}", scaled(&lace));
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn who_sleeps_is_woken_over_tls_and_plain_http_leads_there_meanwhile() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(160, 3);
+    deploy(&lace, "min = 0, max = 1, idle = \"3s\"");
+    lace.run(&["route", "add", "shop/web", NAME, "--port", "8080"]).ok();
+    let authority = Authority::new(lace.files());
+    let [chain, key] = authority.issue(NAME);
+    lace.run(&["route", "cert", "add", "shop", NAME, "--cert", &chain, "--key", &key]).ok();
+    eventually("it sleeps", || {
+        let status = lace.status("shop");
+        let family = &status["apps"][0]["families"][0];
+        family["ready"] == 0 && family["nodes"].as_array().is_none_or(Vec::is_empty)
+    });
+    let (plain, tls) = (lace.door().port(), lace.door_tls());
+    let (status, text) = curl(&lace, &authority, plain, &format!("http://{NAME}:{plain}/"));
+    assert!(status == "308" && text.contains(&format!("https://{NAME}:{tls}/")), "{text}");
+    let (status, text) = curl(&lace, &authority, tls, &format!("https://{NAME}:{tls}/"));
+    assert!(status == "200" && text.contains("web-1"), "the request woke it: {text}");
     lace.down_and_nothing_left();
 }
 

@@ -6,13 +6,13 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const NAME: &str = "shop.example.com";
+pub const NAME: &str = "shop.example.com";
 
 /// An authority of this test alone, and its certificates as files.
-struct Authority(CertifiedIssuer<'static, KeyPair>, PathBuf);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>, PathBuf);
 
 impl Authority {
-    fn new(dir: &Path) -> Self {
+    pub fn new(dir: &Path) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "the test's authority");
@@ -21,7 +21,7 @@ impl Authority {
         Self(issuer, dir.to_owned())
     }
 
-    fn issue(&self, name: &str) -> [String; 2] {
+    pub fn issue(&self, name: &str) -> [String; 2] {
         let key = KeyPair::generate().expect("key");
         let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         let chain = params.signed_by(&key, &self.0).expect("signed").pem();
@@ -34,7 +34,7 @@ impl Authority {
 }
 
 /// Status, and what came.
-fn curl(lace: &Lace, authority: &Authority, port: u16, url: &str) -> (String, String) {
+pub fn curl(lace: &Lace, authority: &Authority, port: u16, url: &str) -> (String, String) {
     let out = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", "10", "--include", "--cacert"])
         .arg(authority.1.join("ca.pem"))

@@ -193,9 +193,15 @@ impl World {
         self.add_doors(app, &mut topic);
         self.add_challenges(app, &mut topic);
         let mut carriers = self.carriers(app);
+        let doors = self.hosts_with_door();
+        let wakes = topic.doors.values().any(|doors| doors.wakes);
         if !carriers.is_empty() {
             carriers.extend(self.also_told(app));
-            self.add_certificates(app, &mut topic);
+            self.add_certificates(app, &mut topic, |_| true);
+        } else if wakes && !doors.is_empty() {
+            // Nobody runs, but a request wakes somebody: doors present the certificate to it.
+            carriers.extend(doors);
+            self.add_certificates(app, &mut topic, |doors| doors.wakes);
         } else if self.services.values().any(|s| s.path.app == *app && !s.deleting) {
             // Doors must still say why nobody answers: every host does, and none of them gets a key for it.
             carriers.extend(self.hosts.keys());
@@ -221,10 +227,14 @@ impl World {
         carriers
     }
 
+    fn hosts_with_door(&self) -> HashSet<HostId> {
+        let has_door = |host: &&Host| host.attributes.contains_key(DOOR) && !host.removing;
+        self.hosts.values().filter(has_door).map(|h| h.id).collect()
+    }
+
     /// Hosts without nodes of an application that must know it all the same: they have a door, or nodes that let it in.
     fn also_told(&self, app: &AppName) -> HashSet<HostId> {
-        let has_door = |host: &&Host| host.attributes.contains_key(DOOR) && !host.removing;
-        let mut hosts: HashSet<HostId> = self.hosts.values().filter(has_door).map(|h| h.id).collect();
+        let mut hosts = self.hosts_with_door();
         let lets_in = |target: &Target, node: &PlannedNode| {
             self.openings(target, node).iter().any(|o| o.from == OpenTo::App(app.clone()))
         };
@@ -269,9 +279,10 @@ impl World {
     }
 
     /// For the application's own host names only: nobody presents a certificate under a name that leads elsewhere.
-    fn add_certificates(&self, app: &AppName, topic: &mut Topic) {
+    fn add_certificates(&self, app: &AppName, topic: &mut Topic, is_served: impl Fn(&Doors) -> bool) {
         let Some(app) = self.apps.get(app).filter(|app| !app.certificates.is_empty()) else { return };
-        let routes = topic.doors.values().flat_map(|doors| &doors.routes);
+        let served = topic.doors.values().filter(|doors| is_served(doors));
+        let routes = served.flat_map(|doors| &doors.routes);
         let wanted = routes.filter(|route| route.listen.is_none() && route.tls != RouteTls::Off);
         let mut hosts: Vec<&String> = wanted.filter_map(|route| route.host.as_ref()).collect();
         hosts.sort_unstable();

@@ -6,12 +6,14 @@ use lace_model::JobId;
 use lace_model::certificate::{Certificate, CertificateSource};
 use lace_model::document::EntryId;
 use lace_model::family::{Application, Family, Service};
+use lace_model::host::{DOOR, Host};
 use lace_model::job::{Job, JobOrigin, JobState, LOGS_KEPT, NewJob};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::{Goal, OperationState};
 use lace_model::revision::Revision;
 use lace_model::rollout::Phase;
 use lace_model::route::RouteSpec;
+use lace_model::scale::{IDLE_USUAL, ScalePolicy};
 use lace_store::{Batch, Clock, Expect};
 use std::collections::BTreeSet;
 
@@ -27,8 +29,8 @@ fn a_family_starts_and_everybody_knows_its_members() {
     }
 }
 
-#[test]
-fn a_stopped_application_is_known_so_that_doors_say_so() {
+/// One node of shop/web on one of two hosts, with a route and its certificate.
+fn certified() -> Scene {
     let mut scene = Scene::new(2);
     scene.serve("shop/web/web", 1, vec![]);
     let host = "shop.example.com".to_owned();
@@ -48,12 +50,51 @@ fn a_stopped_application_is_known_so_that_doors_say_so() {
     });
     let route = RouteSpec { host: Some(host.clone()), ..RouteSpec::new(80) };
     scene.change::<Service>("shop/web", |s| s.spec.routes = Some(vec![route]));
+    scene
+}
+
+/// How many hosts have the key of its certificate.
+fn keys(scene: &Scene) -> usize {
+    let app = path("shop/web/web").app;
+    let topics = scene.hosts.values().filter_map(|h| h.topics.get(&app));
+    topics.filter(|topic| !topic.certificates.is_empty()).count()
+}
+
+/// A family that scales by load is looked at again and again: that never settles.
+fn some_turns(scene: &mut Scene) {
+    for _ in 0..10 {
+        let heard = scene.obey();
+        scene.turn(heard);
+        scene.clock.advance(1_000);
+    }
+}
+
+#[test]
+fn doors_keep_the_certificate_of_who_sleeps_and_is_woken_by_a_request() {
+    let mut scene = certified();
+    let ids: Vec<_> = scene.hosts.keys().copied().collect();
+    scene.change::<Host>(&ids[0].to_string(), |host| {
+        host.attributes.insert(DOOR.to_owned(), "0.0.0.0:80".to_owned());
+    });
+    let policy = ScalePolicy { min: 0, max: 1, target: None, idle: IDLE_USUAL };
+    scene.settle();
+    scene.change::<Family>("shop/web/web", |f| (f.count, f.scale) = (0, Some(policy)));
+    some_turns(&mut scene);
+    assert!(scene.running().is_empty(), "it sleeps");
+    assert_eq!(keys(&scene), 1, "the door that a request would come in at");
+    let door = &scene.hosts[&ids[0]].topics[&path("shop/web/web").app];
+    assert_eq!(door.certificates[0].hosts, ["shop.example.com"]);
+    assert!(door.doors.values().all(|doors| doors.wakes), "{:?}", door.doors);
+    scene.change::<Family>("shop/web/web", |f| f.running = false);
+    some_turns(&mut scene);
+    assert_eq!(keys(&scene), 0, "nobody is woken any more");
+}
+
+#[test]
+fn a_stopped_application_is_known_so_that_doors_say_so() {
+    let mut scene = certified();
     scene.settle();
     let app = path("shop/web/web").app;
-    let keys = |scene: &Scene| {
-        let topics = scene.hosts.values().filter_map(|h| h.topics.get(&app));
-        topics.filter(|topic| !topic.certificates.is_empty()).count()
-    };
     assert_eq!(keys(&scene), 1, "the host that carries it has the key");
     scene.change::<Family>("shop/web/web", |f| f.running = false);
     scene.settle();
