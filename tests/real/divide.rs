@@ -102,5 +102,13 @@ fn a_canary_gets_its_share_until_it_is_promoted() {
     assert!(shown.contains("10.0 % of the requests go to revision 2"), "{shown}");
     shop.lace.run(&["rollout", "promote", "shop/web"]).ok();
     assert!(shop.only("2"), "{:?}", shop.versions(40));
+    // The next one sings wrong to a person's ear.
+    let load = Load::begin(shop.lace.door(), HOST, 2, Duration::from_millis(20));
+    shop.deploy("3", &["--timeout", "1s"]).ends(4);
+    eventually("the canary sings", || shop.versions(30).len() == 2);
+    shop.lace.run(&["rollout", "abort", "shop/web"]).ok();
+    eventually("it is heard no more", || shop.only("2"));
+    let tally = load.end();
+    assert_eq!(tally.failures(), Vec::<String>::new(), "{:?}", tally.answers());
     shop.lace.down_and_nothing_left();
 }

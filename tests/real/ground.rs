@@ -72,12 +72,13 @@ impl Ground {
         (namespace, address)
     }
 
-    /// Another machine, which joins with a ticket.
+    /// Another machine, which joins with a ticket and has doors.
     pub fn join(&mut self, lace: &Lace, name: &str) {
         self.plug(name, lace.files().join(name));
         let ticket = lace.files().join(format!("{name}.ticket"));
         std::fs::write(&ticket, lace.run(&["host", "add", name]).ok().out).expect("written");
-        self.up(lace, name, &["--join", ticket.to_str().expect("text")]);
+        let doors = ["--door", "127.0.0.1:7480", "--door-tls", "127.0.0.1:7443"];
+        self.up(lace, name, &[&["--join", ticket.to_str().expect("text")], &doors[..]].concat());
     }
 
     /// `lace up` on a host.

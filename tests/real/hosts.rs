@@ -113,6 +113,21 @@ fn replaceable_nodes_leave_a_silent_host_and_pinned_ones_wait() {
         assert!(!estate.gets_through("other/web/1", &address, 9000), "closed to others");
     }
 
+    // A certificate is presented by the doors of all hosts that carry the application.
+    let authority = crate::tls::Authority::new(lace.files());
+    let [chain, key] = authority.issue(crate::tls::NAME);
+    lace.run(&["route", "add", "shop/web", crate::tls::NAME, "--port", "9000"]).ok();
+    lace.run(&["route", "cert", "add", "shop", crate::tls::NAME, "--cert", &chain, "--key", &key]).ok();
+    let ca = lace.files().join("ca.pem");
+    for host in ["a", "b", "c"] {
+        let at = format!("{}:7443:127.0.0.1", crate::tls::NAME);
+        let url = format!("https://{}:7443/", crate::tls::NAME);
+        let ca = ca.to_str().expect("text");
+        let words = ["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca];
+        let words = [&words[..], &["--resolve", &at, &url]].concat();
+        eventually("it leads in, encrypted", || estate.ground.said(host, &words) == "200");
+    }
+
     // A host vanishes.
     let lost: Vec<String> = estate.ready("shop").into_iter().filter(|n| n.0 == "b").map(|n| n.1).collect();
     let began = Instant::now();

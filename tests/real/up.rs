@@ -225,6 +225,10 @@ fn a_demo_tells_its_story_to_the_end_and_leaves_nothing() {
         rest = &rest[at + line.len()..];
     }
     assert!(rest.contains(" 0 failed"), "pages failed:\n{whole}");
+    let pages = said.lines().rfind(|line| line.contains("the page: ")).expect("the page is told of");
+    let served = pages.split("the page: ").nth(1).and_then(|told| told.split(' ').next());
+    assert!(served.and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n > 0), "{pages}");
+    assert!(pages.matches("ball-").count() >= 2, "which nodes served: {pages}");
     assert!(complained.contains("nothing of it is left"), "{whole}");
     for path in ["demo", "demo.key"] {
         assert!(!dir.path().join(path).exists(), "{path} is left");
