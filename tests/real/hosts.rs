@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// An installation with three more hosts, `a`, `b` and `c`, where the controller's machine takes no nodes.
-struct Estate {
-    lace: Lace,
-    ground: Ground,
+pub struct Estate {
+    pub lace: Lace,
+    pub ground: Ground,
 }
 
 impl Drop for Estate {
@@ -21,7 +21,7 @@ impl Drop for Estate {
 }
 
 impl Estate {
-    fn new(net: u8) -> Self {
+    pub fn new(net: u8) -> Self {
         let ground = Ground::new(net);
         let lace = Lace::up_reached_at(net, &ground.address());
         let mut estate = Self { lace, ground };
@@ -39,7 +39,7 @@ impl Estate {
         hosts.as_array().expect("a list").clone()
     }
 
-    fn host_of_controller(&self) -> String {
+    pub fn host_of_controller(&self) -> String {
         let others = ["a", "b", "c"];
         let hosts = self.hosts();
         let names = hosts.iter().filter_map(|host| host["host"]["name"].as_str());
@@ -60,7 +60,7 @@ impl Estate {
         ready.map(|s| (name(&s["host"]), text(&s["id"]), text(&s["address"]))).collect()
     }
 
-    fn places(&self, app: &str) -> BTreeSet<String> {
+    pub fn places(&self, app: &str) -> BTreeSet<String> {
         self.ready(app).into_iter().map(|(host, ..)| host).collect()
     }
 

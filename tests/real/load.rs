@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 /// An answer must be there within this time.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// A part of what is posted.
+const PART: [u8; 1024] = [b'p'; 1024];
+
 /// What happened so far.
 #[derive(Default)]
 pub struct Tally {
     pub served: AtomicU64,
     pub echoed: AtomicU64,
     pub downloaded: AtomicU64,
+    pub posted: AtomicU64,
     failed: Mutex<Vec<String>>,
     /// Answers by their text.
     answers: Mutex<BTreeMap<String, u64>>,
@@ -48,8 +52,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many clients, each asking every so often over a connection that it keeps; beside them one that downloads and
-    /// one that echoes.
+    /// So many clients, each asking every so often over a connection that it keeps; beside them one that downloads,
+    /// one that echoes and one that posts what must not be sent twice.
     pub fn begin(door: SocketAddr, host: &str, clients: usize, every: Duration) -> Self {
         let tally = Arc::new(Tally::default());
         let spawn = |work: fn(SocketAddr, &str, &Tally, Duration)| {
@@ -59,6 +63,7 @@ impl Load {
         let mut threads: Vec<_> = (0..clients).map(|_| spawn(ask)).collect();
         threads.push(spawn(download));
         threads.push(spawn(echo));
+        threads.push(spawn(post));
         Self { tally, clients: threads }
     }
 
@@ -83,6 +88,22 @@ impl Connection {
     /// Status, body, and whether the connection may be used again.
     pub fn get(&mut self, host: &str, path: &str, more: &str) -> std::io::Result<(u16, Vec<u8>, bool)> {
         write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nhost: {host}\r\n{more}\r\n")?;
+        self.answer()
+    }
+
+    /// The same for what is sent in parts, with a pause after each: a node that drains must take it to its end.
+    fn post(&mut self, host: &str, parts: u32, every: Duration) -> std::io::Result<(u16, Vec<u8>, bool)> {
+        let to = self.0.get_mut();
+        let length = parts as usize * PART.len();
+        write!(to, "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n")?;
+        for _ in 0..parts {
+            std::thread::sleep(every);
+            to.write_all(&PART)?;
+        }
+        self.answer()
+    }
+
+    fn answer(&mut self) -> std::io::Result<(u16, Vec<u8>, bool)> {
         let (mut status, mut length, mut stays) = (0, 0, true);
         for number in 0.. {
             let mut line = String::new();
@@ -147,6 +168,24 @@ fn download(door: SocketAddr, host: &str, tally: &Tally, _: Duration) {
             }
             Ok((status, body)) => tally.fail(format!("download: {status}, {} bytes", body.len())),
             Err(error) => tally.fail(format!("download: {error}")),
+        }
+    }
+}
+
+fn post(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
+    let mut kept = None;
+    while !tally.is_over() {
+        let opened = kept.take().map_or_else(|| Connection::open(door), Ok);
+        let posted = opened.and_then(|mut c| c.post(host, 10, every).map(|answer| (c, answer)));
+        match posted {
+            Ok((connection, (200, _, stays))) => {
+                tally.posted.fetch_add(1, Ordering::Relaxed);
+                kept = stays.then_some(connection);
+            }
+            Ok((_, (status, body, _))) => {
+                tally.fail(format!("post: {status}: {}", String::from_utf8_lossy(&body)));
+            }
+            Err(error) => tally.fail(format!("post: {error}")),
         }
     }
 }

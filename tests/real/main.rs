@@ -10,6 +10,7 @@ mod daily;
 mod discovery;
 mod divide;
 mod door;
+mod doors;
 mod elixir;
 mod estate;
 mod families;

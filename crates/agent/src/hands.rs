@@ -3,6 +3,7 @@
 use crate::beam::line::Lines;
 use crate::config::{AgentConfig, AgentError};
 use crate::disk::Verdicts;
+use crate::doors::Elsewhere;
 use crate::held::{Held, Record};
 use crate::identity::Identity;
 use crate::node::claim::Claims;
@@ -79,6 +80,8 @@ pub struct Hands {
     pub traffic: watch::Sender<Option<Traffic>>,
     /// Nodes that wait at once for the door to let go of them.
     pub drains: Semaphore,
+    /// Nodes that wait for the doors of other hosts.
+    pub elsewhere: Elsewhere,
     /// This host's address in the network between hosts, as last looked at.
     underlay: Mutex<Option<Ipv4Addr>>,
     /// Blocks at the join.
@@ -118,6 +121,7 @@ impl Hands {
             net_socket: config.net_socket.clone(),
             traffic: watch::Sender::default(),
             drains: Semaphore::new(DRAINS_MAX),
+            elsewhere: Elsewhere::default(),
             underlay: Mutex::default(),
             blocks: identity.blocks.clone(),
         };

@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod context;
 mod disk;
+mod doors;
 mod facts;
 mod hands;
 mod held;

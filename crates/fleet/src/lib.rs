@@ -4,6 +4,7 @@
 //! the engine publishes goes to hosts as deltas.
 
 mod document;
+mod drain;
 mod flow;
 mod link;
 mod liveness;

@@ -70,13 +70,15 @@ impl LinkService for FleetLink {
             let host = caller(&request)?;
             let seen = request.remote_addr();
             let mut said = request.into_inner();
-            let Some(Ok(ToController::Hello { mut facts, entries, topics, nodes, .. })) = said.next().await
+            let Some(Ok(ToController::Hello { version, mut facts, entries, topics, nodes })) =
+                said.next().await
             else {
                 return Err(Status::invalid_argument("the first frame must be a hello"));
             };
             seen_at(&mut facts, seen);
             let blocks = fleet.0.support.blocks(host).map_err(status)?;
-            let (number, frames) = fleet.connected(host, blocks, Hello { facts, entries, topics, nodes });
+            let (number, frames) =
+                fleet.connected(host, blocks, Hello { version, facts, entries, topics, nodes });
             tokio::spawn(async move {
                 while let Some(Ok(frame)) = said.next().await {
                     fleet.heard(host, frame);

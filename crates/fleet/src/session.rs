@@ -1,6 +1,7 @@
 //! Sessions of agents: who is there, what they say, what they are told.
 
 use crate::document::Documents;
+use crate::drain::Drains;
 use crate::flow::Said;
 use crate::liveness::UsageNow;
 use crate::rights::Contents;
@@ -61,6 +62,8 @@ pub enum FleetEvent {
 
 struct Session {
     number: u64,
+    /// Wire version of its agent.
+    version: u32,
     to: mpsc::Sender<ToAgent>,
     /// Secrets that this session was given.
     secrets: HashSet<String>,
@@ -87,6 +90,11 @@ pub(crate) struct HostState {
 }
 
 impl HostState {
+    /// Is it there, and of this wire version at least?
+    pub(crate) fn speaks(&self, version: u32) -> bool {
+        self.session.as_ref().is_some_and(|session| session.version >= version)
+    }
+
     fn unknown(&self) -> Vec<(EntryId, Generation)> {
         if !self.documents.complete {
             return Vec::new();
@@ -99,6 +107,7 @@ pub(crate) struct Inner {
     hosts: Mutex<HashMap<HostId, HostState>>,
     pub(crate) waiting: Waiting,
     pub(crate) contents: Contents,
+    pub(crate) drains: Drains,
     pub(crate) support: Arc<dyn Support>,
     events: mpsc::UnboundedSender<FleetEvent>,
     sessions: AtomicU64,
@@ -117,6 +126,7 @@ impl Fleet {
             hosts: Mutex::default(),
             waiting: Waiting::default(),
             contents: Contents::default(),
+            drains: Drains::default(),
             support,
             events,
             sessions: AtomicU64::new(1),
@@ -332,7 +342,7 @@ impl Fleet {
         state.liveness.connected = true;
         state.liveness.last_seen = self.0.support.now();
         state.held = hello.held();
-        state.session = Some(Session { number, to, secrets: HashSet::new() });
+        state.session = Some(Session { number, version: hello.version, to, secrets: HashSet::new() });
         let welcome = ToAgent::Welcome {
             version: lace_wire::WIRE_VERSION,
             host,
@@ -368,6 +378,8 @@ impl Fleet {
                     self.send(host, ToAgent::Vote { node, message });
                 }
             }
+            ToController::Drain { node, app, within_ms } => self.drain(host, (node, app), within_ms),
+            ToController::Drained { node } => self.drained(host, node),
             ToController::Refused { id, held } => {
                 tracing::warn!(%host, ?id, %held, "agent holds a newer statement")
             }
@@ -425,6 +437,7 @@ impl Fleet {
         state.session = None;
         state.liveness.connected = false;
         drop(hosts);
+        self.drains_nothing(host);
         self.emit(FleetEvent::Lost { host });
     }
 
@@ -445,6 +458,7 @@ impl Fleet {
             }
         }
         for host in silent {
+            self.drains_nothing(host);
             self.emit(FleetEvent::Lost { host });
         }
     }
@@ -452,6 +466,7 @@ impl Fleet {
 
 /// The content of a hello frame.
 pub(crate) struct Hello {
+    pub version: u32,
     pub facts: HostFacts,
     pub entries: Vec<(EntryId, Generation)>,
     pub topics: Vec<(AppName, Generation)>,

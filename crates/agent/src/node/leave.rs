@@ -2,19 +2,11 @@
 
 use super::{Actor, ask, connect, remove};
 use crate::clock::Backoff;
+use crate::doors::{drain_elsewhere, drain_here};
 use crate::volume;
-use lace_edge::NetClient;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::node::NodePhase;
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// A door that does not answer for so long is closed.
-const DOOR_ANSWERS_WITHIN: Duration = Duration::from_millis(500);
-
-/// One that is started again is there within this time.
-const DOOR_COMES_BACK_WITHIN: Duration = Duration::from_secs(2);
-const DOOR_ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 impl Actor {
     /// Stops the process as it wishes, removes the node, frees its address. Goes on until nothing is left.
@@ -48,7 +40,7 @@ impl Actor {
         let _ = erased.await;
     }
 
-    /// The door gives it no more requests, and those that it has are ended first. Where no door answers, none comes in.
+    /// No door gives it more requests, and those that it has are ended first.
     async fn drain(&self) {
         let entry = self.wish.borrow().entry.clone();
         let family = &entry.path.family;
@@ -58,26 +50,9 @@ impl Actor {
         if !has_door {
             return;
         }
-        let Ok(_seat) = self.hands.drains.acquire().await else { return };
         let within = Duration::from_millis(entry.spec.stop.timeout.0);
-        let begun = Instant::now();
-        let mut silent_since = begun;
-        loop {
-            let asked = Instant::now();
-            let mut door = NetClient::new(&self.hands.net_socket).patience(DOOR_ANSWERS_WITHIN);
-            match door.drain(self.id, within.saturating_sub(begun.elapsed())).await {
-                Ok(true) => return,
-                Ok(false) => {
-                    return tracing::info!(node = %self.id, "it has requests still, and its time is over");
-                }
-                // It ended while it was asked: its successor knows what is left.
-                Err(_) if asked.elapsed() > DOOR_COMES_BACK_WITHIN => silent_since = Instant::now(),
-                Err(error) if silent_since.elapsed() > DOOR_COMES_BACK_WITHIN => {
-                    return tracing::debug!(node = %self.id, %error, "not drained");
-                }
-                Err(_) => tokio::time::sleep(DOOR_ASKED_AGAIN_AFTER).await,
-            }
-        }
+        let of = (self.id, family.app.clone());
+        tokio::join!(drain_here(&self.hands, self.id, within), drain_elsewhere(&self.hands, of, within));
     }
 
     async fn stop(&self, node: &NodeHandle) {

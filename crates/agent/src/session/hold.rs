@@ -3,15 +3,16 @@
 use super::beat::Pulse;
 use crate::beam::votes;
 use crate::config::AgentConfig;
+use crate::doors;
 use crate::hands::{Hands, Topics};
 use crate::held::{Record, Verdict, judge};
 use crate::roster::{self, Roster};
 use crate::stream;
 use lace_model::document::{EntryId, Topic};
 use lace_model::{AppName, Generation};
-use lace_wire::WIRE_VERSION;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::{HostFacts, ToAgent, ToController};
+use lace_wire::{DRAINS_SINCE, WIRE_VERSION};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -58,12 +59,13 @@ pub async fn hold(
     let opened = tokio::time::timeout(WELCOME_WITHIN, link.session(ReceiverStream::new(frames))).await;
     let mut said = opened.map_err(|_| "no welcome in time")?.map_err(|s| s.message().to_owned())?;
     let first = tokio::time::timeout(WELCOME_WITHIN, said.next()).await.map_err(|_| "no welcome in time")?;
-    let Some(Ok(ToAgent::Welcome { epoch, blocks, beat_ms, .. })) = first else {
+    let Some(Ok(ToAgent::Welcome { version, epoch, blocks, beat_ms, .. })) = first else {
         return Err("the first frame was no welcome".to_owned());
     };
     accept_epoch(hands, epoch)?;
     hands.held.commit(vec![Record::Epoch(epoch), Record::Blocks(blocks)]);
     hands.link.send_replace(Some(link.clone()));
+    hands.elsewhere.session(version >= DRAINS_SINCE);
     hands.session.send_replace(Some(to.clone()));
     tracing::info!(epoch, "session open");
     let session = Session { hands, roster, link, to: to.clone() };
@@ -127,6 +129,11 @@ impl Session<'_> {
             ToAgent::Vote { node, message } => {
                 tokio::spawn(votes::from_witness(self.hands.clone(), node, message));
             }
+            ToAgent::Drain { node, within_ms } => {
+                let within = Duration::from_millis(within_ms);
+                tokio::spawn(doors::let_go(self.hands.clone(), node, within));
+            }
+            ToAgent::Drained { node } => self.hands.elsewhere.drained(node),
             ToAgent::Secrets { values } => self.hands.held.keep_secrets(values),
             ToAgent::Neighbours(neighbours) => {
                 self.hands.held.commit(vec![Record::Neighbours(neighbours)]);

@@ -35,10 +35,13 @@ impl Drop for TunnelSeat {
 }
 
 impl Seat {
-    fn take(member: &Arc<Member>, route: &Route, freed: &Arc<Notify>) -> Self {
+    /// None where the node began to leave meanwhile: whoever drains it counts its requests only once.
+    fn take(member: &Arc<Member>, route: &Route, freed: &Arc<Notify>) -> Option<Self> {
         member.enter();
         let freed = route.group.most.map(|_| Arc::clone(freed));
-        Self { member: Arc::clone(member), freed, is_trial: member.begins_trial() }
+        let seat = Self { member: Arc::clone(member), freed, is_trial: member.begins_trial() };
+        // Either this look sees that it leaves, or who drains it sees that we entered.
+        (!member.is_draining()).then_some(seat)
     }
 
     /// The node answered: how long the answer takes, or the tunnel that it became, says nothing more of it.
@@ -102,14 +105,16 @@ pub(crate) async fn find(
     let stays =
         |member: &&Arc<Member>| !member.is_draining() && !member.is_alone() && route.group.has_place(member);
     let marked = mark.filter(|_| tried.is_empty()).and_then(|mark| route.group.marked(mark));
-    if let Some(member) = marked.filter(stays) {
-        return Ok(Seat::take(member, route, proxy.tables.freed()));
+    let freed = proxy.tables.freed();
+    if let Some(seat) = marked.filter(stays).and_then(|member| Seat::take(member, route, freed)) {
+        return Ok(seat);
     }
-    match route.group.pick(tried) {
-        Some(member) => Ok(Seat::take(member, route, proxy.tables.freed())),
-        None if !tried.is_empty() => Err(Fault::Unreachable),
-        None => find_now(proxy, route, path).await,
+    while let Some(member) = route.group.pick(tried) {
+        if let Some(seat) = Seat::take(member, route, freed) {
+            return Ok(seat);
+        }
     }
+    if tried.is_empty() { find_now(proxy, route, path).await } else { Err(Fault::Unreachable) }
 }
 
 /// The same by what is known now, which may be another table than the one in which the request found its route.
@@ -126,8 +131,10 @@ pub(crate) async fn find_now(proxy: &Proxy, route: &Arc<Route>, path: &str) -> R
         let Some(now) = table.again(route, path).filter(|now| now.group.known > 0 || now.wakes) else {
             return Err(Fault::NoNode { target: target() });
         };
-        if let Some(member) = now.group.pick(&[]) {
-            return Ok(Seat::take(member, now, freed));
+        while let Some(member) = now.group.pick(&[]) {
+            if let Some(seat) = Seat::take(member, now, freed) {
+                return Ok(seat);
+            }
         }
         let within = if now.wakes { proxy.limits.wake_within } else { proxy.limits.node_within };
         let changed = async {

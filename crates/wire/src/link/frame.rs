@@ -103,6 +103,20 @@ pub enum ToController {
         /// What it says.
         message: lace_vote::Message,
     },
+    /// A node of mine is about to stop: the doors of other hosts shall let go of it.
+    Drain {
+        /// The node.
+        node: lace_model::NodeId,
+        /// Its application, whose topic those doors have.
+        app: AppName,
+        /// For at most so long requests that it has are waited for.
+        within_ms: u64,
+    },
+    /// My door gives a node no more requests, and has ended those that it had, or their time is over.
+    Drained {
+        /// The node.
+        node: lace_model::NodeId,
+    },
     /// A statement was refused because a newer one is held.
     Refused {
         /// Which.
@@ -202,6 +216,18 @@ pub enum ToAgent {
         node: lace_model::NodeId,
         /// What it says.
         message: lace_vote::Message,
+    },
+    /// A node of another host is about to stop: your door shall let go of it. Say when it has.
+    Drain {
+        /// The node.
+        node: lace_model::NodeId,
+        /// For at most so long requests that it has are waited for.
+        within_ms: u64,
+    },
+    /// The doors of other hosts have let go of a node of yours.
+    Drained {
+        /// The node.
+        node: lace_model::NodeId,
     },
     /// These task outcomes need not be repeated.
     AckTasks(Vec<TaskId>),

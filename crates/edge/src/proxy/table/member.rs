@@ -30,6 +30,8 @@ pub(crate) struct Member {
     /// Those of them that are tunnels: they end when somebody wishes, perhaps never.
     tunnels: AtomicU32,
     draining: AtomicBool,
+    /// How many wait for the end of what it has.
+    watchers: AtomicU32,
     failures: AtomicU32,
     born: Instant,
     /// Until when it is left alone, in milliseconds since it was born.
@@ -49,6 +51,7 @@ impl Member {
             outstanding: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
             draining: AtomicBool::new(false),
+            watchers: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             born: Instant::now(),
             alone_until: AtomicU64::new(0),
@@ -67,9 +70,7 @@ impl Member {
 
     pub fn leave(&self) {
         self.outstanding.fetch_sub(1, Ordering::SeqCst);
-        if self.is_draining() {
-            self.less.notify_waiters();
-        }
+        self.tell_watchers();
     }
 
     /// Those of its requests that are tunnels.
@@ -80,7 +81,12 @@ impl Member {
     /// One of its requests became a tunnel.
     pub fn enter_tunnel(&self) {
         self.tunnels.fetch_add(1, Ordering::AcqRel);
-        if self.is_draining() {
+        self.tell_watchers();
+    }
+
+    /// Whoever began to wait does so though the node may be wanted again meanwhile.
+    fn tell_watchers(&self) {
+        if self.watchers.load(Ordering::SeqCst) > 0 {
             self.less.notify_waiters();
         }
     }
@@ -165,6 +171,8 @@ impl Member {
     }
 
     async fn until(&self, is_so: impl Fn() -> bool) {
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        let _watches = Watches(self);
         loop {
             let less = self.less.notified();
             tokio::pin!(less);
@@ -174,6 +182,15 @@ impl Member {
             }
             less.await;
         }
+    }
+}
+
+/// Somebody waits.
+struct Watches<'a>(&'a Member);
+
+impl Drop for Watches<'_> {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -237,6 +254,8 @@ mod tests {
         let other = member.clone();
         let drained = tokio::spawn(async move { other.drain(Duration::from_secs(60)).await });
         tokio::task::yield_now().await;
+        // What a topic says of it meanwhile changes nothing for who waits.
+        member.stays();
         member.leave();
         assert!(drained.await.expect("ended"));
     }
