@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod control;
+mod descriptors;
 pub mod dns;
 pub mod names;
 mod proxy;

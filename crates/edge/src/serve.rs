@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// Where the state directory, the control socket or an address cannot be used, and waiting would not help.
 pub async fn serve(config: NetConfig, keeper: Keeper) -> Result<(), NetError> {
+    crate::descriptors::raise();
     let trap = |kind| signal(kind).map_err(|e| NetError::Stopped { part: "signals", cause: e.to_string() });
     let mut terminate = trap(SignalKind::terminate())?;
     let mut interrupt = trap(SignalKind::interrupt())?;

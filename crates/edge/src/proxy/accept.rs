@@ -191,11 +191,18 @@ async fn accept(entrance: Arc<Entrance>, socket: OwnedFd) {
         Ok(listener) => listener,
         Err(error) => return tracing::warn!(%error, "a thread of the door does not accept"),
     };
+    let mut quiet = false;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => receive(&entrance, stream, peer),
+            Ok((stream, peer)) => {
+                quiet = false;
+                receive(&entrance, stream, peer);
+            }
             Err(error) => {
-                tracing::warn!(%error, "the door does not accept");
+                // Said once: it is tried again fifty times a second.
+                if !std::mem::replace(&mut quiet, true) {
+                    tracing::warn!(%error, "the door does not accept");
+                }
                 sleep(PAUSE).await;
             }
         }

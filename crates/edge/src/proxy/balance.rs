@@ -124,4 +124,26 @@ mod tests {
         assert_eq!(share(Duration::from_millis(2_500)), 500);
         assert_eq!(share(Duration::from_secs(60)), 1_000);
     }
+
+    /// How many of 10,000 requests a fifth node gets beside four that are known for long.
+    fn newcomers_part(age: Duration) -> usize {
+        let member = |n: u8, age| {
+            let address = ([127, 0, 0, n], 80).into();
+            Arc::new(Member::new(address, n.to_string(), Default::default()).known_for(age))
+        };
+        let mut all: Vec<_> = (1..=4).map(|n| member(n, SLOW_START)).collect();
+        all.push(member(5, age));
+        let is_newcomer = |picked: &&Arc<Member>| Arc::ptr_eq(picked, &all[4]);
+        (0..10_000).filter_map(|_| pick(&all, |_| true)).filter(is_newcomer).count()
+    }
+
+    #[test]
+    fn a_newcomers_part_of_the_requests_grows() {
+        // With all others equal a draw that it gives way is repeated: s / (4 + s) of them for a share of s.
+        let (first, half, whole) =
+            (newcomers_part(Duration::ZERO), newcomers_part(SLOW_START / 2), newcomers_part(SLOW_START));
+        assert!((150..=350).contains(&first), "a tenth of a share, 244: {first}");
+        assert!((950..=1_300).contains(&half), "half a share, 1111: {half}");
+        assert!((1_800..=2_200).contains(&whole), "a fifth: {whole}");
+    }
 }

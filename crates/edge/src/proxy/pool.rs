@@ -6,6 +6,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,11 @@ const SHELVES: usize = 16;
 const IDLE_FOR: Duration = Duration::from_secs(4);
 /// A connection that was just given back is ready within this time.
 const READY_WITHIN: Duration = Duration::from_millis(5);
+/// A node whose host vanished says nothing: a quiet connection is probed after this time, and again so often (tcp(7)).
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// What a node does not acknowledge for so long, or does not take, ends its connection.
+const GONE_AFTER: Duration = Duration::from_secs(60);
 /// A silent h2 connection is asked whether it lives.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
@@ -169,8 +175,28 @@ async fn connect(address: SocketAddr, within: Duration) -> io::Result<Sender> {
     Ok(Sender { requests, task })
 }
 
-async fn dial(address: SocketAddr, within: Duration) -> io::Result<TcpStream> {
+/// A new connection to a node.
+pub(super) async fn dial(address: SocketAddr, within: Duration) -> io::Result<TcpStream> {
     let stream = timeout(within, TcpStream::connect(address)).await??;
     stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(&stream, true)?;
+    sockopt::set_tcp_keepidle(&stream, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(&stream, PROBE_EVERY)?;
+    sockopt::set_tcp_user_timeout(&stream, GONE_AFTER.as_millis() as u32)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_vanished_is_noticed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let at = listener.local_addr().expect("bound");
+        let stream = dial(at, Duration::from_secs(5)).await.expect("connected");
+        assert!(sockopt::socket_keepalive(&stream).expect("an option"));
+        assert_eq!(sockopt::tcp_keepidle(&stream).expect("an option"), PROBE_AFTER);
+        assert_eq!(sockopt::tcp_user_timeout(&stream).expect("an option"), 60_000);
+    }
 }

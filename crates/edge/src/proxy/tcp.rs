@@ -1,6 +1,7 @@
 //! TCP routes: what comes in at a port goes to a node, byte for byte.
 
 use super::accept::{Place, Places, bound, prepare};
+use super::pool::dial;
 use super::table::Route;
 use super::tally::Tally;
 use super::{Proxy, seat, tunnel};
@@ -12,7 +13,6 @@ use std::time::Instant;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
 
 /// Opens and closes ports as the table says, until it is dropped.
 pub(super) async fn run(proxy: Arc<Proxy>, ip: IpAddr, places: Arc<Places>) {
@@ -76,12 +76,11 @@ async fn carry(proxy: Arc<Proxy>, route: Arc<Route>, mut client: TcpStream, _pla
             Ok(seat) => seat,
             Err(fault) => return route.tally.fault(fault.code()),
         };
-        match timeout(proxy.limits.connect_within, TcpStream::connect(seat.member().address)).await {
-            Ok(Ok(mut node)) => {
+        match dial(seat.member().address, proxy.limits.connect_within).await {
+            Ok(mut node) => {
                 seat.answered();
                 let who = seat.member().who.clone();
                 let _seat = seat.into_tunnel();
-                let _ = node.set_nodelay(true);
                 let each = |count: &dyn Fn(&Tally)| {
                     count(&route.tally);
                     who.each(count);
@@ -94,7 +93,7 @@ async fn carry(proxy: Arc<Proxy>, route: Arc<Route>, mut client: TcpStream, _pla
                 each(&Tally::leave);
                 return;
             }
-            _ => {
+            Err(_) => {
                 seat.failed();
                 seat.member().who.each(|tally| tally.fault("unreachable"));
             }

@@ -17,6 +17,8 @@ pub enum Given {
     Whole(Option<Bytes>),
     /// So many, without saying so beforehand.
     Mebibytes(u32),
+    /// What is given, until nobody gives any more.
+    Parts(tokio::sync::mpsc::Receiver<Bytes>),
 }
 
 impl Body for Given {
@@ -25,9 +27,12 @@ impl Body for Given {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(match self.get_mut() {
+            Self::Parts(parts) => {
+                return parts.poll_recv(cx).map(|part| part.map(|part| Ok(Frame::data(part))));
+            }
             Self::Nothing | Self::Mebibytes(0) => None,
             Self::Whole(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Self::Mebibytes(left) => {

@@ -18,5 +18,6 @@ mod slow;
 mod smuggle;
 mod tls;
 mod traffic;
+mod trailers;
 mod witness;
 mod world;

@@ -60,6 +60,12 @@ impl Member {
         }
     }
 
+    /// The same, known for so long already.
+    #[cfg(test)]
+    pub fn known_for(self, age: Duration) -> Self {
+        Self { born: Instant::now().checked_sub(age).expect("the machine runs for longer"), ..self }
+    }
+
     pub fn outstanding(&self) -> u32 {
         self.outstanding.load(Ordering::SeqCst)
     }
