@@ -79,6 +79,12 @@ needs_nextest() {
     ! cargo nextest --version >/dev/null 2>&1
 }
 
+# The package of rebar3 wants all of Erlang with its windows; the program itself wants none of it.
+needs_rebar3() {
+    case $purpose in test | long) ;; *) return 1 ;; esac
+    ! command -v rebar3 >/dev/null 2>&1
+}
+
 elapsed() { echo $(($(date +%s) - began)); }
 
 say() {
@@ -187,6 +193,21 @@ install_nextest() {
         fail "cargo could not install cargo-nextest $nextest_version"
 }
 
+install_rebar3() {
+    needs_rebar3 || return 0
+    run_stage 'unpacking rebar3' 5 unpack_rebar3 || fail 'apt-get could not fetch the package rebar3'
+}
+
+unpack_rebar3() {
+    place=$(mktemp -d)
+    chmod 0755 "$place"
+    (cd "$place" && apt-get -qq -o Acquire::Retries=2 download rebar3 && dpkg-deb -x rebar3_*.deb .) &&
+        as_root install -D -m 0755 "$place/usr/bin/rebar3" /usr/local/bin/rebar3
+    unpacked=$?
+    rm -rf "$place"
+    return "$unpacked"
+}
+
 fail() {
     say "$1" >&2
     write_status failed "$1"
@@ -199,15 +220,15 @@ check_means() {
     if needs_nextest && ! command -v cargo >/dev/null 2>&1; then
         refuse 'cargo is missing' 'install Rust 1.95 or newer, then run this again'
     fi
-    [ -n "$packages" ] || return 0
+    [ -n "$packages" ] || needs_rebar3 || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
-        refuse "this machine has no apt-get, and these are missing: $packages" \
+        refuse "this machine has no apt-get, and these are missing: ${packages:-rebar3}" \
             'install their like with the package manager of this system, then run this again'
     fi
     [ "$(id -u)" != 0 ] || return 0
     if ! command -v sudo >/dev/null 2>&1; then
-        refuse "these packages are missing, and only root may install them: $packages" \
-            "run as root: apt-get install --no-install-recommends $packages"
+        refuse "these packages are missing, and only root may install them: ${packages:-rebar3}" \
+            "run as root: $0 --for $purpose"
     fi
     if sudo -n true 2>/dev/null; then return 0; fi
     if [ -t 0 ] && sudo -v; then return 0; fi
@@ -228,6 +249,7 @@ work() {
     trap on_exit EXIT
     trap 'exit 130' INT TERM
     install_packages
+    install_rebar3
     install_nextest
     stage='all there' estimate=0
     say "$stage"
@@ -270,7 +292,10 @@ fi
 if needs_nextest; then
     say "missing: cargo-nextest (built from source by cargo)"
 fi
-if [ -z "$packages" ] && ! needs_nextest; then
+if needs_rebar3; then
+    say "missing: rebar3 (unpacked from Debian's package)"
+fi
+if [ -z "$packages" ] && ! needs_rebar3 && ! needs_nextest; then
     stage='all there'
     say "everything for '$purpose' is there"
     write_status "done" ''

@@ -16,7 +16,7 @@ pub fn pond(lace: &Lace) -> String {
 }
 
 /// The command lines of all processes of this machine, nodes' included.
-fn command_lines() -> String {
+pub fn command_lines() -> String {
     let processes = fs::read_dir("/proc").expect("proc").flatten();
     let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ") + "\n").collect()

@@ -29,6 +29,7 @@ mod page;
 mod pebble;
 mod private;
 mod rabbit;
+mod relx;
 mod restore;
 mod scale;
 mod scenario;

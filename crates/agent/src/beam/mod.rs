@@ -14,6 +14,7 @@ pub mod names;
 pub mod over;
 pub mod question;
 pub mod ready;
+mod relx;
 mod script;
 pub mod tls;
 pub mod votes;
@@ -115,6 +116,9 @@ pub fn gift(
     };
     if let (ReleaseKind::Mix, Some((layer, version))) = (subject.spec.kind, &release) {
         gift.files.extend(script::files(layer, version, node.as_deref(), beam)?);
+    }
+    if let (ReleaseKind::Relx, Some((layer, version))) = (subject.spec.kind, &release) {
+        gift.files.extend(relx::files(layer, version));
     }
     if let (false, Some(node)) = (is_job, &node) {
         gift.files.extend(copy::file(subject, beam, context));

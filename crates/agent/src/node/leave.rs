@@ -4,9 +4,16 @@ use super::{Actor, ask, connect, remove};
 use crate::clock::Backoff;
 use crate::doors::{drain_elsewhere, drain_here};
 use crate::volume;
-use lace_machine::{ExecSpec, NodeHandle};
+use lace_machine::{ExecSpec, NodeHandle, Phase};
 use lace_model::node::NodePhase;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// PID 1 knows within this time that a command stops its process.
+const HELD_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// PID 1 kills what a command has not stopped so long after the time that it had: the signal comes first.
+const COMMAND_MARGIN: Duration = Duration::from_secs(10);
 
 impl Actor {
     /// Stops the process as it wishes, removes the node, frees its address. Goes on until nothing is left.
@@ -57,15 +64,36 @@ impl Actor {
 
     async fn stop(&self, node: &NodeHandle) {
         let entry = self.wish.borrow().entry.clone();
-        let grace = Duration::from_millis(entry.spec.stop.timeout.0);
         if let Some(words) = entry.spec.stop_command.clone() {
-            let command = ExecSpec::new(words);
-            let ran = ask(node, move |node| node.output_within(&command, grace).map(drop));
-            if let Ok(Err(cause)) = tokio::time::timeout(grace, ran).await {
+            let grace = Duration::from_millis(entry.spec.stop.timeout.0);
+            if let Err(cause) = stop_by_command(node, words, grace).await {
                 tracing::warn!(node = %self.id, cause, "stop command failed; the signal follows");
             }
+            let _ = ask(node, |node| node.stop(None, None)).await;
         }
         // Without an answer the removal kills it.
         let _ = ask(node, |node| node.shutdown(None)).await;
+    }
+}
+
+/// Runs a command that stops the process. PID 1 does not start it again meanwhile: a command that waits until nobody
+/// answers any more would wait for ever.
+async fn stop_by_command(node: &NodeHandle, words: Vec<String>, grace: Duration) -> Result<(), String> {
+    let held = node.clone();
+    tokio::task::spawn_blocking(move || held.stop(Some(0), Some(grace + COMMAND_MARGIN)));
+    let until = Instant::now() + HELD_WITHIN;
+    let is_held = |phase| matches!(phase, Phase::Stopping | Phase::Stopped);
+    while !ask(node, NodeHandle::status).await.is_ok_and(|status| is_held(status.phase)) {
+        if Instant::now() > until {
+            return Err("its PID 1 does not answer".to_owned());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let command = ExecSpec::new(words);
+    let ran = ask(node, move |node| node.output_within(&command, grace));
+    let ran = tokio::time::timeout(grace, ran).await;
+    match ran.map_err(|_| format!("not done within {} s", grace.as_secs()))?? {
+        (exit, ..) if exit.code == Some(0) => Ok(()),
+        (exit, _, err) => Err(format!("{}: {}", exit.reason, String::from_utf8_lossy(&err).trim_end())),
     }
 }

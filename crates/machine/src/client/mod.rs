@@ -157,7 +157,8 @@ impl NodeHandle {
     }
 
     /// Ends the process, and after the grace (of its specification unless given) everything in
-    /// the node. Returns when it is done.
+    /// the node. Returns when it is done. Signal 0 leaves the ending to a command in a session of the
+    /// node: the process is not started again when it ends.
     ///
     /// # Errors
     /// [`Error::Control`] when PID 1 does not answer.

@@ -50,6 +50,9 @@ pub(super) struct StopPlan {
     /// CLOCK_BOOTTIME ms of the kill; none once it was sent.
     pub deadline_ms: Option<u64>,
     pub then: Then,
+    /// A command stops it (it was asked with signal 0): sessions outlive the process.
+    #[serde(default)]
+    pub by_command: bool,
 }
 
 impl Supervisor {
@@ -146,7 +149,7 @@ impl Supervisor {
         let stopping = self.stop.as_ref().map(|s| s.then);
         let serves = stopping.is_none() && self.spec.as_ref().is_some_and(|s| !s.one_shot);
         let left_others = serves && status == ExitStatus::Code(0) && self.has_leftovers();
-        self.kill_leftovers(stopping.is_some());
+        self.kill_leftovers(self.stop.as_ref().is_some_and(|plan| !plan.by_command));
         let (kills_before, started_ms) = (main.kills_before, main.started_ms);
         self.drain(main);
         let mut exit = self.exit_of(status, kills_before);
@@ -218,7 +221,8 @@ impl Supervisor {
         // A stopped (SIGSTOP) process has to be woken to see the signal.
         let _ = kill(main.pid, libc::SIGCONT);
         self.phase = Phase::Stopping;
-        self.stop = Some(StopPlan { deadline_ms: Some(sys::boottime_ms() + grace_ms), then });
+        let deadline_ms = Some(sys::boottime_ms() + grace_ms);
+        self.stop = Some(StopPlan { deadline_ms, then, by_command: signal == Some(0) });
     }
 
     /// The grace is over.
@@ -253,8 +257,8 @@ impl Supervisor {
     /// Stops, then ends the node.
     pub(super) fn shut_down(&mut self, grace_ms: Option<u64>) {
         match &mut self.stop {
-            Some(plan) => plan.then = Then::Shutdown,
-            None => self.stop_main(None, grace_ms, Then::Shutdown),
+            Some(plan) if !plan.by_command => plan.then = Then::Shutdown,
+            _ => self.stop_main(None, grace_ms, Then::Shutdown),
         }
     }
 

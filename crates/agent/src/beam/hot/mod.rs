@@ -126,7 +126,12 @@ impl Change {
         before.restore(&link, parcel).await?;
         environment::compare(before, &Environment::of(&link).await?, parcel)?;
         self.stays_healthy().await?;
-        handler.make_permanent(&parcel.version).await
+        handler.make_permanent(&parcel.version).await?;
+        // Whoever starts it next reads in start_erl.data which release it is: late scripts do no harm.
+        if let Err(error) = parcel.put_scripts(&link, &self.node).await {
+            tracing::warn!(node = %self.entry.id, error, "scripts of the former release stay");
+        }
+        Ok(())
     }
 
     /// Ready, and its check answered well, for so long without a break.

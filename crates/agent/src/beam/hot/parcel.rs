@@ -28,6 +28,8 @@ pub struct Parcel {
     /// What the former one's said.
     pub former: Settings,
     pub(super) files: BTreeMap<PathBuf, Part>,
+    /// Its scripts that are not the former one's: they are used from the next start on.
+    pub(super) scripts: BTreeMap<PathBuf, Part>,
 }
 
 pub(super) struct Part {
@@ -58,10 +60,12 @@ impl Parcel {
         parcel.take(old, new, Path::new("lib"))?;
         parcel.take(Path::new("/nonexistent"), new, Path::new(&releases))?;
         parcel.rel = parcel.find_rel(&releases)?;
+        parcel.take_scripts(old, new, Path::new("bin"))?;
         let own = over.files.iter().find(|file| file.path == Path::new(CONFIG));
         let own = own.map(|file| String::from_utf8_lossy(&file.content).into_owned());
         for file in over.files {
-            if let Some(part) = parcel.files.get_mut(&file.path) {
+            let scripts = &mut parcel.scripts;
+            if let Some(part) = parcel.files.get_mut(&file.path).or_else(|| scripts.get_mut(&file.path)) {
                 *part = Part { mode: file.mode, content: Content::Made(file.content) };
             }
         }
@@ -86,6 +90,28 @@ impl Parcel {
             }
             if self.files.len() > FILES_MAX {
                 return Err(format!("release {} adds more than {FILES_MAX} files", self.version));
+            }
+        }
+        Ok(())
+    }
+
+    /// Start scripts with their hooks, as far as they are other ones now.
+    fn take_scripts(&mut self, old: &Path, new: &Path, dir: &Path) -> Result<(), String> {
+        for entry in std::fs::read_dir(new.join("app").join(dir)).into_iter().flatten().flatten() {
+            let path = dir.join(entry.file_name());
+            let meta = std::fs::metadata(entry.path()).map_err(|e| format!("{}: {e}", path.display()))?;
+            if meta.is_dir() {
+                self.take_scripts(old, new, &path)?;
+                continue;
+            }
+            let read = |layer: &Path| std::fs::read(layer.join("app").join(&path)).ok();
+            if read(old) != read(new) {
+                let part =
+                    Part { mode: meta.permissions().mode() & 0o755, content: Content::Of(entry.path()) };
+                self.scripts.insert(Path::new(HOME).join(&path), part);
+            }
+            if self.scripts.len() > FILES_MAX {
+                return Err(format!("release {} has more than {FILES_MAX} other scripts", self.version));
             }
         }
         Ok(())
@@ -127,19 +153,28 @@ impl Parcel {
 
     /// Writes everything into the node.
     pub async fn put(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
-        let mut made = None;
-        for (path, part) in &self.files {
-            if path.parent() != made {
-                let ensure = vec![Term::charlist(&path.display().to_string())];
-                link.call(Call::new("filelib", "ensure_dir", ensure)).await.map_err(|e| e.to_string())?;
-                made = path.parent();
-            }
-            let bytes = part.bytes().map_err(|e| format!("{}: {e}", path.display()))?;
-            let (path, mode) = (path.clone(), part.mode);
-            ask(node, move |node| node.put(&path, mode, &bytes)).await?;
-        }
-        Ok(())
+        put(&self.files, link, node).await
     }
+
+    /// Puts the scripts of a release that is permanent.
+    pub async fn put_scripts(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
+        put(&self.scripts, link, node).await
+    }
+}
+
+async fn put(files: &BTreeMap<PathBuf, Part>, link: &Link, node: &NodeHandle) -> Result<(), String> {
+    let mut made = None;
+    for (path, part) in files {
+        if path.parent() != made {
+            let ensure = vec![Term::charlist(&path.display().to_string())];
+            link.call(Call::new("filelib", "ensure_dir", ensure)).await.map_err(|e| e.to_string())?;
+            made = path.parent();
+        }
+        let bytes = part.bytes().map_err(|e| format!("{}: {e}", path.display()))?;
+        let (path, mode) = (path.clone(), part.mode);
+        ask(node, move |node| node.put(&path, mode, &bytes)).await?;
+    }
+    Ok(())
 }
 
 impl Part {
