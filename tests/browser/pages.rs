@@ -4,7 +4,10 @@ use crate::driver::{Browser, key};
 use crate::lace::Lace;
 use crate::{log_in, may_run, pictures, project};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Every page, with one thing of each sort behind it.
 const PAGES: [&str; 19] = [
@@ -41,7 +44,8 @@ fn every_page_is_sound() {
         return;
     }
     let lace = Lace::up(253);
-    let dir = project(&lace, "shop", "echo hello", "count = 2\nfirewall = [\"tcp:9100 from any\"]");
+    let serves = "echo hello; python3 -m http.server 9100 --directory /srv > /dev/null 2>&1 &";
+    let dir = project(&lace, "shop", serves, "count = 2\nfirewall = [\"tcp:9100 from any\"]");
     lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
     lace.run_with(&["secret", "set", "shop", "KEY"], "very-secret-value").ok();
     lace.run(&["run", "shop", "--", "echo", "done"]).ok();
@@ -49,6 +53,7 @@ fn every_page_is_sound() {
     let browser = Browser::start();
     log_in(&lace, &browser);
     routes_tell_of_their_certificates(&lace, &browser);
+    routes_tell_what_they_carry(&lace, &browser);
     for page in PAGES {
         look_at(&lace, &browser, page);
     }
@@ -87,6 +92,35 @@ fn routes_tell_of_their_certificates(lace: &Lace, browser: &Browser) {
         let leads = browser.js(&format!("return {}.parentElement.querySelector('th a').href", cell(host)));
         assert!(leads.as_str().is_some_and(|url| url.starts_with(&format!("https://{host}"))), "{leads}");
     }
+}
+
+/// Requests a second of a route and of its family, while somebody asks.
+fn routes_tell_what_they_carry(lace: &Lace, browser: &Browser) {
+    const HOST: &str = "busy.example.com";
+    lace.run(&["route", "add", "shop/web", HOST, "--port", "9100"]).ok();
+    browser.go(&format!("{}/routes", lace.url()));
+    let (ends, until) = (AtomicBool::new(false), Instant::now() + Duration::from_secs(90));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let request = format!("GET / HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n");
+            while !ends.load(Ordering::Relaxed) && Instant::now() < until {
+                let asked = TcpStream::connect(lace.door()).and_then(|mut stream| {
+                    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+                    stream.write_all(request.as_bytes())?;
+                    stream.read_to_end(&mut Vec::new())
+                });
+                drop(asked);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let busy = |row: &str, cell: u32| {
+            let text = format!("document.getElementById('{row}')?.cells[{cell}]?.innerText");
+            format!("parseFloat({text}) > 0")
+        };
+        browser.until("the route's requests are counted", &busy(&format!("r-{HOST}/"), 3));
+        browser.until("its family's, too", &busy("f-shop/web/web", 1));
+        ends.store(true, Ordering::Relaxed);
+    });
 }
 
 fn look_at(lace: &Lace, browser: &Browser, page: &str) {

@@ -82,8 +82,16 @@ struct Seen {
     two: Vec<String>,
 }
 
+/// Where the sight of two copies is kept for further tries of the same run: no second try makes it well.
+fn two_seen() -> PathBuf {
+    let run = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| std::process::id().to_string());
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("two-copies-{run}"))
+}
+
 impl Count {
     fn begin(lace: &Lace, apps: &[App]) -> Self {
+        let before = std::fs::read_to_string(two_seen()).ok();
+        assert!(before.is_none(), "an earlier try of this run counted two: {before:?}");
         let fresh = |app: &App| Seen { app: *app, counts: 0, now: Vec::new(), two: Vec::new() };
         let seen = Arc::new(Mutex::new(apps.iter().map(fresh).collect::<Vec<_>>()));
         let end = Arc::new(AtomicBool::new(false));
@@ -117,6 +125,9 @@ impl Count {
     #[track_caller]
     fn never_two(&self) {
         for seen in self.seen.lock().expect("not poisoned").iter() {
+            if !seen.two.is_empty() {
+                std::fs::write(two_seen(), &seen.two[0]).expect("written");
+            }
             assert!(seen.two.is_empty(), "two copies of {}: {:?}", seen.app.name, seen.two);
         }
     }

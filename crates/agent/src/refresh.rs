@@ -18,6 +18,8 @@ use tokio::sync::Notify;
 
 /// Changes of so long go together.
 const GATHER: Duration = Duration::from_millis(200);
+/// A node whose files could not be written is told again after this time.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// After a round it rests so many times as long as the round took.
 const REST: u32 = 9;
 
@@ -91,7 +93,7 @@ pub fn keep(hands: Arc<Hands>) -> Kept {
 
 async fn round(hands: &Arc<Hands>) {
     let nodes: Vec<_> = hands.refresh.nodes().values().cloned().collect();
-    let mut families = HashMap::new();
+    let (mut families, mut failed) = (HashMap::new(), false);
     for mut running in nodes {
         let of = (running.entry.path.family.clone(), running.entry.revision);
         let topic = hands.topic(&of.0.app);
@@ -104,13 +106,23 @@ async fn round(hands: &Arc<Hands>) {
         match tell(hands, &mut running).await {
             Ok(()) => running.family = Some(family),
             Err(cause) => {
+                failed = true;
                 tracing::debug!(node = %running.entry.id, cause, "its files stay as they are for now")
             }
         }
-        // Not put back where it has left meanwhile.
-        if let Some(place) = hands.refresh.nodes().get_mut(&running.entry.id) {
+        // Not put back where it has left, or was upgraded, meanwhile.
+        if let Some(place) = hands.refresh.nodes().get_mut(&running.entry.id)
+            && Arc::ptr_eq(&place.entry, &running.entry)
+        {
             (place.family, place.files) = (running.family, running.files);
         }
+    }
+    if failed {
+        let hands = hands.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(TRY_AGAIN).await;
+            hands.refresh.news.notify_one();
+        });
     }
 }
 

@@ -8,14 +8,15 @@ use super::boot::has_copy;
 use super::line::Line;
 use super::ready::others;
 use crate::node::Patient;
-use lace_beam::{Call, Link, Term};
+use lace_beam::{Call, CallError, Link, Term};
+use lace_model::beam::Beam;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Between two looks, which cost one call.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// A runtime that shares its names says so in some milliseconds.
-const SYNC_WITHIN: Duration = Duration::from_secs(3);
+/// A question that is given up stays with the runtime until names are shared: one is asked, and waited for.
+const ASKED_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// So long names may take to be shared where a failover waits for them.
 const PATIENCE: Duration = Duration::from_secs(7);
 /// And where none does, with so much more for each other member: large clusters that begin all at once take their time, and
@@ -29,46 +30,54 @@ const WELL: u32 = 4;
 
 /// Looks after the global names of a node's runtime, as long as it is polled.
 pub async fn keep(patient: Patient) {
+    let Some(beam) = patient.entry.spec.beam.as_ref().filter(|beam| may_leave(beam)) else { return };
     let (mut silent_since, mut well) = (None, 0);
     loop {
         sleep(LOOK_EVERY).await;
-        let began = Instant::now();
         let Line::Open(link) = patient.hands.lines.line(patient.entry.id) else { continue };
-        let others = others(&patient.hands, &patient.entry).len();
-        if others == 0 || are_shared(&link).await {
-            well += 1;
-            silent_since = silent_since.filter(|_| well < WELL);
-            continue;
-        }
-        well = 0;
-        let since = *silent_since.get_or_insert(began);
-        if since.elapsed() >= patience(&patient, others) && !has_copy(&patient.node).await {
-            silent_since = None;
-            tracing::warn!(node = %patient.entry.id, "its global names are stuck: it leaves its peers and meets them again");
-            leave(&link).await;
+        let sync = link.call(Call::new("global", "sync", Vec::new()).within(ASKED_FOR));
+        tokio::pin!(sync);
+        loop {
+            let began = Instant::now();
+            if let Ok(said) = timeout(LOOK_EVERY, &mut sync).await {
+                well = if is_shared(&said) { well + 1 } else { 0 };
+                silent_since = silent_since.filter(|_| well < WELL);
+                break;
+            }
+            well = 0;
+            let since = *silent_since.get_or_insert(began);
+            let others = others(&patient.hands, &patient.entry);
+            let turn = TURN * (patient.entry.path.index.saturating_sub(1) % TURNS);
+            let is_due = !others.is_empty() && since.elapsed() >= patience(beam, others.len()) + turn;
+            if is_due && !has_copy(&patient.node).await {
+                silent_since = None;
+                let node = patient.entry.id;
+                tracing::warn!(%node, "its global names are stuck: it leaves its peers and meets them again");
+                leave(&link, &others).await;
+            }
         }
     }
 }
 
-fn patience(patient: &Patient, others: usize) -> Duration {
-    let beam = patient.entry.spec.beam.as_ref();
-    let waits = beam.is_some_and(|beam| beam.failover.is_some());
-    let turn = patient.entry.path.index.saturating_sub(1) % TURNS;
+/// Where names are shared at all, and nobody takes a short absence for a death: without votes OTP itself would start a second
+/// copy meanwhile.
+fn may_leave(beam: &Beam) -> bool {
+    beam.connect_all && (beam.failover.is_none() || beam.is_voted())
+}
+
+fn is_shared(said: &Result<Term, CallError>) -> bool {
+    said.is_ok()
+}
+
+fn patience(beam: &Beam, others: usize) -> Duration {
     let (alone, each) = PATIENCE_ALONE;
-    let whole = if waits { PATIENCE } else { alone + each * u32::try_from(others).unwrap_or(1_000) };
-    whole + TURN * turn
+    let others = u32::try_from(others).unwrap_or(1_000);
+    if beam.failover.is_some() { PATIENCE } else { alone + each * others }
 }
 
-/// Who does not answer at all is somebody else's business.
-async fn are_shared(link: &Link) -> bool {
-    let call = |module, function| link.call(Call::new(module, function, Vec::new()).within(SYNC_WITHIN));
-    call("global", "sync").await.is_ok() || call("erlang", "node").await.is_err()
-}
-
-/// Whoever asks for its readiness has it connect again.
-async fn leave(link: &Link) {
-    let Ok(peers) = link.call(Call::new("erlang", "nodes", Vec::new())).await else { return };
-    for peer in peers.as_list().unwrap_or_default().iter().filter_map(Term::as_atom) {
+/// Whoever asks for its readiness has it connect again; nobody would with those that are no members.
+async fn leave(link: &Link, others: &[String]) {
+    for peer in others {
         let _ = link.call(Call::new("erlang", "disconnect_node", vec![Term::atom(peer)])).await;
     }
 }

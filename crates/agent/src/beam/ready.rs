@@ -43,6 +43,8 @@ impl From<String> for Lacks {
 
 /// Asks once. A node that is `joining` also waits until it shares the global names of the others.
 pub async fn ask(hands: &Hands, entry: &NodeEntry, node: &NodeHandle, joining: bool) -> Result<(), Lacks> {
+    // Without a whole mesh `global` shares nothing, and would never answer.
+    let joining = joining && entry.spec.beam.as_ref().is_some_and(|beam| beam.connect_all);
     match hands.lines.line(entry.id) {
         Line::Open(link) => by_line(hands, entry, &link, joining).await,
         Line::Young => Err("waits for its runtime to listen".to_owned().into()),

@@ -16,6 +16,9 @@ use tokio::task::JoinSet;
 
 /// While not ready a probe comes at least so often: a start should not wait for its check.
 const EAGER: Duration = Duration::from_millis(100);
+/// A cluster is asked often for so long after it was well, and at this pace then: a cut may last for hours.
+const EAGER_FOR: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(1);
 /// So many failures in a row make a BEAM node unready: its tool may be slow on a busy host.
 const BEAM_FAILURES: u32 = 3;
 
@@ -206,16 +209,23 @@ impl Patient {
     async fn cluster(self, question: usize) {
         let mut tally = Tally::begin(self.was_ready);
         let mut boot = beam::boot::Boot::default();
+        // Whoever has served once is not held back, nor begun again, for names that it does not share.
+        let mut was_ever = self.was_ready;
+        let mut good_at = tokio::time::Instant::now();
         loop {
             let (eager, calm) = beam::ready::INTERVALS;
-            let asked = beam::ready::ask(&self.hands, &self.entry, &self.node, !tally.ready).await;
+            let eager = if good_at.elapsed() < EAGER_FOR { eager } else { PATIENT };
+            let asked = beam::ready::ask(&self.hands, &self.entry, &self.node, !was_ever).await;
+            if asked.is_ok() {
+                (was_ever, good_at) = (true, tokio::time::Instant::now());
+            }
             if let Err(lacks) = &asked {
                 // Who is ready serves on while another member comes or goes.
                 if tally.ready && lacks.peers_only {
                     tokio::time::sleep(eager).await;
                     continue;
                 }
-                if !tally.ready
+                if !was_ever
                     && let Some(cause) = boot.hangs(&self.hands, &self.entry, &self.node, lacks).await
                 {
                     let _ = self.say.send(Said::Dead(cause)).await;
