@@ -1,0 +1,4 @@
+//! Providers from outside.
+
+mod conformance;
+mod sim;
