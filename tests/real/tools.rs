@@ -5,6 +5,7 @@ use crate::lace::{Lace, eventually, may_run};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -121,5 +122,40 @@ fn a_person_has_a_terminal_in_a_node_and_words_that_complete() {
     assert!(complete("lace sta").contains(&"status".to_owned()));
     assert!(complete("lace status --f").contains(&"--format".to_owned()));
     drop(shell);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn a_person_looks_into_a_runtime_and_is_told_before_it_is_full() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(232, 3);
+    let dir = PathBuf::from(crate::cluster::ball(&lace));
+    let manifest = std::fs::read_to_string(dir.join("lace.toml")).expect("read");
+    // With a table for so few atoms the runtime begins beyond three quarters of it.
+    let few = manifest.replace("cpu = 0.25\n", "cpu = 0.25\nenv = { ERL_FLAGS = \"+t 20000\" }\n");
+    assert_ne!(few, manifest);
+    std::fs::write(dir.join("lace.toml"), few).expect("written");
+    lace.run(&["deploy", "ball", dir.to_str().expect("text"), "--var", "nodes=2"]).ok();
+
+    let mut shell = Terminal::begin(&lace, &["beam", "shell", "ball/ball/1"], 132, 41);
+    shell.shows("1>");
+    shell.press("{node(), 40 + 2}.\n");
+    shell.shows("{'ball@ball-1.ball.ball.lace.internal',42}");
+    shell.press(
+        "[list_to_atom(\"ball_\" ++ integer_to_list(N)) || N <- lists:seq(erlang:system_info(atom_count), 18500)], made.\n",
+    );
+    shell.shows("made");
+    eventually("it is told that atoms become few", || {
+        let told = lace.run(&["events"]).ok().out;
+        told.lines()
+            .any(|line| line.contains("node.alarm") && line.contains("ball/ball/1") && line.contains("atoms"))
+    });
+
+    let dump = lace.run(&["beam", "dump", "ball/ball/2"]).ok().out;
+    assert!(dump.starts_with("# ball@ball-2.ball.ball.lace.internal"), "{}", &dump[..dump.len().min(300)]);
+    assert!(dump.contains("ball_srv"), "its processes are in it: {} bytes", dump.len());
+    assert_eq!(lace.ready("ball"), 2, "the nodes go on");
     lace.down_and_nothing_left();
 }
