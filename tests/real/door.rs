@@ -24,7 +24,9 @@ fn rolls(net: u8, requests: u64) {
         lace.run(&["deploy", "shop", dir.to_str().expect("text")])
     };
     deploy("1").ok();
+    let began = Instant::now();
     let load = Load::begin(lace.door(), HOST, 10, Duration::from_millis(16));
+    let over_h2 = Load::begin_h2(lace.door(), HOST, 2, Duration::from_millis(16));
     let served = || load.tally.served.load(Ordering::Relaxed);
     eventually("the first answers", || served() > 100);
     for version in 2.. {
@@ -44,15 +46,22 @@ fn rolls(net: u8, requests: u64) {
             }
         });
         assert_eq!(load.tally.failures(), Vec::<String>::new(), "version {version}, {} served", served());
+        assert_eq!(over_h2.tally.failures(), Vec::<String>::new(), "version {version}, over h2");
         if version >= 5 && served() >= requests {
             break;
         }
     }
-    let tally = load.end();
-    let (echoed, downloaded) =
-        (tally.echoed.load(Ordering::Relaxed), tally.downloaded.load(Ordering::Relaxed));
-    eprintln!("{} served, {echoed} echoed, {downloaded} downloads: {:?}", served_by(&tally), tally.answers());
-    assert_eq!(tally.failures(), Vec::<String>::new());
+    let (tally, over_h2) = (load.end(), over_h2.end());
+    let [echoed, downloaded, posted] =
+        [&tally.echoed, &tally.downloaded, &tally.posted].map(|count| count.load(Ordering::Relaxed));
+    let rate = served_by(&tally) as f64 / began.elapsed().as_secs_f64();
+    let (served, h2) = (served_by(&tally), served_by(&over_h2));
+    eprintln!(
+        "{served} served ({rate:.0}/s), {h2} over h2, {echoed} echoed, {downloaded} downloads, {posted} posts: {:?}",
+        tally.answers()
+    );
+    assert_eq!((tally.failures(), over_h2.failures()), (Vec::<String>::new(), Vec::<String>::new()));
+    assert!(h2 > 1_000 && posted > 10, "h2 and uploads were at work: {h2}, {posted}");
     assert!(echoed > 100 && downloaded > 5, "sockets and downloads were at work too");
     lace.down_and_nothing_left();
 }
@@ -70,6 +79,30 @@ fn rolling_rounds_through_the_door_fail_no_request() {
 #[ignore = "long: 1,000,000 requests"]
 fn long_rolling_rounds_through_the_door_fail_no_request() {
     rolls(249, 1_000_000);
+}
+
+#[test]
+fn clients_of_h2_notice_nothing_of_a_door_that_hands_over() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(241, 0);
+    let dir = project(lace.files(), "1", 2);
+    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    let load = Load::begin_h2(lace.door(), HOST, 8, Duration::from_millis(5));
+    let served = || served_by(&load.tally);
+    eventually("the first answers", || served() > 100);
+    for _ in 0..5 {
+        let (former, before) = (lace.pid("net"), served());
+        signal(former, rustix::process::Signal::TERM);
+        eventually("another door is there", || lace.pid("net") != former);
+        eventually("it answers", || served() > before + 500);
+        assert_eq!(load.tally.failures(), Vec::<String>::new());
+    }
+    let tally = load.end();
+    eprintln!("{} served, {} asked again", served_by(&tally), tally.asked_again.load(Ordering::Relaxed));
+    assert_eq!(tally.failures(), Vec::<String>::new());
+    lace.down_and_nothing_left();
 }
 
 #[test]

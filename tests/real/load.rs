@@ -21,6 +21,8 @@ pub struct Tally {
     pub echoed: AtomicU64,
     pub downloaded: AtomicU64,
     pub posted: AtomicU64,
+    /// What a door that goes away had not begun.
+    pub asked_again: AtomicU64,
     failed: Mutex<Vec<String>>,
     /// Answers by their text.
     answers: Mutex<BTreeMap<String, u64>>,
@@ -65,6 +67,21 @@ impl Load {
         threads.push(spawn(echo));
         threads.push(spawn(post));
         Self { tally, clients: threads }
+    }
+
+    /// So many clients over h2, each as [`Load::begin`]'s; they ask again what the door says that it did not begin, and nothing
+    /// else.
+    pub fn begin_h2(door: SocketAddr, host: &str, clients: usize, every: Duration) -> Self {
+        let tally = Arc::new(Tally::default());
+        let spawn = |_| {
+            let (host, tally) = (host.to_owned(), tally.clone());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(h2::ask(door, &host, &tally, every));
+            })
+        };
+        let clients = (0..clients).map(spawn).collect();
+        Self { tally, clients }
     }
 
     pub fn end(self) -> Arc<Tally> {
@@ -215,5 +232,78 @@ fn echo(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
             }
             std::thread::sleep(every);
         }
+    }
+}
+
+/// A client of h2 that keeps its connection.
+mod h2 {
+    use super::{PATIENCE, Tally};
+    use hyper::body::{Body, Incoming};
+    use hyper::client::conn::http2::{SendRequest, handshake};
+    use hyper::{Request, Response};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use std::error::Error;
+    use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+    use tokio::net::TcpStream;
+    use tokio::time::{sleep, timeout};
+
+    /// What h2 says of a stream that the other side did not begin, because it goes away.
+    const NOT_BEGUN: &str = "not a result of an error";
+
+    pub async fn ask(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
+        while !tally.is_over() {
+            let stream = match TcpStream::connect(door).await {
+                Ok(stream) => stream,
+                Err(error) => return tally.fail(format!("h2: {error}")),
+            };
+            match handshake(TokioExecutor::new(), TokioIo::new(stream)).await {
+                Ok((sender, connection)) => {
+                    let connection = tokio::spawn(connection);
+                    over(sender, host, tally, every).await;
+                    connection.abort();
+                }
+                Err(error) => tally.fail(format!("h2: no handshake: {error}")),
+            }
+        }
+    }
+
+    /// As long as the connection takes requests.
+    async fn over(mut sender: SendRequest<String>, host: &str, tally: &Tally, every: Duration) {
+        while !tally.is_over() && sender.ready().await.is_ok() {
+            let request = Request::get(format!("http://{host}/")).body(String::new()).expect("a request");
+            let asked = async { read(sender.send_request(request).await?).await };
+            match timeout(PATIENCE, asked).await {
+                Ok(Ok(200)) => drop(tally.served.fetch_add(1, Ordering::Relaxed)),
+                Ok(Ok(status)) => tally.fail(format!("h2: {status}")),
+                Ok(Err(error)) if error.is_canceled() || says(&error).contains(NOT_BEGUN) => {
+                    tally.asked_again.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Ok(Err(error)) => tally.fail(format!("h2: {}", says(&error))),
+                Err(_) => return tally.fail("h2: no answer in time".to_owned()),
+            }
+            sleep(every).await;
+        }
+    }
+
+    async fn read(response: Response<Incoming>) -> hyper::Result<u16> {
+        let (head, mut body) = response.into_parts();
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            frame?;
+        }
+        Ok(head.status.as_u16())
+    }
+
+    fn says(error: &hyper::Error) -> String {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
     }
 }
