@@ -102,6 +102,27 @@ fn a_lock_on_global_names_that_stayed_is_given_back() {
 }
 
 #[test]
+fn a_mesh_that_is_not_whole_by_will_becomes_ready() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(219, 3);
+    let dir = ball(&lace);
+    let file = std::path::Path::new(&dir).join("lace.toml");
+    let manifest = std::fs::read_to_string(&file).expect("read");
+    let loose = manifest.replace("failover = \"ball\", backups = 2,", "connect_all = false,");
+    assert_ne!(loose, manifest);
+    std::fs::write(&file, loose).expect("written");
+    // `global` shares no names then, and answers nobody who waits for them.
+    lace.run(&["deploy", "ball", &dir, "--timeout", "90s"]).ok();
+    let flag = lace.run(&["beam", "rpc", "ball/ball/1", "init", "get_argument", "connect_all"]).ok().out;
+    assert!(flag.contains("false"), "{flag}");
+    let seen = lace.run(&["beam", "rpc", "ball/ball/1", "erlang", "nodes"]).ok().out;
+    assert!(seen.contains("ball-2") && seen.contains("ball-3"), "{seen}");
+    lace.down_and_nothing_left();
+}
+
+#[test]
 fn who_asks_right_after_a_deployment_finds_the_application() {
     if !may_run() {
         return;
