@@ -227,8 +227,10 @@ check_means() {
     fi
     [ "$(id -u)" != 0 ] || return 0
     if ! command -v sudo >/dev/null 2>&1; then
+        how="apt-get install --no-install-recommends $packages"
+        if needs_rebar3; then how="$0 --for $purpose"; fi
         refuse "these packages are missing, and only root may install them: ${packages:-rebar3}" \
-            "run as root: $0 --for $purpose"
+            "run as root: $how"
     fi
     if sudo -n true 2>/dev/null; then return 0; fi
     if [ -t 0 ] && sudo -v; then return 0; fi

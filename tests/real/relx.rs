@@ -116,7 +116,6 @@ fn a_release_of_rebar3_clusters_is_upgraded_and_stops_with_its_hooks() {
     });
 
     // `bin/ring stop` waits until nobody answers: PID 1 starts nothing meanwhile, and all of its hooks run.
-    let began = std::time::Instant::now();
     let stop = "stop = { command = [\"bin/ring\", \"stop\"], timeout = \"30s\" }";
     let manifest = MANIFEST.replace("stop = { timeout = \"30s\" }", stop).replace("1.0.0", "1.1.0");
     std::fs::write(dir.join("lace.toml"), &manifest).expect("written");
@@ -125,6 +124,7 @@ fn a_release_of_rebar3_clusters_is_upgraded_and_stops_with_its_hooks() {
     lace.run(&["deploy", "ring", &dir.display().to_string()]).ok();
     let hooks = in_node(&lace, &["cat", "/data/hooks"]);
     assert!(hooks.contains("hook pre_stop") && hooks.contains("hook post_stop"), "{hooks}");
-    assert!(began.elapsed().as_secs() < 58, "no stop waited for its deadline: {:?}", began.elapsed());
+    let log = std::fs::read_to_string(lace.state().join("run/agent.log")).unwrap_or_default();
+    assert!(!log.contains("stop command failed"), "no stop waited for its deadline: {log}");
     lace.down_and_nothing_left();
 }

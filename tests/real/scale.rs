@@ -78,7 +78,8 @@ fn more_nodes_come_with_more_requests() {
     let load = Load::begin(lace.door(), HOST, 4, Duration::from_millis(40));
     eventually("three nodes share the load", || lace.ready("shop") == 3);
     let top = lace.run(&["top", "shop", "--doors"]).ok().out;
-    assert!(top.contains("shop/web/web") && top.contains("web.shop.localhost/"), "{top}");
+    // Long names are broken where numbers are wide.
+    assert!(top.contains("shop/web/web") && top.contains("web.shop.loc"), "{top}");
     let tally = load.end();
     assert_eq!(tally.failures(), Vec::<String>::new());
     let said = scaled(&lace);

@@ -270,6 +270,8 @@ impl Fleet {
             self.tell(host, state, vec![ToAgent::Leave]);
         }
         hosts.remove(&host);
+        drop(hosts);
+        self.drains_nothing(host);
     }
 
     /// Task outcomes are stored: the agent may forget them.
@@ -332,6 +334,8 @@ impl Fleet {
         blocks: Vec<Block>,
         hello: Hello,
     ) -> (u64, mpsc::Receiver<ToAgent>) {
+        // What waits in the channel of a former session is lost with it.
+        self.drains_nothing(host);
         let (to, frames) = mpsc::channel(FRAMES_WAITING);
         let number = self.0.sessions.fetch_add(1, Ordering::Relaxed);
         let adopt = self.0.support.adopting();

@@ -17,11 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A question that is given up stays with the runtime until names are shared: one is asked, and waited for.
 const ASKED_FOR: Duration = Duration::from_secs(24 * 3_600);
-/// So long names may take to be shared where a failover waits for them.
+/// So long names may take to be shared.
 const PATIENCE: Duration = Duration::from_secs(7);
-/// And where none does, with so much more for each other member: large clusters that begin all at once take their time, and
-/// would take longer if anybody left.
-const PATIENCE_ALONE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6));
 /// Members try one after the other, as long as it lasts.
 const TURN: Duration = Duration::from_secs(4);
 const TURNS: u32 = 5;
@@ -30,7 +27,9 @@ const WELL: u32 = 4;
 
 /// Looks after the global names of a node's runtime, as long as it is polled.
 pub async fn keep(patient: Patient) {
-    let Some(beam) = patient.entry.spec.beam.as_ref().filter(|beam| may_leave(beam)) else { return };
+    if !patient.entry.spec.beam.as_ref().is_some_and(may_leave) {
+        return;
+    }
     let (mut silent_since, mut well) = (None, 0);
     loop {
         sleep(LOOK_EVERY).await;
@@ -48,7 +47,7 @@ pub async fn keep(patient: Patient) {
             let since = *silent_since.get_or_insert(began);
             let others = others(&patient.hands, &patient.entry);
             let turn = TURN * (patient.entry.path.index.saturating_sub(1) % TURNS);
-            let is_due = !others.is_empty() && since.elapsed() >= patience(beam, others.len()) + turn;
+            let is_due = !others.is_empty() && since.elapsed() >= PATIENCE + turn;
             if is_due && !has_copy(&patient.node).await {
                 silent_since = None;
                 let node = patient.entry.id;
@@ -59,20 +58,14 @@ pub async fn keep(patient: Patient) {
     }
 }
 
-/// Where names are shared at all, and nobody takes a short absence for a death: without votes OTP itself would start a second
-/// copy meanwhile.
+/// Where a boot waits for names, and nobody takes a short absence for a death: without votes OTP itself would start a second
+/// copy meanwhile, and a cluster without a failover may have databases that take it for a partition.
 fn may_leave(beam: &Beam) -> bool {
-    beam.connect_all && (beam.failover.is_none() || beam.is_voted())
+    beam.connect_all && beam.is_voted()
 }
 
 fn is_shared(said: &Result<Term, CallError>) -> bool {
     said.is_ok()
-}
-
-fn patience(beam: &Beam, others: usize) -> Duration {
-    let (alone, each) = PATIENCE_ALONE;
-    let others = u32::try_from(others).unwrap_or(1_000);
-    if beam.failover.is_some() { PATIENCE } else { alone + each * others }
 }
 
 /// Whoever asks for its readiness has it connect again; nobody would with those that are no members.

@@ -63,6 +63,17 @@ impl Node {
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.pid() as i32).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
+        // A thread on another processor may go on for a moment, and answer.
+        while signal == rustix::process::Signal::STOP && !self.is_stopped() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Are all of its threads stopped (proc_pid_stat(5))?
+    fn is_stopped(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let stats = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+        stats.into_iter().all(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
     }
 
     /// One attempt.

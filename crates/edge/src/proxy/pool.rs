@@ -27,8 +27,9 @@ const READY_WITHIN: Duration = Duration::from_millis(5);
 /// A node whose host vanished says nothing: a quiet connection is probed after this time, and again so often (tcp(7)).
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-/// What a node does not acknowledge for so long, or does not take, ends its connection.
-const GONE_AFTER: Duration = Duration::from_secs(60);
+/// So many probes without an answer end a connection. One that is alive and takes nothing for long (a tunnel whose reader
+/// pauses) stays: there is no timeout for what is not acknowledged but the kernel's own.
+const PROBES: u32 = 9;
 /// A silent h2 connection is asked whether it lives.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
@@ -182,7 +183,7 @@ pub(super) async fn dial(address: SocketAddr, within: Duration) -> io::Result<Tc
     sockopt::set_socket_keepalive(&stream, true)?;
     sockopt::set_tcp_keepidle(&stream, PROBE_AFTER)?;
     sockopt::set_tcp_keepintvl(&stream, PROBE_EVERY)?;
-    sockopt::set_tcp_user_timeout(&stream, GONE_AFTER.as_millis() as u32)?;
+    sockopt::set_tcp_keepcnt(&stream, PROBES)?;
     Ok(stream)
 }
 
@@ -197,6 +198,6 @@ mod tests {
         let stream = dial(at, Duration::from_secs(5)).await.expect("connected");
         assert!(sockopt::socket_keepalive(&stream).expect("an option"));
         assert_eq!(sockopt::tcp_keepidle(&stream).expect("an option"), PROBE_AFTER);
-        assert_eq!(sockopt::tcp_user_timeout(&stream).expect("an option"), 60_000);
+        assert_eq!(sockopt::tcp_keepcnt(&stream).expect("an option"), PROBES);
     }
 }

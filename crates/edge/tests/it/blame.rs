@@ -96,10 +96,11 @@ async fn uploads_slowly(door: &Door) -> String {
 #[tokio::test]
 async fn a_slow_upload_is_not_the_nodes_time() {
     let door = Door::open(|config| config.proxy.limits.answer_within = ANSWER_WITHIN).await;
-    let node = Backend::start(own_address(), 18_080, Said::Body).await;
+    // It says its first word when it has the whole body.
+    let node = Backend::start(own_address(), 18_080, Said::Echo).await;
     door.ready(1, &[&node]).await;
     let answer = uploads_slowly(&door).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.matches("abc").count() == 3, "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("abcabcabc"), "{answer}");
     // One that reads everything and says nothing is late all the same.
     let silent = Backend::start(own_address(), 18_080, Said::Late).await;
     door.ready(2, &[&silent]).await;

@@ -200,7 +200,7 @@ async fn waits_for_the_end(mut frames: Frames) {
 async fn clients_of_h2_that_ask_nothing_are_ended_and_those_with_a_stream_stay() {
     let node = Backend::start(own_address(), 18_080, Said::Events).await;
     let echo = Backend::start(own_address(), 18_081, Said::Echo).await;
-    let door = Door::open(|config| config.proxy.limits.head_within = Duration::from_millis(500)).await;
+    let door = Door::open(|config| config.proxy.limits.head_within = Duration::from_millis(1000)).await;
     door.ready(1, &[&node]).await;
     let mut busy = Frames::open(door.connect().await).await;
     busy.send(&head(1, END_STREAM, &GET)).await.unwrap();

@@ -159,7 +159,7 @@ async fn h2_is_spoken_where_the_client_can() {
 #[tokio::test]
 async fn who_agrees_on_h2_and_says_nothing_is_ended() {
     let short = |config: &mut lace_edge::NetConfig| {
-        config.proxy.limits.head_within = Duration::from_millis(300);
+        config.proxy.limits.head_within = Duration::from_millis(1000);
     };
     let locked = Locked::with(&[NAME], short).await;
     for protocol in ["h2", "http/1.1"] {
