@@ -73,7 +73,13 @@ pub async fn drain_here(hands: &Hands, node: NodeId, within: Duration) {
 
 /// The same for the doors of other hosts. A controller that is away for longer than it takes to start again is not
 /// waited for: those doors try another node where this one is gone.
-pub async fn drain_elsewhere(hands: &Hands, (node, app): (NodeId, AppName), within: Duration) {
+pub async fn drain_elsewhere(hands: &Hands, of: (NodeId, AppName), within: Duration) {
+    let node = of.0;
+    ask_elsewhere(hands, of, within).await;
+    hands.elsewhere.forget(node);
+}
+
+async fn ask_elsewhere(hands: &Hands, (node, app): (NodeId, AppName), within: Duration) {
     let until = Instant::now() + within;
     let mut session = hands.session.subscribe();
     loop {
@@ -95,7 +101,6 @@ pub async fn drain_elsewhere(hands: &Hands, (node, app): (NodeId, AppName), with
             // Another session: the one who was asked may know nothing of it any more.
             _ = session.changed() => {}
             () = tokio::time::sleep_until(until) => {
-                hands.elsewhere.forget(node);
                 return tracing::info!(%node, "doors of other hosts have requests for it still, and its time is over");
             }
         }

@@ -71,6 +71,8 @@ impl Fleet {
             };
             if hosts.iter().any(of_another) {
                 tracing::warn!(host = %asker, %node, "a host asks to drain a node of another one");
+                drop(hosts);
+                self.send(asker, ToAgent::Drained { node });
                 return;
             }
             let hears = |(host, state): &(&HostId, &HostState)| {

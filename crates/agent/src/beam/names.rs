@@ -8,7 +8,7 @@ use super::boot::has_copy;
 use super::line::Line;
 use super::ready::others;
 use crate::node::Patient;
-use lace_beam::{Call, CallError, Link, Term};
+use lace_beam::{Call, Link, Term};
 use lace_model::beam::Beam;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -39,7 +39,7 @@ pub async fn keep(patient: Patient) {
         loop {
             let began = Instant::now();
             if let Ok(said) = timeout(LOOK_EVERY, &mut sync).await {
-                well = if is_shared(&said) { well + 1 } else { 0 };
+                well = if said.is_ok() { well + 1 } else { 0 };
                 silent_since = silent_since.filter(|_| well < WELL);
                 break;
             }
@@ -62,10 +62,6 @@ pub async fn keep(patient: Patient) {
 /// copy meanwhile, and a cluster without a failover may have databases that take it for a partition.
 fn may_leave(beam: &Beam) -> bool {
     beam.connect_all && beam.is_voted()
-}
-
-fn is_shared(said: &Result<Term, CallError>) -> bool {
-    said.is_ok()
 }
 
 /// Whoever asks for its readiness has it connect again; nobody would with those that are no members.

@@ -44,27 +44,16 @@ impl NodeHandle {
         }
     }
 
-    /// Runs a command to its end and takes its output (stdout, stderr), each up to 16 MiB.
+    /// Runs a command to its end and takes its output (stdout, stderr), each up to 16 MiB. It ends with the command itself; what
+    /// that leaves in the background is not waited for.
     ///
     /// # Errors
     /// As [`NodeHandle::exec`].
     pub fn output(&self, spec: &ExecSpec) -> Result<(Exit, Vec<u8>, Vec<u8>)> {
-        let failed = |cause| self.failed(cause);
-        let null = std::fs::File::open("/dev/null").map_err(failed)?;
-        let (out, out_writer) = io::pipe().map_err(failed)?;
-        let (err, err_writer) = io::pipe().map_err(failed)?;
-        let stdio = [null.as_fd(), out_writer.as_fd(), err_writer.as_fd()];
-        let mut handle = self.exec(spec, stdio)?;
-        drop((out_writer, err_writer));
-        let reader = std::thread::spawn(move || read_bounded(err));
-        let out = read_bounded(out).map_err(failed)?;
-        let err = reader.join().unwrap_or_else(|_| Ok(Vec::new())).map_err(failed)?;
-        let exit = handle.wait(None)?;
-        Ok((exit, out, err))
+        self.output_within(spec, UNBOUNDED)
     }
 
-    /// As [`NodeHandle::output`], at most so long: then the command is killed with everything in its session. It ends with the
-    /// command itself; what that leaves in the background is not waited for.
+    /// As [`NodeHandle::output`], at most so long: then the command is killed with everything in its session.
     ///
     /// # Errors
     /// As [`NodeHandle::exec`]; [`Error::Timeout`] when the command was killed.
@@ -139,11 +128,8 @@ fn wait_for(handle: &ExecHandle, said: [&Said; 2], until: Instant) -> io::Result
 /// Bytes of output taken by [`NodeHandle::output`].
 const OUTPUT_BYTES_MAX: u64 = 16 << 20;
 
-fn read_bounded(pipe: io::PipeReader) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(pipe, OUTPUT_BYTES_MAX), &mut bytes)?;
-    Ok(bytes)
-}
+/// Longer than any command takes.
+const UNBOUNDED: Duration = Duration::from_secs(365 * 86_400);
 
 impl ExecHandle {
     /// Waits for the end, at most so long (for ever when absent).
