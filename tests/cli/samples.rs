@@ -130,6 +130,7 @@ pub fn status() -> Status {
         moved_at: NOW - 2000,
         last_lines: vec!["boom".into()],
         split: None,
+        mesh: None,
     });
     web.drift = vec!["count: 1, applied 2".into()];
     let families = vec![family("shop/game/game", Health::Healthy, nodes()), web];

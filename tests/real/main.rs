@@ -23,6 +23,7 @@ mod kill;
 mod kinds;
 mod lace;
 mod load;
+mod meshes;
 mod mistakes;
 mod outlive;
 mod page;

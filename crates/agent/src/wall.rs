@@ -201,6 +201,7 @@ mod tests {
             ready: true,
             openings: vec!["tcp:80:81 from any".parse().unwrap(), "udp:53 from other".parse().unwrap()],
             revision: 0,
+            mesh: 0,
         };
         let topic = Topic {
             app: app.clone(),

@@ -315,6 +315,7 @@ impl World {
                 ready: false,
                 openings: Vec::new(),
                 revision: 0,
+                mesh: 0,
             });
         }
     }

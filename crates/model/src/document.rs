@@ -78,6 +78,13 @@ pub struct NodeEntry {
     /// Who votes on the family's one copy, where its revision wants votes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub votes: Option<VoteOrder>,
+    /// The mesh of Erlang nodes that it belongs to: its cookie is made of the cluster's and this.
+    #[serde(default, skip_serializing_if = "is_first_mesh")]
+    pub mesh: u64,
+}
+
+fn is_first_mesh(mesh: &u64) -> bool {
+    *mesh == 0
 }
 
 /// A verb on a node, done once; the agent journals it and reports until acknowledged.
@@ -192,6 +199,9 @@ pub struct Member {
     /// The revision that it runs; 0 where nobody says.
     #[serde(default)]
     pub revision: u64,
+    /// The mesh of Erlang nodes that it belongs to.
+    #[serde(default, skip_serializing_if = "is_first_mesh")]
+    pub mesh: u64,
 }
 
 /// Two revisions of a family are there together: who gets how much.

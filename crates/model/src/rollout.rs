@@ -229,6 +229,9 @@ pub struct Rollout {
     /// How the two revisions share the work, where they do so on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// The new revision's nodes are a mesh of Erlang nodes of their own; without, they join the one that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<u64>,
 }
 
 impl Rollout {

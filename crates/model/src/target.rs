@@ -35,6 +35,9 @@ pub struct PlannedNode {
     pub want: Want,
     /// When it was planned: deadlines count from here.
     pub planned_at: Millis,
+    /// The mesh of Erlang nodes that it belongs to; always 0 for others. Nodes of two meshes never connect.
+    #[serde(default, skip_serializing_if = "is_first_mesh")]
+    pub mesh: u64,
 }
 
 /// Who votes on where a family's one copy runs, as its nodes are told.
@@ -105,6 +108,9 @@ pub struct Target {
     /// The indexes of its nodes begin after this one: 0, unless the last new revision came up beside the old.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub base: u32,
+    /// The mesh of Erlang nodes that new nodes belong to, unless the rollout under way has one of its own.
+    #[serde(default, skip_serializing_if = "is_first_mesh")]
+    pub mesh: u64,
     /// Who votes on its one copy; kept once there was one.
     #[serde(default)]
     pub votes: Option<Votes>,
@@ -114,6 +120,10 @@ pub struct Target {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+fn is_first_mesh(mesh: &u64) -> bool {
+    *mesh == 0
 }
 
 impl Target {

@@ -56,6 +56,7 @@ fn entry(target: &Target, node: &PlannedNode, spec: RevisionSpec, before: Option
         spec,
         want: node.want,
         votes,
+        mesh: node.mesh,
     }));
     let unchanged = before.filter(|e| e.body == body).map(|e| e.generation);
     Entry { id: EntryId::Node(node.id), generation: unchanged.unwrap_or(target.generation), body }
@@ -117,6 +118,7 @@ fn add_members(
             ready: up && status.is_some_and(|s| s.ready),
             openings: spec.map(|s| s.firewall.clone()).unwrap_or_default(),
             revision: node.revision,
+            mesh: node.mesh,
         });
     }
 }

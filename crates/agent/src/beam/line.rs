@@ -252,7 +252,7 @@ async fn open(hands: &Hands, entry: &NodeEntry) -> Result<Link, String> {
         return Err("no node of a cluster".to_owned());
     };
     let secrets = Secrets::find(&hands.held, &entry.path.family.app, &entry.spec)?;
-    let cookie = secrets.cookie().ok_or("its cluster has no cookie")?;
+    let cookie = secrets.cookie(entry.mesh).ok_or("its cluster has no cookie")?;
     let me = Identity { node: OUR_NAME.to_owned(), cookie };
     let address = (entry.address, DISTRIBUTION_PORT);
     let connected = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(address)).await;

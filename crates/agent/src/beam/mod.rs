@@ -22,11 +22,11 @@ pub mod votes;
 use crate::context::{Context, Peer};
 use crate::spec::{Secrets, Subject};
 use lace_machine::FileSpec;
-use lace_model::ServicePath;
 use lace_model::beam::{
     Beam, BeamNames, CA_PREFIX, DISTRIBUTION_PORT, HEART_COMMAND, is_flags, without_heart,
 };
 use lace_model::release::ReleaseKind;
+use lace_model::{Digest, ServicePath};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -75,6 +75,17 @@ pub struct Gift {
     pub files: Vec<FileSpec>,
 }
 
+/// What a mesh's nodes show one another. The first mesh shows the cluster's own cookie; one that stands beside another has
+/// one that nobody can make without that, so that nodes of both can never connect, whatever they learn of each other.
+pub fn cookie_of(cluster: String, mesh: u64) -> String {
+    match mesh {
+        0 => cluster,
+        mesh => {
+            Digest::of(format!("lace 2026-11-27 cookie of mesh {mesh}\0{cluster}").as_bytes()).to_string()
+        }
+    }
+}
+
 /// The part of a node name before the `@`.
 pub fn base_name(beam: &Beam, service: &ServicePath) -> String {
     beam.name.clone().unwrap_or_else(|| service.service.to_string())
@@ -104,7 +115,8 @@ pub fn gift(
     let named = if is_job { context.peers().first() } else { Some(context.me()) };
     let node = named.map(|peer| node_name(&base, beam.names, peer));
     let mut gift = Gift::default();
-    if let Some(cookie) = secrets.cookie() {
+    let mesh = subject.mesh.or(named.map(|peer| peer.mesh)).unwrap_or_default();
+    if let Some(cookie) = secrets.cookie(mesh) {
         gift.env.insert("HOME".to_owned(), HOME.to_owned());
         let file = crate::spec::private(COOKIE, cookie.into_bytes());
         gift.files.push(FileSpec { mode: 0o400, ..file });

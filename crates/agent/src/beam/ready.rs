@@ -183,7 +183,7 @@ fn kin(hands: &Hands, entry: &NodeEntry, wanted: impl Fn(u32) -> bool) -> Vec<St
     let topic = hands.topic(&entry.path.family.app);
     let members = topic.iter().flat_map(|topic| &topic.members);
     let up = members.filter(|m| m.up && m.path.index > 0 && m.path.family == entry.path.family);
-    let others = up.filter(|m| m.path != entry.path && wanted(m.path.index));
+    let others = up.filter(|m| m.mesh == entry.mesh && m.path != entry.path && wanted(m.path.index));
     let mut names: Vec<_> =
         others.map(|m| node_name(&base, beam.names, &Peer::at(&m.path, m.address))).collect();
     names.sort();

@@ -45,6 +45,7 @@ impl Context {
             name: subject.fqdn.clone(),
             address: subject.address,
             state: state_of(subject, topic),
+            mesh: subject.mesh.unwrap_or_default(),
         };
         if matches!(subject.kin, Kin::Family(_)) {
             by_index.insert(me.index, me.clone());
@@ -141,7 +142,10 @@ pub struct Kindred {
 /// The subject's peers.
 pub fn kin(subject: &Subject, topic: Option<&Topic>) -> Kindred {
     let members = topic.into_iter().flat_map(|topic| &topic.members);
-    let mut kin: Vec<_> = members.filter(|m| m.path.index > 0 && subject.kin.holds(&m.path)).collect();
+    // Whoever is of another mesh is nobody that it could speak to.
+    let is_near = |m: &&Member| subject.mesh.is_none_or(|mesh| mesh == m.mesh);
+    let holds = |m: &&Member| m.path.index > 0 && subject.kin.holds(&m.path);
+    let mut kin: Vec<_> = members.filter(holds).filter(is_near).collect();
     let count = kin.len();
     if count > MEMBERS_LISTED_MAX && subject.spec.beam.is_none() && !speaks_of_peers(subject.spec) {
         kin.sort_unstable_by_key(|m| m.path.index);
@@ -178,6 +182,7 @@ pub mod tests {
             spec,
             want: Want::Run,
             votes: None,
+            mesh: 0,
         }
     }
 
@@ -191,6 +196,7 @@ pub mod tests {
             ready: true,
             openings: Vec::new(),
             revision: 0,
+            mesh: 0,
         };
         Topic {
             app: "shop".parse().unwrap(),

@@ -17,6 +17,8 @@ pub struct Peer {
     pub address: Ipv4Addr,
     /// How it is.
     pub state: State,
+    /// Its mesh of Erlang nodes.
+    pub mesh: u64,
 }
 
 /// What a peer may expect of a node.
@@ -46,7 +48,7 @@ impl State {
 impl Peer {
     /// A node at its place.
     pub fn at(path: &NodePath, address: Ipv4Addr) -> Self {
-        Self { index: path.index, name: path.fqdn(), address, state: State::Down }
+        Self { index: path.index, name: path.fqdn(), address, state: State::Down, mesh: 0 }
     }
 }
 
@@ -57,7 +59,7 @@ impl From<&Member> for Peer {
             (true, false) => State::Up,
             (false, false) => State::Down,
         };
-        Self { state, ..Self::at(&member.path, member.address) }
+        Self { state, mesh: member.mesh, ..Self::at(&member.path, member.address) }
     }
 }
 

@@ -40,7 +40,10 @@ fn whom<'a>(entry: &NodeEntry, topic: Option<&'a Topic>) -> Joining<'a> {
         return Joining::Waits("the members of its family are not known yet".to_owned());
     }
     let is_other = |m: &&Member| {
-        m.path.family == entry.path.family && m.path.index > 0 && m.path.index != entry.path.index
+        m.path.family == entry.path.family
+            && m.mesh == entry.mesh
+            && m.path.index > 0
+            && m.path.index != entry.path.index
     };
     let others = || members().filter(is_other);
     let lowest = |m: &&Member| m.path.index;

@@ -75,6 +75,8 @@ pub struct Subject<'a> {
     pub kin: Kin<'a>,
     /// Who votes on its family's one copy.
     pub votes: Option<&'a VoteOrder>,
+    /// Its mesh of Erlang nodes; none for a job, which speaks to the mesh of the first node.
+    pub mesh: Option<u64>,
 }
 
 impl<'a> Subject<'a> {
@@ -90,6 +92,7 @@ impl<'a> Subject<'a> {
             spec: &entry.spec,
             kin: Kin::Family(&entry.path.family),
             votes: entry.votes.as_ref(),
+            mesh: Some(entry.mesh),
         }
     }
 
@@ -107,6 +110,7 @@ impl<'a> Subject<'a> {
             spec: &job.spec,
             kin: job.service.as_ref().map_or(Kin::Nobody, Kin::Service),
             votes: None,
+            mesh: None,
         }
     }
 }
@@ -132,9 +136,14 @@ impl Secrets {
         own.filter_map(|(name, value)| Some((name.clone(), String::from_utf8(value.clone()).ok()?))).collect()
     }
 
-    /// The cluster's cookie.
-    pub fn cookie(&self) -> Option<String> {
+    /// The cookie of all meshes of the cluster.
+    fn cookie_of_all(&self) -> Option<String> {
         self.text_of(beam::COOKIE_PREFIX)
+    }
+
+    /// The cookie of one mesh of the cluster.
+    pub fn cookie(&self, mesh: u64) -> Option<String> {
+        self.cookie_of_all().map(|cookie| beam::cookie_of(cookie, mesh))
     }
 
     /// The cluster's authority: it stays on the host.
@@ -249,7 +258,7 @@ pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Resul
 
 fn votes(subject: &Subject, secrets: &Secrets) -> Result<Option<VoteSpec>, String> {
     let (Some(order), Kin::Family(family)) = (subject.votes, subject.kin) else { return Ok(None) };
-    let cookie = secrets.cookie().ok_or("its cluster has no cookie")?;
+    let cookie = secrets.cookie_of_all().ok_or("its cluster has no cookie")?;
     let key = lace_vote::key_of(cookie.as_bytes(), &family.to_string()).to_vec();
     Ok(Some(beam::votes::part(subject, order, key)))
 }

@@ -150,6 +150,7 @@ impl World {
             spec: shell(script),
             want: Want::Run,
             votes: None,
+            mesh: 0,
         }
     }
 
@@ -174,6 +175,7 @@ impl World {
             ready: *up,
             openings: Vec::new(),
             revision: 0,
+            mesh: 0,
         };
         self.controller.topic(&Topic {
             app: "shop".parse().unwrap(),

@@ -220,6 +220,7 @@ impl House {
                 nodes,
                 rollout: None,
                 base: 0,
+                mesh: 0,
                 good: Some(1),
                 votes: None,
                 reasons: Vec::new(),
@@ -252,6 +253,7 @@ fn planned(family: &FamilyPath, index: u32, host: HostId) -> PlannedNode {
         address: Ipv4Addr::from(0x0ac0_0002 + index),
         want: Want::Run,
         planned_at: NOW,
+        mesh: 0,
     }
 }
 

@@ -224,6 +224,7 @@ fn under_way(house: &House) {
         moved_at: 0,
         last_lines: Vec::new(),
         split: None,
+        mesh: None,
     });
     house.put(&target);
 }

@@ -209,6 +209,7 @@ impl Stage {
             ready: true,
             openings: Vec::new(),
             revision: 1,
+            mesh: 0,
         };
         let doors = Doors { routes: vec![route], ..Doors::default() };
         client

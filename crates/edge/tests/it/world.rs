@@ -164,6 +164,7 @@ pub fn member(app: &str, line: &str) -> Member {
         ready: words[1] == "ready",
         openings: Vec::new(),
         revision: 0,
+        mesh: 0,
     }
 }
 

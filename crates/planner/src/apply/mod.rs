@@ -4,6 +4,7 @@
 //! is drift. A new revision comes only where what the nodes run differs; count, placement and rollout rules do not roll.
 
 mod condition;
+mod copies;
 mod diff;
 mod doors;
 mod live;

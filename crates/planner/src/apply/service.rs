@@ -2,7 +2,7 @@
 
 use super::diff::{self, Difference};
 use super::revise::{Making, check_size};
-use super::{COUNT_MAX, LiveService, Work, condition, doors, merge, needs, tls};
+use super::{COUNT_MAX, LiveService, Work, condition, copies, doors, merge, needs, tls};
 use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
@@ -53,6 +53,7 @@ impl Compared<'_> {
         let refused =
             self.live.map(|live| tls::refuse_switch(live, &self.spec, &families.iter().collect::<Vec<_>>()));
         work.problems.extend(refused.and_then(Result::err));
+        work.problems.extend(copies::refuse_beside(&self.spec, &families).err());
         self.tell(work, &families, number);
         for family in &families {
             work.edit.goals.push(goal_of(family));

@@ -2,7 +2,7 @@
 
 use super::LiveService;
 use lace_model::beam::{Beam, TLS_APPLICATIONS};
-use lace_model::family::Family;
+use lace_model::family::{Family, StateKind};
 use lace_model::release::Release;
 use lace_model::revision::RevisionSpec;
 use lace_model::rollout::Strategy;
@@ -28,6 +28,15 @@ pub(crate) fn missing(release: &Release, beam: &Beam) -> Option<Problem> {
     ))
 }
 
+/// Do the two revisions never have to be one cluster: nobody of the old is left, or the new are a mesh of their own?
+fn is_apart(family: &Family, to: &RevisionSpec) -> bool {
+    match family.rollout.strategy {
+        Strategy::AllAtOnce => true,
+        Strategy::BlueGreen => to.volumes.is_empty() && family.state == StateKind::Replaceable,
+        _ => false,
+    }
+}
+
 /// Why nodes cannot change from one revision to the other as these families roll: those with TLS and those without are
 /// no cluster together.
 pub(crate) fn refuse_switch(
@@ -36,13 +45,14 @@ pub(crate) fn refuse_switch(
     families: &[&Family],
 ) -> Result<(), Problem> {
     let from = live.wanted().and_then(|wanted| wanted.spec.beam.as_ref());
-    let Some((from, to)) = from.zip(to.beam.as_ref()).filter(|(from, to)| from.tls != to.tls) else {
+    let Some((before, then)) = from.zip(to.beam.as_ref()).filter(|(before, then)| before.tls != then.tls)
+    else {
         return Ok(());
     };
     let there = |family: &Family| {
         live.families.get(&family.path.family).is_some_and(|f| f.running && f.count > 0 && !f.deleting)
     };
-    let rolls = |family: &&&Family| there(family) && family.rollout.strategy != Strategy::AllAtOnce;
+    let rolls = |family: &&&Family| there(family) && !is_apart(family, to);
     let Some(family) = families.iter().find(rolls) else { return Ok(()) };
     let carrier = |beam: &Beam| if beam.tls { "TLS" } else { "plain TCP" };
     let path = &live.service.path;
@@ -50,11 +60,11 @@ pub(crate) fn refuse_switch(
         "{}: its nodes speak {} to one another now, and {} then: they cannot be one cluster while they change over one \
          after the other",
         family.path,
-        carrier(from),
-        carrier(to)
+        carrier(before),
+        carrier(then)
     );
     Err(Problem::new(Code::Conflict, text).hint(format!(
-        "let them change over all at once (rollout = {{ strategy = \"all-at-once\" }}: the cluster is away meanwhile), or \
-         `lace stop {path}` first, or make a new service beside it and move over"
+        "let them change over side by side (rollout = {{ strategy = \"blue-green\" }}: two clusters until the doors switch; not \
+         with volumes), or all at once (\"all-at-once\": the cluster is away meanwhile), or `lace stop {path}` first"
     )))
 }

@@ -4,6 +4,7 @@
 //! Names belong to indexes, so two sets need two ranges of them. The sets take turns: 1, 2, 3, then 101, 102, 103.
 
 use super::draft::Draft;
+use super::mesh;
 use super::settle::turn;
 use lace_model::rollout::{Phase, Rollout, Split, Strategy};
 use lace_model::{Millis, Reason};
@@ -48,7 +49,8 @@ fn second(base: u32, count: u32) -> u32 {
     step
 }
 
-/// May the new set stand beside the old one? What belongs to an index (a volume, a vote) cannot be there twice.
+/// May the new set stand beside the old one? What belongs to an index (a volume, a vote) cannot be there twice, nor what
+/// has one copy in all of the family.
 fn may_stand(draft: &Draft, from: u64, to: u64) -> Result<(), &'static str> {
     let bound = |number: u64| {
         let spec = draft.revision(number).map(|revision| &revision.spec);
@@ -60,12 +62,17 @@ fn may_stand(draft: &Draft, from: u64, to: u64) -> Result<(), &'static str> {
     if draft.family().state != lace_model::family::StateKind::Replaceable {
         return Err("its nodes are not replaceable");
     }
-    let voted =
-        |number| draft.revision(number).and_then(|r| r.spec.beam.as_ref()).is_some_and(|b| b.is_voted());
-    if voted(from) || voted(to) {
-        return Err("its nodes vote on the one that runs");
+    if !mesh::may_part(draft, from) || !mesh::may_part(draft, to) {
+        return Err("its nodes share one copy of a distributed application");
     }
     Ok(())
+}
+
+/// Would the two revisions be two clusters of Erlang nodes, side by side until the doors switch?
+pub(super) fn parts(draft: &Draft, from: u64, to: u64) -> bool {
+    draft.family().rollout.strategy == Strategy::BlueGreen
+        && draft.family().count > 0
+        && may_stand(draft, from, to).is_ok()
 }
 
 /// How a rollout that begins divides the work.
@@ -157,6 +164,7 @@ pub(super) fn take_over(draft: &mut Draft, rollout: &Rollout) {
     if let Some(base) = rollout.beside() {
         draft.base = base;
     }
+    draft.mesh = rollout.mesh.unwrap_or(draft.mesh);
     draft.rollout.iter_mut().for_each(|rollout| rollout.split = None);
 }
 

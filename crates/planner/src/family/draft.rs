@@ -2,11 +2,11 @@
 
 use super::beside;
 use super::input::{FamilyInput, FamilyOutcome, HostView};
-use super::market;
 use super::place::Market;
 use super::room::Room;
 use super::silence::Silence;
 use super::slot::{Slot, nodes_of, slots_of};
+use super::{market, mesh};
 use lace_model::document::Verb;
 use lace_model::event::NewEvent;
 use lace_model::family::Family;
@@ -31,6 +31,7 @@ pub(super) struct Shape {
     good: Option<u64>,
     votes: Option<Votes>,
     base: u32,
+    mesh: u64,
 }
 
 /// A target under work.
@@ -42,6 +43,8 @@ pub(super) struct Draft<'a> {
     pub votes: Option<Votes>,
     /// See [`Target::base`].
     pub base: u32,
+    /// See [`Target::mesh`].
+    pub mesh: u64,
     pub generation: Generation,
     pub room: Room,
     pub market: Market,
@@ -72,6 +75,7 @@ impl<'a> Draft<'a> {
             good: current.and_then(|t| t.good),
             votes: current.and_then(|t| t.votes.clone()),
             base: current.map_or(0, |t| t.base),
+            mesh: current.map_or(0, |t| t.mesh),
             generation,
             room: Room::default(),
             market: Market::default(),
@@ -91,7 +95,8 @@ impl<'a> Draft<'a> {
 
     pub fn shape(&self) -> Shape {
         let (slots, rollout) = (self.slots.clone(), self.rollout.clone());
-        Shape { slots, rollout, good: self.good, votes: self.votes.clone(), base: self.base }
+        let (good, votes) = (self.good, self.votes.clone());
+        Shape { slots, rollout, good, votes, base: self.base, mesh: self.mesh }
     }
 
     /// Findings are of one round; what was changed stays.
@@ -184,14 +189,16 @@ impl<'a> Draft<'a> {
         self.strategy_between(rollout.and_then(|r| r.from), rollout.map_or(self.family().revision, |r| r.to))
     }
     /// The same for a rollout that is about to begin. Nodes with and without TLS are no cluster together: they change over
-    /// all at once, whatever the rules say.
+    /// side by side as two clusters where the rules say so, and else all at once, whatever the rules say.
     pub fn strategy_between(&self, from: Option<u64>, to: u64) -> Strategy {
         let family = self.family();
         let tls = |number| Some(self.revision(number)?.spec.beam.as_ref()?.tls);
+        let is_hot = family.hot == Some(family.revision);
         if from.and_then(tls).zip(tls(to)).is_some_and(|(before, after)| before != after) {
-            return Strategy::AllAtOnce;
+            let parts = !is_hot && from.is_some_and(|from| beside::parts(self, from, to));
+            return if parts { Strategy::BlueGreen } else { Strategy::AllAtOnce };
         }
-        if family.hot == Some(family.revision) { Strategy::Hot } else { family.rollout.strategy }
+        if is_hot { Strategy::Hot } else { family.rollout.strategy }
     }
     /// When a node as it is now was begun: planned, or restarted in place by order.
     pub fn begun_at(&self, node: &PlannedNode) -> Millis {
@@ -254,6 +261,7 @@ impl<'a> Draft<'a> {
             address,
             want: Want::Run,
             planned_at: self.now(),
+            mesh: mesh::of_new(self, revision),
         };
         self.change(index, |slot| slot.run = Some(node));
     }
@@ -283,6 +291,7 @@ impl<'a> Draft<'a> {
                 && t.good == self.good
                 && t.votes == self.votes
                 && t.base == self.base
+                && t.mesh == self.mesh
                 && t.reasons == self.reasons
         });
         let family = self.family();
@@ -296,6 +305,7 @@ impl<'a> Draft<'a> {
             rollout: self.rollout,
             good: self.good,
             base: self.base,
+            mesh: self.mesh,
             votes: self.votes,
             reasons: self.reasons.clone(),
         });

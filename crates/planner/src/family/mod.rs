@@ -13,6 +13,7 @@ mod hot;
 mod input;
 mod judge;
 mod market;
+mod mesh;
 mod place;
 mod progress;
 mod repair;

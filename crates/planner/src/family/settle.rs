@@ -1,7 +1,7 @@
 //! Which rollout is under way: a new revision begins one, a person's word ends one or tries again.
 
-use super::beside;
 use super::draft::Draft;
+use super::{beside, mesh};
 use lace_model::Reason;
 use lace_model::rollout::{Phase, Rollout};
 
@@ -54,6 +54,7 @@ fn begin(draft: &mut Draft, from: Option<u64>) {
         None => format!("revision {to}"),
     };
     let split = beside::split(draft, from, to);
+    let mesh = mesh::of_rollout(draft, from, to, split.is_some());
     draft.rollout = Some(Rollout {
         from,
         to,
@@ -62,6 +63,7 @@ fn begin(draft: &mut Draft, from: Option<u64>) {
         moved_at: now,
         last_lines: Vec::new(),
         split,
+        mesh,
     });
     let subject = &draft.family().path;
     draft.event("rollout.started", subject, what);

@@ -6,6 +6,7 @@ mod documents;
 mod goals;
 mod hot;
 mod make;
+mod meshes;
 mod place;
 mod restart;
 mod roll;

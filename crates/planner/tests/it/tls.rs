@@ -5,6 +5,7 @@ use crate::make::name;
 use crate::world::{Conduct, World};
 use lace_model::application::ServiceSpec;
 use lace_model::beam::{Beam, TLS_APPLICATIONS};
+use lace_model::family::StateKind;
 use lace_model::rollout::{Phase, RolloutPolicy, Strategy};
 use lace_model::{Code, Problem};
 use lace_planner::{ApplyOutcome, LiveApplication, verb};
@@ -74,13 +75,17 @@ fn a_release_without_ssl_is_refused_before_anything_is_placed() {
 #[test]
 fn nodes_with_and_without_do_not_change_over_one_after_the_other() {
     for tls in [false, true] {
-        for strategy in [Strategy::Rolling, Strategy::BlueGreen, Strategy::Canary, Strategy::Hot] {
+        for strategy in [Strategy::Rolling, Strategy::Canary, Strategy::Hot] {
             let problem = take(&mut running(tls), over(!tls, strategy)).unwrap_err();
             assert_eq!(problem.code, Code::Conflict);
             assert!(problem.message.contains("they cannot be one cluster"), "{}", problem.message);
             assert!(problem.hint.unwrap().contains("all-at-once"));
         }
         take(&mut running(tls), over(!tls, Strategy::AllAtOnce)).unwrap();
+        // Two meshes side by side.
+        take(&mut running(tls), over(!tls, Strategy::BlueGreen)).unwrap();
+        let kept = ServiceSpec { state: Some(StateKind::Pinned), ..over(!tls, Strategy::BlueGreen) };
+        assert_eq!(take(&mut running(tls), kept).unwrap_err().code, Code::Conflict);
     }
     // Nobody is there who could be cut off.
     let mut live = running(false);
