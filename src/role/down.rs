@@ -73,6 +73,9 @@ fn end_roles(state: &State) {
         if let Some(record) = Record::read(&state.run(), role) {
             record.stop(GRACE);
         }
+        for record in Record::leaving(&state.run(), role) {
+            record.stop(Duration::ZERO);
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Record {
     pub started: u64,
 }
 
+/// Between the name of a role and the pid of a process that ends.
+const LEAVING: &str = ".leaving-";
+
 /// Reads when a process was started, if it is there and no zombie.
 fn started(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -63,6 +66,30 @@ impl Record {
     pub fn read(run: &Path, name: &str) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(file(run, name)).ok()?).ok()?;
         record.is_alive().then_some(record)
+    }
+
+    /// Writes it beside the others of its name that end what they have begun.
+    pub fn write_leaving(&self, run: &Path, name: &str) -> io::Result<()> {
+        // Records of those that have ended go.
+        Self::leaving(run, name);
+        self.write(run, &format!("{name}{LEAVING}{}", self.pid))
+    }
+
+    /// Processes of that name that end what they have begun.
+    pub fn leaving(run: &Path, name: &str) -> Vec<Self> {
+        let Ok(entries) = fs::read_dir(run) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| {
+            let found = entry.file_name().to_str()?.strip_suffix(".json")?.to_owned();
+            found.strip_prefix(name)?.starts_with(LEAVING).then_some(found)
+        });
+        let alive = names.filter_map(|name| {
+            let record = Self::read(run, &name);
+            if record.is_none() {
+                let _ = fs::remove_file(file(run, &name));
+            }
+            record
+        });
+        alive.collect()
     }
 
     /// Asks it to end, and kills it after `grace`.
@@ -103,6 +130,20 @@ fn file(run: &Path, name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn those_that_end_are_found_beside_the_one_that_serves() {
+        let run = tempfile::tempdir().unwrap();
+        let own = Record::of(std::process::id() as i32).unwrap();
+        own.write(run.path(), "net").unwrap();
+        own.write_leaving(run.path(), "net").unwrap();
+        let gone = Record { pid: own.pid, started: own.started + 1 };
+        gone.write(run.path(), "net.leaving-1").unwrap();
+        assert_eq!(Record::leaving(run.path(), "net"), vec![own.clone()]);
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 2, "what ended has no record");
+        assert_eq!(Record::leaving(run.path(), "agent"), vec![]);
+        assert_eq!(Record::read(run.path(), "net"), Some(own));
+    }
 
     #[test]
     fn a_replaced_binary_is_found_by_its_path() {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// A role's log above this size is put aside at the next start (one former log is kept).
@@ -27,6 +27,8 @@ const STEADY_AFTER: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A role that ended this often while it was awaited does not come up.
 const ENDS_MAX: u32 = 3;
+/// Former processes of a role that end what they have begun; of more, the oldest loses what it still carries.
+const LEAVING_MAX: usize = 8;
 /// A role has this long to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -122,7 +124,7 @@ impl RoleProcess {
             match self.spawn() {
                 Ok(Started { mut child, leaves, channel }) => tokio::select! {
                     status = child.wait() => self.tell_end(status),
-                    () = has_left(leaves) => leaving.add(child),
+                    () = has_left(leaves) => leaving.add(&self, child).await,
                     () = is_over(&mut end) => {
                         if let Some(channel) = channel {
                             let _ = rustix::net::shutdown(&*channel, rustix::net::Shutdown::Both);
@@ -153,20 +155,40 @@ impl RoleProcess {
 
 /// Processes that end what they have begun, while their successors serve.
 #[derive(Default)]
-struct Leaving(Vec<Child>);
+struct Leaving(Vec<(Arc<Notify>, JoinHandle<()>)>);
 
 impl Leaving {
-    fn add(&mut self, child: Child) {
-        // Those that have ended are forgotten.
-        self.0.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-        self.0.push(child);
+    async fn add(&mut self, role: &RoleProcess, mut child: Child) {
+        self.0.retain(|(_, ended)| !ended.is_finished());
+        while self.0.len() >= LEAVING_MAX {
+            kill(self.0.remove(0)).await;
+        }
+        // Where this process is killed, `lace down` finds them by their records.
+        let record = child.id().and_then(|pid| Record::of(pid as i32));
+        if let Some(Err(error)) = record.map(|record| record.write_leaving(&role.run, role.name)) {
+            eprintln!("no record of a lace {} that ends: {error}", role.name);
+        }
+        let killed = Arc::new(Notify::new());
+        let told = killed.clone();
+        let ended = tokio::spawn(async move {
+            tokio::select! {
+                _ = child.wait() => {}
+                () = told.notified() => drop(child.kill().await),
+            }
+        });
+        self.0.push((killed, ended));
     }
 
     async fn end(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill().await;
+        for one in self.0.drain(..) {
+            kill(one).await;
         }
     }
+}
+
+async fn kill((told, ended): (Arc<Notify>, JoinHandle<()>)) {
+    told.notify_one();
+    let _ = ended.await;
 }
 
 async fn has_left(leaves: Option<JoinHandle<bool>>) {

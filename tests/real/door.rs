@@ -3,6 +3,8 @@
 use crate::lace::{Lace, eventually, may_run};
 use crate::load::{Connection, Load};
 use crate::page::project;
+use crate::tls::{Authority, NAME, curl};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ fn rolls(net: u8, requests: u64) {
         lace.run(&["deploy", "shop", dir.to_str().expect("text")])
     };
     deploy("1").ok();
+    let over_tls = encrypted(&lace);
     let began = Instant::now();
     let load = Load::begin(lace.door(), HOST, 10, Duration::from_millis(16));
     let over_h2 = Load::begin_h2(lace.door(), HOST, 2, Duration::from_millis(16));
@@ -47,23 +50,40 @@ fn rolls(net: u8, requests: u64) {
         });
         assert_eq!(load.tally.failures(), Vec::<String>::new(), "version {version}, {} served", served());
         assert_eq!(over_h2.tally.failures(), Vec::<String>::new(), "version {version}, over h2");
+        assert_eq!(over_tls.tally.failures(), Vec::<String>::new(), "version {version}, over TLS");
         if version >= 5 && served() >= requests {
             break;
         }
     }
-    let (tally, over_h2) = (load.end(), over_h2.end());
-    let [echoed, downloaded, posted] =
-        [&tally.echoed, &tally.downloaded, &tally.posted].map(|count| count.load(Ordering::Relaxed));
+    let (tally, over_h2, over_tls) = (load.end(), over_h2.end(), over_tls.end());
     let rate = served_by(&tally) as f64 / began.elapsed().as_secs_f64();
-    let (served, h2) = (served_by(&tally), served_by(&over_h2));
-    eprintln!(
-        "{served} served ({rate:.0}/s), {h2} over h2, {echoed} echoed, {downloaded} downloads, {posted} posts: {:?}",
-        tally.answers()
+    let (served, h2, tls) = (served_by(&tally), served_by(&over_h2), served_by(&over_tls));
+    eprintln!("{served} served ({rate:.0}/s), {h2} over h2, {tls} over TLS: {:?}", tally.answers());
+    assert_eq!(
+        (tally.failures(), over_h2.failures(), over_tls.failures()),
+        (Vec::<String>::new(), Vec::<String>::new(), Vec::<String>::new())
     );
-    assert_eq!((tally.failures(), over_h2.failures()), (Vec::<String>::new(), Vec::<String>::new()));
-    assert!(h2 > 1_000 && posted > 10, "h2 and uploads were at work: {h2}, {posted}");
-    assert!(echoed > 100 && downloaded > 5, "sockets and downloads were at work too");
+    assert!(h2 > 1_000 && tls > 1_000, "h2 and TLS were at work: {h2}, {tls}");
+    for (tally, how) in [(&tally, "plain"), (&over_tls, "over TLS")] {
+        let [echoed, downloaded, posted] =
+            [&tally.echoed, &tally.downloaded, &tally.posted].map(|count| count.load(Ordering::Relaxed));
+        eprintln!("{how}: {echoed} echoed, {downloaded} downloads, {posted} posts");
+        assert!(echoed > 100 && downloaded > 5 && posted > 10, "sockets, downloads and uploads were at work");
+    }
     lace.down_and_nothing_left();
+}
+
+/// Clients of a route with a certificate, beside those of the plain one.
+fn encrypted(lace: &Lace) -> Load {
+    let authority = Authority::new(lace.files());
+    let [chain, key] = authority.issue(NAME);
+    lace.run(&["route", "add", "shop/web", NAME, "--port", "8080"]).ok();
+    lace.run(&["route", "cert", "add", "shop", NAME, "--cert", &chain, "--key", &key]).ok();
+    let port = lace.door_tls();
+    let url = format!("https://{NAME}:{port}/");
+    eventually("it is encrypted", || curl(lace, &authority, port, &url).0 == "200");
+    let door = ([127, 0, 0, 1], port).into();
+    Load::begin_tls(door, NAME, authority.trusted(), 2, Duration::from_millis(16))
 }
 
 fn served_by(tally: &crate::load::Tally) -> u64 {
@@ -180,6 +200,44 @@ fn routes_and_maintenance_are_a_persons_word_away() {
     eventually("it is back", || status(HOST) == 200);
     lace.run(&["route", "remove", "shop/web", "shop.example.com"]).ok();
     eventually("the route is gone", || status("shop.example.com") == 404);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn what_a_door_that_ended_still_carries_holds_up_no_other_node_and_comes_to_its_end() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(241, 1);
+    let deploy = |version: &str| {
+        let dir = project(lace.files(), version, 2);
+        lace.run(&["deploy", "shop", dir.to_str().expect("text")])
+    };
+    deploy("1").ok();
+    let dir = project(&lace.files().join("slow"), "1", 1);
+    let manifest = std::fs::read_to_string(dir.join("lace.toml")).expect("read");
+    let manifest = manifest.replace("\"shop\"", "\"slow\"").replace("\"20s\"", "\"4m\"");
+    std::fs::write(dir.join("lace.toml"), manifest).expect("written");
+    lace.run(&["deploy", "slow", dir.to_str().expect("text")]).ok();
+    let mut slow = Connection::open(lace.door()).expect("an open door");
+    assert_eq!(slow.begin("web.slow.localhost", "/big").expect("begun"), (200, crate::page::BIG));
+    let former = lace.pid("net");
+    signal(former, rustix::process::Signal::TERM);
+    eventually("another door is there", || lace.pid("net") != former);
+    // Both nodes of the other service go while the former door carries what it began.
+    deploy("2").ok();
+    let get = || Connection::open(lace.door()).and_then(|mut c| c.get(HOST, "/", ""));
+    eventually("it is the new version", || get().is_ok_and(|page| page.1.ends_with(b" 2\n")));
+    let log = std::fs::read_to_string(lace.state().join("run/agent.log")).expect("a log");
+    assert!(!log.contains("its time is over"), "they were let go of at once: {log}");
+    // The node that it takes from is waited for.
+    std::thread::scope(|scope| {
+        let stopped = scope.spawn(|| lace.run(&["stop", "slow"]));
+        eventually("it is to stop", || lace.status("slow").to_string().contains("stopping"));
+        slow.rest(crate::page::BIG).expect("all of it, by the door that began it");
+        stopped.join().expect("typed").ok();
+    });
+    eventually("the former door has ended", || !Path::new(&format!("/proc/{former}")).exists());
     lace.down_and_nothing_left();
 }
 

@@ -1,5 +1,7 @@
 //! Clients that ask at a bounded rate and count every answer that is not as it should be.
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,6 +49,14 @@ impl Tally {
     }
 }
 
+/// Where clients ask, for which host, and whether encrypted.
+#[derive(Clone)]
+struct Way {
+    door: SocketAddr,
+    host: String,
+    tls: Option<Arc<ClientConfig>>,
+}
+
 /// The clients at work.
 pub struct Load {
     pub tally: Arc<Tally>,
@@ -57,10 +67,25 @@ impl Load {
     /// So many clients, each asking every so often over a connection that it keeps; beside them one that downloads,
     /// one that echoes and one that posts what must not be sent twice.
     pub fn begin(door: SocketAddr, host: &str, clients: usize, every: Duration) -> Self {
+        Self::begin_by(&Way { door, host: host.to_owned(), tls: None }, clients, every)
+    }
+
+    /// The same over TLS.
+    pub fn begin_tls(
+        door: SocketAddr,
+        host: &str,
+        tls: Arc<ClientConfig>,
+        clients: usize,
+        every: Duration,
+    ) -> Self {
+        Self::begin_by(&Way { door, host: host.to_owned(), tls: Some(tls) }, clients, every)
+    }
+
+    fn begin_by(way: &Way, clients: usize, every: Duration) -> Self {
         let tally = Arc::new(Tally::default());
-        let spawn = |work: fn(SocketAddr, &str, &Tally, Duration)| {
-            let (host, tally) = (host.to_owned(), tally.clone());
-            std::thread::spawn(move || work(door, &host, &tally, every))
+        let spawn = |work: fn(&Way, &Tally, Duration)| {
+            let (way, tally) = (way.clone(), tally.clone());
+            std::thread::spawn(move || work(&way, &tally, every))
         };
         let mut threads: Vec<_> = (0..clients).map(|_| spawn(ask)).collect();
         threads.push(spawn(download));
@@ -91,21 +116,44 @@ impl Load {
     }
 }
 
+trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
 /// A connection that is kept, as a browser keeps it.
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection(BufReader<Box<dyn Line>>);
 
 impl Connection {
     pub fn open(door: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(door)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self(BufReader::new(stream)))
+        Ok(Self(BufReader::new(Box::new(dial(door)?))))
+    }
+
+    fn open_by(way: &Way) -> std::io::Result<Self> {
+        let Some(tls) = &way.tls else { return Self::open(way.door) };
+        let name = ServerName::try_from(way.host.clone()).map_err(std::io::Error::other)?;
+        let session = ClientConnection::new(tls.clone(), name).map_err(std::io::Error::other)?;
+        let mut stream = StreamOwned::new(session, dial(way.door)?);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(Self(BufReader::new(Box::new(stream))))
     }
 
     /// Status, body, and whether the connection may be used again.
     pub fn get(&mut self, host: &str, path: &str, more: &str) -> std::io::Result<(u16, Vec<u8>, bool)> {
         write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nhost: {host}\r\n{more}\r\n")?;
         self.answer()
+    }
+
+    /// Asks, and reads the head of the answer: status and length.
+    pub fn begin(&mut self, host: &str, path: &str) -> std::io::Result<(u16, usize)> {
+        write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n")?;
+        self.head().map(|(status, length, _)| (status, length))
+    }
+
+    /// Reads so much of a body.
+    pub fn rest(&mut self, length: usize) -> std::io::Result<Vec<u8>> {
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body)?;
+        Ok(body)
     }
 
     /// The same for what is sent in parts, with a pause after each: a node that drains must take it to its end.
@@ -121,6 +169,11 @@ impl Connection {
     }
 
     fn answer(&mut self) -> std::io::Result<(u16, Vec<u8>, bool)> {
+        let (status, length, stays) = self.head()?;
+        Ok((status, self.rest(length)?, stays))
+    }
+
+    fn head(&mut self) -> std::io::Result<(u16, usize, bool)> {
         let (mut status, mut length, mut stays) = (0, 0, true);
         for number in 0.. {
             let mut line = String::new();
@@ -138,18 +191,23 @@ impl Connection {
                 stays = false;
             }
         }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body)?;
-        Ok((status, body, stays))
+        Ok((status, length, stays))
     }
 }
 
-fn ask(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
+fn dial(door: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(door)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn ask(way: &Way, tally: &Tally, every: Duration) {
     let (mut kept, mut due) = (None, Instant::now());
     while !tally.is_over() {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         due = Instant::now().max(due + every);
-        let asked = once(&mut kept, door, host, "/");
+        let asked = once(&mut kept, way, "/");
         match asked {
             Ok((200, body)) => {
                 tally.served.fetch_add(1, Ordering::Relaxed);
@@ -162,24 +220,19 @@ fn ask(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
     }
 }
 
-fn once(
-    kept: &mut Option<Connection>,
-    door: SocketAddr,
-    host: &str,
-    path: &str,
-) -> std::io::Result<(u16, Vec<u8>)> {
+fn once(kept: &mut Option<Connection>, way: &Way, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
     let mut connection = match kept.take() {
         Some(connection) => connection,
-        None => Connection::open(door)?,
+        None => Connection::open_by(way)?,
     };
-    let (status, body, stays) = connection.get(host, path, "")?;
+    let (status, body, stays) = connection.get(&way.host, path, "")?;
     *kept = stays.then_some(connection);
     Ok((status, body))
 }
 
-fn download(door: SocketAddr, host: &str, tally: &Tally, _: Duration) {
+fn download(way: &Way, tally: &Tally, _: Duration) {
     while !tally.is_over() {
-        match once(&mut None, door, host, "/big") {
+        match once(&mut None, way, "/big") {
             Ok((200, body)) if body.len() == crate::page::BIG => {
                 tally.downloaded.fetch_add(1, Ordering::Relaxed);
             }
@@ -189,11 +242,11 @@ fn download(door: SocketAddr, host: &str, tally: &Tally, _: Duration) {
     }
 }
 
-fn post(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
+fn post(way: &Way, tally: &Tally, every: Duration) {
     let mut kept = None;
     while !tally.is_over() {
-        let opened = kept.take().map_or_else(|| Connection::open(door), Ok);
-        let posted = opened.and_then(|mut c| c.post(host, 10, every).map(|answer| (c, answer)));
+        let opened = kept.take().map_or_else(|| Connection::open_by(way), Ok);
+        let posted = opened.and_then(|mut c| c.post(&way.host, 10, every).map(|answer| (c, answer)));
         match posted {
             Ok((connection, (200, _, stays))) => {
                 tally.posted.fetch_add(1, Ordering::Relaxed);
@@ -208,10 +261,11 @@ fn post(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
 }
 
 /// A socket lives as long as its node or its door; between two messages it may end, within one it may not.
-fn echo(door: SocketAddr, host: &str, tally: &Tally, every: Duration) {
+fn echo(way: &Way, tally: &Tally, every: Duration) {
     while !tally.is_over() {
-        let opened = Connection::open(door)
-            .and_then(|mut c| c.get(host, "/", "connection: upgrade\r\nupgrade: echo\r\n").map(|a| (c, a.0)));
+        let upgrade = "connection: upgrade\r\nupgrade: echo\r\n";
+        let opened =
+            Connection::open_by(way).and_then(|mut c| c.get(&way.host, "/", upgrade).map(|a| (c, a.0)));
         let Ok((mut socket, 101)) = opened else {
             tally.fail(format!("socket not opened: {:?}", opened.map(|o| o.1)));
             continue;

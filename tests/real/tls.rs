@@ -3,8 +3,10 @@
 use crate::lace::{Lace, eventually, may_run};
 use crate::page::project;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 pub const NAME: &str = "shop.example.com";
 
@@ -19,6 +21,15 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("signed");
         std::fs::write(dir.join("ca.pem"), issuer.pem()).expect("written");
         Self(issuer, dir.to_owned())
+    }
+
+    /// What a client trusts that trusts it alone.
+    pub fn trusted(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Arc::new(config.expect("versions").with_root_certificates(roots).with_no_client_auth())
     }
 
     pub fn issue(&self, name: &str) -> [String; 2] {

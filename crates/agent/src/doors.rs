@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A door that does not answer for so long is closed.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 /// One that is started again is there within this time; so is a controller.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(2);
+/// A controller that takes nothing for so long is gone.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Nodes of ours that the doors of other hosts were asked to let go of.
@@ -53,6 +55,10 @@ impl Elsewhere {
 /// none comes in.
 pub async fn drain_here(hands: &Hands, node: NodeId, within: Duration) {
     let Ok(_seat) = hands.drains.acquire().await else { return };
+    drain_at_door(hands, node, within).await;
+}
+
+async fn drain_at_door(hands: &Hands, node: NodeId, within: Duration) {
     let begun = Instant::now();
     let mut silent_since = begun;
     loop {
@@ -109,6 +115,14 @@ async fn ask_elsewhere(hands: &Hands, (node, app): (NodeId, AppName), within: Du
 
 /// Another host is about to stop a node: our door lets go of it, and the controller hears that it has.
 pub async fn let_go(hands: Arc<Hands>, node: NodeId, within: Duration) {
-    drain_here(&hands, node, within).await;
-    hands.say(ToController::Drained { node });
+    {
+        let begun = Instant::now();
+        let Ok(Ok(_seat)) = timeout(within, hands.drains_for_others.acquire()).await else { return };
+        drain_at_door(&hands, node, within.saturating_sub(begun.elapsed())).await;
+    }
+    // Where the session ended meanwhile the next one is asked again.
+    let session = hands.session.borrow().clone();
+    if let Some(to) = session {
+        let _ = timeout(HEARD_WITHIN, to.send(ToController::Drained { node })).await;
+    }
 }

@@ -27,6 +27,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 /// `lace net` hears so many callers at least.
 const DRAINS_MAX: usize = 64;
+/// As many as the controller asks of a host at a time.
+const DRAINS_FOR_OTHERS_MAX: usize = 256;
 
 /// All topics, cheap to hand around.
 pub type Topics = Arc<BTreeMap<AppName, Arc<Topic>>>;
@@ -80,6 +82,8 @@ pub struct Hands {
     pub traffic: watch::Sender<Option<Traffic>>,
     /// Nodes that wait at once for the door to let go of them.
     pub drains: Semaphore,
+    /// The same for nodes of other hosts: theirs do not wait for ours.
+    pub drains_for_others: Semaphore,
     /// Nodes that wait for the doors of other hosts.
     pub elsewhere: Elsewhere,
     /// This host's address in the network between hosts, as last looked at.
@@ -121,6 +125,7 @@ impl Hands {
             net_socket: config.net_socket.clone(),
             traffic: watch::Sender::default(),
             drains: Semaphore::new(DRAINS_MAX),
+            drains_for_others: Semaphore::new(DRAINS_FOR_OTHERS_MAX),
             elsewhere: Elsewhere::default(),
             underlay: Mutex::default(),
             blocks: identity.blocks.clone(),

@@ -54,7 +54,7 @@ async fn serve_kept(
     let tls = Tls::new(Chest::open(&config.state_dir).map_err(state)?)
         .map_err(|e| NetError::Stopped { part: "TLS", cause: e.to_string() })?;
     let log = config.state_dir.join("access.log");
-    let ending = Ending::new(config.state_dir.join("ending"));
+    let ending = Ending::open(config.state_dir.join("doors")).map_err(state)?;
     let proxy = Proxy::new(topics.routes(), &config.proxy, tls, keeper, (log, ending));
     let control = Control::bind(&config.control, Arc::clone(&topics), Arc::clone(&proxy))
         .map_err(|source| NetError::Control { path: config.control.clone(), source })?;
@@ -71,15 +71,16 @@ async fn serve_kept(
         failed = dns::run(desk, config.dns_listen) => failed,
     };
     // Names and door are another process's now; requests that are here are still answered here.
-    let ending = proxy.ending.hold();
+    let ends = proxy.ending.hold();
     drop(lock);
     proxy.close();
-    let answered = Arc::clone(&proxy);
-    tokio::spawn(async move {
-        answered.answered().await;
-        drop(ending);
-    });
-    let _ = door.await;
+    match ends {
+        Some(ends) => tokio::select! {
+            _ = door => {}
+            () = proxy.follow(&ends) => {}
+        },
+        None => drop(door.await),
+    }
     ended
 }
 

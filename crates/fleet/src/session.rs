@@ -14,6 +14,7 @@ use lace_model::node::NodeStatus;
 use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
+use lace_wire::DRAINS_SINCE;
 use lace_wire::api::UsagePoint;
 use lace_wire::link::frame::{HostFacts, JobReport, ToAgent, ToController};
 use std::collections::{HashMap, HashSet};
@@ -95,6 +96,14 @@ impl HostState {
         self.session.as_ref().is_some_and(|session| session.version >= version)
     }
 
+    pub(crate) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    pub(crate) fn last_heard(&self) -> Millis {
+        self.liveness.last_seen
+    }
+
     fn unknown(&self) -> Vec<(EntryId, Generation)> {
         if !self.documents.complete {
             return Vec::new();
@@ -109,6 +118,8 @@ pub(crate) struct Inner {
     pub(crate) contents: Contents,
     pub(crate) drains: Drains,
     pub(crate) support: Arc<dyn Support>,
+    /// When this controller began.
+    pub(crate) begun: Millis,
     events: mpsc::UnboundedSender<FleetEvent>,
     sessions: AtomicU64,
     adopting: AtomicBool,
@@ -127,6 +138,7 @@ impl Fleet {
             waiting: Waiting::default(),
             contents: Contents::default(),
             drains: Drains::default(),
+            begun: support.now(),
             support,
             events,
             sessions: AtomicU64::new(1),
@@ -334,8 +346,7 @@ impl Fleet {
         blocks: Vec<Block>,
         hello: Hello,
     ) -> (u64, mpsc::Receiver<ToAgent>) {
-        // What waits in the channel of a former session is lost with it.
-        self.drains_nothing(host);
+        let knows_drains = hello.version >= DRAINS_SINCE;
         let (to, frames) = mpsc::channel(FRAMES_WAITING);
         let number = self.0.sessions.fetch_add(1, Ordering::Relaxed);
         let adopt = self.0.support.adopting();
@@ -360,6 +371,7 @@ impl Fleet {
         first.extend(state.documents.catch_up(&hello.entries, &hello.topics, adopt));
         self.tell(host, state, first);
         drop(hosts);
+        self.drains_go_on(host, knows_drains);
         let Hello { facts, entries, nodes, .. } = hello;
         self.emit(FleetEvent::Connected { host, facts, entries, nodes });
         (number, frames)
@@ -441,7 +453,7 @@ impl Fleet {
         state.session = None;
         state.liveness.connected = false;
         drop(hosts);
-        self.drains_nothing(host);
+        self.drains_wait(host);
         self.emit(FleetEvent::Lost { host });
     }
 
@@ -465,6 +477,7 @@ impl Fleet {
             self.drains_nothing(host);
             self.emit(FleetEvent::Lost { host });
         }
+        self.check_drains();
     }
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-/// The agent needs one for topics, and one for each node that leaves (64 at a time); the others are for an agent that
-/// takes over, and for people who look.
-const CALLERS_MAX: usize = 160;
+/// The agent needs one for topics, and one for each node that leaves (64 of its own at a time, 256 of other hosts); the
+/// others are for an agent that takes over, and for people who look.
+const CALLERS_MAX: usize = 480;
 
 /// No node is waited for longer than this.
 const DRAIN_MAX: Duration = Duration::from_secs(3_600);

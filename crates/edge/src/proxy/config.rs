@@ -50,7 +50,7 @@ pub struct ProxyLimits {
     pub tries_max: usize,
     /// What a client does not take for so long ends its connection (tcp(7), `TCP_USER_TIMEOUT`).
     pub stalled_after: Duration,
-    /// After the end was asked for, open connections have this long.
+    /// After the end was asked for, and where a successor takes what comes, open connections have this long.
     pub closing_within: Duration,
 }
 
@@ -73,7 +73,7 @@ impl Default for ProxyLimits {
             waiting_max: 1_000,
             tries_max: 3,
             stalled_after: Duration::from_secs(300),
-            closing_within: Duration::from_secs(60),
+            closing_within: Duration::from_secs(3_600),
         }
     }
 }

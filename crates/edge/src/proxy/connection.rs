@@ -298,7 +298,7 @@ pub(crate) async fn serve_h2(
                 return;
             }
             connection.as_mut().graceful_shutdown();
-            timeout(limits.head_within, connection).await.unwrap_or(Ok(()))
+            timeout(limits.stalled_after, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

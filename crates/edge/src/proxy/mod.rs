@@ -32,7 +32,7 @@ mod tls;
 mod tunnel;
 
 pub use config::{ProxyConfig, ProxyLimits};
-pub(crate) use ending::Ending;
+pub(crate) use ending::{Ending, Ends};
 pub(crate) use table::Tables;
 pub use tls::{CertificateError, GivenCertificate};
 pub(crate) use tls::{Chest, Tls};
@@ -63,7 +63,7 @@ pub(crate) struct Proxy {
     pub closing: watch::Sender<bool>,
     /// Somebody takes over what comes: there is time.
     has_successor: AtomicBool,
-    /// Of doors that were here before, and of this one.
+    /// How doors that end and those after them speak.
     pub ending: Ending,
 }
 
@@ -137,16 +137,14 @@ impl Proxy {
 
     /// Gives a node no more requests, and waits until it has answered those that it has.
     pub async fn drain(&self, node: lace_model::NodeId, within: Duration) -> bool {
-        let begun = tokio::time::Instant::now();
-        let all = self.tables.drain(node, within).await;
         // A former door, which is about to end, may still carry requests to it.
-        self.ending.is_over(within.saturating_sub(begun.elapsed())).await && all
+        let (here, there) =
+            tokio::join!(self.tables.drain(node, within), self.ending.let_go(node, within, &self.tables));
+        here && there
     }
 
-    /// Waits until every connection has ended that is no tunnel.
-    pub async fn answered(&self) {
-        while self.places.open() > self.tables.tunnels() as usize {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// Lets go of nodes as the door after this one says.
+    pub async fn follow(&self, ends: &Ends) {
+        self.ending.follow(ends, &self.tables, self.patience()).await;
     }
 }

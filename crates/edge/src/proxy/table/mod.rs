@@ -12,6 +12,7 @@ pub(crate) use routes::Route;
 
 use crate::proxy::account::Who;
 use crate::proxy::tally::Books;
+use group::Group;
 use lace_model::authority::Challenge;
 use lace_model::document::Topic;
 use lace_model::traffic::Avoided;
@@ -54,6 +55,12 @@ impl Table {
         }
     }
 
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        let http = self.apps.values().flat_map(|app| app.routes());
+        let tcp = self.apps.values().flat_map(|app| app.tcp()).map(|(_, route)| route);
+        http.chain(tcp).map(|route| &route.group)
+    }
+
     /// The ports of TCP routes.
     pub fn tcp_ports(&self) -> impl Iterator<Item = u16> {
         self.tcp.keys().copied()
@@ -80,11 +87,6 @@ impl Table {
 pub(crate) struct Members(Mutex<HashMap<(NodeId, SocketAddr), Weak<Member>>>);
 
 impl Members {
-    fn tunnels(&self) -> u32 {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.values().filter_map(Weak::upgrade).map(|member| member.tunnels()).sum()
-    }
-
     fn avoided(&self) -> Vec<Avoided> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let alone = known.values().filter_map(Weak::upgrade).filter_map(|member| member.avoided());
@@ -196,9 +198,16 @@ impl Tables {
         self.books.forget_dead();
     }
 
-    /// Open tunnels to all nodes.
-    pub fn tunnels(&self) -> u32 {
-        self.members.tunnels()
+    /// Does a node that was to leave get requests?
+    pub fn has_back(&self, node: NodeId) -> bool {
+        let (members, table) = (self.members.of(node), self.table());
+        let gets = |member: &Arc<Member>| table.groups().any(|group| group.has(member));
+        members.iter().any(|member| !member.is_draining() && gets(member))
+    }
+
+    /// A node that was to leave gets requests again.
+    pub fn stays(&self, node: NodeId) {
+        self.members.of(node).iter().for_each(|member| member.stays());
     }
 
     /// See [`Member::drain`], for all ports of a node.
