@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const HOST: &str = "web.shop.localhost";
 
-fn signal(pid: i32, signal: rustix::process::Signal) {
+pub fn signal(pid: i32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
     rustix::process::kill_process(pid, signal).expect("told");
 }

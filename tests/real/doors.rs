@@ -1,6 +1,7 @@
 //! Doors of hosts that carry no node: they lead to nodes elsewhere, present the same certificates, and a node ends only
 //! when they have let go of it.
 
+use crate::door::signal;
 use crate::hosts::Estate;
 use crate::lace::{eventually, may_run};
 use crate::load::Load;
@@ -20,16 +21,29 @@ fn nodes_that_roll_elsewhere_fail_no_request_of_a_door_without_nodes() {
     let lace = &estate.lace;
     let deploy = |version: &str| {
         let dir = project(lace.files(), version, 4);
-        lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+        lace.run(&["deploy", "shop", dir.to_str().expect("text")])
     };
-    deploy("1");
+    deploy("1").ok();
     let first = estate.host_of_controller();
     assert!(!estate.places("shop").contains(&first), "its door leads elsewhere: {:?}", estate.places("shop"));
     // Downloads are the ones that a node would cut off which stops while another host's door has a request for it.
     let load = Load::begin(lace.door(), HOST, 6, Duration::from_millis(16));
     eventually("the first answers", || load.tally.served.load(Ordering::Relaxed) > 50);
-    for version in 2..=5 {
-        deploy(&version.to_string());
+    for version in 2..=7 {
+        std::thread::scope(|scope| {
+            let rolling = scope.spawn(|| deploy(&version.to_string()));
+            std::thread::sleep(Duration::from_millis(500));
+            // Whoever is asked to let go of a node, or passes the question on, is there again soon.
+            match version {
+                4 => lace.kill("server"),
+                5 => lace.kill("agent"),
+                6 => signal(lace.pid("net"), rustix::process::Signal::TERM),
+                _ => {}
+            }
+            if rolling.join().expect("typed").status != 0 {
+                eventually("the command is taken", || deploy(&version.to_string()).status == 0);
+            }
+        });
         assert_eq!(load.tally.failures(), Vec::<String>::new(), "version {version}");
     }
     let tally = load.end();
