@@ -109,6 +109,35 @@ pub fn wire_node(node: Ipv4Addr) -> Result<(), StepError> {
     socket.send(&batch).map_err(|e| refused(&words, e))
 }
 
+/// Gives the host's own interface a node's address: the node is on the host's network.
+pub fn add_own(interface: &str, node: Ipv4Addr) -> Result<(), StepError> {
+    let socket = Socket::open().step("open netlink")?;
+    let mut batch = Batch::new();
+    batch.add_address(netlink::index(interface).step("find gateway interface")?, node);
+    socket.send(&batch).map_err(|e| refused(&["address of node"], e))
+}
+
+/// Takes it away again; none there is fine.
+pub fn delete_own(interface: &str, node: Ipv4Addr) -> Result<(), StepError> {
+    let Ok(index) = netlink::index(interface) else { return Ok(()) };
+    let socket = Socket::open().step("open netlink")?;
+    let mut batch = Batch::new();
+    batch.delete_address(index, node);
+    match socket.send(&batch) {
+        Err((_, e)) if e.raw_os_error() != Some(libc::EADDRNOTAVAIL) => {
+            Err(refused(&["delete address of node"], (0, e)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The addresses of the gateway interface but its own: those of nodes on the host's network.
+pub fn own_addresses(interface: &str, gateway: Ipv4Addr) -> Result<Vec<Ipv4Addr>, StepError> {
+    let all = ipv4_addresses().step("list addresses")?;
+    let own = all.into_iter().filter(|a| a.interface == interface && a.address != gateway);
+    Ok(own.map(|a| a.address).collect())
+}
+
 fn covering(space: (Ipv4Addr, u8)) -> Route {
     Route {
         to: space,

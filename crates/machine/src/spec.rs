@@ -127,6 +127,9 @@ pub enum Isolation {
     /// No user namespace: root inside is the host's root with few capabilities and a system call
     /// filter. Keeps CAP_SYS_ADMIN for `trusted.*` attributes; needs a grant.
     Plain,
+    /// The host's network, files and name; processes, shared memory and temporary files of its own. Everything in it runs
+    /// as a user of its own without rights, unless its process is root's (see [`NodeSpec::is_unprivileged`]). Needs a grant.
+    Host,
 }
 
 /// Limits of a node; absent means unlimited.
@@ -264,10 +267,20 @@ impl ExecSpec {
 /// Largest sum of file contents in one spec, bytes: it travels through a pipe and lives in memory.
 pub const FILES_BYTES_MAX: usize = 16 << 20;
 
+/// What is its own of a node with isolation `host`, beside its temporary files.
+pub(crate) const OWN_PLACES: [&str; 2] = ["/app", "/run/lace"];
+
 /// Members of a vote set: each asks each.
 pub const VOTERS_MAX: usize = 101;
 
 impl NodeSpec {
+    /// Does everything in it run as a user of its own, who has no rights on the host? With isolation `host`, unless its
+    /// process is said to be root's.
+    pub fn is_unprivileged(&self) -> bool {
+        let user = self.process.as_ref().and_then(|process| process.user.as_deref());
+        self.isolation == Isolation::Host && !matches!(user, Some("root" | "0"))
+    }
+
     /// Checks everything that can be checked without looking at the host.
     ///
     /// # Errors
@@ -296,7 +309,28 @@ impl NodeSpec {
         if self.layers.len() > 40 {
             return Err(Error::invalid("layers", "more than 40"));
         }
+        if self.isolation == Isolation::Host {
+            self.check_places()?;
+        }
         self.check_paths()
+    }
+
+    /// What is put elsewhere would lie on the host, and stay there.
+    fn check_places(&self) -> Result<(), Error> {
+        if self.image != Image::Host {
+            return Err(Error::invalid("image", "isolation `host` has the host's own files"));
+        }
+        let is_own = |path: &Path| OWN_PLACES.iter().any(|own| path.starts_with(own));
+        if let Some(file) = self.files.iter().find(|file| !is_own(&file.path)) {
+            let text =
+                format!("{} is the host's: only /app and /run/lace are the node's", file.path.display());
+            return Err(Error::invalid("files.path", text));
+        }
+        if let Some(volume) = self.volumes.iter().find(|volume| !volume.target.starts_with(OWN_PLACES[0])) {
+            let text = format!("{} is the host's: only /app is the node's", volume.target.display());
+            return Err(Error::invalid("volumes.target", text));
+        }
+        Ok(())
     }
 
     fn check_paths(&self) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::plan::{Line, Plan, report};
-use super::{Handover, Open, inside, numbers};
+use super::{Handover, Open, inside, numbers, on_host};
 use crate::network;
 use crate::pid1::{Ballot, Seat, Supervisor};
 use crate::spec::Isolation;
@@ -48,15 +48,24 @@ fn build(plan: &Plan, open: Open, helper: &OwnedFd) -> Result<Supervisor, StepEr
     if plan.spec.isolation == Isolation::Border {
         become_root()?;
     }
-    inside::build_root(plan, &handover, &place)?;
+    let is_host = plan.spec.isolation == Isolation::Host;
+    match is_host {
+        true => on_host::build_root(plan, &handover, &place)?,
+        false => inside::build_root(plan, &handover, &place)?,
+    }
     await_word(helper)?;
     read_exact(helper, &mut [0])?;
-    network::wire_node(plan.spec.address)?;
-    join_cgroups(&open)?;
+    if !is_host {
+        network::wire_node(plan.spec.address)?;
+    }
+    join_cgroups(&open, !is_host)?;
     settle(&keep)?;
     // Closed by `settle`; closing again would hit strangers.
     std::mem::forget((open.tasks, open.unified));
-    inside::write_files(plan)?;
+    match is_host {
+        true => on_host::write_files(plan)?,
+        false => inside::write_files(plan)?,
+    }
     let mut notes = plan.seats.notes.clone();
     notes.extend(handover.notes);
     let mut supervisor = Supervisor::new(Seat {
@@ -65,6 +74,7 @@ fn build(plan: &Plan, open: Open, helper: &OwnedFd) -> Result<Supervisor, StepEr
         oom: open.oom,
         memory_bytes: plan.spec.limits.memory_bytes,
         isolation: plan.spec.isolation,
+        user: plan.user,
         notes: notes.clone(),
         ballot: plan.spec.votes.as_ref().map(|votes| Ballot::open(votes, plan.spec.address)).transpose()?,
     })?;
@@ -113,12 +123,12 @@ fn become_root() -> Result<(), StepError> {
 
 /// v1 hierarchies: a thread that moves itself through `tasks` needs no global lock (the v1
 /// `cgroup.procs` write can wait tens of milliseconds for it). The cgroup namespace comes after,
-/// so that the node's own directory is its root.
-fn join_cgroups(open: &Open) -> Result<(), StepError> {
+/// so that the node's own directory is its root; not where the host's whole tree is seen, in which it must find itself.
+fn join_cgroups(open: &Open, unshares: bool) -> Result<(), StepError> {
     for tasks in &open.tasks {
         sys::write_all(tasks.as_fd(), b"0").step("join cgroup")?;
     }
-    unshare(libc::CLONE_NEWCGROUP).step("unshare cgroup namespace")
+    if unshares { unshare(libc::CLONE_NEWCGROUP).step("unshare cgroup namespace") } else { Ok(()) }
 }
 
 /// From here on the node pays for its own work.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 
-use super::{Bind, Handover, Plan, UPPER, WORK, user_namespace};
+use super::{Bind, Handover, Plan, UPPER, WORK, mapping, user_namespace};
 use crate::spec::{Image, Isolation};
 use crate::sys::mounts::{self, NODEV, NOEXEC, NOSUID, RDONLY};
 use crate::sys::step::{Step, StepError};
@@ -15,6 +15,8 @@ pub(super) fn prepare(plan: &Plan, pid: i32) -> Result<Handover, StepError> {
     let userns = match plan.spec.isolation {
         Isolation::Border => Some(user_namespace(pid)?),
         Isolation::Plain => None,
+        // Files of the release, which are root's, are the node's user's there.
+        Isolation::Host => plan.user.map(mapping::namespace).transpose()?,
     };
     let mut gifts = Gifts { userns: userns.as_ref().map(AsFd::as_fd), handover: Handover::default() };
     gifts.root(plan)?;

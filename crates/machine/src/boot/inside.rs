@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::Path;
@@ -73,15 +74,15 @@ fn at(step: &str, error: StepError) -> StepError {
     StepError { step: step.to_owned(), errno: error.errno }
 }
 
-fn mount_at(tree: &impl AsFd, target: &str) -> Result<(), StepError> {
+pub(super) fn mount_at(tree: &impl AsFd, target: &str) -> Result<(), StepError> {
     attach(tree.as_fd().as_raw_fd(), target)
 }
 
-fn memory_fs_bytes(spec: &NodeSpec) -> u64 {
+pub(super) fn memory_fs_bytes(spec: &NodeSpec) -> u64 {
     spec.limits.memory_bytes.map_or(MEMORY_FS_BYTES, |limit| limit / 2)
 }
 
-fn tmpfs(target: &str, mode: &str, size: u64, attributes: u64) -> Result<(), StepError> {
+pub(super) fn tmpfs(target: &str, mode: &str, size: u64, attributes: u64) -> Result<(), StepError> {
     let size = size.to_string();
     let options = [("source", "lace"), ("mode", mode), ("size", size.as_str())];
     let tree = mounts::new_mount("tmpfs", &options, attributes).step(format!("tmpfs {target}"))?;
@@ -149,14 +150,18 @@ pub(super) fn write_files(plan: &Plan) -> Result<(), StepError> {
         hosts.push_str(line);
         hosts.push('\n');
     }
-    let nameserver = spec.nameserver.unwrap_or(plan.gateway);
-    let search = spec.search.as_ref().map_or(String::new(), |s| format!("search {s}\n"));
-    let resolver = format!("nameserver {nameserver}\n{search}options timeout:2 attempts:2\n");
     replace("/etc/hosts", &hosts)?;
     replace("/etc/hostname", &format!("{}\n", spec.hostname))?;
-    replace("/etc/resolv.conf", &resolver)?;
+    replace("/etc/resolv.conf", &resolver(spec, plan.gateway))?;
     fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777)).step("mode of /tmp")?;
     spec.files.iter().try_for_each(write_file)
+}
+
+/// The text of its resolver's file.
+pub(super) fn resolver(spec: &NodeSpec, gateway: Ipv4Addr) -> String {
+    let nameserver = spec.nameserver.unwrap_or(gateway);
+    let search = spec.search.as_ref().map_or(String::new(), |s| format!("search {s}\n"));
+    format!("nameserver {nameserver}\n{search}options timeout:2 attempts:2\n")
 }
 
 /// A layer's file may be a link to somewhere: it goes first.
@@ -165,7 +170,7 @@ fn replace(path: &str, text: &str) -> Result<(), StepError> {
     fs::write(path, text).step(format!("write {path}"))
 }
 
-fn write_file(file: &FileSpec) -> Result<(), StepError> {
+pub(super) fn write_file(file: &FileSpec) -> Result<(), StepError> {
     let what = || format!("write {}", file.path.display());
     if let Some(parent) = file.path.parent() {
         fs::create_dir_all(parent).step(what())?;

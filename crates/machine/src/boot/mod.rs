@@ -7,7 +7,9 @@
 mod child;
 mod gifts;
 mod inside;
+mod mapping;
 pub(crate) mod nursery;
+mod on_host;
 mod plan;
 
 use std::io::{Read, Write};
@@ -15,6 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 
 pub(crate) use nursery::{BUILD, order};
+pub(crate) use on_host::cover_resolver;
 pub(crate) use plan::{Line, Plan};
 
 use crate::network;
@@ -32,6 +35,10 @@ pub(crate) const SOCKET: &str = "ctl.sock";
 pub(crate) const UPPER: &str = "own/upper";
 /// The kernel's own beside it.
 pub(crate) const WORK: &str = "own/work";
+/// An empty directory, below a node's: the lowest layer of a node that has the host's files.
+pub(crate) const BARE: &str = "bare";
+/// What such a node keeps apart of the host's temporary files: where it lies below its directory, and where it is seen.
+pub(crate) const TEMPORARY: [(&str, &str); 2] = [("own/tmp", "/tmp"), ("own/var-tmp", "/var/tmp")];
 /// Where the helper leaves the identity of PID 1.
 pub(crate) const PID_FILE: &str = "pid";
 
@@ -85,20 +92,20 @@ fn boot(plan: Plan) -> Result<(), StepError> {
     unsafe { libc::setsid() };
     sys::change_directory(&plan.node_dir).step("enter node directory")?;
     unshare(libc::CLONE_NEWNS).step("unshare mount namespace")?;
-    mounts::make_private().step("make mounts private")?;
+    match plan.spec.isolation {
+        // What the host mounts and unmounts later is so in the node, too; nothing of the node's comes to the host.
+        Isolation::Host => mounts::make_slave().step("make mounts follow the host's")?,
+        Isolation::Border | Isolation::Plain => mounts::make_private().step("make mounts private")?,
+    }
     let open = open_all(&plan)?;
     let (reader, writer) = sys::pipe().step("pipe")?;
-    let namespaces = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_FILES;
-    let user = match plan.spec.isolation {
-        Isolation::Border => libc::CLONE_NEWUSER,
-        Isolation::Plain => 0,
+    let own = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_FILES;
+    let more = match plan.spec.isolation {
+        Isolation::Border => libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWUSER,
+        Isolation::Plain => libc::CLONE_NEWNET | libc::CLONE_NEWUTS,
+        Isolation::Host => 0,
     };
-    let flags = (namespaces | user) as u64;
+    let flags = (own | more) as u64;
     // SAFETY: this helper has a single thread.
     let cloned = unsafe { clone3(flags, open.unified.as_ref().map(AsFd::as_fd)) };
     match cloned.step("clone3")? {
@@ -154,13 +161,22 @@ fn midwife(plan: &Plan, pid: i32, writer: &OwnedFd) -> Result<(), StepError> {
     let message = [&length[..], &text].concat();
     sys::write_all(writer.as_fd(), &message).step("hand over to the clone")?;
     // Beside the clone, which builds its root meanwhile.
-    network::wire_host(&plan.veth, pid, plan.spec.address, plan.gateway)?;
+    match plan.spec.isolation {
+        Isolation::Host => network::add_own(&plan.veth, plan.spec.address)?,
+        Isolation::Border | Isolation::Plain => {
+            network::wire_host(&plan.veth, pid, plan.spec.address, plan.gateway)?;
+        }
+    }
     sys::write_all(writer.as_fd(), &[WIRED]).step("tell the clone of its link")?;
     kill(pid, 0).step("the clone lives")
 }
 
 fn map_ids(plan: &Plan, pid: i32) -> Result<(), StepError> {
-    let map = format!("0 {} {IDS_PER_NODE}\n", plan.uid_base);
+    write_maps(plan.uid_base, pid)
+}
+
+fn write_maps(uid_base: u32, pid: i32) -> Result<(), StepError> {
+    let map = format!("0 {uid_base} {IDS_PER_NODE}\n");
     for file in ["uid_map", "gid_map"] {
         let path = format!("/proc/{pid}/{file}");
         let mut file = std::fs::OpenOptions::new().write(true).open(&path).step(&path)?;

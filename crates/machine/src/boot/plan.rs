@@ -23,7 +23,11 @@ pub(crate) struct Plan {
     /// What is shown, and where, instead of what is there.
     pub hidden: Vec<(PathBuf, PathBuf)>,
     pub uid_base: u32,
+    /// Whose everything in the node is, where nothing may be anybody else's.
+    #[serde(default)]
+    pub user: Option<u32>,
     pub seats: Seats,
+    /// The host's end of its network: its own interface, or the one that has its address.
     pub veth: String,
     pub gateway: Ipv4Addr,
 }

@@ -31,6 +31,9 @@ pub struct FirewallState {
     pub host_ports: Vec<HostPort>,
     /// Blocks of nodes on other hosts.
     pub ways: Vec<Way>,
+    /// Nodes of this machine that are on its own network: whoever is not on it, too, reaches them as any other node. Among
+    /// themselves, and towards the machine's other nodes, nothing can be judged.
+    pub on_host: Vec<Ipv4Addr>,
 }
 
 /// A block of another host of the installation. Its own firewall judges what comes to its nodes; ours judges what comes

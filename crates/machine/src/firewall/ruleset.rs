@@ -41,12 +41,20 @@ table inet {table} {{
   set ways {{ type ifname . ipv4_addr; flags interval; }}
   set elsewhere {{ type ipv4_addr; flags interval; }}
   set hosts {{ type ipv4_addr; }}
+  set on_host {{ type ipv4_addr; }}
   set host_ports {{ type inet_proto . inet_service; }}
   map sources {{ type ipv4_addr : verdict; }}
   chain foreign {{ }}
+  chain to_host_node {{
+    ip saddr @hosts accept
+    ip saddr vmap @sources
+    ip daddr . meta l4proto . th dport @open_any accept
+    ip daddr . meta l4proto . th dport . ip saddr @open_block accept
+  }}
   chain from_elsewhere {{
     iifname . ip saddr != @ways drop
     ct state established,related accept
+    ip daddr @on_host jump to_host_node
     drop
   }}
   chain forward {{
@@ -76,6 +84,7 @@ table inet {table} {{
     ip daddr {gateway} meta l4proto {{ tcp, udp }} th dport 53 accept
     ip daddr {gateway} meta l4proto . th dport @host_ports accept
     ip daddr {gateway} icmp type echo-request accept
+    ip daddr @on_host jump to_host_node
     drop
   }}
   chain postrouting {{
@@ -104,7 +113,8 @@ struct Members {
     reach: BTreeSet<String>,
 }
 
-const SETS: [&str; 7] = ["egress", "open_any", "open_block", "host_ports", "ways", "elsewhere", "hosts"];
+const SETS: [&str; 8] =
+    ["egress", "open_any", "open_block", "host_ports", "ways", "elsewhere", "hosts", "on_host"];
 
 impl Ruleset {
     /// The objects of a state.
@@ -123,6 +133,8 @@ impl Ruleset {
         }
         let ports = state.host_ports.iter().map(|p| format!("{} . {}", word(p.protocol), p.port));
         ruleset.sets.entry("host_ports").or_default().extend(ports);
+        let on_host = state.on_host.iter().map(Ipv4Addr::to_string);
+        ruleset.sets.entry("on_host").or_default().extend(on_host);
         for way in &state.ways {
             let mut put = |set, element| ruleset.sets.entry(set).or_default().insert(element);
             put("ways", format!("\"{}\" . {}", way.interface, way.block));

@@ -205,9 +205,11 @@ impl Machine {
         NodeHandle::connect(id, &self.node_dir(id))
     }
 
-    /// Bytes of the disk that a node's own writable layer takes; its volumes are counted apart.
+    /// Bytes of the disk that a node's own writable layer and temporary files take; its volumes are counted apart.
     pub fn disk_bytes(&self, id: &str) -> u64 {
-        crate::usage::tree_bytes(&self.node_dir(id).join(crate::boot::UPPER))
+        let dir = self.node_dir(id);
+        let places = crate::boot::TEMPORARY.map(|(name, _)| name).into_iter().chain([crate::boot::UPPER]);
+        places.map(|place| crate::usage::tree_bytes(&dir.join(place))).sum()
     }
 
     /// Where volumes lie, unless their owner has another place for them.

@@ -49,7 +49,7 @@ pub struct NodeState {
     pub alive: bool,
     /// PID 1 in the host's pid namespace, when alive.
     pub pid: Option<i32>,
-    /// The user id that root of the node is on the host; none for plain isolation.
+    /// The user id that root of the node is on the host; none where root is the host's.
     pub uid_base: Option<u32>,
     /// The host end of its network is there.
     pub veth: bool,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Machine;
 use super::record::Record;
 use crate::error::{Error, Result};
-use crate::spec::check_id;
+use crate::spec::{Isolation, check_id};
 use crate::sys::process::{pidfd_signal, wait_readable};
 use crate::sys::step::Step;
 use crate::{forwarding, network, skeleton};
@@ -46,7 +46,10 @@ impl Machine {
             return Err(Error::Timeout("the end of a killed node", END.as_millis() as u64));
         }
         self.cgroups.remove(id, END)?;
-        network::delete_link(&network::veth(&self.config.installation, id))?;
+        match Record::read(&self.node_dir(id)).filter(|record| record.isolation == Isolation::Host) {
+            Some(record) => network::delete_own(&record.veth, record.address)?,
+            None => network::delete_link(&network::veth(&self.config.installation, id))?,
+        }
         Ok(())
     }
 
@@ -87,7 +90,19 @@ impl Machine {
                 network::delete_link(&link)?;
             }
         }
+        self.sweep_addresses()?;
         failed.map_or(Ok(removed), Err)
+    }
+
+    /// Takes addresses of nodes that are no more off the host.
+    fn sweep_addresses(&self) -> Result<()> {
+        let interface = network::gateway_interface(&self.config.installation);
+        let kept: BTreeSet<_> = self.list().into_iter().filter_map(|node| node.address).collect();
+        let there = network::own_addresses(&interface, self.gateway)?;
+        for address in there.into_iter().filter(|address| !kept.contains(address)) {
+            network::delete_own(&interface, address)?;
+        }
+        Ok(())
     }
 
     /// Removes skeletons (see [`crate::Image::Host`]) of a former state of the host that no node has under its root any

@@ -1,13 +1,13 @@
 //! Starting a node: reserve, record, let the helper build, wait for "running".
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::record::{Record, boot_id};
-use crate::boot::{PID_FILE, Plan, UPPER, WORK};
+use crate::boot::{BARE, PID_FILE, Plan, TEMPORARY, UPPER, WORK};
 use crate::error::{Error, Result};
 use crate::network;
 use crate::skeleton;
@@ -134,44 +134,79 @@ impl Machine {
 
     fn plan(&self, spec: &NodeSpec, slot: u32) -> Result<Plan> {
         let node_dir = self.node_dir(&spec.id);
-        let host = spec.image == Image::Host;
+        let on_host = spec.isolation == Isolation::Host;
+        let host = spec.image == Image::Host && !on_host;
         // Held until the record names the skeleton: nobody takes it away in between.
         let held = self.skeletons.lock().unwrap_or_else(|e| e.into_inner());
-        let skeleton = match host {
-            true => skeleton::ensure(&self.skeletons_dir())?,
-            false => PathBuf::new(),
+        let skeleton = match (host, on_host) {
+            (true, _) => skeleton::ensure(&self.skeletons_dir())?,
+            (_, true) => node_dir.join(BARE),
+            _ => PathBuf::new(),
         };
+        let kept = if host { skeleton.file_name().unwrap_or_default() } else { "".as_ref() };
+        let installation = &self.config.installation;
         let record = Record {
             id: spec.id.clone(),
             hostname: spec.hostname.clone(),
             address: spec.address,
             slot,
-            veth: network::veth(&self.config.installation, &spec.id),
+            veth: match on_host {
+                true => network::gateway_interface(installation),
+                false => network::veth(installation, &spec.id),
+            },
             isolation: spec.isolation,
             boot_id: boot_id(),
-            skeleton: Some(skeleton.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+            skeleton: Some(kept.to_string_lossy().into_owned()),
         };
+        let user = spec.is_unprivileged().then(|| self.uid_base(slot));
         let uid_base = match spec.isolation {
             Isolation::Border => self.uid_base(slot),
-            Isolation::Plain => 0,
+            Isolation::Plain | Isolation::Host => 0,
         };
         make_dirs(&node_dir, uid_base)?;
+        if on_host {
+            make_own_dirs(&node_dir, user.unwrap_or(0))?;
+        }
         // A pid file of an earlier life must not be taken for this one's.
         let _ = fs::remove_file(node_dir.join(PID_FILE));
         record.write(&node_dir)?;
         drop(held);
+        let mut seats = self.cgroups.create(&spec.id, &spec.limits)?;
+        if on_host {
+            // It sees the host's whole tree, and where it is in it.
+            seats.view.clear();
+        }
         Ok(Plan {
-            seats: self.cgroups.create(&spec.id, &spec.limits)?,
+            seats,
             node_dir,
             hidden: if host { skeleton::hidden_paths(&skeleton) } else { Vec::new() },
             skeleton,
             host_binds: if host { skeleton::live_paths() } else { Vec::new() },
             uid_base,
+            user,
             veth: record.veth,
             gateway: self.gateway,
             spec: spec.clone(),
         })
     }
+}
+
+/// What a node on the host's own files has beside: an empty layer, and where its temporary files lie.
+fn make_own_dirs(dir: &Path, user: u32) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o755);
+    for name in [BARE.to_owned(), format!("{UPPER}/app")] {
+        let path = dir.join(name);
+        builder.create(&path).step(format!("make {}", path.display()))?;
+    }
+    for name in TEMPORARY.map(|(name, _)| name) {
+        let path = dir.join(name);
+        builder.create(&path).step(format!("make {}", path.display()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o1777)).step("mode of temporary files")?;
+    }
+    let app = dir.join(UPPER).join("app");
+    chown(&app, Some(user), Some(user)).step(format!("owner of {}", app.display()))?;
+    Ok(())
 }
 
 /// The node's directories. The upper and `log` belong to the node's root; `root` is only a place

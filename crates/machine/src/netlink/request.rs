@@ -124,6 +124,15 @@ impl Batch {
         });
     }
 
+    /// Takes an address with a /32 prefix off an interface.
+    pub fn delete_address(&mut self, index: u32, address: Ipv4Addr) {
+        self.message(libc::RTM_DELADDR, 0, |b| {
+            b.raw(&[INET, 32, 0, 0]);
+            b.raw(&index.to_ne_bytes());
+            b.attribute(libc::IFA_LOCAL, &address.octets());
+        });
+    }
+
     /// Adds a route to the main table; an unreachable one may be there already.
     pub fn add_route(&mut self, route: &Route) {
         let flags = match route.kind {

@@ -200,7 +200,7 @@ impl Supervisor {
             argv,
             env: &env,
             cwd: process.cwd.as_deref(),
-            user: process.user.as_deref(),
+            user: self.user_for(process.user.as_deref()).as_deref(),
             stdio: [null.as_raw_fd(), null.as_raw_fd(), said.as_raw_fd()],
             terminal: false,
             capabilities: self.capabilities,

@@ -7,7 +7,7 @@ use super::launch::{Launch, launch};
 use super::log::Lines;
 use super::supervisor::Supervisor;
 use crate::protocol::{Event, Exit, Phase, Reply};
-use crate::spec::ProcessSpec;
+use crate::spec::{Isolation, ProcessSpec};
 use crate::sys::process::{ExitStatus, kill};
 use crate::sys::step::{Step, StepError};
 use crate::sys::{self, open_at};
@@ -71,6 +71,10 @@ impl Supervisor {
         let Some(spec) = &self.spec else {
             return Err(StepError::plain("no process is specified"));
         };
+        if self.isolation == Isolation::Host {
+            // Its process may do without names of nodes.
+            let _ = crate::boot::cover_resolver();
+        }
         let null = open_at(libc::AT_FDCWD, "/dev/null", libc::O_RDWR, 0).step("open /dev/null")?;
         let (out, out_writer) = sys::pipe().step("pipe")?;
         let (err, err_writer) = sys::pipe().step("pipe")?;
@@ -79,7 +83,7 @@ impl Supervisor {
             argv: &spec.argv,
             env: &spec.env,
             cwd: spec.cwd.as_deref(),
-            user: spec.user.as_deref(),
+            user: self.user_for(spec.user.as_deref()).as_deref(),
             stdio: [null.as_raw_fd(), out_writer.as_raw_fd(), err_writer.as_raw_fd()],
             terminal: false,
             capabilities: self.capabilities,

@@ -6,9 +6,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use crate::sys;
+
 /// Replaces a file by what the descriptor holds: a reader sees the old one or the new one, never half of it. The
 /// content goes through the kernel only: PID 1 stays as small as it is.
-pub(super) fn put(path: &Path, mode: u32, content: OwnedFd) -> io::Result<()> {
+///
+/// Where everything in the node is one `user`'s, that user writes: a link that it has put in the way leads nowhere else
+/// than where it could write itself.
+pub(super) fn put(path: &Path, mode: u32, content: OwnedFd, user: Option<u32>) -> io::Result<()> {
+    let _user = user.map(sys::Acting::of).transpose()?;
     let mut content = File::from(content);
     content.rewind()?;
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;

@@ -29,6 +29,7 @@ struct Estate {
     oom: Option<RawFd>,
     memory_bytes: Option<u64>,
     isolation: Isolation,
+    user: Option<u32>,
     notes: Vec<String>,
     spec: Option<ProcessSpec>,
     phase: Option<Phase>,
@@ -110,6 +111,7 @@ fn take_stock(s: &Supervisor, asked_by: u64) -> Estate {
         oom: s.oom.file().map(AsRawFd::as_raw_fd),
         memory_bytes: s.memory_bytes,
         isolation: s.isolation,
+        user: s.user,
         notes: s.notes.clone(),
         spec: s.spec.clone(),
         phase: Some(s.phase),
@@ -206,6 +208,7 @@ fn take_over(memory: RawFd) -> Result<Supervisor, StepError> {
         oom: estate.oom.map(take),
         memory_bytes: estate.memory_bytes,
         isolation: estate.isolation,
+        user: estate.user,
         notes: estate.notes,
         ballot: estate.ballot.map(|ballot| Ballot::inherited(ballot, take)),
     })?;

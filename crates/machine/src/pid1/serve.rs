@@ -185,7 +185,7 @@ impl Supervisor {
             }
             Request::Put { path, mode } => {
                 let content = self.clients[index].fds.pop();
-                let put = content.map(|content| put::put(&path, mode, content));
+                let put = content.map(|content| put::put(&path, mode, content, self.user));
                 Some(match put {
                     Some(Ok(())) => Reply::Done,
                     Some(Err(failed)) => error(&format!("put {}: {failed}", path.display())),

@@ -8,7 +8,7 @@ use crate::protocol::Reply;
 use crate::spec::{ExecSpec, ProcessSpec};
 use crate::sys::process::{ExitStatus, Stat, kill, stat};
 use crate::sys::step::{Step, StepError};
-use crate::sys::{check, cstring, own};
+use crate::sys::{self, check, cstring, own};
 
 /// A running command. Its pid is also its session id.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -41,6 +41,10 @@ impl Supervisor {
         let (stdio, master) = match spec.pty {
             Some((rows, columns)) => {
                 let (master, slave) = open_pty(rows, columns)?;
+                if let Some(user) = self.user {
+                    // Programs open their terminal by its name, too.
+                    sys::give(slave.as_fd(), user).step("owner of pty")?;
+                }
                 (vec![slave], Some(master))
             }
             None => (fds, None),
@@ -69,7 +73,7 @@ impl Supervisor {
             argv: &spec.argv,
             env: &env,
             cwd: spec.cwd.as_deref().or(process.cwd.as_deref()),
-            user: spec.user.as_deref().or(process.user.as_deref()),
+            user: self.user_for(spec.user.as_deref().or(process.user.as_deref())).as_deref(),
             stdio,
             terminal: spec.pty.is_some(),
             capabilities: self.capabilities,

@@ -28,6 +28,8 @@ pub(crate) struct Seat {
     pub memory_bytes: Option<u64>,
     /// Decides the capabilities of the workload.
     pub isolation: Isolation,
+    /// Whose everything in the node is, where nothing may be anybody else's: a number.
+    pub user: Option<u32>,
     /// What could not be arranged as asked.
     pub notes: Vec<String>,
     /// The node's part in its family's votes.
@@ -42,6 +44,7 @@ pub(crate) struct Supervisor {
     pub(super) oom: OomProbe,
     pub(super) memory_bytes: Option<u64>,
     pub(super) isolation: Isolation,
+    pub(super) user: Option<u32>,
     pub(super) notes: Vec<String>,
     pub(super) capabilities: u64,
     pub(super) filter: Filter,
@@ -74,6 +77,7 @@ impl Supervisor {
             oom: OomProbe::new(seat.oom),
             memory_bytes: seat.memory_bytes,
             isolation: seat.isolation,
+            user: seat.user,
             notes: seat.notes,
             capabilities: rights::capabilities(seat.isolation),
             filter: Filter::new()?,
@@ -90,6 +94,11 @@ impl Supervisor {
             reexecs: 0,
             ballot: seat.ballot,
         })
+    }
+
+    /// As whom something is started for which `asked` is wished, a command's user before its process's.
+    pub(super) fn user_for(&self, asked: Option<&str>) -> Option<String> {
+        self.user.map(|user| format!("{user}:{user}")).or_else(|| asked.map(str::to_owned))
     }
 
     /// Serves until the node is shut down.

@@ -128,6 +128,39 @@ pub fn unix_ms() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
+/// Gives an open file to a user and the group of the same number.
+pub fn give(fd: BorrowedFd, user: u32) -> io::Result<()> {
+    // SAFETY: plain numbers.
+    check(unsafe { libc::fchown(fd.as_raw_fd(), user, user) }.into()).map(drop)
+}
+
+/// This process acts as another user towards files, until dropped. For processes with one thread.
+pub struct Acting(());
+
+impl Acting {
+    /// As the user and the group of the same number, and nobody's groups.
+    pub fn of(user: u32) -> io::Result<Self> {
+        let acting = Acting(());
+        // SAFETY: plain numbers; no memory is passed.
+        unsafe {
+            check(libc::setgroups(0, std::ptr::null()).into())?;
+            check(libc::setegid(user).into())?;
+            check(libc::seteuid(user).into())?;
+        }
+        Ok(acting)
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        // SAFETY: plain numbers. The real user is root, who may always come back.
+        unsafe {
+            libc::seteuid(0);
+            libc::setegid(0);
+        }
+    }
+}
+
 /// The effective user id of this process.
 pub fn euid() -> u32 {
     // SAFETY: cannot fail.

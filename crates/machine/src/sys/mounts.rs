@@ -138,6 +138,15 @@ pub fn make_private() -> io::Result<()> {
     check(ret.into()).map(drop)
 }
 
+/// Has the mount tree of this namespace follow the one that it was copied from, and not the other way round (`rslave`).
+pub fn make_slave() -> io::Result<()> {
+    let flags = libc::MS_REC | libc::MS_SLAVE;
+    // SAFETY: constant strings.
+    let ret =
+        unsafe { libc::mount(std::ptr::null(), c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null()) };
+    check(ret.into()).map(drop)
+}
+
 /// Makes the current directory (a mount) the root and lets go of the old one: the
 /// `pivot_root(".", ".")` idiom of pivot_root(2).
 pub fn pivot_here() -> io::Result<()> {

@@ -12,6 +12,7 @@ mod isolation;
 mod limits;
 mod many;
 mod network;
+mod on_host;
 mod process;
 mod survival;
 mod votes;
