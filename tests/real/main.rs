@@ -25,6 +25,7 @@ mod lace;
 mod load;
 mod meshes;
 mod mistakes;
+mod on_host;
 mod outlive;
 mod page;
 mod pebble;

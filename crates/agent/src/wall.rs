@@ -142,19 +142,27 @@ fn wanted(held: &State) -> FirewallState {
         }
     }
     // The entries may be ahead of their topic: a node may talk from its first moment.
+    let mut on_host = Vec::new();
     for entry in held.entries.values() {
         match &entry.body {
             EntryBody::Node(node) => {
+                if node.spec.isolation.is_on_host() {
+                    on_host.push(node.address);
+                }
                 member(node.path.family.app.as_str(), node.address, &node.spec.firewall);
             }
             EntryBody::Job(job) => {
                 if let Some(address) = job.address {
+                    if job.spec.isolation.is_on_host() {
+                        on_host.push(address);
+                    }
                     member(job.app.as_str(), address, &[]);
                 }
             }
             EntryBody::Task(_) => {}
         }
     }
+    state.on_host = on_host;
     settle(&mut state);
     state
 }
@@ -166,6 +174,8 @@ fn settle(state: &mut FirewallState) {
         *application =
             Application { members: members.iter().copied().collect(), egress: members.into_iter().collect() };
     }
+    state.on_host.sort_unstable();
+    state.on_host.dedup();
     state.open.sort_by_key(|o| (o.address, o.protocol, o.first, o.last, format!("{:?}", o.from)));
     state.open.dedup();
 }

@@ -107,6 +107,7 @@ fn bare_spec() -> RevisionSpec {
         templates: Vec::new(),
         limits: Limits::default(),
         family_limits: BTreeMap::new(),
+        isolation: Default::default(),
         beam: None,
         check: None,
         live: None,

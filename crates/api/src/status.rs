@@ -92,7 +92,7 @@ fn drift(state: &ApiState, world: &World, app: &AppName) -> Drift {
         delete_data: false,
         plan: None,
     };
-    let facts = ApplyFacts { now: world.now, seed: state.seed(), ..Default::default() };
+    let facts = ApplyFacts { now: world.now, seed: state.seed(), may_isolate: true, ..Default::default() };
     // An application that cannot be planned (it is being deleted, say) has no drift to tell.
     let Ok(outcome) = lace_planner::apply(&live, &request, &facts) else { return Drift::new() };
     let mut drift = Drift::new();

@@ -11,6 +11,7 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use lace_model::family::Family;
+use lace_model::token::Role;
 use lace_model::{Millis, NodeId, Problem, TargetPath};
 use lace_planner::{Edit, verb};
 use lace_wire::api::{Accepted, RolloutStep, VerbRequest};
@@ -173,6 +174,11 @@ async fn rollback(
     let scene = Scene::load_deep(state, target, Depth::All).await?;
     let live = scene.one_service(target)?;
     let edit = verb::rollback(live, to, &caller.doer(state.now()))?;
+    let isolation = |number: u64| live.revisions.get(&number).map(|r| r.spec.isolation).unwrap_or_default();
+    let (now, then) = (live.service.revision, edit.services.first().map_or(0, |service| service.revision));
+    if isolation(then).is_on_host() && isolation(then) != isolation(now) {
+        caller.needs(Role::Admin)?;
+    }
     let deed = Deed::new("rollback", target);
     let batch = deed.batch(caller);
     Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)

@@ -30,6 +30,7 @@ pub(crate) async fn explain_target(
             liveness: state.liveness.liveness(host.id),
             used: room.used(host.id),
             taken: room.taken(host.id),
+            ports: Default::default(),
             missing: Vec::new(),
             pool: host.pool.as_ref().and_then(|pool| world.pools.get(pool)).cloned(),
         })

@@ -4,7 +4,7 @@ use crate::world::World;
 use lace_model::host::Host;
 use lace_model::job::{JobOrigin, JobState};
 use lace_model::node::NodePhase;
-use lace_model::revision::{Limits, Revision};
+use lace_model::revision::{Limits, Protocol, Revision};
 use lace_model::target::Target;
 use lace_model::{ByteSize, CpuMillis, FamilyPath, HostId, JobId, ServicePath};
 use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
@@ -17,9 +17,31 @@ use std::net::Ipv4Addr;
 pub(crate) struct Taken {
     pub used: Used,
     pub addresses: BTreeSet<Ipv4Addr>,
+    /// Ports of the host's network, and by how many nodes.
+    ports: BTreeMap<(Protocol, u16), u32>,
+}
+
+/// What one node takes of its host.
+#[derive(Clone, Default)]
+struct Takes {
+    limits: Limits,
+    ports: BTreeSet<(Protocol, u16)>,
 }
 
 impl Taken {
+    fn enter(&mut self, takes: &Takes, address: Ipv4Addr) {
+        self.add(&takes.limits, Some(address));
+        takes.ports.iter().for_each(|port| *self.ports.entry(*port).or_default() += 1);
+    }
+
+    fn leave(&mut self, takes: &Takes, address: Ipv4Addr) {
+        self.remove(&takes.limits, address);
+        for port in &takes.ports {
+            self.ports.entry(*port).and_modify(|nodes| *nodes = nodes.saturating_sub(1));
+        }
+        self.ports.retain(|_, nodes| *nodes > 0);
+    }
+
     fn add(&mut self, limits: &Limits, address: Option<Ipv4Addr>) {
         self.used.cpu = CpuMillis(self.used.cpu.0.saturating_add(limits.cpu.0));
         self.used.memory = ByteSize(self.used.memory.0.saturating_add(limits.memory.0));
@@ -36,12 +58,12 @@ impl Taken {
 }
 
 impl World {
-    fn limits_of(&self, family: &FamilyPath, revision: u64) -> Limits {
-        self.revisions
-            .get(&family.service_path())
-            .and_then(|r| r.get(&revision))
-            .map(|r| r.spec.limits_of(&family.family).clone())
-            .unwrap_or_default()
+    fn takes(&self, path: &FamilyPath, revision: u64) -> Takes {
+        let known = self.revisions.get(&path.service_path()).and_then(|r| r.get(&revision));
+        let Some(spec) = known.map(|r| &r.spec) else { return Takes::default() };
+        let family = self.families.get(path);
+        let ports = family.map(|family| lace_planner::ports_taken(family, spec.host_ports()));
+        Takes { limits: spec.limits_of(&path.family).clone(), ports: ports.unwrap_or_default() }
     }
 
     /// What all targets and running jobs take.
@@ -49,8 +71,8 @@ impl World {
         let mut taken: HashMap<HostId, Taken> = HashMap::new();
         for target in self.targets.values() {
             for node in &target.nodes {
-                let limits = self.limits_of(&target.family, node.revision);
-                taken.entry(node.host).or_default().add(&limits, Some(node.address));
+                let takes = self.takes(&target.family, node.revision);
+                taken.entry(node.host).or_default().enter(&takes, node.address);
             }
         }
         for job in self.jobs_running() {
@@ -66,13 +88,15 @@ impl World {
         let view = |host: &Host| {
             let mut taken = taken.get(&host.id).cloned().unwrap_or_default();
             for node in own.iter().filter(|n| n.host == host.id) {
-                taken.remove(&self.limits_of(path, node.revision), node.address);
+                taken.leave(&self.takes(path, node.revision), node.address);
             }
             let mut liveness = self.liveness.get(&host.id).copied().unwrap_or_default();
             liveness.last_seen = liveness.last_seen.max(self.started_at);
             let missing = self.missing(path, host);
             let pool = host.pool.as_ref().and_then(|pool| self.pools.get(pool)).cloned();
-            HostView { host: host.clone(), liveness, used: taken.used, taken: taken.addresses, missing, pool }
+            let ports = taken.ports.into_keys().collect();
+            let (used, taken) = (taken.used, taken.addresses);
+            HostView { host: host.clone(), liveness, used, taken, ports, missing, pool }
         };
         self.hosts.values().map(view).collect()
     }
@@ -224,14 +248,14 @@ impl World {
     ) {
         if let Some(former) = self.targets.get(path) {
             for node in &former.nodes {
-                let limits = self.limits_of(path, node.revision);
-                taken.entry(node.host).or_default().remove(&limits, node.address);
+                let takes = self.takes(path, node.revision);
+                taken.entry(node.host).or_default().leave(&takes, node.address);
             }
             self.forget_gone(former, &target, batch);
         }
         for node in &target.nodes {
-            let limits = self.limits_of(path, node.revision);
-            taken.entry(node.host).or_default().add(&limits, Some(node.address));
+            let takes = self.takes(path, node.revision);
+            taken.entry(node.host).or_default().enter(&takes, node.address);
         }
         self.put(&target, batch);
         self.topics_dirty.insert(path.app.clone());

@@ -6,7 +6,7 @@ use crate::beam::Beam;
 use crate::check::Check;
 use crate::family::{Select, StateKind};
 use crate::release::ReleaseRef;
-use crate::revision::{Backoff, FileSpec, Opening, StopSpec, VolumeSpec};
+use crate::revision::{Backoff, FileSpec, Isolation, Opening, StopSpec, VolumeSpec};
 use crate::rollout::RolloutPolicy;
 use crate::route::{Maintenance, RouteSpec};
 use crate::{AppName, ByteSize, CpuMillis, FamilyName, Name, ServiceName};
@@ -70,6 +70,9 @@ pub struct ServiceSpec {
     /// Volumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Vec<VolumeSpec>>,
+    /// How its nodes are kept apart from their host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
     /// BEAM settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beam: Option<Beam>,

@@ -19,6 +19,8 @@ pub enum BeamNames {
     Dns,
     /// `game@10.192.0.7`.
     Address,
+    /// `game-1@10.192.0.7`: of nodes with isolation `host`, whose runtimes are on one network.
+    Indexed,
 }
 
 /// Settings of a BEAM family (`beam = { ... }` in the manifest).

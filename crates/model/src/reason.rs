@@ -124,6 +124,11 @@ pub enum HostRejection {
         /// The limit.
         limit: u32,
     },
+    /// Another node there has a port that it needs of the host's network.
+    Port {
+        /// The port.
+        port: u16,
+    },
     /// It is in none of the family's pools.
     Pool {
         /// Those.
@@ -168,6 +173,11 @@ impl fmt::Display for HostRejection {
             Self::PerHost { limit } => {
                 write!(f, "carries {limit} of this family already, the limit per host")
             }
+            Self::Port { port } => write!(
+                f,
+                "another node there has port {port}, and isolation `host` has one network for all (where they listen at \
+                 addresses of their own, say so by per_host)"
+            ),
             Self::Pool { pools } => {
                 let names: Vec<&str> = pools.iter().map(Name::as_str).collect();
                 write!(f, "is in no pool of {}", names.join(", "))

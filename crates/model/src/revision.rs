@@ -1,11 +1,11 @@
 //! Revisions: what rolls and rolls back.
 
 use crate::beam::Beam;
-use crate::check::Check;
+use crate::check::{Check, Probe};
 use crate::release::ReleaseKind;
 use crate::{ByteSize, CpuMillis, Digest, FamilyName, Millis, Name, ServicePath, Span};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A file that is written into each node before its start; the content is a minijinja template over the node's context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,6 +180,36 @@ impl std::fmt::Display for Opening {
     }
 }
 
+/// How nodes are kept apart from their host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Network, files, users and processes of their own: root in a node is nobody outside.
+    #[default]
+    Border,
+    /// The host's network and files, as a user of the node's own without rights; processes and temporary files of its own.
+    Host,
+    /// The same, as the host's root.
+    HostRoot,
+}
+
+impl Isolation {
+    /// Has it the host's network and files?
+    pub fn is_on_host(self) -> bool {
+        self != Self::Border
+    }
+
+    fn is_border(&self) -> bool {
+        !self.is_on_host()
+    }
+}
+
+/// Where alone files and volumes of a node may lie that has the host's files: what is put elsewhere would stay there.
+pub const OWN_PLACE: &str = "/app";
+
+/// Ports of one opening that count as taken on a host: who opens thousands listens on few of them.
+const PORTS_MAX: usize = 64;
+
 /// Everything that decides how the nodes of a service run. Its digest decides whether something rolls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevisionSpec {
@@ -212,6 +242,9 @@ pub struct RevisionSpec {
     /// Limits of families whose nodes may use something else.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub family_limits: BTreeMap<FamilyName, Limits>,
+    /// How its nodes are kept apart from their host.
+    #[serde(default, skip_serializing_if = "Isolation::is_border")]
+    pub isolation: Isolation,
     /// BEAM settings, for a BEAM release.
     #[serde(default)]
     pub beam: Option<Beam>,
@@ -245,6 +278,23 @@ pub struct RevisionSpec {
 }
 
 impl RevisionSpec {
+    /// Ports that each node takes of its host's network, as far as the service says them: those of its checks, and those
+    /// that it opens (the first [`PORTS_MAX`] of each range). None where nodes have networks of their own.
+    pub fn host_ports(&self) -> BTreeSet<(Protocol, u16)> {
+        if !self.isolation.is_on_host() {
+            return BTreeSet::new();
+        }
+        let probes = [&self.check, &self.live].into_iter().flatten().map(|check| &check.probe);
+        let probed = probes.filter_map(|probe| match probe {
+            Probe::Http { port, .. } | Probe::Tcp { port } => Some((Protocol::Tcp, *port)),
+            Probe::Exec { .. } => None,
+        });
+        let opened = self.firewall.iter().flat_map(|opening| {
+            (opening.first..=opening.last).take(PORTS_MAX).map(|port| (opening.protocol, port))
+        });
+        probed.chain(opened).collect()
+    }
+
     /// What each node of this family may use.
     pub fn limits_of(&self, family: &FamilyName) -> &Limits {
         self.family_limits.get(family).unwrap_or(&self.limits)

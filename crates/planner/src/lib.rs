@@ -24,6 +24,7 @@ pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
 pub use family::{
     AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN, Used, plan,
+    ports_taken,
 };
 pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};

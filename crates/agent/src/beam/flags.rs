@@ -6,7 +6,7 @@
 use super::CONFIG;
 use crate::spec::{of_release, over};
 use lace_machine::FileSpec;
-use lace_model::beam::{Beam, DISTRIBUTION_PORT, without_heart};
+use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT, without_heart};
 use lace_model::release::ReleaseKind;
 use std::path::Path;
 
@@ -14,16 +14,20 @@ use std::path::Path;
 pub const TLS: &str = "-proto_dist inet_tls";
 
 /// The flags of a node, one word after the other.
-pub fn words(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
-    lines(kind, beam).iter().flat_map(|line| line.split(' ').map(str::to_owned)).collect()
+pub fn words(kind: ReleaseKind, beam: &Beam, address: &str) -> Vec<String> {
+    lines(kind, beam, address).iter().flat_map(|line| line.split(' ').map(str::to_owned)).collect()
 }
 
-fn lines(kind: ReleaseKind, beam: &Beam) -> Vec<String> {
+fn lines(kind: ReleaseKind, beam: &Beam, address: &str) -> Vec<String> {
     let mut lines: Vec<String> = ["+sbwt none", "+sbwtdcpu none", "+sbwtdio none"].map(str::to_owned).into();
     lines.push(format!("-kernel net_ticktime {}", beam.net_ticktime));
     lines.push(format!("-config {CONFIG}"));
     if beam.tls {
         lines.push(TLS.to_owned());
+    }
+    if beam.names == BeamNames::Indexed {
+        // Others on the host listen on the same port at addresses of theirs.
+        lines.push(format!("-kernel inet_dist_use_interface {{{}}}", address.replace('.', ",")));
     }
     if !beam.connect_all {
         lines.push("-connect_all false".to_owned());
@@ -95,7 +99,7 @@ fn vm_args(text: &str, kind: ReleaseKind, beam: &Beam, node: &str, address: &str
             _ => lines.push(line.to_owned()),
         }
     }
-    lines.extend(self::lines(kind, beam));
+    lines.extend(self::lines(kind, beam, address));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -119,6 +123,10 @@ mod tests {
             made.contains("-kernel dist_auto_connect never\n-kernel inet_dist_listen_min 9100 "),
             "{made}"
         );
+        let beam = Beam { names: BeamNames::Indexed, ..Beam::default() };
+        let made = vm_args("-sname x\n", ReleaseKind::Relx, &beam, "ball-1@10.0.0.1", "10.0.0.1");
+        assert!(made.contains("-name ball-1@10.0.0.1\n"), "{made}");
+        assert!(made.contains("-kernel inet_dist_use_interface {10,0,0,1}\n"), "{made}");
         let beam = Beam { tls: true, ..Beam::default() };
         let made =
             vm_args("-proto_dist inet_tcp\n-ssl_dist_optfile x\n", ReleaseKind::Relx, &beam, "a@b", "c");

@@ -96,6 +96,7 @@ pub fn node_name(base: &str, names: BeamNames, peer: &Peer) -> String {
     match names {
         BeamNames::Dns => format!("{base}@{}", peer.name),
         BeamNames::Address => format!("{base}@{}", peer.address),
+        BeamNames::Indexed => format!("{base}-{}@{}", peer.index, peer.address),
     }
 }
 
@@ -145,7 +146,7 @@ pub fn gift(
             None => Vec::new(),
         };
         if changed.is_empty() {
-            gift.env.insert(FLAGS.to_owned(), flags::words(subject.spec.kind, beam).join(" "));
+            gift.env.insert(FLAGS.to_owned(), flags::words(subject.spec.kind, beam, &address).join(" "));
         }
         gift.files.extend(changed);
     }

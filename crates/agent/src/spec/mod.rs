@@ -14,7 +14,7 @@ use lace_machine::{FileSpec, Limits, NodeSpec, ProcessSpec, VoteSpec};
 use lace_model::beam::CA_PREFIX;
 use lace_model::document::NodeEntry;
 use lace_model::job::Job;
-use lace_model::revision::RevisionSpec;
+use lace_model::revision::{Isolation, RevisionSpec};
 use lace_model::target::VoteOrder;
 use lace_model::{AppName, Digest, FamilyPath, NodePath, ServicePath, name};
 use std::collections::BTreeMap;
@@ -250,7 +250,10 @@ pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Resul
         files,
         volumes: Vec::new(),
         limits: limits(subject.spec),
-        isolation: Default::default(),
+        isolation: match subject.spec.isolation {
+            Isolation::Border => lace_machine::Isolation::Border,
+            Isolation::Host | Isolation::HostRoot => lace_machine::Isolation::Host,
+        },
         process: Some(process),
         votes: votes(subject, &secrets)?,
     })
@@ -277,7 +280,8 @@ fn environment(
     secrets: &Secrets,
     gift: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, String> {
-    let mut env = BTreeMap::from([("HOME".to_owned(), "/root".to_owned())]);
+    let home = if spec.isolation.is_on_host() { HOME } else { "/root" };
+    let mut env = BTreeMap::from([("HOME".to_owned(), home.to_owned())]);
     // Without these its nodes could not speak to one another.
     let flags = gift.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
     env.extend(gift);
@@ -308,6 +312,7 @@ fn process(spec: &RevisionSpec, context: &Context, has_release: bool) -> Result<
     Ok(ProcessSpec {
         argv,
         cwd: has_release.then(|| HOME.to_owned()),
+        user: (spec.isolation == Isolation::HostRoot).then(|| "root".to_owned()),
         restart_min_ms: spec.restart.min.0,
         restart_max_ms: spec.restart.max.0.max(spec.restart.min.0),
         stop_signal: signal::number(&spec.stop.signal)?,

@@ -201,6 +201,7 @@ fn is_over_for_the_planner(house: &House) -> bool {
         liveness,
         used: Used::default(),
         taken: Default::default(),
+        ports: Default::default(),
         missing: Vec::new(),
         pool: None,
     };

@@ -79,6 +79,7 @@ fn surroundings(table: &mut Table, service: &ServiceSpec) {
 
 /// How nodes come, live and go.
 fn conduct(table: &mut Table, service: &ServiceSpec) {
+    put(table, "isolation", service.isolation.map(|isolation| word(&isolation)));
     put(table, "beam", service.beam.as_ref().map(beam));
     put(table, "bootstrap", bootstrap(service));
     let before = service.before.as_ref();

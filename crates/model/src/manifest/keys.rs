@@ -216,6 +216,13 @@ pub(crate) static SERVICE: Form = Form {
             r#"[{ name = "data", size = "1GiB", at = "/data" }]"#,
             "storage that outlives a node, one per node index",
         ),
+        key(
+            "isolation",
+            Shape::OneOf(&["border", "host", "host-root"]),
+            r#""host""#,
+            "all of its own, or the host's network and files: as a user without rights, or as the host's root",
+        )
+        .or("border"),
         key("beam", Shape::Table(&BEAM), "{ net_ticktime = 8 }", "what an Erlang or Elixir cluster wants"),
         key(
             "bootstrap",

@@ -79,6 +79,7 @@ fn plain(node: &Node) -> ServiceSpec {
         templates: node.words_of("templates"),
         firewall: listed(node, "firewall", |opening| opening.text()?.parse().ok()),
         volumes: listed(node, "volumes", volume),
+        isolation: node.word_of("isolation"),
         beam: node.get("beam").map(beam),
         before: listed(node, "before", Node::words),
         check: node.get("check").and_then(check),

@@ -6,7 +6,7 @@ use lace_model::check::{Check, Probe};
 use lace_model::family::{Select, StateKind};
 use lace_model::manifest::{self, Options};
 use lace_model::release::ReleaseRef;
-use lace_model::revision::{Backoff, FileSpec, OpenTo, Opening, Protocol, StopSpec, VolumeSpec};
+use lace_model::revision::{Backoff, FileSpec, Isolation, OpenTo, Opening, Protocol, StopSpec, VolumeSpec};
 use lace_model::rollout::{RolloutPolicy, Share, Strategy as How};
 use lace_model::scale::{Metric, ScalePolicy, ScaleTarget};
 use lace_model::{ByteSize, CpuMillis, Name, Span};
@@ -202,6 +202,7 @@ prop_compose! {
         secrets in of(btree_map(variable(), Just(()), 0..3)),
         files in of(btree_map(path(), file(), 0..3)),
         templates in of(btree_map("[a-z/]{1,9}", Just(()), 0..3)),
+        isolation in of(prop_oneof![Just(Isolation::Border), Just(Isolation::Host), Just(Isolation::HostRoot)]),
         beam in of(beam()),
         bootstrap in of(words()),
         before in of(vec(words(), 0..3)),
@@ -213,7 +214,7 @@ prop_compose! {
             secrets: secrets.map(|m| m.into_keys().collect()),
             files,
             templates: templates.map(|m| m.into_keys().collect()),
-            beam, bootstrap, before, families,
+            isolation, beam, bootstrap, before, families,
             ..ServiceSpec::default()
         }
     }

@@ -67,6 +67,8 @@ pub struct ApplyFacts {
     pub hosts: Vec<Capacity>,
     /// What there is to choose hosts by; where it was not read, what families say of it is not checked.
     pub choice: Option<Choice>,
+    /// May the caller have nodes on the host's own network and files?
+    pub may_isolate: bool,
     /// Ways in that services of other applications have, and whose they are.
     pub doors: BTreeMap<String, ServicePath>,
 }

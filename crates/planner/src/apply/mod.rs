@@ -7,6 +7,7 @@ mod condition;
 mod copies;
 mod diff;
 mod doors;
+mod isolation;
 mod live;
 mod merge;
 mod needs;
@@ -26,6 +27,8 @@ use lace_model::family::Application;
 use lace_model::{Code, Digest, Problem};
 
 pub use lace_model::manifest::COUNT_MAX;
+
+use revise::Making;
 
 /// What comes together while a manifest is compared.
 struct Work<'a> {

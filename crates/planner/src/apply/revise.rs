@@ -1,6 +1,6 @@
 //! What the nodes of a service shall run: the content of its next revision.
 
-use super::{LiveApplication, Work, merge, tls};
+use super::{LiveApplication, Work, isolation, merge, tls};
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::beam::{Beam, CA_PREFIX};
 use lace_model::release::{Release, ReleaseKind};
@@ -43,7 +43,7 @@ impl Making<'_> {
         let mut problems = Vec::new();
         let release = self.release(&mut problems);
         let start = self.start(release, &mut problems);
-        let beam = self.beam(release);
+        let mut beam = self.beam(release);
         let mut generate = Vec::new();
         let secrets = self.secrets(beam.as_ref(), &mut generate, &mut problems);
         if let Some(beam) = &beam {
@@ -66,6 +66,9 @@ impl Making<'_> {
         }
         if !problems.is_empty() {
             return Err(problems);
+        }
+        if let Some(beam) = &mut beam {
+            isolation::name(beam, spec.isolation, self.merged.beam.as_ref().map(|said| said.names));
         }
         spec.beam = beam;
         spec.secrets = secrets;
@@ -97,6 +100,7 @@ impl Making<'_> {
             templates: kept!(templates),
             limits: Limits::default(),
             family_limits: BTreeMap::new(),
+            isolation: kept!(isolation),
             beam: None,
             check: kept!(?check),
             live: kept!(?live),

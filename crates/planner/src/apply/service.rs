@@ -2,7 +2,7 @@
 
 use super::diff::{self, Difference};
 use super::revise::{Making, check_size};
-use super::{COUNT_MAX, LiveService, Work, condition, copies, doors, merge, needs, tls};
+use super::{COUNT_MAX, LiveService, Work, condition, copies, doors, isolation, merge, needs, tls};
 use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
@@ -32,6 +32,8 @@ pub(super) fn service(work: &mut Work, name: &ServiceName, says: &ServiceSpec) {
         merge::families(name, &merged).keys().map(|f| made.spec.limits_of(f)).collect();
     sizes.dedup();
     sizes.into_iter().for_each(|limits| check_size(work, name, limits));
+    let problems = isolation::check(work, &making, &made.spec);
+    work.problems.extend(problems);
     work.generate.extend(made.generate);
     let plan = Compared { name, live, says, merged, spec: made.spec };
     plan.write(work);

@@ -1,7 +1,7 @@
 //! Distribution over TLS: what a release has to carry for it, and when it may come and go.
 
 use super::LiveService;
-use lace_model::beam::{Beam, TLS_APPLICATIONS};
+use lace_model::beam::{Beam, BeamNames, TLS_APPLICATIONS};
 use lace_model::family::{Family, StateKind};
 use lace_model::release::Release;
 use lace_model::revision::RevisionSpec;
@@ -37,6 +37,10 @@ fn is_apart(family: &Family, to: &RevisionSpec) -> bool {
     }
 }
 
+fn on_host(beam: &Beam) -> bool {
+    beam.names == BeamNames::Indexed
+}
+
 /// Why nodes cannot change from one revision to the other as these families roll: those with TLS and those without are
 /// no cluster together.
 pub(crate) fn refuse_switch(
@@ -44,8 +48,10 @@ pub(crate) fn refuse_switch(
     to: &RevisionSpec,
     families: &[&Family],
 ) -> Result<(), Problem> {
-    let from = live.wanted().and_then(|wanted| wanted.spec.beam.as_ref());
-    let Some((before, then)) = from.zip(to.beam.as_ref()).filter(|(before, then)| before.tls != then.tls)
+    let wanted = live.wanted();
+    let from = wanted.and_then(|wanted| wanted.spec.beam.as_ref());
+    let differs = |before: &Beam, then: &Beam| before.tls != then.tls || on_host(before) != on_host(then);
+    let Some((before, then)) = from.zip(to.beam.as_ref()).filter(|(before, then)| differs(before, then))
     else {
         return Ok(());
     };
@@ -54,14 +60,16 @@ pub(crate) fn refuse_switch(
     };
     let rolls = |family: &&&Family| there(family) && !is_apart(family, to);
     let Some(family) = families.iter().find(rolls) else { return Ok(()) };
-    let carrier = |beam: &Beam| if beam.tls { "TLS" } else { "plain TCP" };
     let path = &live.service.path;
+    let carrier = |beam: &Beam| if beam.tls { "TLS" } else { "plain TCP" };
+    let naming = |beam: &Beam| if on_host(beam) { "as nodes on hosts" } else { "as nodes with borders" };
+    let how = match before.tls == then.tls {
+        false => format!("speak {} to one another now, and {} then", carrier(before), carrier(then)),
+        true => format!("have their names {} now, and {} then", naming(before), naming(then)),
+    };
     let text = format!(
-        "{}: its nodes speak {} to one another now, and {} then: they cannot be one cluster while they change over one \
-         after the other",
-        family.path,
-        carrier(before),
-        carrier(then)
+        "{}: its nodes {how}: they cannot be one cluster while they change over one after the other",
+        family.path
     );
     Err(Problem::new(Code::Conflict, text).hint(format!(
         "let them change over side by side (rollout = {{ strategy = \"blue-green\" }}: two clusters until the doors switch; not \

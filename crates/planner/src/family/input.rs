@@ -5,7 +5,7 @@ use lace_model::family::Family;
 use lace_model::host::{Host, Liveness};
 use lace_model::node::NodeStatus;
 use lace_model::pool::Pool;
-use lace_model::revision::Revision;
+use lace_model::revision::{Protocol, Revision};
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
 use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, NodeId, Reason, Span};
@@ -57,6 +57,8 @@ pub struct HostView {
     pub used: Used,
     /// Addresses that *other* families' nodes (and jobs) have.
     pub taken: BTreeSet<Ipv4Addr>,
+    /// Ports of its network that *other* families' nodes have taken.
+    pub ports: BTreeSet<(Protocol, u16)>,
     /// What the wanted revision's release needs and this host lacks.
     pub missing: Vec<String>,
     /// The pool that it belongs to, where there still is one of that name.

@@ -29,6 +29,7 @@ mod wish;
 
 pub use input::{AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
 
+pub use place::ports_taken;
 pub use restart::RESTART_WITHIN;
 
 pub(crate) use judge::has_crashed;

@@ -7,12 +7,13 @@ use super::draft::Draft;
 use super::input::{HostView, Used};
 use super::market::{self, Home};
 use super::room::{claims, demand};
-use lace_model::family::Select;
+use lace_model::family::{Family, Select};
 use lace_model::host::Capacity;
 use lace_model::reason::HostRejection;
+use lace_model::revision::Protocol;
 use lace_model::{HostId, Millis, Reason};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::Ipv4Addr;
 
 /// A host whose state disk is this full (thousandths) gets no new work.
@@ -186,6 +187,9 @@ fn lacks_room(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Op
     {
         return Some(HostRejection::PerHost { limit });
     }
+    if let Some(port) = clash(draft, view, revision, own.nodes > credit.nodes) {
+        return Some(HostRejection::Port { port });
+    }
     let taken = Used {
         cpu: lace_model::CpuMillis(view.used.cpu.0.saturating_add(own.cpu.0).saturating_sub(credit.cpu.0)),
         memory: lace_model::ByteSize(
@@ -195,6 +199,19 @@ fn lacks_room(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Op
     };
     let wanted = demand(revision, draft.input);
     lacks(&host.capacity, &taken, &wanted)
+}
+
+/// A port that a node of this revision would not get of the host's network.
+fn clash(draft: &Draft, view: &HostView, revision: u64, kin_is_there: bool) -> Option<u16> {
+    let wanted = draft.input.revisions.get(&revision)?.spec.host_ports();
+    let wanted = ports_taken(draft.family(), wanted);
+    wanted.into_iter().find(|port| kin_is_there || view.ports.contains(port)).map(|(_, port)| port)
+}
+
+/// What is taken of a host's network by a node of a family that takes these ports. Who allows several on one host says
+/// that they listen at addresses of their own.
+pub fn ports_taken(family: &Family, ports: BTreeSet<(Protocol, u16)>) -> BTreeSet<(Protocol, u16)> {
+    if family.per_host.is_some_and(|limit| limit > 1) { BTreeSet::new() } else { ports }
 }
 
 fn lacks(capacity: &Capacity, taken: &Used, wanted: &Used) -> Option<HostRejection> {

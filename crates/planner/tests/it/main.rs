@@ -5,6 +5,7 @@ mod divide;
 mod documents;
 mod goals;
 mod hot;
+mod isolation;
 mod make;
 mod meshes;
 mod place;

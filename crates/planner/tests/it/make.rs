@@ -60,6 +60,7 @@ pub fn spec() -> RevisionSpec {
         templates: Vec::new(),
         limits: Limits::default(),
         family_limits: Default::default(),
+        isolation: Default::default(),
         beam: None,
         check: None,
         live: None,
@@ -106,6 +107,7 @@ pub fn host(number: u8) -> HostView {
         liveness: Liveness { connected: true, last_seen: 1, disk_used_permille: 100 },
         used: Used::default(),
         taken: BTreeSet::new(),
+        ports: BTreeSet::new(),
         missing: Vec::new(),
         pool: None,
     }

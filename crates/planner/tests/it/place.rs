@@ -1,11 +1,12 @@
 //! Where nodes go, rule by rule.
 
-use crate::make::{SEED, family, host, name, revision};
+use crate::make::{SEED, family, host, name, revision, spec};
 use crate::world::World;
 use lace_model::family::{Family, Select, StateKind};
 use lace_model::host::Underlay;
 use lace_model::pool::{Pool, Price};
 use lace_model::reason::HostRejection;
+use lace_model::revision::{Isolation, Protocol, Revision, RevisionSpec};
 use lace_model::target::Target;
 use lace_model::{ByteSize, CpuMillis, Reason};
 use lace_planner::{FamilyInput, Gates, HostView, plan};
@@ -14,13 +15,16 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 fn planned(family: &Family, hosts: &[HostView]) -> Target {
-    let revisions = BTreeMap::from([(1, revision(1))]);
+    planned_with(family, hosts, &BTreeMap::from([(1, revision(1))]))
+}
+
+fn planned_with(family: &Family, hosts: &[HostView], revisions: &BTreeMap<u64, Revision>) -> Target {
     let (gates, observed) = (Gates::default(), BTreeMap::new());
     let input = FamilyInput {
         family,
         current: None,
         observed: &observed,
-        revisions: &revisions,
+        revisions,
         hosts,
         gates: &gates,
         restarts: &BTreeMap::new(),
@@ -328,4 +332,31 @@ fn a_family_stays_in_one_network() {
     let told: Vec<String> = target.reasons.iter().map(ToString::to_string).collect();
     let why = "host h1: is in 192.168.1.0/24, which does not reach the family's nodes in 192.168.2.0/24";
     assert!(told.contains(&why.to_owned()), "{told:?}");
+}
+
+#[test]
+fn nodes_on_hosts_that_take_a_port_are_alone_on_each() {
+    let mut world = World::new(3, 2, 1);
+    let wanted = &mut world.revisions.get_mut(&1).unwrap().spec;
+    wanted.isolation = Isolation::Host;
+    wanted.firewall = vec!["tcp:8080 from any".parse().unwrap()];
+    world.run_for(30_000);
+    let reasons = world.reasons();
+    assert_eq!(world.running().len(), 2, "{reasons:?}");
+    assert!(reasons.iter().any(|r| r.contains("another node there has port 8080")), "{reasons:?}");
+    // Who says that several may be on one host has them listen at addresses of their own.
+    world.family.per_host = Some(2);
+    world.settle();
+    assert_eq!(world.running().len(), 3);
+    // Ports of other families count, too; nodes with borders have them all for themselves.
+    let port = (Protocol::Tcp, 8080);
+    let listens =
+        |isolation| RevisionSpec { isolation, firewall: vec!["tcp:8080".parse().unwrap()], ..spec() };
+    let mut view = host(1);
+    view.ports.insert(port);
+    assert!(listens(Isolation::Border).host_ports().is_empty());
+    let revisions = BTreeMap::from([(1, Revision { spec: listens(Isolation::Host), ..revision(1) })]);
+    let target = planned_with(&family(1), &[view], &revisions);
+    assert!(target.nodes.is_empty());
+    assert!(target.reasons[0].to_string().contains("port 8080"), "{:?}", target.reasons);
 }

@@ -1,0 +1,208 @@
+//! Isolation `host`: nodes on the network and the files of their host. That host has a network namespace of its own here, so
+//! that no port of this machine is taken.
+
+use crate::cluster::{ball, runners};
+use crate::daily::project;
+use crate::ground::Ground;
+use crate::lace::{Lace, at_last, eventually, may_run};
+use std::time::Duration;
+
+/// An installation whose nodes are all on host `a`.
+struct House {
+    lace: Lace,
+    ground: Ground,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.ground.end(&self.lace);
+    }
+}
+
+impl House {
+    fn new(net: u8) -> Self {
+        let ground = Ground::new(net);
+        let lace = Lace::up_reached_at(net, &ground.address());
+        let mut house = Self { lace, ground };
+        house.ground.join(&house.lace, "a");
+        house.ground.whole(&house.lace);
+        let hosts = house.lace.run(&["host", "list", "--format", "json"]).ok().json();
+        let names = hosts.as_array().expect("a list").iter().map(|host| host["host"]["name"].as_str());
+        let first = names.flatten().find(|name| *name != "a").expect("the controller's own").to_owned();
+        house.lace.run(&["host", "drain", &first, "--yes"]).ok();
+        house
+    }
+
+    fn exec(&self, node: &str, script: &str) -> String {
+        self.lace.run(&["exec", node, "--", "sh", "-c", script]).ok().out
+    }
+
+    fn on_host(&self, script: &str) -> String {
+        self.ground.said("a", &["sh", "-c", script])
+    }
+
+    /// Processes of the host whose command lines speak of something.
+    fn processes(&self, word: &str) -> usize {
+        self.on_host("ps axo args")
+            .lines()
+            .filter(|line| line.contains(word) && !line.contains("ps axo"))
+            .count()
+    }
+}
+
+/// Listens on all addresses of its host, and leaves a child behind that nobody waits for.
+const SERVES: &str = "echo hello from $(id -u)\nsetsid -f sleep 98765\n\
+    python3 -m http.server 9017 --directory /app &";
+
+#[test]
+fn a_day_on_the_host_itself() {
+    if !may_run() {
+        return;
+    }
+    let house = House::new(175);
+    let lace = &house.lace;
+    let manifest = "isolation = \"host\"\ncheck = { http = \":9017/\", interval = \"200ms\" }\n\
+        secrets = [\"KEY\"]\nfiles = { \"/app/made.conf\" = { content = \"at {{self.address}}\" } }\n\
+        stop = { timeout = \"3s\" }";
+    let dir = project(lace, "shop", SERVES, manifest);
+    let dir = dir.to_str().expect("text");
+    lace.run(&["app", "create", "shop"]).ok();
+    lace.run_with(&["secret", "set", "shop", "KEY"], "hunter2").ok();
+    lace.run(&["deploy", "shop", dir]).ok();
+    assert_eq!(lace.ready("shop"), 1);
+
+    // It is a process of the host, as nobody who has rights there; what is its own is where it is in every node.
+    let address =
+        house.exec("shop/web/1", "cat /app/made.conf").trim().rsplit(' ').next().expect("it").to_owned();
+    assert!(house.on_host("ip -4 -o addr").contains(&format!("{address}/32")), "{address}");
+    assert!(house.on_host("ss -tln").contains(":9017 "));
+    let uid = house.exec("shop/web/1", "id -u");
+    assert!(lace.run(&["logs", "shop/web/1"]).ok().out.contains(&format!("hello from {}", after_bar(&uid))));
+    assert_eq!(house.processes("sleep 98765"), 1);
+    assert!(house.exec("shop/web/1", "cat /run/lace/context.json").contains("hunter2"));
+    let host = house.on_host("cat /proc/sys/kernel/hostname");
+    assert_eq!(after_bar(&house.exec("shop/web/1", "cat /proc/sys/kernel/hostname")), host.trim());
+    lace.run(&["exec", "shop/web/1", "--", "sh", "-c", "cat /etc/shadow || exit 9"]).ends(9);
+    let found = house.exec("shop/web/1", "getent hosts web-1.web.shop.lace.internal");
+    assert!(found.contains(&address), "{found}");
+    eventually("the door of the host leads there", || {
+        let words = ["curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}"];
+        let url = ["-H", "host: web.shop.localhost", "http://127.0.0.1:7480/made.conf"];
+        house.ground.said("a", &[&words[..], &url].concat()) == "200"
+    });
+
+    // A second one would want the same port: it is held, and it is said why.
+    let scaled = lace.run(&["scale", "shop/web", "2", "--timeout", "3s"]);
+    assert_ne!(scaled.status, 0, "{}", scaled.out);
+    let why = lace.run(&["why", "shop/web"]).ok().out;
+    assert!(why.contains("another node there has port 9017"), "{why}");
+    lace.run(&["scale", "shop/web", "1"]).ok();
+
+    // Its agent may die; its process is restarted; what it forked ends with it.
+    let started =
+        |house: &House| house.on_host("ps axo lstart,pid,args | grep 'http.server 9017' | grep -v grep");
+    let before = started(&house);
+    let agent = house.on_host(&format!("cat {}/run/agent.json", lace.files().join("a").display()));
+    let agent: serde_json::Value = serde_json::from_str(&agent).expect("json");
+    house.on_host(&format!("kill -9 {}", agent["pid"]));
+    eventually("another agent is there", || lace.run(&["exec", "shop/web/1", "--", "true"]).status == 0);
+    assert_eq!(started(&house), before, "the process went on");
+    lace.run(&["restart", "shop"]).ok();
+    eventually("it is ready again", || lace.ready("shop") == 1 && started(&house) != before);
+    assert_eq!(house.processes("sleep 98765"), 1, "of its former life nothing is left");
+    lace.run(&["stop", "shop"]).ok();
+    eventually("a stop leaves no process", || {
+        house.processes("sleep 98765") + house.processes("http.server 9017") == 0
+    });
+    lace.run(&["start", "shop"]).ok();
+    eventually("it is ready again", || lace.ready("shop") == 1);
+    lace.run(&["delete", "shop", "--yes"]).ok();
+    assert!(house.ground.nodes("a").is_empty(), "{:?}", house.ground.nodes("a"));
+    assert_eq!(house.processes("sleep 98765") + house.processes("http.server 9017"), 0);
+    assert!(!house.on_host("ip -4 -o addr").contains(&format!("{address}/32")));
+    for path in ["/app", "/tmp/erl_crash.dump"] {
+        assert!(!std::path::Path::new(path).exists(), "{path} is on the host");
+    }
+    house.ground.down_and_nothing_left(lace, "a");
+}
+
+/// What a node said, without the bar before it.
+fn after_bar(said: &str) -> &str {
+    said.trim().rsplit("| ").next().unwrap_or_default()
+}
+
+#[test]
+fn who_may_not_have_nodes_on_hosts_is_told() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up(176);
+    let dir = project(
+        &lace,
+        "shop",
+        "echo up",
+        "isolation = \"host\"\nfiles = { \"/etc/x\" = { content = \"y\" } }",
+    );
+    let dir = dir.to_str().expect("text");
+    let ran = lace.run(&["deploy", "shop", dir]).ends(2);
+    assert!(ran.err.contains("/etc/x is the host's"), "{}", ran.err);
+    assert!(ran.err.contains("write a path below /app"), "{}", ran.err);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn several_erlang_nodes_on_one_host_have_names_of_their_own() {
+    if !may_run() {
+        return;
+    }
+    let house = House::new(177);
+    let lace = &house.lace;
+    let dir = ball(lace);
+    let change = |file: &str, from: &str, to: &str| {
+        let path = std::path::Path::new(&dir).join(file);
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(text.contains(from), "{file} has no {from}");
+        std::fs::write(path, text.replacen(from, to, 1)).expect("written");
+    };
+    // Several on one host: its door listens at the node's own address.
+    change(
+        "lace.toml",
+        "count = ",
+        "isolation = \"host\"\nper_host = 5\nenv = { ADDRESS = \"{{self.address}}\" }\ncount = ",
+    );
+    change(
+        "src/court/court_door.erl",
+        "gen_tcp:listen(Port, ?LISTEN)",
+        "gen_tcp:listen(Port, [{ip, element(2, inet:parse_address(os:getenv(\"ADDRESS\")))} | ?LISTEN])",
+    );
+    lace.run(&["deploy", "ball", &dir]).ok();
+    assert_eq!(lace.ready("ball"), 3);
+    let names =
+        lace.run(&["exec", "ball/ball", "--", "bin/ball", "eval", "lists:sort([node() | nodes()])"]).ok().out;
+    for index in 1..=3 {
+        assert_eq!(names.matches(&format!("'ball-{index}@10.177.")).count(), 3, "{names}");
+    }
+    assert!(runners(lace).iter().all(|name| name.starts_with("ball-1@")), "{:?}", runners(lace));
+    let listeners = house.on_host("ss -tln");
+    assert_eq!(listeners.matches(":9100 ").count(), 3, "{listeners}");
+    assert!(!listeners.contains(":4369 "), "nobody needs an epmd: {listeners}");
+    assert_eq!(house.processes("beam.smp"), 3);
+
+    // One is killed: its application moves, and comes back with it.
+    let _ = house.lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
+    eventually("the killed node was seen", || lace.run(&["events"]).out.contains("node.exited"));
+    at_last(Duration::from_secs(90), "node 1 is back and runs it again", || {
+        let all = runners(lace);
+        lace.ready("ball") == 3 && all.len() == 3 && all.iter().all(|name| name.starts_with("ball-1@"))
+    });
+    lace.run(&["beam", "failover", "ball", "--to", "ball/ball/2"]).ok();
+    assert!(runners(lace).iter().all(|name| name.starts_with("ball-2@")), "{:?}", runners(lace));
+    let said = lace.run(&["beam", "rpc", "ball/ball/3", "erlang", "node"]).ok().out;
+    assert!(said.contains("ball-3@10.177."), "{said}");
+
+    lace.run(&["delete", "ball", "--yes"]).ok();
+    assert_eq!(house.processes("beam.smp"), 0);
+    assert!(!house.on_host("ss -tuln").contains(":910"), "{}", house.on_host("ss -tuln"));
+    assert!(house.ground.nodes("a").is_empty());
+    house.ground.down_and_nothing_left(lace, "a");
+}
