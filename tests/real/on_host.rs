@@ -63,7 +63,7 @@ fn a_day_on_the_host_itself() {
     let lace = &house.lace;
     let manifest = "isolation = \"host\"\ncheck = { http = \":9017/\", interval = \"200ms\" }\n\
         secrets = [\"KEY\"]\nfiles = { \"/app/made.conf\" = { content = \"at {{self.address}}\" } }\n\
-        stop = { timeout = \"3s\" }";
+        stop = { timeout = \"3s\" }\nbefore = [[\"sh\", \"-c\", \"test $(id -u) -gt 1000\"]]";
     let dir = project(lace, "shop", SERVES, manifest);
     let dir = dir.to_str().expect("text");
     lace.run(&["app", "create", "shop"]).ok();

@@ -1,14 +1,16 @@
 //! Isolation `host`: the host's network and files, and nothing left of it.
 
 use std::fs;
+use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsFd;
 
 use lace_machine::{
-    Application, ExecSpec, FileSpec, FirewallState, Isolation, Machine, NodeSpec, OpenPort, PortSource,
-    Protocol,
+    Application, ExecSpec, FileSpec, FirewallState, Isolation, Machine, NodeHandle, NodeSpec, OpenPort,
+    PortSource, Protocol,
 };
 
-use crate::world::{World, run, says, shell, until, world};
+use crate::world::{DEADLINE, World, run, says, shell, until, world};
 
 fn spec(world: &World, n: u32, script: &str) -> NodeSpec {
     NodeSpec { isolation: Isolation::Host, ..world.spec(n, script) }
@@ -29,6 +31,22 @@ fn processes(word: &str) -> usize {
 /// Is it an address of this machine?
 fn is_here(address: Ipv4Addr) -> bool {
     lace_machine::interfaces().unwrap().iter().any(|a| a.address == address)
+}
+
+/// What a shell says on a terminal.
+fn in_terminal(node: &NodeHandle, script: &str) -> String {
+    let spec = ExecSpec { pty: Some((24, 80)), ..ExecSpec::new(["/bin/sh", "-c", script]) };
+    let null = fs::File::open("/dev/null").unwrap();
+    let mut shell = node.exec(&spec, [null.as_fd(); 3]).unwrap();
+    let mut terminal = fs::File::from(shell.terminal.as_ref().unwrap().try_clone().unwrap());
+    let mut text = Vec::new();
+    let mut buffer = [0; 1024];
+    // The end of the session is EIO on a terminal's master.
+    while let Ok(n @ 1..) = terminal.read(&mut buffer) {
+        text.extend_from_slice(&buffer[..n]);
+    }
+    assert_eq!(shell.wait(Some(DEADLINE)).unwrap().code, Some(5));
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[test]
@@ -76,7 +94,8 @@ fn a_node_is_on_the_host_as_a_user_without_rights() {
     ] {
         assert_ne!(run(&node, refused).0, 0, "{refused}");
     }
-    // A command cannot be anybody else's, and has a terminal of its own.
+    assert!(in_terminal(&node, "echo again > $(tty); id -u; exit 5").contains(&format!("again\r\n{uid}")));
+    // A command cannot be anybody else's.
     let root = ExecSpec { user: Some("root".into()), ..ExecSpec::new(["id", "-u"]) };
     assert_eq!(String::from_utf8(node.output(&root).unwrap().1).unwrap().trim(), uid.to_string());
     assert_eq!(fs::read_to_string(layer.join("release")).unwrap(), "1.0");
