@@ -183,7 +183,8 @@ fn volumes_are_kept_listed_and_given_again_until_somebody_says_otherwise() {
     lace.down_and_nothing_left();
 }
 
-/// A second family of the application; its nodes join a node of the first.
+/// A second family of the application; its nodes join a node of the first. Each runs its own ball: connected to each other
+/// they would have one name for two, and one of them would go.
 const FANS: &str = r#"
 [service.fans]
 release = { path = ".", build = [["./build.sh", "{{vars.version}}", "_build/ball"]], output = "_build/ball" }
@@ -191,7 +192,7 @@ count = 2
 cpu = 0.25
 memory = "128MiB"
 needs = ["ball"]
-beam = { net_ticktime = 8 }
+beam = { net_ticktime = 8, connect_all = false }
 bootstrap = { command = ["sh", "-ec", "echo {{first}} >> /tmp/joined"], with = "ball" }
 check = { http = ":8080/up", interval = "500ms", timeout = "1s", failures = 3, grace = "20s" }
 "#;
@@ -225,5 +226,15 @@ fn a_family_joins_another_one_when_both_are_up() {
     lace.run(&["restart", "ball/fans"]).ok();
     eventually("all are ready again", || ready() == 4);
     assert_eq!((1..=2).map(joined).collect::<Vec<_>>(), at_first, "a restart joins nobody again");
+
+    // What ends with the process is done again, before the node counts as ready.
+    let text = fs::read_to_string(&manifest).expect("read");
+    fs::write(&manifest, text.replace("with = \"ball\" }", "with = \"ball\", each_start = true }"))
+        .expect("written");
+    lace.run(&["deploy", "ball", &dir, "--var", "nodes=2"]).ok();
+    assert_eq!(joined(1).len(), 1);
+    lace.run(&["restart", "ball/fans"]).ok();
+    eventually("all are ready again", || ready() == 4);
+    eventually("each has joined twice", || (1..=2).all(|n| joined(n).len() == 2));
     lace.down_and_nothing_left();
 }

@@ -117,6 +117,7 @@ fn bare_spec() -> RevisionSpec {
         firewall: Vec::new(),
         bootstrap: None,
         bootstrap_with: None,
+        bootstrap_each_start: false,
         before: Vec::new(),
     }
 }
@@ -137,6 +138,7 @@ fn job_spec(base: RevisionSpec, request: &JobRequest) -> RevisionSpec {
         firewall: Vec::new(),
         bootstrap: None,
         bootstrap_with: None,
+        bootstrap_each_start: false,
         before: Vec::new(),
         ..base
     }

@@ -82,6 +82,9 @@ pub struct ServiceSpec {
     /// Whose first ready node it joins: SERVICE or SERVICE/FAMILY of the application; its own family where empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap_with: Option<String>,
+    /// The command runs again at each start of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bootstrap_each_start: Option<bool>,
     /// Jobs before a rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Vec<Vec<String>>>,

@@ -272,6 +272,9 @@ pub struct RevisionSpec {
     /// Whose first ready node it joins: SERVICE or SERVICE/FAMILY; its own family where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap_with: Option<String>,
+    /// It runs at each start of the process, not once in a node's life: what it does is gone with the process.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bootstrap_each_start: bool,
     /// Jobs that must end well before any node of this revision starts.
     #[serde(default)]
     pub before: Vec<Vec<String>>,

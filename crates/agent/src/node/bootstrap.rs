@@ -1,6 +1,6 @@
 //! The command that makes a new node part of its cluster: run in it once, when everything else about it is good.
 //!
-//! Once per node id, whichever agent looks after it: what was done is in the journal. An agent that is killed
+//! Once per node id (or once per start of its process, where the revision says so), whichever agent looks after it: what was done is in the journal. An agent that is killed
 //! while the command runs kills it too and runs it again, so it has to bear being cut off, as any command.
 
 use super::care::Patient;
@@ -10,8 +10,10 @@ use crate::hands::Hands;
 use crate::held::Record;
 use crate::spec::Subject;
 use crate::stream::command::{self, Wish};
+use lace_model::Millis;
 use lace_model::document::{EntryId, Member, NodeEntry, Topic};
 use std::collections::BTreeMap;
+use std::ops::Not;
 use std::time::Duration;
 
 /// For one try: joining may mean copying data.
@@ -74,9 +76,15 @@ fn another<'a>(entry: &NodeEntry, with: &str, topic: Option<&'a Topic>) -> Joini
 }
 
 /// Has the node a bootstrap command that was not run yet?
-pub fn is_due(hands: &Hands, entry: &NodeEntry) -> bool {
-    let done = || hands.held.read(|state| state.begun.contains_key(&EntryId::Node(entry.id)));
-    entry.spec.bootstrap.as_ref().is_some_and(|words| !words.is_empty()) && !done()
+pub fn is_due(hands: &Hands, entry: &NodeEntry, started_at: Millis) -> bool {
+    let joined_at = || hands.held.read(|state| state.begun.get(&EntryId::Node(entry.id)).copied());
+    let is_wanted = entry.spec.bootstrap.as_ref().is_some_and(|words| !words.is_empty());
+    is_wanted && is_joined(joined_at(), started_at, entry.spec.bootstrap_each_start).not()
+}
+
+/// Counts what was done when it was done?
+fn is_joined(joined_at: Option<Millis>, started_at: Millis, each_start: bool) -> bool {
+    joined_at.is_some_and(|at| !each_start || at >= started_at)
 }
 
 impl Patient {
@@ -185,6 +193,23 @@ mod tests {
         assert_eq!(found(&name, &topic), Ok(2));
         assert!(found("nobody", &topic).is_err());
         assert!(found(&format!("{name}/nobody"), &topic).is_err());
+    }
+
+    #[test]
+    fn what_ends_with_the_process_is_done_again() {
+        for (joined_at, each_start, expected) in [
+            (None, false, false),
+            (None, true, false),
+            (Some(5), false, true),
+            (Some(5), true, false),
+            (Some(7), true, true),
+        ] {
+            assert_eq!(
+                is_joined(joined_at, 7, each_start),
+                expected,
+                "{joined_at:?}, each start {each_start}"
+            );
+        }
     }
 
     #[test]

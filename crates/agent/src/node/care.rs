@@ -118,7 +118,7 @@ impl Care {
             tasks.spawn(patient.clone().liveness(live));
         }
         let others_good = watch::Sender::new(questions == 0);
-        if bootstrap::is_due(hands, &entry) {
+        if bootstrap::is_due(hands, &entry, started_at) {
             tasks.spawn(patient.bootstrap(questions, others_good.subscribe()));
             questions += 1;
         }

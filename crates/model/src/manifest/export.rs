@@ -223,10 +223,14 @@ fn volume(volume: &VolumeSpec) -> InlineTable {
 /// Only what differs from the usual.
 fn bootstrap(service: &ServiceSpec) -> Option<Value> {
     let command = words(service.bootstrap.as_deref()?);
-    Some(match service.bootstrap_with.as_deref() {
-        None => command.into(),
-        Some(with) => inline([("command", Value::from(command)), ("with", text(with))]).into(),
-    })
+    let each_start = service.bootstrap_each_start.filter(|each| *each);
+    if service.bootstrap_with.is_none() && each_start.is_none() {
+        return Some(command.into());
+    }
+    let mut table = inline([("command", Value::from(command))]);
+    table.extend(service.bootstrap_with.as_deref().map(|with| ("with", text(with))));
+    table.extend(each_start.map(|each| ("each_start", Value::from(each))));
+    Some(table.into())
 }
 
 fn beam(beam: &Beam) -> InlineTable {

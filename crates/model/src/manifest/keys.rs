@@ -336,8 +336,7 @@ static VOLUME: Form = form(
 static BOOTSTRAP: Form = form(
     "bootstrap",
     &[
-        key("command", Shape::Words, r#"["bin/x", "join", "x@{{first}}"]"#, "run once on each node")
-            .required(),
+        key("command", Shape::Words, r#"["bin/x", "join", "x@{{first}}"]"#, "run on each node").required(),
         key(
             "with",
             Shape::Text(Format::Kin),
@@ -345,6 +344,8 @@ static BOOTSTRAP: Form = form(
             "another service of the application (or SERVICE/FAMILY): {{first}} is its first ready node",
         )
         .or("the node's own family"),
+        key("each_start", Shape::Flag, "true", "run at each start of the process: what it does ends with it")
+            .or("once in a node's life"),
     ],
 );
 

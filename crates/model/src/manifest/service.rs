@@ -247,6 +247,7 @@ fn join(node: &Node, spec: &mut ServiceSpec) {
         None if said.fields().is_some() => {
             spec.bootstrap = said.words_of("command");
             spec.bootstrap_with = said.text_of("with");
+            spec.bootstrap_each_start = said.flag_of("each_start");
         }
         None => spec.bootstrap = said.words(),
     }

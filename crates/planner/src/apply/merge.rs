@@ -22,15 +22,17 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> ServiceSpec {
         old,
         new,
         [
-            release, start, stop_command, env, secrets, files, templates, firewall, volumes, isolation, beam, bootstrap,
-            bootstrap_with, before, check, live, stop, restart, rollout, state, needs, tasks,
+            release, start, stop_command, env, secrets, files, templates, firewall, volumes, isolation, beam,
+            bootstrap, bootstrap_with, bootstrap_each_start, before, check, live, stop, restart, rollout,
+            state, needs, tasks,
             routes, maintenance,
         ],
         families: families
     );
     // Whom a command joins belongs to the command.
     let of = if new.bootstrap.is_some() { new } else { old };
-    ServiceSpec { bootstrap_with: of.bootstrap_with.clone(), ..merged }
+    let (with, each_start) = (of.bootstrap_with.clone(), of.bootstrap_each_start);
+    ServiceSpec { bootstrap_with: with, bootstrap_each_start: each_start, ..merged }
 }
 
 fn family(old: &FamilySpec, new: &FamilySpec) -> FamilySpec {

@@ -114,6 +114,10 @@ impl Making<'_> {
                 Some(_) => says.bootstrap_with.clone(),
                 None => base.and_then(|b| b.bootstrap_with.clone()),
             },
+            bootstrap_each_start: match says.bootstrap {
+                Some(_) => says.bootstrap_each_start.unwrap_or(false),
+                None => base.is_some_and(|b| b.bootstrap_each_start),
+            },
             before: kept!(before),
         }
     }

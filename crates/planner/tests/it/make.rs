@@ -70,6 +70,7 @@ pub fn spec() -> RevisionSpec {
         firewall: Vec::new(),
         bootstrap: None,
         bootstrap_with: None,
+        bootstrap_each_start: false,
         before: Vec::new(),
     }
 }
