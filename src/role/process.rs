@@ -72,7 +72,12 @@ impl Record {
     pub fn write_leaving(&self, run: &Path, name: &str) -> io::Result<()> {
         // Records of those that have ended go.
         Self::leaving(run, name);
-        self.write(run, &format!("{name}{LEAVING}{}", self.pid))
+        let place = format!("{name}{LEAVING}{}", self.pid);
+        match Self::read(run, name) {
+            // Its record becomes that one: nobody takes it for the one that serves.
+            Some(serves) if serves == *self => fs::rename(file(run, name), file(run, &place)),
+            _ => self.write(run, &place),
+        }
     }
 
     /// Processes of that name that end what they have begun.
@@ -137,6 +142,8 @@ mod tests {
         let own = Record::of(std::process::id() as i32).unwrap();
         own.write(run.path(), "net").unwrap();
         own.write_leaving(run.path(), "net").unwrap();
+        assert_eq!(Record::read(run.path(), "net"), None, "it does not serve");
+        own.write(run.path(), "net").unwrap();
         let gone = Record { pid: own.pid, started: own.started + 1 };
         gone.write(run.path(), "net.leaving-1").unwrap();
         assert_eq!(Record::leaving(run.path(), "net"), vec![own.clone()]);

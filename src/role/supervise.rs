@@ -142,7 +142,7 @@ impl RoleProcess {
             backoff = if began.elapsed() > STEADY_AFTER { Duration::ZERO } else { next_backoff(backoff) };
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
-                () = is_over(&mut end) => return,
+                () = is_over(&mut end) => return leaving.end().await,
             }
         }
     }

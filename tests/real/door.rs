@@ -147,14 +147,21 @@ fn a_page_is_there_by_the_name_of_its_service_and_while_its_only_node_rolls() {
     // The only node goes before its successor comes; requests wait meanwhile.
     let load = Load::begin(lace.door(), HOST, 2, Duration::from_millis(10));
     deploy("2").ok();
+    // So do those whose door hands over while they wait: it hears of the node that comes.
+    std::thread::scope(|scope| {
+        let rolling = scope.spawn(|| deploy("3"));
+        eventually("nobody answers", || lace.ready("shop") == 0);
+        signal(lace.pid("net"), rustix::process::Signal::TERM);
+        rolling.join().expect("typed").ok();
+    });
     let tally = load.end();
     assert_eq!(tally.failures(), Vec::<String>::new());
-    eventually("the new page is there", || get().is_ok_and(|page| page == answer(200, "web-1 2")));
+    eventually("the new page is there", || get().is_ok_and(|page| page == answer(200, "web-1 3")));
     // The door opens by itself with its last table, though nobody tells it anything.
     for role in ["server", "agent", "net"] {
         lace.kill(role);
     }
-    eventually("the page is there", || get().is_ok_and(|page| page == answer(200, "web-1 2")));
+    eventually("the page is there", || get().is_ok_and(|page| page == answer(200, "web-1 3")));
     lace.run(&["stop", "shop"]).ok();
     eventually("the page says that it is stopped", || {
         get().is_ok_and(|(status, page)| status == 503 && page.contains("lace start"))

@@ -117,8 +117,9 @@ async fn ask_elsewhere(hands: &Hands, (node, app): (NodeId, AppName), within: Du
 pub async fn let_go(hands: Arc<Hands>, node: NodeId, within: Duration) {
     {
         let begun = Instant::now();
-        let Ok(Ok(_seat)) = timeout(within, hands.drains_for_others.acquire()).await else { return };
-        drain_at_door(&hands, node, within.saturating_sub(begun.elapsed())).await;
+        if let Ok(Ok(_seat)) = timeout(within, hands.drains_for_others.acquire()).await {
+            drain_at_door(&hands, node, within.saturating_sub(begun.elapsed())).await;
+        }
     }
     // Where the session ended meanwhile the next one is asked again.
     let session = hands.session.borrow().clone();

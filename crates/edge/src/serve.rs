@@ -78,6 +78,7 @@ async fn serve_kept(
         Some(ends) => tokio::select! {
             _ = door => {}
             () = proxy.follow(&ends) => {}
+            () = topics.follow() => {}
         },
         None => drop(door.await),
     }

@@ -17,6 +17,11 @@ const OF_ONE_HOST_MAX: usize = 4_096;
 /// Questions to one host at a time; more wait. Above a thousand frames its session would end.
 const TO_ONE_HOST_MAX: usize = 256;
 
+/// Agents whose sessions ended come again within this time after a controller has begun (their pauses have a bound of 5 s).
+const COME_AGAIN_WITHIN_MS: Millis = 8_000;
+/// An answer may be on its way so long after the asker's time.
+const ANSWERS_LATE_MS: Millis = 10_000;
+
 /// Who asked, and who has not answered yet.
 struct Open {
     asker: HostId,
@@ -116,12 +121,24 @@ impl Books {
         }
     }
 
-    /// Those that were away for too long.
-    fn silent(&self, now: Millis) -> Vec<HostId> {
+    /// Those that were away for too long, but not before `since`.
+    fn silent(&self, since: Millis, now: Millis) -> Vec<HostId> {
         let is_gone = |asked: &Asked| {
-            asked.away_since.is_some_and(|since| now.saturating_sub(since) >= HEARD_WITHIN_MS)
+            asked.away_since.is_some_and(|away| now >= since.max(away.saturating_add(HEARD_WITHIN_MS)))
         };
         self.hosts.iter().filter(|(_, asked)| is_gone(asked)).map(|(host, _)| *host).collect()
+    }
+
+    /// Questions whose askers have lost patience: the hosts that were asked have room for others.
+    fn expired(&mut self, now: Millis) -> Vec<HostId> {
+        let is_over = |one: &Open| now > one.until.saturating_add(ANSWERS_LATE_MS);
+        let over: Vec<_> = self.open.extract_if(|_, one| is_over(one)).collect();
+        for (node, _) in &over {
+            for asked in self.hosts.values_mut() {
+                asked.sent.remove(node);
+            }
+        }
+        over.into_iter().flat_map(|(_, one)| one.waits_for).collect()
     }
 
     /// A host has no door any more: who is to hear of which node.
@@ -176,7 +193,7 @@ impl Fleet {
                 tracing::warn!(host = %asker, %node, "a host asks to drain a node of another one");
                 HashSet::new()
             }
-            Doors::Unknown if now.saturating_sub(*came) < HEARD_WITHIN_MS => {
+            Doors::Unknown if now.saturating_sub(*came) < COME_AGAIN_WITHIN_MS => {
                 let mut books = self.0.drains.books();
                 let own = books.early.iter().filter(|early| early.asker == asker).count();
                 if own < OF_ONE_HOST_MAX {
@@ -206,7 +223,9 @@ impl Fleet {
         if !hosts.get(&asker).is_some_and(|state| state.documents.complete) {
             return Doors::Unknown;
         }
-        let was_there = |state: &HostState| state.last_heard().max(self.0.begun) + HEARD_WITHIN_MS > now;
+        let was_there = |state: &HostState| {
+            now < state.last_heard() + HEARD_WITHIN_MS || now < self.0.begun + COME_AGAIN_WITHIN_MS
+        };
         let hears = |(host, state): &(&HostId, &HostState)| {
             let has_door = state.speaks(DRAINS_SINCE) || (!state.has_session() && was_there(state));
             **host != asker && has_door && state.documents.topics.contains_key(app)
@@ -235,20 +254,22 @@ impl Fleet {
         self.ask(host);
     }
 
-    /// A host's session ended; its door may be there still.
-    pub(crate) fn drains_wait(&self, host: HostId) {
-        self.0.drains.books().left(host, self.0.support.now());
+    /// A host's session ended; its door may be there still. Called while the hosts are held: nobody begins meanwhile.
+    pub(crate) fn drains_wait(&self, host: HostId, since: Millis) {
+        self.0.drains.books().left(host, since);
     }
 
-    /// A host's session began, and `knows` such questions.
-    pub(crate) fn drains_go_on(&self, host: HostId, knows: bool) {
+    /// A host's session began, and its agent knows such questions. Called while the hosts are held.
+    pub(crate) fn drains_go_on(&self, host: HostId) {
+        let mut books = self.0.drains.books();
         // What waits in the channel of a former session is lost with it.
-        self.drains_wait(host);
-        if !knows {
-            return self.drains_nothing(host);
-        }
-        self.0.drains.books().back(host);
-        self.ask(host);
+        books.left(host, self.0.support.now());
+        books.back(host);
+    }
+
+    /// Asks a host whose session began.
+    pub(crate) fn drains_are_asked(&self, host: HostId, knows: bool) {
+        if knows { self.ask(host) } else { self.drains_nothing(host) }
     }
 
     /// A host is gone.
@@ -261,11 +282,13 @@ impl Fleet {
 
     /// Hosts that stay away are not waited for, and early questions are looked at again. Called about once a second.
     pub(crate) fn check_drains(&self) {
-        let (silent, early) = {
+        let (now, since) = (self.0.support.now(), self.0.begun + COME_AGAIN_WITHIN_MS);
+        let (silent, early, roomy) = {
             let mut books = self.0.drains.books();
-            (books.silent(self.0.support.now()), std::mem::take(&mut books.early))
+            (books.silent(since, now), std::mem::take(&mut books.early), books.expired(now))
         };
         silent.into_iter().for_each(|host| self.drains_nothing(host));
+        roomy.into_iter().for_each(|host| self.ask(host));
         early.into_iter().for_each(|question| self.drain_until(question));
     }
 }
@@ -314,12 +337,13 @@ mod tests {
         assert_eq!(books.next(host(2)), [], "nobody is there to ask");
         books.back(host(2));
         assert_eq!(books.next(host(2)), [(node(1), 30_000)], "its new session knows nothing of it");
-        assert_eq!(books.silent(1_500 + HEARD_WITHIN_MS - 1), []);
-        assert_eq!(books.silent(1_500 + HEARD_WITHIN_MS), [host(3)]);
+        assert_eq!(books.silent(0, 1_500 + HEARD_WITHIN_MS - 1), []);
+        assert_eq!(books.silent(9_000, 1_500 + HEARD_WITHIN_MS), [], "the controller has just begun");
+        assert_eq!(books.silent(0, 1_500 + HEARD_WITHIN_MS), [host(3)]);
         assert_eq!(books.gone(host(3)), []);
         assert_eq!(books.answered(node(1), host(2)), Some(host(1)));
         books.left(host(2), 9_000);
-        assert_eq!(books.silent(20_000), [], "nothing is asked of it");
+        assert_eq!(books.silent(0, 20_000), [], "nothing is asked of it");
     }
 
     #[test]
@@ -332,6 +356,20 @@ mod tests {
         assert_eq!(books.answered(node(1), host(2)), None, "nobody waits");
         assert!(books.begin(node(1), of(host(1), &[2])));
         assert_eq!(books.next(host(2)).len(), 1, "it may have got requests since");
+    }
+
+    #[test]
+    fn a_question_whose_time_is_over_holds_no_place() {
+        let mut books = Books::default();
+        for n in 0..=TO_ONE_HOST_MAX {
+            let until = if n == TO_ONE_HOST_MAX { 90_000 } else { 30_000 };
+            assert!(books.begin(node(n), Open { until, ..of(host(1), &[2]) }));
+        }
+        assert_eq!(books.next(host(2)).len(), TO_ONE_HOST_MAX);
+        assert_eq!(books.expired(30_000 + ANSWERS_LATE_MS), []);
+        assert_eq!(books.expired(30_001 + ANSWERS_LATE_MS).len(), TO_ONE_HOST_MAX);
+        assert_eq!(books.next(host(2)), [(node(TO_ONE_HOST_MAX), 90_000)]);
+        assert_eq!(books.answered(node(0), host(2)), None, "late, and nobody waits");
     }
 
     #[test]

@@ -370,8 +370,9 @@ impl Fleet {
         first.extend(state.neighbours.iter().map(|list| ToAgent::Neighbours(list.to_vec())));
         first.extend(state.documents.catch_up(&hello.entries, &hello.topics, adopt));
         self.tell(host, state, first);
+        self.drains_go_on(host);
         drop(hosts);
-        self.drains_go_on(host, knows_drains);
+        self.drains_are_asked(host, knows_drains);
         let Hello { facts, entries, nodes, .. } = hello;
         self.emit(FleetEvent::Connected { host, facts, entries, nodes });
         (number, frames)
@@ -452,8 +453,8 @@ impl Fleet {
         }
         state.session = None;
         state.liveness.connected = false;
+        self.drains_wait(host, self.0.support.now());
         drop(hosts);
-        self.drains_wait(host);
         self.emit(FleetEvent::Lost { host });
     }
 
@@ -470,11 +471,11 @@ impl Fleet {
             if state.liveness.connected && now.saturating_sub(state.liveness.last_seen) > HEARD_WITHIN_MS {
                 state.session = None;
                 state.liveness.connected = false;
+                self.drains_wait(*host, state.liveness.last_seen);
                 silent.push(*host);
             }
         }
         for host in silent {
-            self.drains_nothing(host);
             self.emit(FleetEvent::Lost { host });
         }
         self.check_drains();

@@ -9,12 +9,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 /// The agent needs one for topics, and one for each node that leaves (64 of its own at a time, 256 of other hosts); the
 /// others are for an agent that takes over, and for people who look.
 const CALLERS_MAX: usize = 480;
+
+/// Between looks whether a caller that spoke out of turn is there still.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// No node is waited for longer than this.
 const DRAIN_MAX: Duration = Duration::from_secs(3_600);
@@ -80,12 +84,28 @@ async fn attend(mut stream: UnixStream, topics: Arc<Topics>, proxy: Arc<Proxy>) 
             Err(error) => return tracing::warn!(%error, "control caller broke off"),
         };
         let answer = match frame::parse(&frame) {
+            // Whoever asks again has another connection, and nobody waits for this one.
+            Ok(request @ Request::Drain { .. }) => tokio::select! {
+                answer = obey(&topics, &proxy, request) => answer,
+                () = gone(&stream) => return,
+            },
             Ok(request) => obey(&topics, &proxy, request).await,
             Err(error) => Answer::Refused { cause: format!("not a request: {error}") },
         };
         if let Err(error) = frame::write(&mut stream, &answer).await {
             return tracing::warn!(%error, "control caller does not listen");
         }
+    }
+}
+
+/// The caller has closed its end.
+async fn gone(stream: &UnixStream) {
+    while let Ok(ready) = stream.ready(Interest::READABLE).await {
+        if ready.is_read_closed() {
+            return;
+        }
+        // It said more, which has time.
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

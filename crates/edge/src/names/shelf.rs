@@ -32,6 +32,10 @@ impl Shelf {
         Ok(Self(dir.to_owned()))
     }
 
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
     /// Every readable topic.
     pub fn load(&self) -> io::Result<Vec<Topic>> {
         let mut topics = Vec::new();

@@ -1,15 +1,19 @@
 //! Which topics hold: the newer generation wins, is kept on disk, and then answers.
 
 use super::{AppNames, Names, Table, shelf::Shelf};
-use crate::proxy::Tables;
+use crate::proxy::{News, Tables};
 use lace_model::document::Topic;
 use lace_model::{AppName, Generation};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Applications on one host: far more than a host carries, so that a bug elsewhere cannot fill our memory.
 const APPS_MAX: usize = 4_096;
+/// How soon a process that ends sees what the one after it was told.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Why a topic was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +124,31 @@ impl Topics {
             .collect();
         held.sort();
         held
+    }
+
+    /// Routes as the process after this one keeps the topics on disk, until dropped: what is carried here still may need
+    /// another node.
+    pub async fn follow(&self) {
+        let mut news = News::of(self.shelf.dir());
+        let mut known: HashMap<AppName, Generation> = self.held().into_iter().collect();
+        loop {
+            if news.look() {
+                let shelf = Arc::clone(&self.shelf);
+                let kept = tokio::task::spawn_blocking(move || shelf.load()).await;
+                if let Ok(Ok(kept)) = kept {
+                    self.follow_to(&kept, &mut known);
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn follow_to(&self, kept: &[Topic], known: &mut HashMap<AppName, Generation>) {
+        let newer = |topic: &&Topic| known.get(&topic.app).is_none_or(|held| topic.generation > *held);
+        self.routes.take(kept.iter().filter(newer));
+        let now: HashMap<_, _> = kept.iter().map(|topic| (topic.app.clone(), topic.generation)).collect();
+        known.keys().filter(|app| !now.contains_key(*app)).for_each(|app| self.routes.gone(app));
+        *known = now;
     }
 
     /// A full or broken disk costs the names of after the next restart, not the names of now.

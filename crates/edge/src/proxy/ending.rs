@@ -1,9 +1,9 @@
 //! A door that was asked to end may still carry requests when its successor is asked to let go of a node. The two talk
 //! by files in the state directory: the successor says which nodes leave, each door that ends does the same and says so.
 //!
-//! `ends-PID` is locked by a door that ends, for as long as it lives. `node-ID` holds what the successor wants of a node:
-//! `leaves TOKEN`, or `stays TOKEN` where it gets requests again. `PID-ID` is the answer: the token, as soon as that door
-//! carries nothing of the node any more.
+//! `ends-PID` is locked by a door that ends, for as long as it lives. `node-ID` holds a token while the successor wants a
+//! node let go of. `PID-ID` is the answer: the token, as soon as that door carries nothing of the node any more but
+//! tunnels. `waits-PID` tells the successor which requests wait there for a node: it speaks for them.
 
 use super::table::Tables;
 use lace_model::NodeId;
@@ -21,12 +21,12 @@ use tokio::time::{Instant, sleep};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Nodes that a door which ends hears of: more than one host can have.
 const NODES_MAX: usize = 4_096;
-/// A node that left may come back as the same one, restarted in its place; later no former door cares.
-const COMES_BACK_WITHIN: Duration = Duration::from_secs(120);
-const COMES_BACK_LOOK: Duration = Duration::from_millis(100);
+/// Times of files are as fine as the kernel's tick; this is more than any.
+const YOUNG: Duration = Duration::from_millis(100);
 
 const ENDS: &str = "ends-";
 const NODE: &str = "node-";
+const WAITS: &str = "waits-";
 
 /// The directory that doors of one host have in common.
 pub(crate) struct Ending {
@@ -63,8 +63,11 @@ impl Ending {
     /// This door ends from here on: whoever comes after it asks it. None where the disk refuses: then nobody does.
     pub fn hold(&self) -> Option<Ends> {
         let name = std::process::id().to_string();
-        let lock = File::create(self.dir.join(format!("{ENDS}{name}"))).ok()?;
+        // Locked before it has its name: whoever finds it finds it held.
+        let (beside, place) = (self.dir.join(format!("new-{name}")), self.dir.join(format!("{ENDS}{name}")));
+        let lock = File::create(&beside).ok()?;
         flock(&lock, FlockOperation::LockExclusive).ok()?;
+        fs::rename(beside, place).ok()?;
         Some(Ends { _lock: lock, name })
     }
 
@@ -84,58 +87,52 @@ impl Ending {
     }
 
     /// Has the doors that end let go of a node; true when none carries anything of it within the time.
-    pub async fn let_go(&self, node: NodeId, within: Duration, tables: &Arc<Tables>) -> bool {
+    pub async fn let_go(&self, node: NodeId, within: Duration) -> bool {
         let until = Instant::now() + within;
-        let mut doors = self.others();
+        let doors = self.others();
         if doors.is_empty() {
             return true;
         }
-        let token = self.token();
-        if let Err(error) = self.write(&format!("{NODE}{node}"), &format!("leaves {token}")) {
+        let mut question = Question { dir: &self.dir, node, token: self.token(), doors };
+        if let Err(error) = write(&self.dir, &format!("{NODE}{node}"), &question.token) {
             tracing::warn!(%node, %error, "doors that end cannot be asked to let go of a node");
             return false;
         }
-        self.watch(node, Arc::clone(tables));
-        loop {
-            doors.retain(|door| self.read(&format!("{door}-{node}")).as_deref() != Some(&token));
-            doors.retain(|door| is_held(&self.dir.join(format!("{ENDS}{door}"))));
-            if doors.is_empty() || Instant::now() >= until {
-                return doors.is_empty();
+        while !question.is_answered() {
+            if Instant::now() >= until {
+                return false;
             }
             sleep(LOOK_EVERY).await;
         }
+        true
     }
 
-    /// A node that gets requests here again gets them from doors that end, too.
-    fn watch(&self, node: NodeId, tables: Arc<Tables>) {
-        let (dir, token) = (self.dir.clone(), self.token());
-        tokio::spawn(async move {
-            let until = Instant::now() + COMES_BACK_WITHIN;
-            while Instant::now() < until {
-                sleep(COMES_BACK_LOOK).await;
-                if tables.has_back(node) {
-                    let _ = write(&dir, &format!("{NODE}{node}"), &format!("stays {token}"));
-                    return;
-                }
-            }
-        });
+    /// Requests that wait for a node in doors that end, by the name of their route.
+    pub fn waiting(&self) -> HashMap<String, u64> {
+        let mut all = HashMap::new();
+        for door in self.others() {
+            let text = fs::read(self.dir.join(format!("{WAITS}{door}"))).unwrap_or_default();
+            let counts: HashMap<String, u64> = serde_json::from_slice(&text).unwrap_or_default();
+            counts.into_iter().for_each(|(route, count)| *all.entry(route).or_default() += count);
+        }
+        all
+    }
+
+    /// Tells the door after this one which requests wait here.
+    pub fn tell_waiting(&self, ends: &Ends, counts: &HashMap<String, u64>) {
+        let text = serde_json::to_string(counts).unwrap_or_default();
+        if let Err(error) = write(&self.dir, &format!("{WAITS}{}", ends.name), &text) {
+            tracing::warn!(%error, "the door after this one does not hear of requests that wait here");
+        }
     }
 
     fn token(&self) -> String {
         format!("{}.{}.{}", std::process::id(), self.began, self.token.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn read(&self, name: &str) -> Option<String> {
-        fs::read_to_string(self.dir.join(name)).ok()
-    }
-
-    fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        write(&self.dir, name, text)
-    }
-
-    /// What the door after this one says of nodes.
-    fn words(&self) -> Vec<(NodeId, String)> {
-        let Ok(entries) = fs::read_dir(&self.dir) else { return Vec::new() };
+    /// What the door after this one wants let go of.
+    fn wanted(&self) -> HashMap<NodeId, String> {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return HashMap::new() };
         let named = entries.flatten().filter_map(|entry| {
             let node: NodeId = entry.file_name().to_str()?.strip_prefix(NODE)?.parse().ok()?;
             Some((node, fs::read_to_string(entry.path()).ok()?))
@@ -145,30 +142,85 @@ impl Ending {
 
     /// Does as the door after this one says, until dropped.
     pub async fn follow(&self, ends: &Ends, tables: &Arc<Tables>, within: Duration) {
-        let mut heard: HashMap<NodeId, String> = HashMap::new();
-        let mut leave = JoinSet::new();
+        let mut wanted: HashMap<NodeId, String> = HashMap::new();
+        let (mut leave, mut news) = (JoinSet::new(), News::of(&self.dir));
         loop {
-            for (node, word) in self.words() {
-                if heard.get(&node) == Some(&word) {
-                    continue;
-                }
-                match word.split_once(' ') {
-                    Some(("leaves", token)) => {
-                        let (tables, token) = (Arc::clone(tables), token.to_owned());
-                        leave.spawn(async move { (node, token, tables.drain(node, within).await) });
+            if news.look() {
+                let before = std::mem::replace(&mut wanted, self.wanted());
+                for (node, token) in wanted.clone() {
+                    if before.get(&node) != Some(&token) {
+                        let tables = Arc::clone(tables);
+                        leave.spawn(async move {
+                            tables.drain(node, within).await;
+                            (node, token)
+                        });
                     }
-                    Some(("stays", _)) => tables.stays(node),
-                    _ => continue,
                 }
-                heard.insert(node, word);
             }
+            // What is left are tunnels, which nobody waits for. Who asked anew wants another answer.
             while let Some(left) = leave.try_join_next() {
-                if let Ok((node, token, true)) = left {
-                    let _ = self.write(&format!("{}-{node}", ends.name), &token);
+                if let Ok((node, token)) = left
+                    && wanted.get(&node) == Some(&token)
+                {
+                    let _ = write(&self.dir, &format!("{}-{node}", ends.name), &token);
                 }
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+/// A question to the doors that have not answered yet. With it goes all that was written for it.
+struct Question<'a> {
+    dir: &'a Path,
+    node: NodeId,
+    token: String,
+    doors: Vec<String>,
+}
+
+impl Question<'_> {
+    fn is_answered(&mut self) -> bool {
+        let answer = |door: &String| fs::read_to_string(self.answer(door)).ok();
+        let waits: Vec<String> =
+            self.doors.iter().filter(|door| answer(door).as_ref() != Some(&self.token)).cloned().collect();
+        waits.iter().all(|door| !is_held(&self.dir.join(format!("{ENDS}{door}"))))
+    }
+
+    fn answer(&self, door: &str) -> PathBuf {
+        self.dir.join(format!("{door}-{}", self.node))
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        let asked = self.dir.join(format!("{NODE}{}", self.node));
+        for path in std::iter::once(asked).chain(self.doors.iter().map(|door| self.answer(door))) {
+            // Of a later question about the node nothing is taken away.
+            if fs::read_to_string(&path).is_ok_and(|token| token == self.token) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// Says whether something in a directory may have changed since it was looked at.
+pub(crate) struct News {
+    dir: PathBuf,
+    seen: Option<SystemTime>,
+}
+
+impl News {
+    pub fn of(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), seen: None }
+    }
+
+    /// A change that is younger than the kernel's clock is fine may have been followed by another one.
+    pub fn look(&mut self) -> bool {
+        let changed = fs::metadata(&self.dir).and_then(|found| found.modified()).ok();
+        let is_young = changed.is_none_or(|at| at.elapsed().is_ok_and(|age| age < YOUNG));
+        let is_new = changed != self.seen || is_young;
+        self.seen = changed;
+        is_new
     }
 }
 
@@ -181,8 +233,11 @@ fn write(dir: &Path, name: &str, text: &str) -> io::Result<()> {
 
 /// Does somebody have the lock of that file?
 fn is_held(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+    match File::open(path) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
+        // Whoever cannot look does not know that it is over.
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 #[cfg(test)]
@@ -202,16 +257,16 @@ mod tests {
         let open = || Ending::open(dir.path().join("doors")).unwrap();
         let tables = Arc::new(Tables::default());
         let (first, next) = (open(), open());
-        assert!(next.let_go(node(), Duration::ZERO, &tables).await, "nobody ends");
+        assert!(next.let_go(node(), Duration::ZERO).await, "nobody ends");
         let ends = first.hold().expect("a disk");
-        assert!(!next.let_go(node(), SOON, &tables).await, "it does not say");
+        assert!(!next.let_go(node(), SOON).await, "it does not say");
         tokio::select! {
             () = first.follow(&ends, &tables, LATE) => {}
-            all = next.let_go(node(), LATE, &tables) => assert!(all),
+            all = next.let_go(node(), LATE) => assert!(all),
         }
-        assert!(!next.let_go(node(), SOON, &tables).await, "each question wants an answer of its own");
+        assert!(!next.let_go(node(), SOON).await, "each question wants an answer of its own");
         drop(ends);
-        assert!(next.let_go(node(), SOON, &tables).await, "it has ended");
+        assert!(next.let_go(node(), SOON).await, "it has ended");
     }
 
     #[tokio::test]
@@ -223,12 +278,41 @@ mod tests {
         let ends = first.hold().expect("a disk");
         for _ in 0..2 {
             let next = open();
-            assert!(next.words().is_empty(), "what was said before is forgotten");
             tokio::select! {
                 () = first.follow(&ends, &tables, LATE) => {}
-                all = next.let_go(node(), LATE, &tables) => assert!(all),
+                all = next.let_go(node(), LATE) => assert!(all),
             }
-            assert_eq!(next.words().len(), 1);
+            let names = fs::read_dir(dir.path().join("doors")).unwrap();
+            assert_eq!(names.count(), 1, "nothing is left of the question");
         }
+    }
+
+    #[tokio::test]
+    async fn requests_that_wait_are_told_while_their_door_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Ending::open(dir.path().join("doors")).unwrap();
+        let (first, next) = (open(), open());
+        let ends = first.hold().expect("a disk");
+        assert_eq!(next.waiting(), HashMap::new());
+        first.tell_waiting(&ends, &HashMap::from([("shop.example.com/".to_owned(), 2)]));
+        assert_eq!(next.waiting(), HashMap::from([("shop.example.com/".to_owned(), 2)]));
+        drop(ends);
+        assert_eq!(next.waiting(), HashMap::new());
+    }
+
+    #[test]
+    fn whoever_asked_anew_loses_nothing_when_the_former_question_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let ending = Ending::open(dir.path().join("doors")).unwrap();
+        let question = |token: &str| {
+            write(&ending.dir, &format!("{NODE}{}", node()), token).unwrap();
+            Question { dir: &ending.dir, node: node(), token: token.to_owned(), doors: vec!["1".to_owned()] }
+        };
+        let first = question("one");
+        let second = question("two");
+        drop(first);
+        assert_eq!(ending.wanted(), HashMap::from([(node(), "two".to_owned())]));
+        drop(second);
+        assert_eq!(ending.wanted(), HashMap::new());
     }
 }

@@ -32,7 +32,7 @@ mod tls;
 mod tunnel;
 
 pub use config::{ProxyConfig, ProxyLimits};
-pub(crate) use ending::{Ending, Ends};
+pub(crate) use ending::{Ending, Ends, News};
 pub(crate) use table::Tables;
 pub use tls::{CertificateError, GivenCertificate};
 pub(crate) use tls::{Chest, Tls};
@@ -40,6 +40,7 @@ pub(crate) use tls::{Chest, Tls};
 use crate::sockets::Keeper;
 use accept::Places;
 use lace_model::traffic::{Series, Traffic};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,6 +73,9 @@ const CLOSING_ALONE: Duration = Duration::from_secs(1);
 /// While closing, a quiet connection is kept for so long: its client may just be asking.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How soon a door that ends tells of requests that wait in it.
+const WAITING_TOLD_EVERY: Duration = Duration::from_millis(100);
+
 impl Proxy {
     pub fn new(
         tables: Arc<Tables>,
@@ -96,6 +100,11 @@ impl Proxy {
                 left_out += more;
                 series
             });
+        let mut routes = routes;
+        let elsewhere = self.ending.waiting();
+        for series in &mut routes {
+            series.carried.waiting += elsewhere.get(&series.name).copied().unwrap_or(0);
+        }
         Traffic {
             connections: self.places.open() as u64,
             stray: books.stray.carried(),
@@ -108,9 +117,9 @@ impl Proxy {
         }
     }
 
-    /// Requests that wait for a node.
+    /// Requests that wait for a node, here and in doors that end.
     pub fn waiting(&self) -> u64 {
-        self.tables.books().routes.waiting()
+        self.tables.books().routes.waiting() + self.ending.waiting().values().sum::<u64>()
     }
 
     /// Serves the addresses until [`close`](Self::close), then until the last connection has ended.
@@ -138,13 +147,26 @@ impl Proxy {
     /// Gives a node no more requests, and waits until it has answered those that it has.
     pub async fn drain(&self, node: lace_model::NodeId, within: Duration) -> bool {
         // A former door, which is about to end, may still carry requests to it.
-        let (here, there) =
-            tokio::join!(self.tables.drain(node, within), self.ending.let_go(node, within, &self.tables));
+        let (here, there) = tokio::join!(self.tables.drain(node, within), self.ending.let_go(node, within));
         here && there
     }
 
-    /// Lets go of nodes as the door after this one says.
+    /// Lets go of nodes as the door after this one says, and tells it what waits here, until dropped.
     pub async fn follow(&self, ends: &Ends) {
-        self.ending.follow(ends, &self.tables, self.patience()).await;
+        tokio::join!(self.ending.follow(ends, &self.tables, self.patience()), self.tell_waiting(ends));
+    }
+
+    async fn tell_waiting(&self, ends: &Ends) {
+        let mut told = HashMap::new();
+        loop {
+            let series = self.tables.books().routes.series().0;
+            let waits = series.into_iter().filter(|series| series.carried.waiting > 0);
+            let counts: HashMap<_, _> = waits.map(|series| (series.name, series.carried.waiting)).collect();
+            if counts != told {
+                self.ending.tell_waiting(ends, &counts);
+                told = counts;
+            }
+            tokio::time::sleep(WAITING_TOLD_EVERY).await;
+        }
     }
 }

@@ -64,11 +64,6 @@ impl Group {
         Self { most, ..self }
     }
 
-    /// Is the member one of the ready?
-    pub fn has(&self, member: &Arc<Member>) -> bool {
-        self.bands.iter().flat_map(|band| &band.ready).any(|ready| Arc::ptr_eq(ready, member))
-    }
-
     /// Is anybody ready?
     pub fn has_ready(&self) -> bool {
         !self.bands.is_empty()

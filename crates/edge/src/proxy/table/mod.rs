@@ -12,7 +12,6 @@ pub(crate) use routes::Route;
 
 use crate::proxy::account::Who;
 use crate::proxy::tally::Books;
-use group::Group;
 use lace_model::authority::Challenge;
 use lace_model::document::Topic;
 use lace_model::traffic::Avoided;
@@ -53,12 +52,6 @@ impl Table {
             Some(port) => self.tcp(port),
             None => self.host(&route.host)?.iter().find(|r| r.covers(path)),
         }
-    }
-
-    fn groups(&self) -> impl Iterator<Item = &Group> {
-        let http = self.apps.values().flat_map(|app| app.routes());
-        let tcp = self.apps.values().flat_map(|app| app.tcp()).map(|(_, route)| route);
-        http.chain(tcp).map(|route| &route.group)
     }
 
     /// The ports of TCP routes.
@@ -196,18 +189,6 @@ impl Tables {
         self.now.send_replace(Arc::new(Table::new(apps)));
         self.members.forget_dead();
         self.books.forget_dead();
-    }
-
-    /// Does a node that was to leave get requests?
-    pub fn has_back(&self, node: NodeId) -> bool {
-        let (members, table) = (self.members.of(node), self.table());
-        let gets = |member: &Arc<Member>| table.groups().any(|group| group.has(member));
-        members.iter().any(|member| !member.is_draining() && gets(member))
-    }
-
-    /// A node that was to leave gets requests again.
-    pub fn stays(&self, node: NodeId) {
-        self.members.of(node).iter().for_each(|member| member.stays());
     }
 
     /// See [`Member::drain`], for all ports of a node.
