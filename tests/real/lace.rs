@@ -254,10 +254,15 @@ impl Lace {
         ran.json()["apps"][0]["families"][0]["ready"].as_u64().unwrap_or_default()
     }
 
-    /// The process of a role.
+    /// The process of a role; between one that leaves and the next there is none for a moment.
     pub fn pid(&self, role: &str) -> i32 {
         let path = self.state().join("run").join(format!("{role}.json"));
-        let record: Value = serde_json::from_slice(&std::fs::read(path).expect("a record")).expect("json");
+        let mut record = Value::Null;
+        eventually("the role has a record", || {
+            let text = std::fs::read(&path).unwrap_or_default();
+            record = serde_json::from_slice(&text).unwrap_or_default();
+            !record.is_null()
+        });
         i32::try_from(record["pid"].as_i64().expect("a pid")).expect("a pid")
     }
 
