@@ -24,6 +24,7 @@ pub mod name;
 pub mod node;
 pub mod object;
 pub mod operation;
+pub mod package;
 pub mod pool;
 pub mod provider;
 pub mod quantity;

@@ -14,6 +14,8 @@ pub enum Code {
     Usage,
     /// A manifest with mistakes.
     InvalidManifest,
+    /// A package with mistakes.
+    InvalidPackage,
     /// A new revision failed, and the former one is back.
     FailedReverted,
     /// A new revision failed, and the former one is not back.
@@ -58,10 +60,11 @@ pub enum Code {
 
 impl Code {
     /// All codes, for tests and the manual.
-    pub const ALL: [Code; 23] = [
+    pub const ALL: [Code; 24] = [
         Code::Error,
         Code::Usage,
         Code::InvalidManifest,
+        Code::InvalidPackage,
         Code::FailedReverted,
         Code::FailedNotReverted,
         Code::StillWatching,
@@ -87,7 +90,7 @@ impl Code {
     /// The exit status of a command that ends with this code.
     pub const fn exit_status(self) -> u8 {
         match self {
-            Code::Usage | Code::InvalidManifest => 2,
+            Code::Usage | Code::InvalidManifest | Code::InvalidPackage => 2,
             Code::FailedReverted => 3,
             Code::StillWatching => 4,
             Code::CannotPlace => 5,
@@ -114,6 +117,7 @@ impl Code {
         match self {
             Code::Usage
             | Code::InvalidManifest
+            | Code::InvalidPackage
             | Code::UnsafeArchive
             | Code::Preflight
             | Code::ServerUnfit

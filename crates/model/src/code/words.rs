@@ -28,6 +28,10 @@ const fn words(code: Code) -> (&'static str, &'static str) {
             "the manifest has mistakes; nothing was changed",
             "mend the lines that are named; `lace schema` describes every key",
         ),
+        Code::InvalidPackage => (
+            "the package has mistakes; nothing was kept",
+            "mend the lines that are named; `lace schema --package --reference` describes every key",
+        ),
         Code::FailedReverted => (
             "the new revision failed, and the former one runs again",
             "read the last log lines that are shown, mend the release, deploy again",

@@ -65,6 +65,12 @@ pub(crate) enum Format {
     HostName,
     /// `/api`.
     PathPrefix,
+    /// `scripts/start.sh`: a file of the package.
+    Inside,
+    /// `http/up`: a port by name, and a path.
+    NamedDoor,
+    /// `nginx-light`.
+    DebianPackage,
 }
 
 impl Format {
@@ -105,6 +111,9 @@ impl Format {
             Format::Zone => text.parse::<chrono_tz::Tz>().is_ok(),
             Format::HostName => return route::host_name(text).map(drop),
             Format::PathPrefix => return route::path_prefix(text).map(drop),
+            Format::Inside => is_inside(text),
+            Format::NamedDoor => named_door(text).is_some(),
+            Format::DebianPackage => is_debian_package(text),
         };
         if good { Ok(()) } else { Err(format!("{text:?} is not {}", self.what())) }
     }
@@ -138,6 +147,9 @@ impl Format {
             Format::Zone => "a time zone such as Europe/Stockholm",
             Format::HostName => "a host name such as shop.example.com",
             Format::PathPrefix => "a beginning of paths such as /api",
+            Format::Inside => "a path within the package, without . and .., such as scripts/start.sh",
+            Format::NamedDoor => "a port's name and a path such as http/up",
+            Format::DebianPackage => "the name of a Debian package such as nginx-light",
         }
     }
 
@@ -214,6 +226,24 @@ pub(crate) fn http_door(text: &str) -> Option<(u16, String)> {
     let (port, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let clean = path.chars().all(|c| c.is_ascii_graphic());
     clean.then_some((tcp_door(port)?, if path.is_empty() { "/" } else { path }.to_owned()))
+}
+
+/// A relative path that stays where it is.
+fn is_inside(text: &str) -> bool {
+    !text.starts_with('/') && is_absolute(&format!("/{text}")) && !text.chars().any(char::is_control)
+}
+
+/// `http/up`: the port named `http` and the path `/up`.
+pub(crate) fn named_door(text: &str) -> Option<(Name, String)> {
+    let (port, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+    let clean = path.chars().all(|c| c.is_ascii_graphic());
+    clean.then_some((Name::new(port).ok()?, if path.is_empty() { "/" } else { path }.to_owned()))
+}
+
+/// Debian Policy 5.6.7.
+fn is_debian_package(text: &str) -> bool {
+    let sign = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    text.len() > 1 && of_signs(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit(), sign, 128)
 }
 
 /// `1s..60s`, or one length for both.

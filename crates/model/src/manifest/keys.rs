@@ -1,37 +1,14 @@
 //! Every key of a manifest, once: its shape, its help, an example and what holds without it.
 //!
 //! Parser, JSON Schema and reference are made from these tables. A key whose feature is not built yet is marked
-//! [`Known::later`]: it is checked like the others, then refused, never ignored.
+//! [`super::shape::Known::later`]: it is checked like the others, then refused, never ignored.
 
 use super::format::Format;
-use super::shape::{Form, Known, Shape};
+use super::shape::{Form, Shape, form, key};
 use crate::route::WEIGHT_MAX;
 
 /// Most nodes of a family that a manifest may ask for.
 const COUNT_MAX: i64 = super::COUNT_MAX as i64;
-
-const fn key(name: &'static str, shape: Shape, example: &'static str, help: &'static str) -> Known {
-    Known { name, shape, help, example, default: "", required: false, later: false }
-}
-
-impl Known {
-    const fn or(mut self, default: &'static str) -> Self {
-        self.default = default;
-        self
-    }
-    const fn required(mut self) -> Self {
-        self.required = true;
-        self
-    }
-    const fn later(mut self) -> Self {
-        self.later = true;
-        self
-    }
-}
-
-const fn form(name: &'static str, keys: &'static [Known]) -> Form {
-    Form { name, keys, one_of: &[], layered: false }
-}
 
 const TEXT: Shape = Shape::Text(Format::Any);
 const SPAN: Shape = Shape::Text(Format::Span);

@@ -5,18 +5,18 @@
 //! files: what a manifest points at is listed in [`Manifest::files`] and [`Manifest::sources`], and the caller fills it in.
 
 mod export;
-mod format;
+pub(crate) mod format;
 mod json;
 mod keys;
-mod mistake;
-mod schema;
+pub(crate) mod mistake;
+pub(crate) mod schema;
 mod service;
-mod shape;
-mod template;
-mod text;
-mod tree;
+pub(crate) mod shape;
+pub(crate) mod template;
+pub(crate) mod text;
+pub(crate) mod tree;
 mod vars;
-mod whole;
+pub(crate) mod whole;
 
 pub use export::to_toml;
 pub use mistake::{MISTAKES_MAX, Mistake, Place, nearest, problem};

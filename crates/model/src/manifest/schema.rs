@@ -8,11 +8,16 @@ use std::fmt::Write;
 
 /// The JSON Schema of a manifest, for editors and for `lace schema`.
 pub fn schema() -> Value {
+    schema_of(&ROOT, "lace.toml")
+}
+
+/// The JSON Schema of a file.
+pub(crate) fn schema_of(shape: &Shape, title: &str) -> Value {
     let mut defs = Map::new();
-    let root = of(&ROOT, &mut defs);
+    let root = of(shape, &mut defs);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "lace.toml",
+        "title": title,
         "$ref": root["$ref"],
         "$defs": defs,
     })
@@ -20,9 +25,14 @@ pub fn schema() -> Value {
 
 /// Every key with its help, example and default, as Markdown for the manual.
 pub fn reference() -> String {
+    reference_of(&ROOT)
+}
+
+/// The reference of a file.
+pub(crate) fn reference_of(shape: &Shape) -> String {
     let mut out = String::new();
     let mut seen = Vec::new();
-    describe(&ROOT, &mut out, &mut seen);
+    describe(shape, &mut out, &mut seen);
     out
 }
 

@@ -63,6 +63,39 @@ pub(crate) struct Known {
     pub later: bool,
 }
 
+/// A key that may be left out.
+pub(crate) const fn key(
+    name: &'static str,
+    shape: Shape,
+    example: &'static str,
+    help: &'static str,
+) -> Known {
+    Known { name, shape, help, example, default: "", required: false, later: false }
+}
+
+impl Known {
+    /// Says what holds where it is left out.
+    pub(crate) const fn or(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+    /// Must be there.
+    pub(crate) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+    /// Belongs to a feature that is not built yet.
+    pub(crate) const fn later(mut self) -> Self {
+        self.later = true;
+        self
+    }
+}
+
+/// A table that stages replace as a whole.
+pub(crate) const fn form(name: &'static str, keys: &'static [Known]) -> Form {
+    Form { name, keys, one_of: &[], layered: false }
+}
+
 impl Shape {
     /// What is wanted, for people.
     pub(crate) fn wanted(&self) -> String {

@@ -45,6 +45,11 @@ pub(super) fn check(service: &str, node: &Node, mistakes: &mut Mistakes) {
 
 /// What is wrong with a template, and how to mend it.
 pub(super) fn fault(text: &str) -> Option<(String, String)> {
+    fault_beside(text, &[])
+}
+
+/// As [`fault`], where more words are known.
+pub(crate) fn fault_beside(text: &str, more: &[&str]) -> Option<(String, String)> {
     if !["{{", "{%", "{#"].iter().any(|opening| text.contains(opening)) {
         return None;
     }
@@ -65,8 +70,10 @@ pub(super) fn fault(text: &str) -> Option<(String, String)> {
     used.iter().find_map(|word| {
         let mut parts = word.split('.');
         let first = parts.next().unwrap_or_default();
-        if !WORDS.contains(&first) && !FUNCTIONS.contains(&first) {
-            return Some((format!("templates do not know the word {first:?}"), nearest(first, words())));
+        if !WORDS.contains(&first) && !FUNCTIONS.contains(&first) && !more.contains(&first) {
+            let mut known: Vec<&str> = words().collect();
+            known.extend(more);
+            return Some((format!("templates do not know the word {first:?}"), nearest(first, known)));
         }
         let of = parts.next().filter(|of| first == "first" && !OF_A_NODE.contains(of))?;
         Some((format!("templates do not know {of:?} of a node"), nearest(of, OF_A_NODE)))

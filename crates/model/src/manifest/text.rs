@@ -38,6 +38,11 @@ pub(crate) fn read(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
         );
         return None;
     }
+    tree(text, mistakes)
+}
+
+/// The tree of a text that is short enough.
+pub(crate) fn tree(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     let lines = Lines::new(text);
     if text.trim_start().starts_with('{') {
         return json::read(text, &lines, mistakes);

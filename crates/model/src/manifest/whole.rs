@@ -90,10 +90,10 @@ const SYSTEM: [&str; 13] = [
     "/boot",
 ];
 /// Least memory of a node, and least size of a volume: less is a slip of the unit, and holds no program and no file system.
-const LEAST: ByteSize = ByteSize(1 << 20);
+pub(crate) const LEAST: ByteSize = ByteSize(1 << 20);
 
 /// The directory of the node's own that a path lies in.
-fn taken(at: &str) -> Option<&'static str> {
+pub(crate) fn taken(at: &str) -> Option<&'static str> {
     TAKEN.into_iter().find(|taken| Path::new(at).starts_with(taken))
 }
 
@@ -168,11 +168,15 @@ fn volume_fits(service: &str, volume: &Node, mistakes: &mut Mistakes) {
     let Some((said, at)) = said.filter(|(_, at)| *at != "/") else {
         return;
     };
-    let hides = TAKEN.into_iter().any(|taken| Path::new(taken).starts_with(at)) || SYSTEM.contains(&at);
-    if let Some(taken) = taken(at).or(hides.then_some(at)) {
+    if let Some(taken) = taken(at).or(hides_system(at).then_some(at)) {
         let message = format!("{taken} belongs to the node itself");
         mistakes.hint(said.place, &key("at"), message, "write a path of its own, such as /var/lib/game");
     }
+}
+
+/// Would a volume at that path hide what no node starts without?
+pub(crate) fn hides_system(at: &str) -> bool {
+    TAKEN.into_iter().any(|taken| Path::new(taken).starts_with(at)) || SYSTEM.contains(&at)
 }
 
 /// Takes away what needs nothing more, again and again (Kahn 1962); what is left runs in circles.

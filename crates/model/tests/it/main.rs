@@ -2,5 +2,6 @@
 
 mod manifest;
 mod mistakes;
+mod package;
 mod round_trip;
 mod texts;
