@@ -144,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_door_is_the_promised_one() {
+        let dir = tempfile::tempdir().expect("directory");
+        let state = State::new(dir.path().to_str());
+        let settings = Settings::new(&args(&[]), &state).expect("settings");
+        assert_eq!(settings.door.map(|door| door.to_string()).as_deref(), Some("127.0.0.1:7480"));
+    }
+
+    #[test]
     fn what_was_said_once_is_kept() {
         let dir = tempfile::tempdir().expect("directory");
         let state = State::new(dir.path().to_str());

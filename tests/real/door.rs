@@ -170,6 +170,41 @@ fn a_page_is_there_by_the_name_of_its_service_and_while_its_only_node_rolls() {
 }
 
 #[test]
+fn a_node_whose_check_turns_bad_gets_nothing_and_is_nobodys_to_replace_but_the_planners() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(241, 2);
+    let dir = project(lace.files(), "1", 3);
+    lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    let ids = || {
+        let nodes = lace.status("shop")["apps"][0]["families"][0]["nodes"].clone();
+        let ids = nodes.as_array().expect("nodes").iter().map(|node| node["status"]["id"].to_string());
+        ids.collect::<Vec<_>>()
+    };
+    let before = ids();
+    let load = Load::begin(lace.door(), HOST, 6, Duration::from_millis(10));
+    let sick = || load.tally.answers().get("web-2 1").copied().unwrap_or(0);
+    eventually("all answer", || load.tally.answers().len() == 3 && sick() > 20);
+    lace.run(&["exec", "shop/web/2", "--", "touch", "/tmp/sick"]).ok();
+    eventually("it is not ready", || lace.ready("shop") == 2);
+    // Of what was on its way when the door heard of it something may end later.
+    let mut count = sick();
+    eventually("it gets nothing", || {
+        let (served, at) = (served_by(&load.tally), sick());
+        eventually("others do", || served_by(&load.tally) > served + 200);
+        let is_still = at == sick() && at == count;
+        count = sick();
+        is_still
+    });
+    assert_eq!(ids(), before, "nobody replaced it");
+    lace.run(&["exec", "shop/web/2", "--", "rm", "/tmp/sick"]).ok();
+    eventually("it gets its part again", || sick() > count + 20);
+    assert_eq!(load.end().failures(), Vec::<String>::new());
+    lace.down_and_nothing_left();
+}
+
+#[test]
 fn routes_and_maintenance_are_a_persons_word_away() {
     if !may_run() {
         return;

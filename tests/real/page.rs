@@ -1,7 +1,7 @@
 //! The page that the nodes of the door's tests serve: this very test program, started again inside a node.
 //!
 //! HTTP/1.1 by hand with a thread for each connection: `/` names the node and its version, `/big` is large and slow,
-//! an upgrade to `echo` echoes. It ends at once at SIGTERM: nothing but the door sees to it that nobody notices.
+//! an upgrade to `echo` echoes. Where `/tmp/sick` is, its check finds it sick. It ends at once at SIGTERM: nothing but the door sees to it that nobody notices.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -34,7 +34,7 @@ pub fn project_with(dir: &Path, version: &str, count: u32, more: &str) -> PathBu
     let manifest = format!(
         "[application]\nname = \"shop\"\n\n[service.web]\nrelease = {{ path = \".\" }}\ncount = {count}\ncpu = 0.1\n\
          memory = \"128MiB\"\nenv = {{ PAGE_VERSION = \"{version}\" }}\n\
-         check = {{ http = \":8080/\", interval = \"200ms\" }}\nstop = {{ signal = \"TERM\", timeout = \"20s\" }}\n\
+         check = {{ http = \":8080/health\", interval = \"200ms\" }}\nstop = {{ signal = \"TERM\", timeout = \"20s\" }}\n\
          {more}"
     );
     std::fs::write(root.join("lace.toml"), manifest).expect("written");
@@ -89,6 +89,8 @@ fn serve(stream: TcpStream, text: &str) -> std::io::Result<()> {
                 to.write_all(&[b'x'; PIECE])?;
                 std::thread::sleep(PIECE_EVERY);
             }
+        } else if line.starts_with("GET /health") && Path::new("/tmp/sick").exists() {
+            write!(to, "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")?;
         } else {
             write!(to, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len())?;
         }

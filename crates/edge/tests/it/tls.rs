@@ -171,23 +171,34 @@ async fn who_agrees_on_h2_and_says_nothing_is_ended() {
 }
 
 #[tokio::test]
-async fn versions_of_tls_that_are_broken_are_refused() {
+async fn versions_and_ciphers_of_tls_that_are_broken_are_refused() {
     let locked = Locked::open(&[NAME]).await;
     locked.connect(NAME, &[]).await.unwrap();
-    for (version, is_spoken) in [("-tls1", false), ("-tls1_1", false), ("-tls1_2", true), ("-tls1_3", true)] {
+    // What has no forward secrecy, no authenticated encryption, or short blocks is as good as broken.
+    let weak =
+        "AES128-SHA:AES256-GCM-SHA384:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:DES-CBC3-SHA@SECLEVEL=0";
+    let all = "ALL:@SECLEVEL=0";
+    let table = [
+        ("-tls1", all, false),
+        ("-tls1_1", all, false),
+        ("-tls1_2", weak, false),
+        ("-tls1_2", all, true),
+        ("-tls1_3", all, true),
+    ];
+    for (version, ciphers, is_spoken) in table {
         let at = locked.at.to_string();
         let shake = tokio::task::spawn_blocking(move || {
             let mut openssl = std::process::Command::new("openssl");
             openssl.args(["s_client", "-connect", &at, "-servername", NAME, version]);
             // Else openssl itself would not offer it.
-            openssl.args(["-cipher", "ALL:@SECLEVEL=0"]).stdin(std::process::Stdio::null());
+            openssl.args(["-cipher", ciphers]).stdin(std::process::Stdio::null());
             openssl.output().expect("openssl is there: scripts/install.sh --for test")
         });
         let out = timeout(WAIT, shake).await.expect("an end in time").unwrap();
         let said = [out.stdout, out.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        assert_eq!(said.contains("-----BEGIN CERTIFICATE"), is_spoken, "{version}: {said}");
-        assert_eq!(said.contains("SSL alert number"), !is_spoken, "{version}: {said}");
+        assert_eq!(said.contains("-----BEGIN CERTIFICATE"), is_spoken, "{version} {ciphers}: {said}");
+        assert_eq!(said.contains("SSL alert number"), !is_spoken, "{version} {ciphers}: {said}");
     }
 }
 
