@@ -193,7 +193,7 @@ fn picture(release: &Release) -> String {
     };
     format!(
         "release   {}@{}\nkind      {}\nsize      {}\ntree      {}\nuploaded  {}\nstart     {}\n\
-         stop      {}\ntemplates {}\narch      {}\nglibc     {}\nlibraries {}\nprograms  {}\nerts      {erts}\n",
+         stop      {}\ntemplates {}\narch      {}\nglibc     {}\nversions  {}\nlibraries {}\nprograms  {}\nerts      {erts}\n",
         release.name,
         release.version,
         kind(release),
@@ -205,6 +205,9 @@ fn picture(release: &Release) -> String {
         or_dash(&release.templates),
         dash(&needs.arch),
         dash(&needs.glibc),
+        or_dash(
+            &needs.versions.iter().map(|(word, version)| format!("{word}_{version}")).collect::<Vec<_>>()
+        ),
         or_dash(&needs.libraries),
         or_dash(&needs.programs),
     )

@@ -102,6 +102,67 @@ fn what_the_host_lacks_is_said_before_anything_is_placed() {
     lace.down_and_nothing_left();
 }
 
+/// Every file of a release that says one text says another one of the same length.
+fn patch(dir: &Path, from: &str, to: &str) -> usize {
+    let mut patched = 0;
+    for entry in fs::read_dir(dir).expect("read").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            patched += patch(&path, from, to);
+            continue;
+        }
+        let (mut bytes, from) = (fs::read(&path).expect("read"), from.as_bytes());
+        let places: Vec<_> =
+            (0..bytes.len().saturating_sub(from.len())).filter(|at| bytes[*at..].starts_with(from)).collect();
+        places.iter().for_each(|at| bytes[*at..*at + from.len()].copy_from_slice(to.as_bytes()));
+        if !places.is_empty() {
+            fs::write(&path, bytes).expect("written");
+            patched += 1;
+        }
+    }
+    patched
+}
+
+#[test]
+fn a_runtime_made_for_a_newer_system_is_refused_with_what_it_wants() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(236, 0);
+    let dir = crate::cluster::ball(&lace);
+    let build = |version: &str, tls: &str| {
+        let out = lace.files().join("built");
+        let script = Path::new(&dir).join("build.sh");
+        let built = Command::new(script).arg(version).arg(&out).arg(tls).output().expect("build.sh");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        out
+    };
+    let project = lace.files().join("new");
+    fs::create_dir_all(&project).expect("made");
+    let manifest = "[application]\nname = \"new\"\n[service.new]\nrelease = { path = \"../built\" }\ncount = 1\n\
+                    memory = \"128MiB\"\nbeam = { applications = [\"court\"] }\n";
+    fs::write(project.join("lace.toml"), manifest).expect("written");
+    let deploy = || lace.run(&["deploy", "new", project.to_str().expect("text"), "--timeout", "20s"]);
+    let says = |wanted: &str| {
+        let ran = deploy().ends(5);
+        assert!(ran.err.contains(wanted), "{}", ran.err);
+        let why = lace.run(&["why", "new/new"]);
+        assert!(why.out.contains(wanted), "{}", why.out);
+    };
+    // The emulator's own libc, then the cryptography that TLS takes.
+    let release = build("1.0.1", "false");
+    assert!(patch(&release, "GLIBC_2.34\0", "GLIBC_2.99\0") > 0);
+    says("glibc 2.99 or newer is needed");
+    let release = build("1.0.2", "true");
+    assert!(patch(&release.join("lib"), "OPENSSL_3.0.0\0", "OPENSSL_3.9.0\0") > 0);
+    says("OpenSSL 3.9.0 or newer is needed (libcrypto.so.3)");
+    // One that fits comes up in its place.
+    build("1.0.3", "false");
+    lace.run(&["deploy", "new", project.to_str().expect("text")]).ok();
+    assert_eq!(lace.ready("new"), 1);
+    lace.down_and_nothing_left();
+}
+
 #[test]
 fn schedules_run_and_a_before_job_that_fails_stops_the_rollout() {
     if !may_run() {

@@ -37,6 +37,9 @@ pub fn gather(capacity: Capacity) -> HostFacts {
         ("programs".to_owned(), list(&host.programs)),
         ("erts".to_owned(), list(&host.erts)),
     ]);
+    let versions: BTreeSet<String> =
+        host.versions.iter().map(|(word, has)| format!("{word}={has}")).collect();
+    attributes.insert("versions".to_owned(), list(&versions));
     attributes.extend(host.glibc.map(|version| ("glibc".to_owned(), version)));
     if let Ok(kernel) = std::fs::read_to_string("/proc/sys/kernel/osrelease") {
         attributes.insert("kernel".to_owned(), kernel.trim().to_owned());

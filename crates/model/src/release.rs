@@ -2,6 +2,7 @@
 
 use crate::{Code, Digest, Millis, Name, Problem};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Largest chunk of a file, in bytes: what a host must hold in memory at once.
 pub const CHUNK_BYTES_MAX: u64 = 1 << 20;
@@ -117,6 +118,9 @@ pub struct Needs {
     pub arch: Option<String>,
     /// Highest GLIBC symbol version, such as `2.34`.
     pub glibc: Option<String>,
+    /// Highest versions of other libraries' symbols, by the word before them: `OPENSSL` is `3.0.0`, `GLIBCXX` `3.4.30`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, String>,
     /// Shared objects that the release does not carry itself, such as `libcrypto.so.3`.
     pub libraries: Vec<String>,
     /// ERTS version the release carries, or needs from the host (`erts_included` false).

@@ -22,7 +22,16 @@ pub(crate) struct Facts {
     pub glibc_needed: Option<String>,
     /// Highest `GLIBC_` version that it offers, for a libc itself.
     pub glibc_offered: Option<String>,
+    /// Highest versions of the symbols of [`VERSIONED`] that it needs.
+    pub needed: BTreeMap<String, String>,
+    /// The same of those that it offers, for such a library itself.
+    pub offered: BTreeMap<String, String>,
 }
+
+/// Libraries that stay at one name while they grow, beside glibc: the word before the versions of their symbols, their
+/// file, and what people call them.
+pub(crate) const VERSIONED: [(&str, &str, &str); 2] =
+    [("OPENSSL", "libcrypto.so.3", "OpenSSL"), ("GLIBCXX", "libstdc++.so.6", "libstdc++")];
 
 /// What a program needs of the machine that it is started on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,15 +60,31 @@ fn parse(bytes: &[u8]) -> Option<Facts> {
     let elf = Elf::parse(bytes).ok()?;
     let name = |at| elf.dynstrtab.get_at(at);
     let needed = elf.verneed.iter().flat_map(|section| section.iter());
-    let needed = needed.flat_map(|file| file.iter().filter_map(|aux| name(aux.vna_name)).collect::<Vec<_>>());
+    let needed: Vec<_> = needed
+        .flat_map(|file| file.iter().filter_map(|aux| name(aux.vna_name)).collect::<Vec<_>>())
+        .collect();
     let offered = elf.verdef.iter().flat_map(|section| section.iter());
-    let offered = offered.flat_map(|def| def.iter().filter_map(|aux| name(aux.vda_name)).collect::<Vec<_>>());
+    let offered: Vec<_> =
+        offered.flat_map(|def| def.iter().filter_map(|aux| name(aux.vda_name)).collect::<Vec<_>>()).collect();
     Some(Facts {
         arch: arch(elf.header.e_machine, elf.is_64, elf.little_endian),
         libraries: elf.libraries.iter().map(|name| (*name).to_owned()).collect(),
-        glibc_needed: highest(needed.filter_map(|v| v.strip_prefix("GLIBC_"))),
-        glibc_offered: highest(offered.filter_map(|v| v.strip_prefix("GLIBC_"))),
+        glibc_needed: version_of("GLIBC", &needed),
+        glibc_offered: version_of("GLIBC", &offered),
+        needed: versions(&needed),
+        offered: versions(&offered),
     })
+}
+
+/// The highest version behind a word, of symbol versions such as `GLIBC_2.34`.
+fn version_of(word: &str, symbols: &[&str]) -> Option<String> {
+    highest(symbols.iter().filter_map(|symbol| symbol.strip_prefix(word)?.strip_prefix('_')))
+}
+
+/// The highest versions of the libraries that we know.
+fn versions(symbols: &[&str]) -> BTreeMap<String, String> {
+    let of = |(word, ..): &(&str, &str, &str)| Some(((*word).to_owned(), version_of(word, symbols)?));
+    VERSIONED.iter().filter_map(of).collect()
 }
 
 /// The name that `uname -m` has for the machine.
@@ -124,9 +149,20 @@ pub(crate) fn needs(tree: &Tree, source: &dyn ChunkSource) -> Result<Needs> {
     Ok(Needs {
         arch,
         glibc: highest(facts.iter().filter_map(|f| f.glibc_needed.as_deref())),
+        versions: of_all(&facts, &carried),
         libraries: libraries.into_iter().filter(|name| !carried.contains(name.as_str())).cloned().collect(),
         ..Needs::default()
     })
+}
+
+/// What all files together need of libraries that the release does not carry itself.
+fn of_all(facts: &[Facts], carried: &BTreeSet<&str>) -> BTreeMap<String, String> {
+    let outside = VERSIONED.iter().filter(|(_, file, _)| !carried.contains(file));
+    let of = |(word, ..): &(&str, &str, &str)| {
+        let version = highest(facts.iter().filter_map(|f| f.needed.get(*word).map(String::as_str)));
+        Some(((*word).to_owned(), version?))
+    };
+    outside.filter_map(of).collect()
 }
 
 fn is_library(path: &str) -> bool {

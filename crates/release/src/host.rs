@@ -13,6 +13,9 @@ pub struct HostFacts {
     pub arch: String,
     /// Version of its glibc; `None` where it has none.
     pub glibc: Option<String>,
+    /// Highest versions of other libraries' symbols, by the word before them, such as `OPENSSL`.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
     /// Names of the shared objects that its loader finds.
     pub libraries: BTreeSet<String>,
     /// Names of the programs on the usual path.
@@ -46,6 +49,7 @@ impl HostFacts {
         libraries.extend(cached(&root.join("etc/ld.so.cache")));
         Self {
             glibc: library_dirs.iter().find_map(|dir| glibc(&dir.join("libc.so.6"))),
+            versions: versions(&library_dirs),
             libraries,
             programs: PROGRAM_DIRS.iter().flat_map(|dir| names(&root.join(dir))).collect(),
             erts: names(&root.join("usr/lib/erlang"))
@@ -64,6 +68,15 @@ fn names(dir: &Path) -> impl Iterator<Item = String> + use<> {
 /// The version that a libc's own symbols have: `gnu_get_libc_version` would tell of the libc that we were built with.
 fn glibc(path: &Path) -> Option<String> {
     elf::facts(&std::fs::read(path).ok()?)?.glibc_offered
+}
+
+/// What the libraries offer that grow without another name.
+fn versions(dirs: &[PathBuf]) -> BTreeMap<String, String> {
+    let offered = |file: &str| {
+        let mut read = dirs.iter().filter_map(|dir| std::fs::read(dir.join(file)).ok());
+        read.find_map(|bytes| elf::facts(&bytes)).map(|facts| facts.offered).unwrap_or_default()
+    };
+    elf::VERSIONED.iter().flat_map(|(_, file, _)| offered(file)).collect()
 }
 
 /// Names in the loader's cache (glibc, sysdeps/generic/dl-cache.h, format 1.1).
@@ -104,13 +117,18 @@ const PACKAGES: [(&str, &str); 9] = [
 impl HostFacts {
     /// The facts as a host's attributes carry them (lists with commas); `None` where it says nothing of its machine.
     pub fn from_attributes(attributes: &BTreeMap<String, String>) -> Option<Self> {
-        let list = |name: &str| {
+        let list = |name: &str| -> BTreeSet<String> {
             let text = attributes.get(name).map(String::as_str).unwrap_or_default();
             text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
         };
         Some(Self {
             arch: attributes.get("arch")?.clone(),
             glibc: attributes.get("glibc").cloned(),
+            versions: list("versions")
+                .iter()
+                .filter_map(|said| said.split_once('='))
+                .map(|(word, version)| (word.to_owned(), version.to_owned()))
+                .collect(),
             libraries: list("libraries"),
             programs: list("programs"),
             erts: list("erts"),
@@ -134,6 +152,15 @@ pub fn preflight(needs: &Needs, host: &HostFacts) -> Vec<String> {
             None => missing.push(format!("glibc {wanted} or newer is needed, the host has none")),
         }
     }
+    missing.extend(elf::VERSIONED.iter().filter_map(|(word, file, name)| {
+        // A library that is not there at all has its own line.
+        let (wanted, has) = (needs.versions.get(*word)?, host.versions.get(*word)?);
+        (elf::numbers(has) < elf::numbers(wanted)).then(|| {
+            format!(
+                "{name} {wanted} or newer is needed ({file}), the host has {has}: build the release on a system as old as the host"
+            )
+        })
+    }));
     let absent = |name: &&String| !host.libraries.contains(*name);
     missing.extend(needs.libraries.iter().filter(absent).map(|name| lacks("library", name)));
     let absent = |name: &&String| !host.programs.contains(*name);

@@ -8,10 +8,15 @@ fn host() -> HostFacts {
     HostFacts {
         arch: "x86_64".into(),
         glibc: Some("2.36".into()),
+        versions: versions("3.0.9"),
         libraries: set(&["libc.so.6", "libm.so.6"]),
         programs: set(&["sh"]),
         erts: set(&["13.1.5"]),
     }
+}
+
+fn versions(openssl: &str) -> std::collections::BTreeMap<String, String> {
+    [("OPENSSL".to_owned(), openssl.to_owned())].into()
 }
 
 fn check(needs: Needs, expected: &[&str]) {
@@ -32,6 +37,13 @@ fn each_thing_that_is_missing_has_its_line() {
         Needs { glibc: Some("2.38".into()), ..Needs::default() },
         &[
             "glibc 2.38 or newer is needed, the host has 2.36: build the release on a system as old as the host",
+        ],
+    );
+    check(Needs { versions: versions("3.0.0"), ..Needs::default() }, &[]);
+    check(
+        Needs { versions: versions("3.2.0"), ..Needs::default() },
+        &[
+            "OpenSSL 3.2.0 or newer is needed (libcrypto.so.3), the host has 3.0.9: build the release on a system as old as the host",
         ],
     );
     check(

@@ -115,6 +115,45 @@ fn needs_of_a_real_program() {
     }
 }
 
+/// The same program, as if it were made on a system of tomorrow.
+#[test]
+fn a_program_of_a_newer_system_is_known_by_the_versions_of_its_symbols() {
+    let me = std::fs::read(std::env::current_exe().expect("this program")).expect("this program");
+    let here = lace_release::HostFacts::detect();
+    let newer = replaced(&me, b"\0GLIBC_2.34\0", b"\0GLIBC_2.99\0");
+    if newer != me {
+        let found = look(|root| put(root, "erts-1/bin/beam.smp", newer, true));
+        assert_eq!(found.needs.glibc.as_deref(), Some("2.99"));
+        let said = lace_release::preflight(&found.needs, &here);
+        assert!(said.iter().any(|line| line.starts_with("glibc 2.99 or newer is needed")), "{said:?}");
+    }
+    // What OTP's crypto is linked with.
+    let paths = ["/usr/lib/x86_64-linux-gnu/libssl.so.3", "/usr/lib/aarch64-linux-gnu/libssl.so.3"];
+    let Some(ssl) = paths.iter().find_map(|path| std::fs::read(path).ok()) else { return };
+    let newer = replaced(&ssl, b"\0OPENSSL_3.0.0\0", b"\0OPENSSL_3.9.0\0");
+    let found = look(|root| put(root, "lib/crypto-5/priv/lib/crypto.so", newer, true));
+    assert_eq!(found.needs.versions.get("OPENSSL").map(String::as_str), Some("3.9.0"));
+    let said = lace_release::preflight(&found.needs, &here);
+    assert!(said.iter().any(|line| line.starts_with("OpenSSL 3.9.0 or newer is needed")), "{said:?}");
+    // Who carries the library needs none of the host's.
+    let newer = replaced(&ssl, b"\0OPENSSL_3.0.0\0", b"\0OPENSSL_3.9.0\0");
+    let found = look(|root| {
+        put(root, "lib/crypto-5/priv/lib/crypto.so", newer, true);
+        put(root, "lib/libcrypto.so.3", "not a real one", false);
+    });
+    assert!(found.needs.versions.is_empty());
+}
+
+/// Bytes with another text of the same length everywhere.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let places: Vec<_> =
+        (0..bytes.len().saturating_sub(from.len())).filter(|at| bytes[*at..].starts_with(from)).collect();
+    places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
+    bytes
+}
+
 #[test]
 fn carried_libraries_are_not_needed() {
     let me = std::env::current_exe().expect("this program");
