@@ -54,6 +54,10 @@ fn stays(before: &[Value], after: &[Value], version: &str) {
 }
 
 fn deploy(lace: &Lace, healthy_for: &str) {
+    deploy_with(lace, healthy_for, "applications = [\"counter\"]");
+}
+
+fn deploy_with(lace: &Lace, healthy_for: &str, beam: &str) {
     let manifest = format!(
         r#"
 [application]
@@ -64,7 +68,7 @@ release = "counter@1.0.0"
 count = 3
 cpu = 0.25
 memory = "256MiB"
-beam = {{ net_ticktime = 9, applications = ["counter"] }}
+beam = {{ net_ticktime = 9, {beam} }}
 check = {{ exec = ["bin/counter", "rpc", "counter", "healthy"], interval = "500ms", timeout = "10s", grace = "20s" }}
 rollout = {{ strategy = "hot", healthy_for = "{healthy_for}" }}
 "#
@@ -167,5 +171,77 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
         values(&lace).iter().all(|value| value[0] == "2.0.0") && lace.ready("count") == NODES
     });
     stays(&before, &values(&lace), "2.0.0");
+    lace.down_and_nothing_left();
+}
+
+/// Where the counter runs now: its process on each node, where it has one.
+fn copies(lace: &Lace) -> Vec<Option<String>> {
+    let of = |n| {
+        let said = lace.run(&["beam", "rpc", &format!("count/count/{n}"), "erlang", "whereis", "counter"]);
+        Some(said.out.trim().to_owned()).filter(|pid| said.status == 0 && pid != "undefined")
+    };
+    (1..=NODES).map(of).collect()
+}
+
+#[test]
+fn the_one_copy_of_a_family_that_votes_stays_where_it_is_and_keeps_its_state() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(239, 2);
+    build(&lace);
+    deploy_with(&lace, "500ms", "failover = \"counter\", backups = 2");
+    eventually("the first node runs it", || copies(&lace).iter().filter(|copy| copy.is_some()).count() == 1);
+    let before = copies(&lace);
+    assert!(before[0].is_some(), "{before:?}");
+    let first = |function: &str| {
+        lace.run(&["beam", "rpc", "count/count/1", "counter", function, "--format", "json"]).ok().json()["value"].clone()
+    };
+    for _ in 0..5 {
+        first("bump");
+    }
+    let value = first("value");
+    assert_eq!((&value[0], &value[1]), (&"1.0.0".into(), &5.into()));
+    let version = |n: u64| {
+        let asked = ["beam", "rpc", &format!("count/count/{n}"), "application", "get_key", "counter", "vsn"];
+        lace.run(&asked).ok().out
+    };
+    // Up, and back again: at no moment it is anywhere else, nor away.
+    for (words, to) in [
+        (["release", "activate", "count/count", "counter@2.0.0"].as_slice(), "2.0.0"),
+        (["rollback", "count/count", "--to", "1"].as_slice(), "1.0.0"),
+        (["rollback", "count/count", "--to", "2"].as_slice(), "2.0.0"),
+    ] {
+        std::thread::scope(|scope| {
+            let done = scope.spawn(|| lace.run(words));
+            let mut looks = 0;
+            while !done.is_finished() || looks == 0 {
+                // A runtime that is suspended for the change may be slow; another process is what must not be.
+                let now = copies(&lace);
+                assert!(now[1].is_none() && now[2].is_none(), "it moved: {now:?}");
+                assert!(now[0].is_none() || now[0] == before[0], "it was begun again: {now:?}");
+                looks += 1;
+            }
+            done.join().expect("no panic").ok();
+        });
+        assert_eq!(copies(&lace), before);
+        let now = first("value");
+        assert_eq!(
+            (&now[0], &now[1], &now[2], &now[4]),
+            (&to.into(), &5.into(), &value[2], &value[4]),
+            "{now}"
+        );
+        assert!((1..=NODES).all(|n| version(n).contains(to)), "{to}");
+        let restarts = lace.status("count");
+        assert!(!restarts.to_string().contains("\"restarts\":1"), "{restarts}");
+    }
+    // Whoever takes it over has the new release, too, and still only one runs it.
+    let _ = lace.run(&["exec", "count/count/1", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
+    eventually("another one runs it", || copies(&lace)[1..].iter().any(Option::is_some));
+    eventually("the first one takes it again", || {
+        let now = copies(&lace);
+        lace.ready("count") == NODES && now[0].is_some() && now[1].is_none() && now[2].is_none()
+    });
+    assert!((1..=NODES).all(|n| version(n).contains("2.0.0")));
     lace.down_and_nothing_left();
 }
