@@ -95,9 +95,19 @@ fn a_lock_on_global_names_that_stayed_is_given_back() {
     eventually("it is taken", || locks().contains("global"));
     let _ = lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
     eventually("who was killed is missed", || lace.ready("ball") == 2);
+    // Meanwhile nobody piles up questions that the runtime cannot answer.
+    let count = "length([P || P <- element(2, process_info(whereis(global_name_server), monitored_by)), \
+                 is_pid(P), process_info(P, initial_call) =:= {initial_call, {erpc, execute_call, 4}}]).";
+    lace.run(&["exec", "ball/ball/1", "--", "sh", "-c", "echo \"$0\" > /tmp/count", count]).ok();
+    let mut most = 0;
     at_last(Duration::from_secs(120), "names are shared again", || {
+        let said = lace.run(&["beam", "rpc", "ball/ball/1", "file", "script", "\"/tmp/count\""]).out;
+        let waits =
+            said.trim().strip_prefix("{ok,").and_then(|n| n.trim_end_matches('}').trim().parse().ok());
+        most = most.max(waits.unwrap_or(0));
         lace.ready("ball") == 3 && !locks().contains("{global,")
     });
+    assert_eq!(most, 1, "questions about global names that wait at one time");
     lace.down_and_nothing_left();
 }
 

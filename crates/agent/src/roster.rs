@@ -111,9 +111,12 @@ impl Roster {
     fn tell_node(&self, wish: Wish) {
         let mut actors = self.actors();
         let id = wish.entry.id;
-        match actors.nodes.get(&id) {
-            Some(handle) if !handle.wish.is_closed() => drop(handle.wish.send_replace(wish)),
-            _ => drop(actors.nodes.insert(id, node::spawn(self.hands.clone(), wish))),
+        let untold = match actors.nodes.get(&id) {
+            Some(handle) => handle.tell(wish).err(),
+            None => Some(wish),
+        };
+        if let Some(wish) = untold {
+            actors.nodes.insert(id, node::spawn(self.hands.clone(), wish));
         }
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{ExecSpec, ProcessSpec, VoteSeats};
 
 /// The version that this build speaks.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Largest frame, bytes: an exec's environment fits, a mistake does not.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -45,7 +45,11 @@ pub enum Request {
         process: Option<Box<ProcessSpec>>,
     },
     /// Stop, then start.
-    Restart,
+    Restart {
+        /// Only this life of the process (since version 5; an older PID 1 restarts whatever runs).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        life: Option<Life>,
+    },
     /// A signal for the process.
     Signal {
         /// The signal.

@@ -9,6 +9,8 @@ use crate::clock::Backoff;
 use crate::hands::Hands;
 use crate::node::Patient;
 use crate::spec::Secrets;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use lace_beam::link::Settings;
 use lace_beam::vm::alarm::Alarms;
 use lace_beam::vm::{Ranker, Sampler};
@@ -41,6 +43,12 @@ const SAMPLE_WITHIN: Duration = Duration::from_secs(5);
 /// A runtime's own patience with a connection that is being made.
 const MEET_WITHIN: Duration = Duration::from_secs(8);
 
+/// A question about global names is waited for; its line ends it.
+const SYNC_WITHIN: Duration = Duration::from_secs(24 * 3_600);
+
+/// The one question about global names, for all who wait for its answer.
+pub type Sharing = Shared<BoxFuture<'static, Result<(), String>>>;
+
 /// How a line stands.
 #[derive(Clone)]
 pub enum Line {
@@ -70,6 +78,8 @@ struct Kept {
     since: Instant,
     /// Members that it is being connected to.
     meeting: Arc<Mutex<BTreeSet<String>>>,
+    /// The question whether global names are shared, as long as it is not answered.
+    sync: Option<Sharing>,
     ranker: Option<Ranker>,
     sample: Option<VmSample>,
     is_news: bool,
@@ -83,6 +93,7 @@ impl Kept {
             line: Line::Young,
             since: Instant::now(),
             meeting: Arc::default(),
+            sync: None,
             ranker: None,
             sample: None,
             is_news: false,
@@ -182,6 +193,25 @@ impl Lines {
             tracing::debug!(node = link.peer().node.as_str(), other, ?met, "connected");
             lock(&meeting).remove(&other);
         });
+    }
+
+    /// Asks whether the node shares the global names of the others. A question that nobody waits for any more stays with a
+    /// runtime until names are shared, so all who ask wait for one; it ends with the line.
+    pub fn sync(&self, id: NodeId) -> Option<Sharing> {
+        let mut table = self.table();
+        let kept = table.get_mut(&id)?;
+        if let Some(asked) = kept.sync.as_ref().filter(|asked| asked.peek().is_none()) {
+            return Some(asked.clone());
+        }
+        let Line::Open(link) = kept.line.clone() else { return None };
+        let asked = async move {
+            let sync = Call::new("global", "sync", Vec::new()).within(SYNC_WITHIN);
+            link.call(sync).await.map(drop).map_err(|error| error.to_string())
+        };
+        let asked = asked.boxed().shared();
+        tokio::spawn(asked.clone());
+        kept.sync = Some(asked.clone());
+        Some(asked)
     }
 
     fn set(&self, id: NodeId, line: Line) {

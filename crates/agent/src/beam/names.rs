@@ -15,8 +15,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Between two looks, which cost one call.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// A question that is given up stays with the runtime until names are shared: one is asked, and waited for.
-const ASKED_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// So long names may take to be shared.
 const PATIENCE: Duration = Duration::from_secs(7);
 /// Members try one after the other, as long as it lasts.
@@ -34,8 +32,7 @@ pub async fn keep(patient: Patient) {
     loop {
         sleep(LOOK_EVERY).await;
         let Line::Open(link) = patient.hands.lines.line(patient.entry.id) else { continue };
-        let sync = link.call(Call::new("global", "sync", Vec::new()).within(ASKED_FOR));
-        tokio::pin!(sync);
+        let Some(mut sync) = patient.hands.lines.sync(patient.entry.id) else { continue };
         loop {
             let began = Instant::now();
             if let Ok(said) = timeout(LOOK_EVERY, &mut sync).await {

@@ -83,8 +83,11 @@ async fn by_line(hands: &Hands, entry: &NodeEntry, link: &Link, joining: bool) -
         return Err(Lacks { what, peers_only: true, names_only: false });
     }
     if joining {
-        let sync = Call::new("global", "sync", vec![]).within(TIMEOUT);
-        link.call(sync).await.map_err(|error| {
+        let Some(sync) = hands.lines.sync(entry.id) else {
+            return Err("waits for its runtime to listen".to_owned().into());
+        };
+        let shared = tokio::time::timeout(TIMEOUT, sync).await;
+        shared.unwrap_or_else(|_| Err("no answer yet".to_owned())).map_err(|error| {
             let what = format!("waits for global names: {error}");
             Lacks { what, peers_only: false, names_only: true }
         })?;

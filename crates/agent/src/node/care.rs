@@ -4,7 +4,7 @@ use super::bootstrap;
 use super::probe::probe;
 use crate::beam;
 use crate::hands::Hands;
-use lace_machine::NodeHandle;
+use lace_machine::{Life, NodeHandle};
 use lace_model::Millis;
 use lace_model::check::Check;
 use lace_model::document::NodeEntry;
@@ -50,6 +50,8 @@ pub struct Care {
     answers: Vec<Option<Result<(), String>>>,
     /// Are all questions but the last answered well? Asked by the last one, where it is the bootstrap.
     others_good: watch::Sender<bool>,
+    /// The life of the process that it looks after; none where its PID 1 does not say.
+    pub life: Option<Life>,
     /// Aborts its tasks when dropped.
     _tasks: JoinSet<()>,
 }
@@ -72,8 +74,15 @@ impl Care {
             said: None,
             answers: Vec::new(),
             others_good: watch::Sender::new(false),
+            life: None,
             _tasks: JoinSet::new(),
         }
+    }
+
+    /// The same, of the life of a process that PID 1 names.
+    pub fn of(mut self, life: Option<Life>) -> Self {
+        self.life = life;
+        self
     }
 
     /// Does anything but the process itself decide on readiness?
@@ -124,7 +133,7 @@ impl Care {
         }
         let said = (!tasks.is_empty()).then_some(said);
         let answer = was_ready.then_some(Ok(()));
-        Self { said, answers: vec![answer; questions], others_good, _tasks: tasks }
+        Self { said, answers: vec![answer; questions], others_good, life: None, _tasks: tasks }
     }
 
     /// The next finding; never, where there are no checks.

@@ -22,7 +22,7 @@ use lace_model::target::Want;
 use lace_model::{Generation, NodeId};
 pub use probe::probe;
 pub use status::exit;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{SemaphorePermit, mpsc, oneshot, watch};
 
@@ -58,10 +58,24 @@ pub struct Order {
 
 /// The roster's end of an actor.
 pub struct Handle {
-    /// Its wish.
+    /// Its wish, to be told by [`tell`](Handle::tell).
     pub wish: watch::Sender<Wish>,
+    /// It takes no wish any more. Held while a wish is told, so that none comes between its last look and its end.
+    ended: Arc<Mutex<bool>>,
     /// Its orders.
     pub orders: mpsc::Sender<Order>,
+}
+
+impl Handle {
+    /// Tells the actor what is wished now; the wish comes back from one that has ended.
+    pub fn tell(&self, wish: Wish) -> Result<(), Wish> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if *ended || self.wish.is_closed() {
+            return Err(wish);
+        }
+        self.wish.send_replace(wish);
+        Ok(())
+    }
 }
 
 /// What the actor knows of its node.
@@ -79,6 +93,8 @@ struct Actor {
     notes: Vec<String>,
     /// The next start was ordered: it counts as no restart.
     restart_ordered: bool,
+    /// See [`Handle`].
+    ended: Arc<Mutex<bool>>,
 }
 
 /// Why the watch over a running node ended.
@@ -95,6 +111,7 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
     let (wish, wish_in) = watch::channel(wish);
     let first = wish.borrow().clone();
     let id = first.entry.id;
+    let ended = Arc::<Mutex<bool>>::default();
     let actor = Actor {
         status: status::fresh(&first, hands.host),
         hands,
@@ -105,9 +122,10 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
         restarts_before: 0,
         notes: Vec::new(),
         restart_ordered: false,
+        ended: ended.clone(),
     };
     tokio::spawn(actor.live());
-    Handle { wish, orders }
+    Handle { wish, ended, orders }
 }
 
 impl Actor {
@@ -115,12 +133,22 @@ impl Actor {
         loop {
             self.run().await;
             self.leave().await;
-            if !self.is_wanted_again().await {
-                break;
+            if self.is_wanted_again().await {
+                continue;
+            }
+            self.hands.held.commit(vec![Record::Left(EntryId::Node(self.id))]);
+            self.hands.outbox.forget_node(self.id);
+            if self.has_ended() {
+                return;
             }
         }
-        self.hands.held.commit(vec![Record::Left(EntryId::Node(self.id))]);
-        self.hands.outbox.forget_node(self.id);
+    }
+
+    /// Its last look: whoever wishes anything of the node from now on finds that it has ended.
+    fn has_ended(&self) -> bool {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended = self.wish.borrow().dropped;
+        *ended
     }
 
     /// Keeps the node running while it is wanted.
@@ -242,4 +270,26 @@ pub async fn remove(hands: &Arc<Hands>, name: &str) -> Result<(), String> {
 
 fn refuse(order: Order, cause: &str) {
     let _ = order.done.send(TaskOutcome::Failed { cause: cause.to_owned() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::{entry, spec};
+
+    #[test]
+    fn who_has_ended_takes_no_wish_and_who_has_not_sees_each() {
+        let entry = Arc::new(entry(1, spec()));
+        let wish = |dropped| Wish { entry: entry.clone(), generation: Generation::default(), dropped };
+        let (sender, seen) = watch::channel(wish(false));
+        let ended = Arc::<Mutex<bool>>::default();
+        let handle = Handle { wish: sender, ended: ended.clone(), orders: mpsc::channel(1).0 };
+        assert!(handle.tell(wish(true)).is_ok() && seen.borrow().gone());
+        // Its last look comes after the wish that brings it back: it goes on.
+        assert!(handle.tell(wish(false)).is_ok());
+        assert!(!seen.borrow().gone());
+        // And before it: the wish is for another actor, though this one's task is not over.
+        *ended.lock().unwrap() = true;
+        assert!(handle.tell(wish(false)).is_err_and(|wish| !wish.dropped));
+    }
 }

@@ -7,7 +7,7 @@ use crate::beam::{hot, votes};
 use crate::clock::now;
 use crate::hands::Hands;
 use crate::refresh::Refresh;
-use lace_machine::{Event, NodeHandle};
+use lace_machine::{Event, Life, NodeHandle};
 use lace_model::document::{NodeEntry, TaskOutcome, Verb};
 use lace_model::node::{NodePhase, NodeStatus};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Actor {
         let was_ready = self.recall_ready(&said);
         self.take_status(&said);
         if self.status.phase == NodePhase::Running {
-            care = self.care(&events.node, was_ready);
+            care = self.care(&events.node, was_ready).of(said.life());
         }
         let mut disk = self.hands.disk.subscribe();
         self.tell_votes(&events.node);
@@ -32,7 +32,7 @@ impl Actor {
                     Some(event) => self.happened(event, &events.node, &mut care),
                     None => return Ended::Vanished,
                 },
-                finding = care.next() => self.found(finding, &events.node),
+                finding = care.next() => self.found(finding, &events.node, care.life),
                 changed = self.wish.changed() => {
                     self.noted();
                     if changed.is_err() || self.unwanted() {
@@ -81,7 +81,7 @@ impl Actor {
 
     fn happened(&mut self, event: Event, node: &NodeHandle, care: &mut Care) {
         match event {
-            Event::Started { at_ms, .. } => {
+            Event::Started { pid, at_ms } => {
                 // A start after an end is a restart; the first one was in the status already. One that was ordered
                 // says nothing about the process.
                 let ordered = std::mem::take(&mut self.restart_ordered);
@@ -90,7 +90,8 @@ impl Actor {
                 }
                 self.status.started_at = at_ms.or_else(|| Some(now()));
                 self.set(NodePhase::Running, None);
-                *care = self.care(node, false);
+                let life = at_ms.map(|started_at_ms| Life { pid, started_at_ms });
+                *care = self.care(node, false).of(life);
             }
             Event::Exited { exit } => {
                 *care = Care::none();
@@ -115,7 +116,7 @@ impl Actor {
         }
     }
 
-    fn found(&mut self, finding: Finding, node: &NodeHandle) {
+    fn found(&mut self, finding: Finding, node: &NodeHandle, life: Option<Life>) {
         match finding {
             Finding::Ready => self.set_ready(true, self.remarks()),
             Finding::Unready(cause) => self.set_ready(false, Some(cause)),
@@ -127,8 +128,9 @@ impl Actor {
                 tracing::warn!(node = %self.id, cause, "not alive: its process is restarted");
                 self.set_ready(false, Some(NodeStatus::because_restarted(&cause)));
                 let node = node.clone();
+                // It may have ended by itself meanwhile: the next one is not to blame.
                 tokio::spawn(async move {
-                    if let Err(error) = ask(&node, NodeHandle::restart).await {
+                    if let Err(error) = ask(&node, move |node| node.restart(life)).await {
                         tracing::warn!(error, "process not restarted");
                     }
                 });
@@ -154,7 +156,7 @@ fn obey(order: Order, node: NodeHandle, hands: Arc<Hands>, entry: Arc<NodeEntry>
     tokio::spawn(async move {
         let none = |()| Vec::new();
         let done = match order.verb {
-            Verb::Restart => ask(&node, NodeHandle::restart).await.map(none),
+            Verb::Restart => ask(&node, |node| node.restart(None)).await.map(none),
             Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await.map(none),
             Verb::TakeCopy { preference } => votes::take_copy(node, preference).await,
             Verb::Upgrade(upgrade) => hot::upgrade(hands, entry, node, *upgrade).await,

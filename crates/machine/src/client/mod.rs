@@ -177,12 +177,13 @@ impl NodeHandle {
         self.order(&Request::Start { process }, None)
     }
 
-    /// Stops, then starts. Returns when exec succeeded.
+    /// Stops, then starts. Returns when exec succeeded. With a life, what was found of one life of the process never ends the
+    /// next one.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the failing step.
-    pub fn restart(&self) -> Result<()> {
-        self.order(&Request::Restart, None)
+    /// [`Error::Refused`] with the failing step, or because another life runs by now, or none.
+    pub fn restart(&self, life: Option<Life>) -> Result<()> {
+        self.order(&Request::Restart { life }, None)
     }
 
     /// Sends the process a signal.

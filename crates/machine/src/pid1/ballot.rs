@@ -250,7 +250,7 @@ impl Supervisor {
     }
 
     /// Is it the process that runs now, and nobody asked it to end?
-    fn is_alive(&self, life: Life) -> bool {
+    pub(super) fn is_alive(&self, life: Life) -> bool {
         let same = |m: &super::process::Main| m.pid == life.pid && m.started_unix_ms == life.started_at_ms;
         self.stop.is_none() && self.main.as_ref().is_some_and(same)
     }

@@ -162,7 +162,10 @@ impl Supervisor {
                 self.stop_main(signal, grace_ms, Then::Stopped);
                 None
             }
-            Request::Restart => {
+            Request::Restart { life } if life.is_some_and(|life| !self.is_alive(life)) => {
+                Some(error("that process does not run"))
+            }
+            Request::Restart { .. } => {
                 self.clients[index].waiting = true;
                 self.stop_main(None, None, Then::Restart);
                 None

@@ -116,7 +116,7 @@ fn nothing_of_it_is_left_whatever_it_forks() {
     let node = world.start(&spec(&world, 0, &script));
     let all = || (processes(&word) == 5).then_some(());
     until("all run", all);
-    node.restart().unwrap();
+    node.restart(None).unwrap();
     until("those of the former life are gone", all);
     node.stop(None, None).unwrap();
     until("a stop leaves nothing", || (processes(&word) == 0).then_some(()));
@@ -152,7 +152,7 @@ fn it_outlives_its_agent_and_its_pid1_replaces_itself() {
     assert_eq!((after.pid, after.started_at_ms), (before.pid, before.started_at_ms));
     let uid = says(&node, "id -u");
     assert_ne!(uid, "0");
-    node.restart().unwrap();
+    node.restart(None).unwrap();
     assert_eq!(says(&node, "stat -c %u /proc/$(cut -d' ' -f1 /proc/1/task/1/children)"), uid);
     assert_eq!(world.machine().sweep(&[]).unwrap(), ["node-0"]);
     assert!(!is_here(world.address(0)));
@@ -170,7 +170,7 @@ fn it_knows_names_of_nodes_again_after_the_host_has_replaced_its_resolver() {
     let mut uncover = std::process::Command::new("nsenter");
     assert!(uncover.args(["-t", &pid, "-m", "-p", "umount"]).arg(real).status().unwrap().success());
     assert!(!asks());
-    node.restart().unwrap();
+    node.restart(None).unwrap();
     assert!(asks());
 }
 

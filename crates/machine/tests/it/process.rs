@@ -33,6 +33,23 @@ fn a_dead_process_is_back_within_a_second_and_then_backs_off() {
 }
 
 #[test]
+fn who_speaks_of_a_former_life_restarts_nobody() {
+    let Some(world) = world() else { return };
+    let node = world.start(&world.spec(0, "exec sleep 1000"));
+    let life = |node: &lace_machine::NodeHandle| node.status().unwrap().life();
+    let first = life(&node);
+    assert!(first.is_some());
+    node.restart(first).unwrap();
+    let second = until("it runs again", || life(&node).filter(|now| Some(*now) != first));
+    let refused = node.restart(first).unwrap_err();
+    assert!(refused.to_string().contains("that process does not run"), "{refused}");
+    assert_eq!(life(&node), Some(second));
+    // By order it is whoever runs.
+    node.restart(None).unwrap();
+    until("it runs again", || life(&node).filter(|now| *now != second));
+}
+
+#[test]
 fn what_a_process_puts_into_the_background_ends_with_it_and_that_is_told() {
     let Some(world) = world() else { return };
     let node = world.start(&world.spec(0, "setsid sleep 1001 & sleep 0.1"));

@@ -18,7 +18,7 @@ use crate::spec::{self, Subject};
 use environment::Environment;
 use handler::Handler;
 use lace_beam::Link;
-use lace_machine::NodeHandle;
+use lace_machine::{Life, NodeHandle};
 use lace_model::document::{NodeEntry, Upgrade};
 use parcel::Parcel;
 use std::sync::{Arc, OnceLock};
@@ -44,6 +44,8 @@ struct Change {
     wish: Upgrade,
     /// What was set before.
     before: OnceLock<Environment>,
+    /// The life of the process that is changed over.
+    life: Option<Life>,
 }
 
 /// Changes a node over; what it says is for people. An error says why it has the release that it had.
@@ -54,8 +56,9 @@ pub async fn upgrade(
     wish: Upgrade,
 ) -> Result<Vec<String>, String> {
     let began = Instant::now();
-    let change = Change { hands, entry, node, wish, before: OnceLock::new() };
+    let mut change = Change { hands, entry, node, wish, before: OnceLock::new(), life: None };
     let handler = Handler::of(change.line().await?).await?;
+    change.life = ask(&change.node, NodeHandle::status).await?.life();
     let parcel = change.parcel(&handler.permanent).await?;
     if handler.permanent == parcel.version {
         return Ok(vec![format!("release {} runs and is permanent", parcel.version)]);
@@ -64,19 +67,16 @@ pub async fn upgrade(
         // An agent that is gone by now had begun.
         change.back(&handler.permanent, &parcel).await?;
     }
-    let life = ask(&change.node, NodeHandle::status).await?.life();
-    match change.forth(&parcel).await {
-        Ok(()) if ask(&change.node, NodeHandle::status).await?.life() == life => {
-            let took = began.elapsed().as_millis();
-            Ok(vec![format!("release {} in place of {}, {took} ms", parcel.version, handler.permanent)])
-        }
-        done => {
-            let why = done.err().unwrap_or_else(|| "its process ended meanwhile".to_owned());
-            match change.back(&handler.permanent, &parcel).await {
-                Ok(()) => Err(format!("{why}; release {} runs again", handler.permanent)),
-                Err(error) => Err(format!("{why}; going back to release {}: {error}", handler.permanent)),
-            }
-        }
+    let Err(why) = change.forth(&parcel).await else {
+        let took = began.elapsed().as_millis();
+        return Ok(vec![format!("release {} in place of {}, {took} ms", parcel.version, handler.permanent)]);
+    };
+    if change.is_permanent(&parcel.version).await {
+        return Ok(vec![format!("release {} is permanent, though: {why}", parcel.version)]);
+    }
+    match change.back(&handler.permanent, &parcel).await {
+        Ok(()) => Err(format!("{why}; release {} runs again", handler.permanent)),
+        Err(error) => Err(format!("{why}; going back to release {}: {error}", handler.permanent)),
     }
 }
 
@@ -126,12 +126,22 @@ impl Change {
         before.restore(&link, parcel).await?;
         environment::compare(before, &Environment::of(&link).await?, parcel)?;
         self.stays_healthy().await?;
+        // State that went with its process is no upgrade. From the next step on nothing counts as its failure any more.
+        if ask(&self.node, NodeHandle::status).await?.life() != self.life {
+            return Err("its process ended meanwhile".to_owned());
+        }
         handler.make_permanent(&parcel.version).await?;
         // Whoever starts it next reads in start_erl.data which release it is: late scripts do no harm.
         if let Err(error) = parcel.put_scripts(&link, &self.node).await {
             tracing::warn!(node = %self.entry.id, error, "scripts of the former release stay");
         }
         Ok(())
+    }
+
+    /// Does the runtime boot that release? The answer to the last step may have been lost, and then there is no way back.
+    async fn is_permanent(&self, version: &str) -> bool {
+        let Ok(link) = self.line().await else { return false };
+        Handler::of(link).await.is_ok_and(|handler| handler.permanent == version)
     }
 
     /// Ready, and its check answered well, for so long without a break.
@@ -164,7 +174,11 @@ impl Change {
         if self.goes_back(from, other).await.is_ok() {
             return Ok(());
         }
-        ask(&self.node, NodeHandle::restart).await?;
+        let life = self.life;
+        // One that has ended by itself boots the release that is permanent: it is only waited for.
+        if let Err(why) = ask(&self.node, move |node| node.restart(life)).await {
+            tracing::debug!(node = %self.entry.id, why, "not restarted to go back");
+        }
         let until = Instant::now() + BACK_WITHIN;
         loop {
             match self.goes_back(from, other).await {
