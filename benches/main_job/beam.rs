@@ -7,6 +7,8 @@ use crate::world::World;
 use crate::{Bounds, Failure};
 use lace_model::application::ApplyRequest;
 use lace_model::{AppName, ByteSize, CpuMillis};
+use lace_wire::api::BeamCallRequest;
+use lace_wire::beam::BeamCall;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,12 +48,37 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
     let bare = report.median(BARE).unwrap_or_default();
     let beyond = ours.iter().map(|t| t.as_secs_f64() * 1000.0 - bare).collect();
     report.values("three BEAM nodes: beyond the bare boots", crate::report::MS, beyond).aim(BEYOND_BARE_MS);
+    calls(world, &request, report).await?;
     crate::failover::measure(world, &request, bounds, report).await?;
     crate::hot::measure(world, bounds, report).await?;
     if !bounds.is_quick() {
         many(world, request, report).await?;
     }
     Ok(())
+}
+
+/// A call of a function in a runtime, over the agent's line to it.
+const CALL_MS: f64 = 2.0;
+const CALLS: usize = 300;
+
+/// Calls one after the other, each as its host sees it: without the way through controller and command line.
+async fn calls(world: &World, request: &ApplyRequest, report: &mut Report) -> Result<(), Failure> {
+    let accepted = world.client.apply(request).await?;
+    world.done(accepted).await?;
+    let call = BeamCall {
+        module: "erlang".to_owned(),
+        function: "node".to_owned(),
+        arguments: String::new(),
+        within_ms: None,
+    };
+    let asked = BeamCallRequest { target: "ball/ball/1".parse()?, call };
+    let mut took = Vec::new();
+    for _ in 0..CALLS {
+        let answer = world.client.beam_call(&asked).await?;
+        took.push(Duration::from_micros(answer.took_us));
+    }
+    report.times("a call in a runtime, seen from its host", &took).aim(CALL_MS);
+    world.delete("ball").await
 }
 
 /// Nodes of one mesh: each sees all others.
@@ -71,10 +98,14 @@ async fn many(world: &World, mut request: ApplyRequest, report: &mut Report) -> 
     let took = begun.elapsed();
     world.done(accepted).await?;
     report.times(format!("{MANY} BEAM nodes: apply to clustered and healthy"), &[took]);
-    let said = world.run(&["exec", "ball/ball/1", "--", "bin/ball", "eval", "length(nodes())"])?;
-    if !said.trim_end().ends_with(&(MANY - 1).to_string()) {
-        report.note(format!("node 1 of {MANY} sees {said}"));
+    report.times(format!("{MANY} BEAM nodes: of that for each"), &[took / MANY]);
+    let nodes = world.client.beam(&"ball".parse()?).await?;
+    let seen = nodes.iter().map(|node| node.report.nodes.len() as u32);
+    let whole = seen.filter(|seen| *seen == MANY - 1).count();
+    if whole != MANY as usize {
+        return Err(format!("{whole} of {MANY} nodes see all of the others").into());
     }
+    report.note(format!("each of {MANY} BEAM nodes sees the {} others", MANY - 1));
     let whole = |first: i32| descendants(first).into_iter().filter_map(pss_mib).sum::<f64>();
     let sizes: Vec<f64> = world.first_processes()?.into_iter().map(whole).collect();
     report.values(format!("{MANY} BEAM nodes: PSS of each node's processes"), MIB, sizes);
