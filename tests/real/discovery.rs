@@ -139,6 +139,78 @@ fn an_epmd_in_each_node_or_none_at_all() {
     lace.down_and_nothing_left();
 }
 
+const GROUPS: &str = r#"
+[application]
+name = "big"
+
+[vars]
+right = { default = "3-6" }
+
+[service.big]
+release = { path = "m8ball", build = [["./build.sh", "compile"], ["./build.sh", "rel"]], output = "rel/m8ball", name = "m8ball" }
+count = 4
+cpu = 0.2
+memory = "128MiB"
+beam = { name = "m8ball", global_groups = { left = "1-2", right = "{{vars.right}}" }, replace_loopback = true }
+stop = { timeout = "5s" }
+"#;
+
+#[test]
+fn global_groups_share_names_within_and_are_not_connected_to_others() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(227, 3);
+    m8ball(&lace);
+    fs::write(lace.files().join("lace.toml"), GROUPS).expect("written");
+    let file = lace.files().join("lace.toml").display().to_string();
+    let ran = lace.run(&["deploy", &file, "--var", "right=2-6"]).ends(2);
+    assert!(ran.err.contains("in left and in right"), "{}", ran.err);
+    lace.run(&["deploy", &file]).ok();
+    let pairs = [vec![named(2)], vec![named(1)], vec![named(4)], vec![named(3)]];
+    eventually("two groups of two", || lists(&lace, "nodes") == pairs);
+    let rpc = |node: u32, words: &[&str]| {
+        let name = format!("big/big/{node}");
+        lace.run(&[&["beam", "rpc", name.as_str()], words].concat()).ok().out
+    };
+    // OTP has them as its own, and each group has a global name of its own.
+    for (node, own) in [(1, "left"), (2, "left"), (3, "right"), (4, "right")] {
+        let own_group = rpc(node, &["global_group", "info"]);
+        assert!(
+            own_group.contains(&format!("{{own_group_name,{own}}}")) && own_group.contains("synced"),
+            "{own_group}"
+        );
+        let asked = lace.run(&["exec", &format!("big/big/{node}"), "--", "bin/m8ball", "ask"]).ok().out;
+        let mine = if own == "left" { [1, 2] } else { [3, 4] };
+        assert!(mine.into_iter().any(|m| asked.contains(&named(m))), "{node}: {asked}");
+    }
+    let told = lace.run(&["beam", "status", "big"]).ok().out;
+    assert!(
+        told.contains("(group left)") && told.contains("(group right)") && !told.contains("planned"),
+        "{told}"
+    );
+    // Whoever comes to a group finds its list with those who are there already.
+    lace.run(&["scale", "big", "5"]).ok();
+    let wanted = [
+        vec![named(2)],
+        vec![named(1)],
+        vec![named(4), named(5)],
+        vec![named(3), named(5)],
+        vec![named(3), named(4)],
+    ];
+    eventually("the new one is of the second group", || lists(&lace, "nodes") == wanted);
+    let group = rpc(5, &["global_group", "info"]);
+    assert!(group.contains("synced"), "{group}");
+    // Somebody connects the two by hand: it is told.
+    let far = format!("'{}'", named(3));
+    rpc(2, &["net_kernel", "connect_node", &far]);
+    eventually("it is told", || {
+        let told = lace.run(&["beam", "status", "big"]).ok().out;
+        told.contains(&format!("big/big/2: sees {}, which is not planned", named(3))) && told.contains('?')
+    });
+    lace.down_and_nothing_left();
+}
+
 const CLUSTERS: &str = r#"
 [application]
 name = "big"

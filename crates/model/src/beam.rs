@@ -1,5 +1,6 @@
 //! What a family of Erlang/OTP or Elixir nodes wants beyond other families.
 
+use crate::group::GlobalGroup;
 use crate::{Code, Problem, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +68,9 @@ pub struct Beam {
     /// Each cluster is a global group of OTP, too.
     #[serde(skip_serializing_if = "is_false")]
     pub global_groups: bool,
+    /// Global groups of OTP by name, each a range of the family's indexes; nodes in none are a group of their own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, GlobalGroup>,
     /// Distribution goes over TLS: both sides show a certificate of the cluster's own authority.
     #[serde(skip_serializing_if = "is_false")]
     pub tls: bool,
@@ -168,6 +172,7 @@ impl Default for Beam {
             cluster_size: 0,
             gateways: 1,
             global_groups: false,
+            groups: BTreeMap::new(),
             tls: false,
             tls_lifetime: TLS_LIFETIME,
         }
@@ -178,6 +183,17 @@ impl Beam {
     /// Which cluster of the family a node belongs to, from 0.
     pub fn cluster_of(&self, index: u32) -> u32 {
         index.saturating_sub(1).checked_div(self.cluster_size).unwrap_or(0)
+    }
+
+    /// The global group that a node is in, by name.
+    pub fn group_of(&self, index: u32) -> Option<&str> {
+        let mut groups = self.groups.iter();
+        groups.find(|(_, group)| group.has(index)).map(|(name, _)| name.as_str())
+    }
+
+    /// Shall two nodes of the family be connected: the same cluster, the same global group?
+    pub fn is_near(&self, one: u32, other: u32) -> bool {
+        self.cluster_of(one) == self.cluster_of(other) && self.group_of(one) == self.group_of(other)
     }
 
     /// Is a node one of its cluster's gateways to the other clusters?

@@ -16,6 +16,7 @@ pub mod document;
 pub mod event;
 pub mod family;
 pub mod generation;
+pub mod group;
 pub mod host;
 pub mod id;
 pub mod job;

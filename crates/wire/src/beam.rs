@@ -101,6 +101,9 @@ pub struct BeamReport {
     /// Its cluster within the family, from 1, where there are several.
     #[serde(default)]
     pub cluster: Option<u32>,
+    /// Its global group, where the family has named ones and it is in one.
+    #[serde(default)]
+    pub group: Option<String>,
     /// The nodes that it sees.
     pub nodes: Vec<String>,
     /// The hidden nodes that it sees, without Lace.

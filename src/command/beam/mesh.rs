@@ -27,9 +27,10 @@ pub fn lines(nodes: &[BeamNode]) -> Vec<String> {
 
 fn label(node: &BeamNode) -> String {
     let path = node.path.short();
-    match node.report.cluster {
-        Some(cluster) => format!("{path} (cluster {cluster})"),
-        None => path,
+    match (node.report.cluster, &node.report.group) {
+        (Some(cluster), _) => format!("{path} (cluster {cluster})"),
+        (None, Some(group)) => format!("{path} (group {group})"),
+        (None, None) => path,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The kernel's settings of one node, as an Erlang term file.
 
 use lace_model::beam::Beam;
+use lace_model::group::GlobalGroup;
 use std::collections::BTreeMap;
 
 /// An atom, quoted.
@@ -14,13 +15,15 @@ pub fn atoms<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
     format!("[{}]", quoted.join(","))
 }
 
-/// The file for `node`; `all` are the family's names by index, itself included.
+/// The file for `node`; `all` are the family's names by index, itself included, and `of` tells the name at any index.
 ///
 /// With failover, kernel `distributed` names the first node as master and the next ones as its backups, the same on all
 /// nodes; the others are waited for at boot (optional: a lone node must come up). A node that is alone waits for nobody.
-pub fn text(beam: &Beam, node: &str, all: &[(u32, String)]) -> String {
+pub fn text(beam: &Beam, node: &str, all: &[(u32, String)], of: impl Fn(u32) -> String) -> String {
     let mut kernel = Vec::new();
-    if beam.global_groups {
+    if !beam.groups.is_empty() {
+        kernel.push(ranges(beam, of));
+    } else if beam.global_groups {
         kernel.push(groups(beam, all));
     }
     let all: &[String] = &all.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
@@ -50,6 +53,16 @@ fn groups(beam: &Beam, all: &[(u32, String)]) -> String {
     format!("{{global_groups,[{}]}}", clusters.into_iter().map(group).collect::<Vec<_>>().join(","))
 }
 
+/// Each range of indexes as a global group, whoever of it is there: all nodes have the same list for ever.
+fn ranges(beam: &Beam, of: impl Fn(u32) -> String) -> String {
+    let group = |(name, group): (&String, &GlobalGroup)| {
+        let names: Vec<_> = (group.first..=group.last).map(&of).collect();
+        let sight = if group.hidden { ",hidden" } else { "" };
+        format!("{{{}{sight},{}}}", atom(name), atoms(&names))
+    };
+    format!("{{global_groups,[{}]}}", beam.groups.iter().map(group).collect::<Vec<_>>().join(","))
+}
+
 fn distributed(application: &str, beam: &Beam, all: &[String]) -> String {
     let backups: Vec<_> = all.iter().skip(1).take(beam.backups as usize).map(|name| atom(name)).collect();
     let master = all.first().map(|name| atom(name)).unwrap_or_default();
@@ -65,6 +78,21 @@ fn distributed(application: &str, beam: &Beam, all: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn text(beam: &Beam, node: &str, all: &[(u32, String)]) -> String {
+        super::text(beam, node, all, |index| format!("ball@10.77.0.{index}"))
+    }
+
+    #[test]
+    fn groups_name_all_of_their_indexes_whoever_is_there() {
+        let groups = [("left", "1-2"), ("right", "4-5 hidden")];
+        let groups = groups.map(|(name, range)| (name.to_owned(), range.parse().unwrap()));
+        let beam = Beam { groups: groups.into(), ..Beam::default() };
+        let expected = "[{kernel,[{global_groups,[{'left',['ball@10.77.0.1','ball@10.77.0.2']},\
+            {'right',hidden,['ball@10.77.0.4','ball@10.77.0.5']}]}]}].\n";
+        assert_eq!(text(&beam, "ball@10.77.0.1", &names(1)), expected);
+        assert!(beam.is_near(1, 2) && !beam.is_near(2, 4) && beam.is_near(3, 9) && !beam.is_near(3, 1));
+    }
 
     fn names(count: u32) -> Vec<(u32, String)> {
         (1..=count).map(|n| (n, format!("ball@10.77.0.{n}"))).collect()

@@ -20,7 +20,7 @@ pub mod tls;
 pub mod votes;
 
 use crate::context::{Context, Peer};
-use crate::spec::{Secrets, Subject};
+use crate::spec::{Kin, Secrets, Subject};
 use lace_machine::FileSpec;
 use lace_model::beam::{
     Beam, BeamNames, CA_PREFIX, DISTRIBUTION_PORT, HEART_COMMAND, is_flags, without_heart,
@@ -137,7 +137,13 @@ pub fn gift(
         gift.files.extend(copy::file(subject, beam, context));
         let names = |peer: &Peer| (peer.index, node_name(&base, beam.names, peer));
         let names: Vec<_> = context.peers().iter().map(names).collect();
-        gift.files.push(crate::spec::private(CONFIG, config::text(beam, node, &names).into_bytes()));
+        let of = |index: u32| match &subject.kin {
+            Kin::Family(family) => {
+                node_name(&base, beam.names, &Peer::at(&family.node(index), subject.address))
+            }
+            _ => node.clone(),
+        };
+        gift.files.push(crate::spec::private(CONFIG, config::text(beam, node, &names, of).into_bytes()));
         let address = subject.address.to_string();
         let changed = match &release {
             Some((layer, version)) => {

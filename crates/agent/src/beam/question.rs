@@ -57,6 +57,7 @@ pub async fn describe(hands: &Hands, id: NodeId) -> Result<BeamReport, Problem> 
         allowed: allowed(hands, &entry),
         gateways: gateways(hands, &entry),
         cluster: beam.filter(|b| b.cluster_size > 0).map(|b| b.cluster_of(entry.path.index) + 1),
+        group: beam.and_then(|beam| beam.group_of(entry.path.index)).map(str::to_owned),
         failover: beam.and_then(|beam| beam.failover.clone()),
         sample,
         alarms,

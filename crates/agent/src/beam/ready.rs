@@ -155,7 +155,7 @@ pub fn own_name(entry: &NodeEntry) -> Option<String> {
 pub fn others(hands: &Hands, entry: &NodeEntry) -> Vec<String> {
     match &entry.spec.beam {
         Some(beam) if beam.join || beam.failover.is_some() => {
-            kin(hands, entry, |other| beam.cluster_of(other) == beam.cluster_of(entry.path.index))
+            kin(hands, entry, |other| beam.is_near(entry.path.index, other))
         }
         _ => Vec::new(),
     }

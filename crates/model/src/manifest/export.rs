@@ -258,6 +258,11 @@ fn beam(beam: &Beam) -> InlineTable {
     say("cluster_size", beam.cluster_size != usual.cluster_size, whole(beam.cluster_size));
     say("gateways", beam.gateways != usual.gateways, whole(beam.gateways));
     say("global_groups", beam.global_groups, true.into());
+    let mut groups = InlineTable::new();
+    for (name, group) in &beam.groups {
+        groups.insert(name, text(group));
+    }
+    say("global_groups", !beam.groups.is_empty(), groups.into());
     say("tls", beam.tls, true.into());
     say("tls_lifetime", beam.tls_lifetime != usual.tls_lifetime, text(beam.tls_lifetime));
     table

@@ -61,6 +61,8 @@ pub(crate) enum Format {
     Kin,
     /// `Europe/Stockholm`.
     Zone,
+    /// `1-3`, `4-6 hidden`.
+    Group,
     /// `shop.example.com`.
     HostName,
     /// `/api`.
@@ -90,6 +92,7 @@ impl Format {
             Format::Span => return parsed::<Span>(text),
             Format::Cpu => return parsed::<CpuMillis>(text),
             Format::Share => return parsed::<Share>(text),
+            Format::Group => return parsed::<crate::group::GlobalGroup>(text),
             Format::ScaleTarget => return parsed::<crate::scale::ScaleTarget>(text),
             Format::Opening => return text.parse::<Opening>().map(drop),
             Format::Cron => return cron(text),
@@ -144,6 +147,7 @@ impl Format {
             Format::Atom => "a name that Erlang takes: letters, digits, _ and -, a small letter first",
             Format::Kin => "a service, or SERVICE/FAMILY",
             Format::Bootstrap => "a way to join: write join-first or cmd:COMMAND",
+            Format::Group => "a range of nodes such as 1-3, or `4-6 hidden`",
             Format::Zone => "a time zone such as Europe/Stockholm",
             Format::HostName => "a host name such as shop.example.com",
             Format::PathPrefix => "a beginning of paths such as /api",
@@ -165,6 +169,7 @@ impl Format {
             Format::ScaleTarget => "^[a-z_]+ *< *[0-9]+$",
             Format::HttpDoor => "^:[0-9]+(/.*)?$",
             Format::TcpDoor => "^:[0-9]+$",
+            Format::Group => r"^ *[0-9]+(-[0-9]+)?( +hidden)? *$",
             Format::Opening => "^(tcp|udp):[0-9]+",
             _ => return None,
         })

@@ -388,7 +388,13 @@ static BEAM: Form = form(
             "nodes of each cluster that are connected to other clusters",
         )
         .or("1"),
-        key("global_groups", Shape::Flag, "true", "each cluster is a global group of OTP").or("false"),
+        key(
+            "global_groups",
+            Shape::Either(&[Shape::Flag, Shape::Map(Format::Atom, &Shape::Text(Format::Group))]),
+            r#"{ left = "1-3", right = "4-6" }"#,
+            "global groups of OTP, each a range of nodes (`hidden`: unseen by the others); `true`: each cluster is one",
+        )
+        .or("false"),
         key(
             "tls",
             Shape::Flag,

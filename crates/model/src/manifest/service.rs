@@ -306,6 +306,10 @@ fn beam(node: &Node) -> Beam {
         cluster_size: node.u32_of("cluster_size").unwrap_or(usual.cluster_size),
         gateways: node.u32_of("gateways").unwrap_or(usual.gateways),
         global_groups: node.flag_of("global_groups").unwrap_or(usual.global_groups),
+        groups: node
+            .each("global_groups")
+            .filter_map(|(name, range)| Some((name.name.clone(), range.text()?.parse().ok()?)))
+            .collect(),
         tls: node.flag_of("tls").unwrap_or(usual.tls),
         tls_lifetime: node.parsed_of("tls_lifetime").unwrap_or(usual.tls_lifetime),
     }

@@ -3,6 +3,7 @@
 use super::mistake::{Mistakes, nearest};
 use super::template;
 use super::tree::Node;
+use crate::group::GlobalGroup;
 use crate::{ByteSize, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,6 +17,7 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
         quantities(name, node, mistakes);
         template::check(name, node, mistakes);
         clusters(name, node, mistakes);
+        groups(name, node, mistakes);
         certificates(name, node, mistakes);
         joins(name, node, &services, mistakes);
         for need in needs(node) {
@@ -41,6 +43,52 @@ fn clusters(service: &str, node: &Node, mistakes: &mut Mistakes) {
     if let Some(size) = several.filter(|_| beam.get("failover").is_some()) {
         let key = format!("service.{service}.beam.cluster_size");
         mistakes.hint(size.place, &key, "failover is for one cluster", "leave out failover, or cluster_size");
+    }
+}
+
+/// Global groups are ranges of nodes whose names are known beforehand, and `global` works in each of them.
+fn groups(service: &str, node: &Node, mistakes: &mut Mistakes) {
+    let Some(beam) = node.get("beam") else { return };
+    let ranges: Vec<(&str, GlobalGroup)> = beam
+        .each("global_groups")
+        .filter_map(|(name, range)| Some((name.name.as_str(), range.text()?.parse().ok()?)))
+        .collect();
+    let (Some(said), false) = (beam.get("global_groups"), ranges.is_empty()) else { return };
+    let key = format!("service.{service}.beam.global_groups");
+    for (n, (name, range)) in ranges.iter().enumerate() {
+        if let Some((other, _)) = ranges[..n].iter().find(|(_, other)| other.meets(range)) {
+            mistakes.add(
+                said.place,
+                &key,
+                format!("a node is in {other} and in {name}: it can be in one group only"),
+            );
+        }
+    }
+    let words = |key: &str, word: &str| beam.text_of(key).as_deref() == Some(word);
+    let against = [
+        (
+            beam.get("failover").is_some(),
+            "failover is for all nodes of one cluster",
+            "leave out failover, or global_groups",
+        ),
+        (
+            beam.flag_of("connect_all") == Some(false),
+            "without connect_all there are no global names",
+            "leave out connect_all",
+        ),
+        (
+            words("names", "address"),
+            "a name with an address is known only when its node is there",
+            "leave out names",
+        ),
+        (
+            beam.u32_of("cluster_size").is_some_and(|size| size > 0),
+            "cluster_size makes the clusters already",
+            "say global_groups = true to make each a group",
+        ),
+    ];
+    for (_, message, hint) in against.into_iter().filter(|(is_so, ..)| *is_so) {
+        mistakes.hint(said.place, &key, message, hint);
     }
 }
 

@@ -4,6 +4,7 @@ use lace_model::application::{ApplicationSpec, FamilySpec, Overlap, ServiceSpec,
 use lace_model::beam::{Beam, BeamNames};
 use lace_model::check::{Check, Probe};
 use lace_model::family::{Select, StateKind};
+use lace_model::group::GlobalGroup;
 use lace_model::manifest::{self, Options};
 use lace_model::release::ReleaseRef;
 use lace_model::revision::{Backoff, FileSpec, Isolation, OpenTo, Opening, Protocol, StopSpec, VolumeSpec};
@@ -13,6 +14,7 @@ use lace_model::{ByteSize, CpuMillis, Name, Span};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn name() -> impl Strategy<Value = Name> {
     "[a-z]([a-z0-9-]{0,10}[a-z0-9])?".prop_map(|text| Name::new(text).expect("a name"))
@@ -118,27 +120,35 @@ fn beam() -> impl Strategy<Value = Beam> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let applications = btree_map("[a-z]{1,6}", Just(()), 0..3).prop_map(|m| m.into_keys().collect());
     (atom(), names, atom(), 0..=100u32, 1..=3600u32, (span(), span()), flags, applications).prop_map(
-        |(name, names, failover, backups, net_ticktime, spans, flags, applications)| Beam {
-            // Failover is for one cluster.
-            cluster_size: if failover.is_some() { 0 } else { backups },
-            name,
-            names,
-            failover,
-            backups,
-            net_ticktime,
-            failover_timeout: spans.0,
-            sync_timeout: spans.1,
-            takeover: flags.0,
-            join: flags.1,
-            replace_loopback: flags.2,
-            votes: flags.3,
-            applications,
-            epmd: flags.0,
-            connect_all: flags.1,
-            gateways: net_ticktime % 100,
-            global_groups: flags.3,
-            tls: flags.2,
-            tls_lifetime: Span::secs(60 + u64::from(net_ticktime)),
+        |(name, names, failover, backups, net_ticktime, spans, flags, applications)| {
+            // Groups are for names that are known beforehand, in a family without clusters.
+            let grouped = failover.is_none() && flags.1 && names == BeamNames::Dns;
+            let group = |first, hidden| GlobalGroup { first, last: first + backups, hidden };
+            let groups =
+                [("left".to_owned(), group(1, false)), ("right".to_owned(), group(200, flags.0))].into();
+            Beam {
+                // Failover is for one cluster.
+                cluster_size: if failover.is_some() || grouped { 0 } else { backups },
+                groups: if grouped { groups } else { BTreeMap::new() },
+                name,
+                names,
+                failover,
+                backups,
+                net_ticktime,
+                failover_timeout: spans.0,
+                sync_timeout: spans.1,
+                takeover: flags.0,
+                join: flags.1,
+                replace_loopback: flags.2,
+                votes: flags.3,
+                applications,
+                epmd: flags.0,
+                connect_all: flags.1,
+                gateways: net_ticktime % 100,
+                global_groups: flags.3 && !grouped,
+                tls: flags.2,
+                tls_lifetime: Span::secs(60 + u64::from(net_ticktime)),
+            }
         },
     )
 }

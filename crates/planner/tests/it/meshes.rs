@@ -3,7 +3,7 @@
 use crate::apply::{facts, game, live, request};
 use crate::world::{Conduct, World};
 use lace_model::application::ServiceSpec;
-use lace_model::beam::Beam;
+use lace_model::beam::{Beam, BeamNames};
 use lace_model::document::{EntryBody, NodeEntry};
 use lace_model::rollout::{Phase, RolloutPolicy, Strategy};
 use lace_model::{Code, Generation, Span};
@@ -146,6 +146,16 @@ fn a_failover_beside_another_revision_is_refused() {
         rollout: Some(RolloutPolicy { strategy, ..RolloutPolicy::default() }),
         ..game("2")
     };
+    let groups = [("left".to_owned(), "1-3".parse().unwrap())].into();
+    let said = with(Strategy::BlueGreen, true);
+    let said = ServiceSpec { beam: Some(Beam { groups, ..Beam::default() }), ..said };
+    let problem = apply(&live(), &request(&[("game", said)]), &facts()).unwrap_err();
+    assert!(problem.message.contains("beam.global_groups"), "{problem}");
+    let groups = [("left".to_owned(), "1-3".parse().unwrap())].into();
+    let beam = Some(Beam { groups, names: BeamNames::Indexed, ..Beam::default() });
+    let said = ServiceSpec { beam, ..game("2") };
+    let problem = apply(&live(), &request(&[("game", said)]), &facts()).unwrap_err();
+    assert!(problem.message.contains("isolation \"host\""), "{problem}");
     for votes in [true, false] {
         let said = with(Strategy::BlueGreen, votes);
         let problem = apply(&live(), &request(&[("game", said)]), &facts()).unwrap_err();
