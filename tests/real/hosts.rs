@@ -47,7 +47,7 @@ impl Estate {
     }
 
     /// Name of the host, id and address of each node of an application's first family that is ready.
-    fn ready(&self, app: &str) -> Vec<(String, String, String)> {
+    pub fn ready(&self, app: &str) -> Vec<(String, String, String)> {
         let hosts = self.hosts();
         let name = |id: &Value| {
             let host = hosts.iter().find(|host| host["host"]["id"] == *id).expect("a known host");
@@ -68,7 +68,7 @@ impl Estate {
         self.lace.run(&[&["exec", node, "--"], words].concat()).ok().out
     }
 
-    fn gets_through(&self, node: &str, address: &str, port: u16) -> bool {
+    pub fn gets_through(&self, node: &str, address: &str, port: u16) -> bool {
         let script = format!("import socket; socket.create_connection(('{address}', {port}), 2)");
         self.lace.run(&["exec", node, "--", "python3", "-c", &script]).status == 0
     }

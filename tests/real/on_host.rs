@@ -3,8 +3,11 @@
 
 use crate::cluster::{ball, runners};
 use crate::daily::project;
+use crate::elixir::pond;
 use crate::ground::Ground;
+use crate::hosts::Estate;
 use crate::lace::{Lace, at_last, eventually, may_run};
+use crate::relx;
 use std::time::Duration;
 
 /// An installation whose nodes are all on host `a`.
@@ -202,7 +205,97 @@ fn several_erlang_nodes_on_one_host_have_names_of_their_own() {
 
     lace.run(&["delete", "ball", "--yes"]).ok();
     assert_eq!(house.processes("beam.smp"), 0);
+    lace.run(&["deploy", "ball", &dir, "--var", "tls=true"]).ok();
+    assert_eq!(lace.ready("ball"), 3);
+    assert!(runners(lace).iter().all(|name| name.starts_with("ball-1@")), "{:?}", runners(lace));
+    lace.run(&["delete", "ball", "--yes"]).ok();
+    assert_eq!(house.processes("beam.smp"), 0);
     assert!(!house.on_host("ss -tuln").contains(":910"), "{}", house.on_host("ss -tuln"));
     assert!(house.ground.nodes("a").is_empty());
     house.ground.down_and_nothing_left(lace, "a");
+}
+
+#[test]
+fn releases_of_rebar3_and_mix_are_at_home_there() {
+    if !may_run() {
+        return;
+    }
+    let house = House::new(178);
+    let lace = &house.lace;
+    for archive in relx::build(lace) {
+        lace.run(&["release", "upload", "ring", &archive.display().to_string()]).ok();
+    }
+    let dir = lace.files().join("project");
+    std::fs::create_dir(&dir).expect("made");
+    let manifest = relx::MANIFEST.replace("at = \"/data\" }]", "at = \"/app/data\" }]\nisolation = \"host\"");
+    std::fs::write(dir.join("lace.toml"), manifest).expect("written");
+    lace.run(&["deploy", "ring", &dir.display().to_string()]).ok();
+    assert_eq!(lace.ready("ring"), 2);
+    let cluster = lace.run(&["exec", "ring/ring/1", "--", "bin/ring", "eval", "nodes()."]).ok().out;
+    assert!(cluster.contains("ring-2@10.178."), "{cluster}");
+    // Hot: what the release handler writes lies beside the release, as everything that the node writes there.
+    let before = [1, 2].map(|n| relx::asked(lace, n));
+    lace.run(&["release", "activate", "ring/ring", "ring@1.1.0"]).ok();
+    for (n, before) in (1..).zip(&before) {
+        let after = relx::asked(lace, n);
+        assert_eq!((&after[0], &after[2]), (&"1.1.0".into(), &before[2]), "the same process");
+    }
+    lace.run(&["delete", "ring", "--yes"]).ok();
+
+    let dir = pond(lace);
+    let path = std::path::Path::new(&dir).join("lace.toml");
+    let text = std::fs::read_to_string(&path).expect("readable");
+    std::fs::write(&path, text.replacen("count = ", "isolation = \"host\"\ncount = ", 1)).expect("written");
+    lace.run(&["deploy", "pond", &dir]).ok();
+    let frogs = ["exec", "pond/pond/1", "--", "bin/pond", "rpc", "IO.inspect(Pond.frogs())"];
+    let said = lace.run(&frogs).ok().out;
+    assert!((1..=3).all(|n| said.contains(&format!("pond-{n}@10.178."))), "{said}");
+    lace.run(&["delete", "pond", "--yes"]).ok();
+    assert_eq!(house.processes("beam.smp"), 0);
+    house.ground.down_and_nothing_left(lace, "a");
+}
+
+#[test]
+fn nodes_on_several_hosts_reach_each_other_and_strangers_do_not() {
+    if !may_run() {
+        return;
+    }
+    let estate = Estate::new(179);
+    let lace = &estate.lace;
+    let deploy = |name: &str, line: &str, manifest: &str| {
+        let dir = project(lace, name, line, manifest);
+        lace.run(&["deploy", name, dir.to_str().expect("text")]).ok();
+    };
+    // The port that they share has them on different hosts.
+    let on_host = "count = 3\nisolation = \"host\"\ncheck = { tcp = \":9017\" }\nstop = { timeout = \"3s\" }";
+    deploy("shop", SERVES, on_host);
+    deploy("other", "echo up", "count = 3\nselect = \"spread\"");
+    for app in ["shop", "other"] {
+        assert_eq!(estate.places(app).len(), 3, "{app} is on all hosts");
+    }
+    let shop = estate.ready("shop");
+    for (_, _, address) in &shop {
+        eventually("they reach each other", || estate.gets_through("shop/web/1", address, 9017));
+        for n in 1..=3 {
+            let stranger = format!("other/web/{n}");
+            assert!(!estate.gets_through(&stranger, address, 9017), "{stranger} reaches {address}");
+        }
+    }
+    lace.run(&["route", "add", "shop/web", "shop.test", "--port", "9017"]).ok();
+    for host in ["a", "b", "c"] {
+        let words =
+            ["curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", "-H", "host: shop.test"];
+        let words = [&words[..], &["http://127.0.0.1:7480/"]].concat();
+        eventually("the door of each host leads there", || estate.ground.said(host, &words) == "200");
+    }
+    deploy("shop", SERVES, &format!("{on_host}\nfirewall = [\"tcp:9017 from any\"]"));
+    for (_, _, address) in estate.ready("shop") {
+        for n in 1..=3 {
+            let other = format!("other/web/{n}");
+            eventually("an opening is for all", || estate.gets_through(&other, &address, 9017));
+        }
+    }
+    for host in ["a", "b", "c"] {
+        estate.ground.down_and_nothing_left(lace, host);
+    }
 }

@@ -15,7 +15,7 @@ fn rebar3(dir: &Path, words: &[&str]) {
 }
 
 /// The archives of 1.0.0, and of 1.1.0 with a way from there.
-fn build(lace: &Lace) -> [PathBuf; 2] {
+pub fn build(lace: &Lace) -> [PathBuf; 2] {
     let dir = lace.files().join("ring");
     let from = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/relx");
     assert!(Command::new("cp").arg("-r").arg(from).arg(&dir).status().expect("cp").success());
@@ -38,7 +38,7 @@ fn build(lace: &Lace) -> [PathBuf; 2] {
     [kept, archive("1.1.0")]
 }
 
-const MANIFEST: &str = r#"
+pub const MANIFEST: &str = r#"
 [application]
 name = "ring"
 
@@ -55,7 +55,7 @@ rollout = { strategy = "hot", healthy_for = "500ms" }
 "#;
 
 /// What a node says of itself: version, how often it was asked, process, greeting.
-fn asked(lace: &Lace, n: u64) -> Value {
+pub fn asked(lace: &Lace, n: u64) -> Value {
     let node = format!("ring/ring/{n}");
     lace.run(&["beam", "rpc", &node, "ring", "ask", "--format", "json"]).ok().json()["value"].clone()
 }
