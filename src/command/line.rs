@@ -4,8 +4,8 @@ use super::world::World;
 use super::{
     app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec, export,
     family, firewall, forward, history, host, init, job, login, logs, maintenance, node, op, open, output,
-    plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema, secret, server,
-    shell, status, token, top, verb, volume, wait, why,
+    package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema, secret,
+    server, shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -130,6 +130,8 @@ pub enum Command {
     Op(op::OpArgs),
     /// Uploaded versions of code
     Release(release::ReleaseArgs),
+    /// How to run a kind of service
+    Package(package::PackageArgs),
     /// Applications
     App(app::AppArgs),
     /// Families of like nodes
@@ -206,12 +208,11 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "import",
     "promote",
     "key",
     "service",
-    "package",
     "backup",
     "user",
     "team",

@@ -38,6 +38,7 @@ mod node;
 mod op;
 mod open;
 pub mod output;
+mod package;
 mod plan;
 mod pool;
 mod provider;
@@ -157,6 +158,7 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Events(args) => events::run(args, s).await,
         Command::Op(args) => op::run(args, s).await,
         Command::Release(args) => release::run(args, s).await,
+        Command::Package(args) => package::run(args, s).await,
         Command::App(args) => app::run(args, s).await,
         Command::Family(args) => family::run(args, s).await,
         Command::Node(args) => node::run(args, s).await,

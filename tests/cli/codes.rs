@@ -131,6 +131,7 @@ const ELSEWHERE: &[&str] = &[
     "manual",
     "net",
     "open",
+    "package",
     "pid1",
     "plan",
     "run",

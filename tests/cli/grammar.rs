@@ -105,6 +105,10 @@ release show riak
 release activate shop/riak riak@3
 release download riak@3 ./out
 release delete riak@2
+package new echo
+package new echo ./there
+package check ./echo
+package check --bless
 app create shop
 app list
 app show shop
@@ -180,6 +184,7 @@ agent
 net
 pid1
 schema
+schema --package --reference
 completion bash
 errors
 errors conflict

@@ -11,6 +11,7 @@ mod golden;
 mod grammar;
 mod guards;
 mod manifests;
+mod packages;
 mod promise;
 mod samples;
 mod streams;

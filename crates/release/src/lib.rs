@@ -2,7 +2,8 @@
 //!
 //! Three stories. The sender: [`read_path`] makes a [`Packed`], [`recognise`] says what it is. The receivers: [`verify`]
 //! checks a tree by the same rules, [`materialise`] writes it. The person: [`detect_project`] proposes a manifest.
-//! [`preflight`] compares what a release needs with what a host has. This room talks to no network and starts no process.
+//! [`package`] looks at the files of packages; [`preflight`] compares what a release needs with what a host has. This
+//! room talks to no network and starts no process.
 
 mod archive;
 mod chunk;
@@ -11,6 +12,7 @@ mod elf;
 mod error;
 mod host;
 mod materialise;
+pub mod package;
 mod procfile;
 mod project;
 mod recognise;
