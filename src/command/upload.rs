@@ -58,7 +58,7 @@ pub async fn upload(s: &mut Session, path: &Path, wish: Wish) -> Result<Release,
     let client = s.client()?;
     let said_version = wish.version.is_some();
     let upload = describe(wish, found, &packed)?;
-    send(s, &client, &upload, &packed).await?;
+    send(s, &client, &format!("{}@{}", upload.name, upload.version), &packed).await?;
     create(s, &client, upload, said_version).await
 }
 
@@ -118,13 +118,9 @@ fn describe(wish: Wish, found: Recognised, packed: &Packed) -> Result<ReleaseUpl
     })
 }
 
-async fn send(
-    s: &mut Session,
-    client: &Client,
-    upload: &ReleaseUpload,
-    packed: &Packed,
-) -> Result<(), Problem> {
-    let needed: Vec<Digest> = lace_release::needed(&upload.tree).into_iter().collect();
+/// Sends what the controller lacks of a tree's chunks. `name` is for people.
+pub async fn send(s: &mut Session, client: &Client, name: &str, packed: &Packed) -> Result<(), Problem> {
+    let needed: Vec<Digest> = lace_release::needed(&packed.tree).into_iter().collect();
     let mut missing = Vec::new();
     for some in needed.chunks(ASKED_AT_ONCE) {
         missing.extend(client.blobs_missing(some).await?);
@@ -141,7 +137,6 @@ async fn send(
         }
     }
     drop(progress);
-    let name = format!("{}@{}", upload.name, upload.version);
     s.out.note(format!("{name}: sent {sent} of {} chunks, {}", needed.len(), ByteSize(bytes).human()));
     Ok(())
 }

@@ -72,6 +72,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     let key = MasterKey::load_or_create(&state.master_key())?;
     let store = open_store(&state, &key, &clock).await?;
     let authority = Authority::load_or_create(&state.authority(), &store.installation().to_string())?;
+    lace_api::keep_built_in(&store, clock.now_ms()).map_err(|refusal| refusal.problem().to_string())?;
     let names = [lace_wire::link::CONTROLLER_NAME.to_owned(), "localhost".into()];
     let reached = [addresses::behind(args.listen.ip()), addresses::behind(args.link.ip())].concat();
     let identity = authority.controller(&names, &reached)?;

@@ -92,6 +92,9 @@ pool remove private
 host add beta
 host set alpha --pool private
 volume delete shop/game/1/data
+package list
+package show redis
+package delete echo@0.1
 route add shop/game shop.example.com --port 80
 route cert list shop
 route list
@@ -131,7 +134,6 @@ const ELSEWHERE: &[&str] = &[
     "manual",
     "net",
     "open",
-    "package",
     "pid1",
     "plan",
     "run",
@@ -141,6 +143,9 @@ const ELSEWHERE: &[&str] = &[
     "up",
     "validate",
 ];
+
+/// Verbs that look at files of this machine before they ask anybody.
+const LOCAL_FIRST: &[&str] = &["package check", "package new", "package upload", "release upload"];
 
 #[test]
 fn no_command_is_forgotten() {
@@ -155,7 +160,7 @@ fn no_command_is_forgotten() {
         let lines: Vec<_> = if nouns.is_empty() { vec![vec![verb.get_name()]] } else { lines.collect() };
         missing.extend(lines.into_iter().filter(|line| {
             !ELSEWHERE.contains(&line[0])
-                && line != &["release", "upload"]
+                && !LOCAL_FIRST.contains(&line.join(" ").as_str())
                 && !asked.iter().any(|asked| asked.iter().zip(line).all(|(a, l)| a == l))
         }));
     }

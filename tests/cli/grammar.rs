@@ -109,6 +109,10 @@ package new echo
 package new echo ./there
 package check ./echo
 package check --bless
+package upload ./echo
+package list
+package show redis@1
+package delete echo@0.1
 app create shop
 app list
 app show shop

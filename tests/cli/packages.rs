@@ -1,6 +1,10 @@
 //! Packages on the person's machine: made, checked, with everything that is wrong said at once.
 
-use crate::fake::{Line, Ran};
+use crate::fake::{Fake, Line, Ran};
+use lace_model::package::StoredPackage;
+use lace_model::release::Tree;
+use lace_model::{Code, Digest};
+use lace_wire::api::PackageUpload;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -61,7 +65,19 @@ fn everything_wrong_with_a_package_is_said_at_once() {
     write(&package, "notes.bin", "x", 0o644);
     let checked = lace(dir.path(), "package check echo");
     assert_eq!(checked.exit, 2, "{checked:?}");
-    insta::assert_snapshot!(checked.err, @"");
+    insta::assert_snapshot!(checked.err, @r#"
+    remark: notes.bin: nothing names it
+    error: package echo@0.1 has 8 mistakes
+      scripts/greet.sh: it is not executable (chmod +x)
+      scripts/init.sh: is not there
+      scripts/notify.sh: its first line does not say what runs it (write #!/bin/sh)
+      scripts/start.sh: its lines end with CR LF: no interpreter is found so (save it with LF)
+      templates/other.j2: there is no setting "wrods" (did you mean "words"?)
+      samples/loud.toml: line 2, column 9: settings.every: 1ms is less than 1s
+      golden/usual/etc/echo.conf: no template makes it (if that is right: --bless)
+      golden/usual/etc/stale.conf: no template makes it (if that is right: --bless)
+      hint: mend it, then: lace package check DIR
+    "#);
     write(&package, "samples/loud.toml", "[settings]\nwords = \"HEY\"\n", 0o644);
     let checked = lace(dir.path(), "package check echo");
     assert!(
@@ -92,7 +108,14 @@ fn mistakes_in_package_toml_have_their_lines() {
     write(dir.path(), "p/package.toml", "[package]\nname = \"p\"\n[role.x]\ncuont = 1\n", 0o644);
     let checked = lace(dir.path(), "package check p");
     assert_eq!(checked.exit, 2);
-    insta::assert_snapshot!(checked.err, @"");
+    for words in [
+        "error: package.toml has 3 mistakes",
+        "line 4, column 1: role.x.cuont: the key is not known (did you mean \"count\"?)",
+        "package.version: the key is missing (write version = \"1\")",
+        "script: the key is missing",
+    ] {
+        assert!(checked.err.contains(words), "{words}: {checked:?}");
+    }
     assert_eq!(lace(dir.path(), "package check nowhere").exit, 7);
     fs::create_dir(dir.path().join("empty")).expect("made");
     let empty = lace(dir.path(), "package check empty");
@@ -114,4 +137,59 @@ fn shellcheck_is_asked_where_it_is_installed() {
     assert_eq!(checked.exit, 2, "{checked:?}");
     assert!(checked.err.contains("scripts/notify.sh:2:"), "{checked:?}");
     assert!(checked.err.contains("SC"), "{checked:?}");
+}
+
+fn stored(dir: &Path) -> StoredPackage {
+    let text = fs::read_to_string(dir.join("echo/package.toml")).expect("text");
+    let spec = lace_model::package::parse(&text).expect("a package");
+    StoredPackage {
+        spec,
+        tree: Digest::of(b"tree"),
+        bytes: 2_000,
+        built_in: false,
+        uploaded_at: crate::fake::NOW - 9_000,
+    }
+}
+
+#[test]
+fn only_a_good_package_travels() {
+    let fake = Fake::start();
+    assert_eq!(fake.lace(&["package", "new", "echo"]).exit, 0);
+    let kept = stored(fake.dir());
+    fake.on("POST /v1/blobs/missing", Vec::<Digest>::new()).on("POST /v1/packages", &kept);
+    let ran = fake.lace(&["package", "upload", "echo"]);
+    assert_eq!((ran.exit, ran.out.as_str()), (0, "echo@0.1\n"), "{ran:?}");
+    let called = fake.called();
+    let call = called.iter().find(|call| call.line == "POST /v1/packages").expect("uploaded");
+    let upload: PackageUpload = serde_json::from_slice(&call.body).expect("an upload");
+    let paths = |tree: &Tree| tree.entries.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>();
+    assert!(paths(&upload.tree).contains(&"package.toml".to_owned()));
+
+    let asked = fake.called().len();
+    write(&fake.dir().join("echo"), "scripts/start.sh", "exit 0\n", 0o755);
+    let ran = fake.lace(&["package", "upload", "echo"]);
+    assert_eq!(ran.exit, Code::InvalidPackage.exit_status(), "{ran:?}");
+    assert_eq!(fake.called().len(), asked, "nobody was asked");
+}
+
+#[test]
+fn packages_are_listed_and_shown() {
+    let fake = Fake::start();
+    assert_eq!(fake.lace(&["package", "new", "echo"]).exit, 0);
+    let kept = stored(fake.dir());
+    fake.on("GET /v1/packages", [&kept]).on("GET /v1/packages/echo", &kept);
+    insta::assert_snapshot!(fake.lace(&["package", "list"]).out, @r"
+    NAME  VERSION  ROLES  SIZE   SINCE  SUMMARY
+    echo  0.1      node   2 KiB  9s     says something every few seconds
+    ");
+    let shown = fake.lace(&["package", "show", "echo"]).out;
+    let shown: Vec<&str> = shown.lines().filter(|line| !line.starts_with("tree")).collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    package   echo@0.1
+    summary   says something every few seconds
+    release   takes none
+    role      node (1) says it
+    setting   every = 5s (time, 1s..1h) how often
+    setting   words = hello (text, ..200) what is said
+    ");
 }

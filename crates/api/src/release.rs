@@ -132,20 +132,31 @@ fn check_words(upload: &ReleaseUpload) -> Answer<()> {
 
 /// Looks at a tree, sees that all of its chunks are here, and keeps it as a blob under its digest.
 fn keep_tree(blobs: &Blobs, upload: ReleaseUpload) -> Answer<(ReleaseUpload, Digest)> {
-    lace_release::verify(&upload.tree).map_err(|e| e.problem())?;
-    let missing = missing_chunks(blobs, &upload.tree)?;
+    refuse_half(blobs, &upload.tree, &format!("release {}", upload.name))?;
+    let digest = put_tree(blobs, &upload.tree)?;
+    Ok((upload, digest))
+}
+
+/// Refuses a tree that breaks the rules, or whose chunks are not all here.
+pub(crate) fn refuse_half(blobs: &Blobs, tree: &Tree, of: &str) -> Answer<()> {
+    lace_release::verify(tree).map_err(|e| e.problem())?;
+    let missing = missing_chunks(blobs, tree)?;
     if !missing.is_empty() {
-        let message = format!("{} chunks of release {} are not here", missing.len(), upload.name);
+        let message = format!("{} chunks of {of} are not here", missing.len());
         let shown = missing.iter().take(MISSING_SHOWN).map(ToString::to_string);
         let problem = lace_model::Problem::new(Code::Conflict, message)
             .hint("upload it again: only what is missing is sent")
             .details(shown);
         return Err(problem.into());
     }
-    let bytes = serde_json::to_vec(&upload.tree)
+    Ok(())
+}
+
+/// Keeps a tree as a blob under its digest.
+pub(crate) fn put_tree(blobs: &Blobs, tree: &Tree) -> Answer<Digest> {
+    let bytes = serde_json::to_vec(tree)
         .map_err(|e| Refusal::new(Code::Error, format!("the tree has no JSON form: {e}")))?;
-    let digest = blobs.put(&bytes)?;
-    Ok((upload, digest))
+    Ok(blobs.put(&bytes)?)
 }
 
 fn missing_chunks(blobs: &Blobs, tree: &Tree) -> Answer<Vec<Digest>> {

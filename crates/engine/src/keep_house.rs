@@ -1,7 +1,9 @@
-//! What nobody needs any more: ended operations and tasks beyond a number, blobs that no release names.
+//! What nobody needs any more: ended operations and tasks beyond a number, blobs that no release and no package names.
 
+use lace_model::Digest;
 use lace_model::Span;
 use lace_model::operation::{Operation, OperationState};
+use lace_model::package::StoredPackage;
 use lace_model::release::{Release, Tree};
 use lace_model::task::NodeTask;
 use lace_store::{Batch, Expect, Store, StoreError};
@@ -22,15 +24,22 @@ pub fn keep_house(store: &Store) -> Result<(), StoreError> {
     drop_operations(store)?;
     drop_tasks(store)?;
     let mut live = BTreeSet::new();
-    for release in store.list::<Release>("")? {
-        live.insert(release.value.tree);
-        let Some(bytes) = store.blobs().get(&release.value.tree)? else { continue };
+    for tree in named_trees(store)? {
+        live.insert(tree);
+        let Some(bytes) = store.blobs().get(&tree)? else { continue };
         // A tree that cannot be read names nothing that may be thrown away safely: nothing is collected then.
         let Ok(tree) = serde_json::from_slice::<Tree>(&bytes) else { return Ok(()) };
         live.extend(tree.chunks());
     }
     store.blobs().collect(&live, BLOB_GRACE)?;
     Ok(())
+}
+
+/// Of releases and packages.
+fn named_trees(store: &Store) -> Result<BTreeSet<Digest>, StoreError> {
+    let releases = store.list::<Release>("")?.into_iter().map(|row| row.value.tree);
+    let packages = store.list::<StoredPackage>("")?.into_iter().map(|row| row.value.tree);
+    Ok(releases.chain(packages).collect())
 }
 
 fn drop_operations(store: &Store) -> Result<(), StoreError> {

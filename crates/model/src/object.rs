@@ -1,8 +1,8 @@
 //! Which nouns are stored as objects, and under which key.
 
 use crate::{
-    adopted, authority, family, host, job, node, operation, pool, provider, release, revision, target, task,
-    token,
+    adopted, authority, family, host, job, node, operation, package, pool, provider, release, revision,
+    target, task, token,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -38,6 +38,7 @@ objects! {
     "family" family::Family: |it| it.path.to_string();
     "revision" revision::Revision: |it| revision_key(&it.service, it.number);
     "release" release::Release: |it| format!("{}@{}", it.name, it.version);
+    "package" package::StoredPackage: |it| it.spec.key();
     "target" target::Target: |it| it.family.to_string();
     "node" node::NodeStatus: |it| it.id.to_string();
     "host" host::Host: |it| it.id.to_string();

@@ -3,6 +3,8 @@
 mod check;
 mod new;
 mod shellcheck;
+mod shown;
+mod stored;
 
 use super::{Outcome, Session};
 use clap::{Args, Subcommand};
@@ -11,7 +13,8 @@ use std::path::PathBuf;
 
 const EXAMPLE: &str = "Example:
   lace package new echo
-  lace package check ./echo";
+  lace package check ./echo
+  lace package upload ./echo";
 
 /// `lace package`.
 #[derive(Args, Debug)]
@@ -43,6 +46,27 @@ Example:
   lace package check ./echo
   lace package check ./echo --bless")]
     Check(check::CheckArgs),
+    /// Give one to the controller; only what is missing travels
+    #[command(after_help = "Example:\n  lace package upload ./echo")]
+    Upload {
+        /// Its directory, or an archive of it (tar, gz, bz2, xz, zst, zip)
+        path: PathBuf,
+    },
+    /// List them
+    #[command(after_help = "Example:\n  lace package list")]
+    List,
+    /// Show one: roles, settings, actions
+    #[command(after_help = "Example:\n  lace package show redis")]
+    Show {
+        /// NAME, or NAME@VERSION
+        package: String,
+    },
+    /// Delete one that no service uses
+    #[command(after_help = "Example:\n  lace package delete echo@0.1")]
+    Delete {
+        /// NAME@VERSION
+        package: String,
+    },
 }
 
 /// Runs `lace package`.
@@ -50,5 +74,9 @@ pub async fn run(args: PackageArgs, s: &mut Session) -> Outcome {
     match args.verb {
         PackageVerb::New { name, dir } => new::run(&name, dir, s),
         PackageVerb::Check(args) => check::run(args, s).await,
+        PackageVerb::Upload { path } => stored::upload(&path, s).await,
+        PackageVerb::List => stored::list(s).await,
+        PackageVerb::Show { package } => stored::show(&package, s).await,
+        PackageVerb::Delete { package } => stored::delete(&package, s).await,
     }
 }

@@ -38,6 +38,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("Pool", "Where hosts can be had: name, provider, region, zone, image, profile, attributes, price."),
     ("Operation", "A long piece of work: id, verb, subject, waits, state, code, message."),
     ("Plan", "The changes of an apply, and the digest that pins them."),
+    ("Package", "A package: spec (what its package.toml says), tree, bytes, built_in, uploaded_at."),
     ("Release", "An uploaded version of a user's code."),
     (
         "VmTop",
@@ -197,6 +198,7 @@ fn components() -> Components {
         api::PoolRequest,
         lace_wire::stream::Volume,
         api::ReleaseUpload,
+        api::PackageUpload,
         api::JobRequest,
         api::StreamOpen,
         api::BeamNode,

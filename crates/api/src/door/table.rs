@@ -7,8 +7,8 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job,
-    metrics, node, operation, page, pool, provider, release, route, secret, server, session, status, stream,
-    task, token, verb, volume, why,
+    metrics, node, operation, package, page, pool, provider, release, route, secret, server, session, status,
+    stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -61,10 +61,22 @@ fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'sta
 
 /// All doors.
 pub fn table() -> Vec<Door> {
-    [anyone(), applications(), routes(), looks(), runtimes(), releases(), work(), estate(), house(), trust()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        anyone(),
+        applications(),
+        routes(),
+        looks(),
+        runtimes(),
+        releases(),
+        packages(),
+        work(),
+        estate(),
+        house(),
+        trust(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn anyone() -> Vec<Door> {
@@ -252,6 +264,25 @@ fn runtimes() -> Vec<Door> {
             .patience(Waits)
             .answers(Reply::Json("BeamAnswer"))
             .says("Calls a function in a runtime, with Erlang terms."),
+    ]
+}
+
+fn packages() -> Vec<Door> {
+    vec![
+        get("/v1/packages", package::list).viewer(Shared).answers(List("Package")).says("Packages."),
+        post("/v1/packages", package::create)
+            .deployer(Shared)
+            .takes(Tree("PackageUpload"))
+            .answers(Reply::Json("Package"))
+            .says("Keeps a package of chunks that were put before."),
+        get("/v1/packages/{package}", package::show)
+            .viewer(Shared)
+            .answers(Reply::Json("Package"))
+            .says("One package, as NAME@VERSION, or the newest of a NAME."),
+        delete("/v1/packages/{package}", package::delete)
+            .deployer(Whole)
+            .answers(Nothing)
+            .says("Deletes a package that nothing uses."),
     ]
 }
 

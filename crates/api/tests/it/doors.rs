@@ -74,6 +74,7 @@ fn path_of(rule: &Rule) -> String {
         .replace("{id}", id)
         .replace("{digest}", DIGEST)
         .replace("{release}", "ball@1.0")
+        .replace("{package}", "ball@1.0")
         .replace("{host}", "other.example.com")
         .replace("/secrets/{name}", "/secrets/KEY")
         .replace("{name}", "alpha1");

@@ -10,6 +10,7 @@ mod hosts;
 mod house;
 mod limits;
 mod malformed;
+mod packages;
 mod releases;
 mod secrets;
 mod server;

@@ -9,12 +9,14 @@ mod read;
 mod render;
 mod sample;
 mod setting;
+mod stored;
 mod verb;
 mod whole;
 
 pub use render::{RENDERED_BYTES_MAX, render, template_fault};
 pub use sample::{Sample, parse_sample};
 pub use setting::{Setting, SettingKind, Value, resolve};
+pub use stored::StoredPackage;
 pub use verb::Verb;
 
 use crate::family::StateKind;

@@ -1,6 +1,7 @@
 //! Packages as files: is everything there that `package.toml` names, is it what it should be, and what do the templates
 //! become? The same look for who writes a package, for who uploads one, and for the controller that takes it.
 
+pub mod catalog;
 mod files;
 mod golden;
 

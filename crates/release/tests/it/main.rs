@@ -5,6 +5,7 @@ mod fuzz;
 mod hostile;
 mod hosts;
 mod kinds;
+mod packages;
 mod projects;
 mod trees;
 

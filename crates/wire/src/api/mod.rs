@@ -18,6 +18,7 @@
 //! | GET /v1/providers · POST/PUT/DELETE /v1/providers/{name} | [`ProviderRequest`] -> `Provider` list · [`Accepted`] |
 //! | GET /v1/pools · POST/PUT/DELETE /v1/pools/{name} | [`PoolRequest`] -> `Pool` list · [`Accepted`] |
 //! | GET /v1/releases · GET/DELETE /v1/releases/{name@version} | -> `Release` list · `Release` |
+//! | GET/POST /v1/packages · GET/DELETE /v1/packages/{package} | [`PackageUpload`] -> `StoredPackage` list · `StoredPackage` |
 //! | POST /v1/blobs/missing | digests -> digests |
 //! | PUT /v1/blobs/{digest} | bytes -> 204 |
 //! | GET /v1/blobs/{digest} | -> bytes |
@@ -65,4 +66,4 @@ pub use status::{
 };
 pub use stream::{Channel, StreamAction, StreamOpen};
 pub use verb::{Accepted, RolloutStep, VerbRequest};
-pub use work::{JobRequest, ReleaseUpload};
+pub use work::{JobRequest, PackageUpload, ReleaseUpload};

@@ -1,4 +1,4 @@
-//! Releases and jobs, as they are asked for.
+//! Releases, packages and jobs, as they are asked for.
 
 use lace_model::Name;
 use lace_model::TargetPath;
@@ -34,6 +34,14 @@ pub struct ReleaseUpload {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub needs: lace_model::release::Needs,
+}
+
+/// A package's tree, after all its blobs were put. Name and version stand in its `package.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PackageUpload {
+    /// Its tree.
+    #[schema(value_type = Object)]
+    pub tree: Tree,
 }
 
 /// A one-off job.

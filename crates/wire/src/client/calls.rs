@@ -3,8 +3,8 @@
 use super::{Client, EventFeed};
 use crate::api::{
     Accepted, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation, HistoryLine,
-    HostRequest, HostView, JobRequest, LoginRequest, NodeView, PoolRequest, ProviderRequest, ReleaseUpload,
-    ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
+    HostRequest, HostView, JobRequest, LoginRequest, NodeView, PackageUpload, PoolRequest, ProviderRequest,
+    ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
 };
 use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
@@ -17,6 +17,7 @@ use lace_model::event::Event;
 use lace_model::family::Application;
 use lace_model::job::Job;
 use lace_model::operation::Operation;
+use lace_model::package::StoredPackage;
 use lace_model::pool::Pool;
 use lace_model::provider::Provider;
 use lace_model::release::Release;
@@ -328,6 +329,29 @@ impl Client {
     /// Walks the audit chain.
     pub async fn audit_verify(&self) -> Answer<AuditVerdict> {
         self.ask(self.get(&["v1", "audit", "verify"])).await
+    }
+}
+
+/// Packages.
+impl Client {
+    /// All packages.
+    pub async fn packages(&self) -> Answer<Vec<StoredPackage>> {
+        self.ask(self.get(&["v1", "packages"])).await
+    }
+
+    /// One package, as `NAME@VERSION`, or the newest of a name.
+    pub async fn package(&self, name: &str) -> Answer<StoredPackage> {
+        self.ask(self.get(&["v1", "packages", name])).await
+    }
+
+    /// Deletes a package, as `NAME@VERSION`; never one that is in use.
+    pub async fn package_delete(&self, name: &str) -> Answer<()> {
+        self.tell(self.delete(&["v1", "packages", name])).await
+    }
+
+    /// Keeps a package whose blobs are there.
+    pub async fn package_create(&self, upload: &PackageUpload) -> Answer<StoredPackage> {
+        self.ask(self.post(&["v1", "packages"]).json(upload)).await
     }
 }
 
