@@ -1,4 +1,5 @@
 //! Providers from outside.
 
 mod conformance;
+mod ec2;
 mod sim;

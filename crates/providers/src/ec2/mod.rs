@@ -1,0 +1,21 @@
+//! Amazon EC2, and what speaks like it.
+//!
+//! A client of the Query API of our own (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/>): some forty actions, typed,
+//! signed, with limits on time, number and size. It keeps nothing between calls but the credentials.
+
+mod action;
+mod client;
+mod credential;
+mod fault;
+mod limit;
+mod query;
+mod sign;
+mod xml;
+
+pub use action::{
+    Answer, Caller, ElasticAddress, Gateway, Group, Kind, Login, Machine, RouteTable, Rule, Run, SubnetFound,
+    Tag, VolumeFound, Vpc, Which, Zone,
+};
+pub use client::{Client, Patience, Place};
+pub use credential::{Chain, Credentials, Variables};
+pub use fault::Fault;
