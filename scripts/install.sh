@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that a purpose needs and this machine lacks.
+# Installs the Debian packages that a purpose needs and this machine lacks, and
+# for tests moto, the simulator of EC2, into a folder of its own.
 #
 #   scripts/install.sh [--for build|host|demo|test|long|bench] [--dry-run]
 #                      [--background --status FILE]
@@ -14,6 +15,8 @@
 set -eu
 
 nextest_version=0.9.143
+moto_version=5.2.5
+moto_place=/usr/local/lib/lace-moto-$moto_version
 # Where nft and ip live, which a plain user's path leaves out.
 PATH=$PATH:/usr/sbin:/sbin
 purpose=demo dry_run=no background=no status_file='' worker=no worker_pid=$$
@@ -26,7 +29,7 @@ refuse() { # WHAT REMEDY
 }
 
 usage() {
-    sed -n '2,13s/^# \{0,1\}//p' "$0"
+    sed -n '2,14s/^# \{0,1\}//p' "$0"
 }
 
 # One line per need: the program to look for, the package that brings it.
@@ -56,7 +59,8 @@ needs_of() {
                 'mix elixir' 'mkfs.ext4 e2fsprogs' \
                 'pebble pebble' 'h2load nghttp2-client' \
                 '/usr/sbin/sshd openssh-server' 'ssh-keygen openssh-client' 'strip binutils' \
-                'chromium chromium' 'chromedriver chromium-driver'
+                'chromium chromium' 'chromedriver chromium-driver' \
+                '/usr/share/doc/python3-venv python3-venv'
             ;;
         long)
             needs_of test
@@ -83,6 +87,12 @@ needs_nextest() {
 needs_rebar3() {
     case $purpose in test | long) ;; *) return 1 ;; esac
     ! command -v rebar3 >/dev/null 2>&1
+}
+
+# A simulator of EC2 from the Python package index, whichever one this machine's pip asks.
+needs_moto() {
+    case $purpose in test | long) ;; *) return 1 ;; esac
+    [ ! -x "$moto_place/bin/moto_server" ] || [ ! -x /usr/local/bin/moto_server ]
 }
 
 elapsed() { echo $(($(date +%s) - began)); }
@@ -198,6 +208,20 @@ install_rebar3() {
     run_stage 'unpacking rebar3' 5 unpack_rebar3 || fail 'apt-get could not fetch the package rebar3'
 }
 
+install_moto() {
+    needs_moto || return 0
+    run_stage "installing moto $moto_version" 90 unpack_moto ||
+        fail "pip could not install moto $moto_version: is the Python package index reached?"
+}
+
+# The link comes last: without it, half of an installation is made anew.
+unpack_moto() {
+    as_root rm -rf "$moto_place" &&
+        as_root python3 -m venv "$moto_place" &&
+        as_root "$moto_place/bin/pip" install --quiet "moto[server,ec2]==$moto_version" &&
+        as_root ln -sfn "$moto_place/bin/moto_server" /usr/local/bin/moto_server
+}
+
 unpack_rebar3() {
     place=$(mktemp -d)
     chmod 0755 "$place"
@@ -220,16 +244,16 @@ check_means() {
     if needs_nextest && ! command -v cargo >/dev/null 2>&1; then
         refuse 'cargo is missing' 'install Rust 1.95 or newer, then run this again'
     fi
-    [ -n "$packages" ] || needs_rebar3 || return 0
+    [ -n "$packages" ] || needs_rebar3 || needs_moto || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
-        refuse "this machine has no apt-get, and these are missing: ${packages:-rebar3}" \
+        refuse "this machine has no apt-get, and these are missing: ${packages:-rebar3, moto}" \
             'install their like with the package manager of this system, then run this again'
     fi
     [ "$(id -u)" != 0 ] || return 0
     if ! command -v sudo >/dev/null 2>&1; then
         how="apt-get install --no-install-recommends $packages"
-        if needs_rebar3; then how="$0 --for $purpose"; fi
-        refuse "these packages are missing, and only root may install them: ${packages:-rebar3}" \
+        if needs_rebar3 || needs_moto; then how="$0 --for $purpose"; fi
+        refuse "these packages are missing, and only root may install them: ${packages:-rebar3, moto}" \
             "run as root: $how"
     fi
     if sudo -n true 2>/dev/null; then return 0; fi
@@ -252,6 +276,7 @@ work() {
     trap 'exit 130' INT TERM
     install_packages
     install_rebar3
+    install_moto
     install_nextest
     stage='all there' estimate=0
     say "$stage"
@@ -297,7 +322,10 @@ fi
 if needs_rebar3; then
     say "missing: rebar3 (unpacked from Debian's package)"
 fi
-if [ -z "$packages" ] && ! needs_rebar3 && ! needs_nextest; then
+if needs_moto; then
+    say "missing: moto $moto_version (installed by pip into $moto_place)"
+fi
+if [ -z "$packages" ] && ! needs_rebar3 && ! needs_moto && ! needs_nextest; then
     stage='all there'
     say "everything for '$purpose' is there"
     write_status "done" ''

@@ -100,6 +100,21 @@ impl Error {
         Self::Invalid { what: what.to_string() }
     }
 
+    /// The same, with more to say about it.
+    pub fn also(mut self, more: impl fmt::Display) -> Self {
+        match &mut self {
+            Self::LimitReached { which: what, .. }
+            | Self::Refused { what, .. }
+            | Self::NoCapacity { what }
+            | Self::Throttled { what }
+            | Self::Temporary { what }
+            | Self::NotFound { what }
+            | Self::InUse { what }
+            | Self::Invalid { what } => *what = format!("{what}; {more}"),
+        }
+        self
+    }
+
     /// What a person may do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
