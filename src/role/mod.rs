@@ -2,6 +2,7 @@
 //!
 //! Only this room knows all crates. Nothing is decided here.
 
+mod accounts;
 mod addresses;
 mod adopted;
 pub mod agent;

@@ -1,5 +1,6 @@
 //! Role `server`: the controller.
 
+use super::accounts::StoredAccounts;
 use super::adopted::Keeper;
 use super::hosts::{FleetHosts, FleetView, heard};
 use super::paths::State;
@@ -96,6 +97,9 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     tokio::spawn(keep_house(store.clone()));
     let keeper = lace_authority::Keeper { store: store.clone(), clock: clock.clone(), door: args.door };
     tokio::spawn(lace_authority::keep(keeper));
+    let controller = addresses::from_elsewhere(args.link).to_string();
+    let accounts = StoredAccounts::new(store.clone(), clock.clone(), controller, ca.clone());
+    let machines = tokio::spawn(lace_engine::keep_machines(store.clone(), clock.clone(), Arc::new(accounts)));
     let link = tokio::spawn(link::serve(args.link, fleet.clone(), ca.clone(), link_identity(&identity)));
     let api_state = api_state(&args, &state, store, fleet, clock, ca);
     let api = tokio::spawn(serve_api(args.clone(), api_state, identity));
@@ -103,6 +107,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     tokio::select! {
         () = asked_to_end() => Ok(()),
         ended = engine => ended?.map_err(Into::into),
+        ended = machines => ended?.map_err(Into::into),
         ended = link => ended?,
         ended = api => ended?,
     }

@@ -7,9 +7,10 @@ use lace_engine::certificate::Authority;
 use lace_fleet::Support;
 use lace_model::event::NewEvent;
 use lace_model::host::{Block, Host};
+use lace_model::machine::{Machine, MachineState};
 use lace_model::token::Token;
 use lace_model::{Code, Digest, FamilyPath, HostId, Millis, Name, NodeId, Object, Problem};
-use lace_store::{Batch, Clock, Expect, Store};
+use lace_store::{Batch, Clock, Expect, Row, Store};
 use lace_vote::Message;
 use lace_wire::link::frame::{JoinReply, JoinRequest};
 use std::collections::BTreeSet;
@@ -98,7 +99,8 @@ impl ControllerSupport {
         if !token.value.join || over || !lace_api::is_text_of(&token.value, &request.token) {
             return Err(refused());
         }
-        let host = self.new_host(&request)?;
+        let machine = self.machine_of(&token.value)?;
+        let host = self.new_host(&request, machine.as_ref().map(|row| &row.value))?;
         let name = lace_wire::link::host_certificate_name(host.id);
         let certificate = self
             .authority
@@ -107,6 +109,9 @@ impl ControllerSupport {
         let mut batch = Batch::new(Some(token.value.name.clone()));
         batch.delete::<Token>(&id.to_string(), Expect::Rev(token.rev));
         batch.put(&host, Expect::Absent);
+        if let Some(Row { value, rev }) = machine {
+            batch.put(&value.now(MachineState::Joined, self.clock.now_ms()), Expect::Rev(rev));
+        }
         batch.event(NewEvent::new("host.joined", format!("host/{}", host.name), "the host joined"));
         batch.audit("host.join", &format!("host/{}", host.name), "done");
         self.store.commit(batch)?;
@@ -120,7 +125,18 @@ impl ControllerSupport {
         })
     }
 
-    fn new_host(&self, request: &JoinRequest) -> Result<Host, Problem> {
+    /// The machine that was ordered from a pool and joins with this token, if it is one.
+    fn machine_of(&self, token: &Token) -> Result<Option<Row<Machine>>, Problem> {
+        let Some(id) = token.machine else { return Ok(None) };
+        let row = self.store.get::<Machine>(&id.to_string())?.filter(|row| row.value.is_coming());
+        let late = || {
+            Problem::new(Code::NotAllowed, "this machine was given up meanwhile")
+                .hint("delete it at its provider: another one was ordered")
+        };
+        row.ok_or_else(late).map(Some)
+    }
+
+    fn new_host(&self, request: &JoinRequest, machine: Option<&Machine>) -> Result<Host, Problem> {
         let hosts: Vec<Host> = self.store.list::<Host>("")?.into_iter().map(|row| row.value).collect();
         let names: BTreeSet<_> = hosts.iter().map(|h| h.name.to_string()).collect();
         let tries =
@@ -131,7 +147,7 @@ impl ControllerSupport {
             Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space))
         })?;
         let host = Host {
-            id: HostId(uuid::Uuid::now_v7()),
+            id: machine.map_or_else(|| HostId(uuid::Uuid::now_v7()), |machine| machine.id),
             name: name
                 .ok_or_else(|| Problem::new(Code::Conflict, "there are too many hosts of that name"))?,
             capacity: request.facts.capacity.clone(),
@@ -142,7 +158,7 @@ impl ControllerSupport {
             joined_at: self.clock.now_ms(),
             removing: false,
             underlay: request.facts.underlay,
-            pool: None,
+            pool: machine.map(|machine| machine.pool.clone()),
         };
         debug_assert!(!host.key().is_empty());
         Ok(host)

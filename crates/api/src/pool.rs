@@ -11,6 +11,7 @@ use axum::extract::State;
 use lace_model::event::NewEvent;
 use lace_model::family::Family;
 use lace_model::host::Host;
+use lace_model::machine::Machine;
 use lace_model::pool::{Pool, Price};
 use lace_model::{Code, Name};
 use lace_store::{Expect, Row};
@@ -98,8 +99,11 @@ pub(crate) async fn remove(
     let hosts = hosts.iter().filter(|h| h.value.pool.as_ref() == Some(&name));
     let families = state.store.list::<Family>("")?;
     let families = families.iter().filter(|f| f.value.pools.contains(&name));
+    let machines = state.store.list::<Machine>("")?;
+    let coming = machines.iter().filter(|m| m.value.pool == name && m.value.counts() && !m.value.is_host());
     let users: Vec<String> = hosts
         .map(|h| format!("host {}", h.value.name))
+        .chain(coming.map(|m| format!("host {} on its way", m.value.name)))
         .chain(families.map(|f| format!("family {}", f.value.path)))
         .collect();
     if !users.is_empty() {

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use lace_model::event::NewEvent;
 use lace_model::pool::Pool;
-use lace_model::provider::{Provider, ProviderKind};
+use lace_model::provider::{Provider, ProviderKind, VAULT};
 use lace_model::{AppName, Code, Name};
 use lace_store::{Batch, Expect, Row, SecretValue};
 use lace_wire::api::{Accepted, ProviderRequest};
@@ -19,8 +19,6 @@ use std::collections::BTreeMap;
 const PROVIDERS_MAX: usize = 100;
 /// A region or an endpoint has at most so many bytes.
 pub(crate) const WORD_BYTES_MAX: usize = 256;
-/// The sealed table holds secrets by application: this name is no application's.
-const VAULT: &str = "lace-providers";
 
 /// Is this a name that no application may have?
 pub(crate) fn is_reserved(app: &AppName) -> bool {

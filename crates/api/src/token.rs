@@ -70,7 +70,8 @@ pub fn mint_token(ids: &dyn IdSource, now: Millis, new: NewToken) -> std::io::Re
     let text = format!("{PREFIX}{}_{}", id.0.simple(), Digest(ids.secret()?));
     let NewToken { name, role, apps, expires_at, once, join } = new;
     let digest = Digest::of(text.as_bytes());
-    let token = Token { id, name, role, apps, digest, created_at: now, expires_at, once, join };
+    let token =
+        Token { id, name, role, apps, digest, created_at: now, expires_at, once, join, machine: None };
     Ok((token, text))
 }
 
@@ -112,7 +113,7 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Answer<Json<Vec<Token
 }
 
 fn shown(token: Token) -> TokenInfo {
-    let Token { id, name, role, apps, created_at, expires_at, once, join, digest: _ } = token;
+    let Token { id, name, role, apps, created_at, expires_at, once, join, digest: _, machine: _ } = token;
     TokenInfo { id, name, role, apps, created_at, expires_at, once, join }
 }
 

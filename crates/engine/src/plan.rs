@@ -176,6 +176,7 @@ impl World {
             let restarts = self.restarts(&path);
             let upgrades = self.upgrades(&path);
             let answered = self.answered(&path);
+            let offers = self.offers();
             let none = BTreeMap::new();
             let no_revisions = BTreeMap::new();
             let Some(family) = self.families.get(&path) else {
@@ -188,6 +189,7 @@ impl World {
                 observed: self.observed.get(&path).unwrap_or(&none),
                 revisions: self.revisions.get(&path.service_path()).unwrap_or(&no_revisions),
                 hosts: &views,
+                offers: &offers,
                 gates: &gates,
                 restarts: &restarts,
                 upgrades: &upgrades,
@@ -221,6 +223,7 @@ impl World {
         }
         self.new_tasks(outcome.tasks, batch);
         self.name_abandoned(path, outcome.abandoned, batch);
+        self.order_hosts(path, outcome.orders, batch);
         if let Some((number, cause)) = outcome.bad {
             self.mark_bad(&path.service_path(), number, cause, batch);
         }

@@ -78,6 +78,7 @@ impl World {
             batch.delete::<Host>(&id.to_string(), Expect::Any);
             batch.event(NewEvent::new("host.removed", format!("host/{name}"), "removed"));
             self.hosts.remove(&id);
+            self.give_back(id, batch);
         }
     }
 }

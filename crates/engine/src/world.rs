@@ -5,9 +5,11 @@ use lace_model::document::{Entry, EntryId};
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::{DOOR, Host, Liveness, Neighbour, Network};
 use lace_model::job::{Job, JobState};
+use lace_model::machine::Machine;
 use lace_model::node::NodeStatus;
 use lace_model::operation::{Operation, OperationState};
 use lace_model::pool::Pool;
+use lace_model::provider::Provider;
 use lace_model::release::Release;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
@@ -43,6 +45,9 @@ pub(crate) struct World {
     pub since: HashMap<NodeId, (Millis, Millis)>,
     pub hosts: BTreeMap<HostId, Host>,
     pub pools: BTreeMap<Name, Arc<Pool>>,
+    pub providers: BTreeMap<Name, Provider>,
+    /// Machines that were ordered from pools.
+    pub machines: BTreeMap<HostId, Machine>,
     /// Releases by `NAME@VERSION`: what they need of a host.
     pub releases: BTreeMap<String, Release>,
     pub jobs: BTreeMap<JobId, Job>,
@@ -110,6 +115,8 @@ impl World {
         self.hosts = self.all(store, |h: &Host| h.id)?;
         let pools = self.all(store, |p: &Pool| p.name.clone())?;
         self.pools = pools.into_iter().map(|(name, pool)| (name, Arc::new(pool))).collect();
+        self.providers = self.all(store, |p: &Provider| p.name.clone())?;
+        self.machines = self.all(store, |m: &Machine| m.id)?;
         self.releases = self.all(store, Release::key)?;
         self.jobs = self.all(store, |j: &Job| j.id)?;
         self.operations = self.all(store, |o: &Operation| o.id)?;
@@ -232,6 +239,16 @@ impl World {
             "pool" => {
                 let value = self.fetch::<Pool>(store, key)?.map(Arc::new);
                 replace(&mut self.pools, key.parse().ok(), value);
+                self.dirty_where(|_| true);
+            }
+            "provider" => {
+                let value = self.fetch::<Provider>(store, key)?;
+                replace(&mut self.providers, key.parse().ok(), value);
+                self.dirty_where(|_| true);
+            }
+            "machine" => {
+                let value = self.fetch::<Machine>(store, key)?;
+                replace(&mut self.machines, key.parse().ok(), value);
                 self.dirty_where(|_| true);
             }
             "revision" => self.take_revision(store, key)?,

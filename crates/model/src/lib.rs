@@ -20,6 +20,7 @@ pub mod group;
 pub mod host;
 pub mod id;
 pub mod job;
+pub mod machine;
 pub mod manifest;
 pub mod name;
 pub mod node;

@@ -1,7 +1,8 @@
 //! Which nouns are stored as objects, and under which key.
 
 use crate::{
-    adopted, authority, family, host, job, node, operation, package, pool, provider, release, revision,
+    adopted, authority, family, host, job, machine, node, operation, package, pool, provider, release,
+    revision,
     target, task, token,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -47,6 +48,7 @@ objects! {
     "task" task::NodeTask: |it| it.id.to_string();
     "provider" provider::Provider: |it| it.name.to_string();
     "pool" pool::Pool: |it| it.name.to_string();
+    "machine" machine::Machine: |it| it.id.to_string();
     "token" token::Token: |it| it.id.to_string();
     "adopted" adopted::Adopted: |it| it.path.to_string();
 }

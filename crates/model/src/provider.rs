@@ -3,6 +3,10 @@
 use crate::{Millis, Name};
 use serde::{Deserialize, Serialize};
 
+/// The sealed table holds secrets by application: providers' credentials, and the tickets of machines, are under this name,
+/// which no application may have.
+pub const VAULT: &str = "lace-providers";
+
 /// What kind of infrastructure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +64,11 @@ impl ProviderKind {
             Self::Ssh => &SSH,
             Self::Ec2 => &EC2,
         }
+    }
+
+    /// Can hosts be made there, where none has room?
+    pub fn makes_hosts(self) -> bool {
+        matches!(self, Self::Ec2 | Self::Sim)
     }
 
     /// Are its hosts cut up into regions?

@@ -81,6 +81,22 @@ pub enum Reason {
         /// The command of the job.
         command: String,
     },
+    /// A pool was looked at, and gives no host now.
+    PoolRejected {
+        /// Which.
+        pool: Name,
+        /// Why not, in words.
+        why: String,
+    },
+    /// A host comes from a pool.
+    WaitsForHost {
+        /// From which.
+        pool: Name,
+        /// What it is called, where that is known.
+        host: Option<Name>,
+        /// What it costs, where that is known.
+        price: Option<String>,
+    },
     /// Free text where no variant fits.
     Other {
         /// The text.
@@ -213,6 +229,12 @@ impl fmt::Display for Reason {
             Self::RevisionFailed { revision, cause } => write!(f, "revision {revision} failed: {cause}"),
             Self::WaitsForFamily { family } => write!(f, "waits until {family} is healthy"),
             Self::WaitsForJob { command } => write!(f, "waits for the job `{command}`"),
+            Self::PoolRejected { pool, why } => write!(f, "pool {pool}: {why}"),
+            Self::WaitsForHost { pool, host, price } => {
+                let host = host.as_ref().map_or("a host".to_owned(), |host| format!("host {host}"));
+                let price = price.as_ref().map_or(String::new(), |price| format!(" for {price}"));
+                write!(f, "no host has room: waits for {host} from pool {pool}{price}")
+            }
             Self::Other { text } => f.write_str(text),
         }
     }

@@ -39,4 +39,7 @@ pub struct Token {
     /// It lets an agent join, and nothing else.
     #[serde(default)]
     pub join: bool,
+    /// The machine that joins with it, of those that were ordered from a pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<crate::HostId>,
 }

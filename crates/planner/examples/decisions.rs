@@ -49,6 +49,7 @@ fn measure(hosts: &[HostView], nodes: u32, select: Select) {
             observed: &observed,
             revisions: &revisions,
             hosts,
+            offers: &[],
             gates: &gates,
             restarts: &BTreeMap::new(),
             upgrades: &BTreeMap::new(),

@@ -294,7 +294,13 @@ impl Look<'_> {
 
     fn cannot_place(&self, target: &Target, path: &FamilyPath) -> Option<GoalProgress> {
         let since = target.made_at.max(self.op.started_at);
-        let no = |r: &&Reason| matches!(r, Reason::HostRejected { .. } | Reason::NoHosts);
+        // What waits for a host that comes can be placed.
+        if target.reasons.iter().any(|r| matches!(r, Reason::WaitsForHost { .. })) {
+            return None;
+        }
+        let no = |r: &&Reason| {
+            matches!(r, Reason::HostRejected { .. } | Reason::NoHosts | Reason::PoolRejected { .. })
+        };
         let reasons: Vec<String> = target.reasons.iter().filter(no).map(ToString::to_string).collect();
         (!reasons.is_empty() && self.now >= since + CANNOT_PLACE_AFTER_MS)
             .then(|| Failed(Code::CannotPlace, format!("no host can take a node of {path}"), reasons))

@@ -23,8 +23,8 @@ pub use document::{entries, topic, usual_port};
 pub use edit::{Doer, Edit};
 pub use explain::{World, explain};
 pub use family::{
-    AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, RESTART_WITHIN, Used, plan,
-    ports_taken,
+    AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Offer, Order, RESTART_WITHIN,
+    Used, plan, ports_taken,
 };
 pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};

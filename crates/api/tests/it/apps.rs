@@ -214,6 +214,7 @@ fn is_over_for_the_planner(house: &House) -> bool {
             observed: &observed,
             revisions: &Default::default(),
             hosts: &hosts,
+            offers: &[],
             gates: &Gates::default(),
             restarts: &Default::default(),
             upgrades: &Default::default(),

@@ -2,5 +2,6 @@
 
 mod estate;
 mod hosts;
+mod machines;
 mod scenes;
 mod tasks;

@@ -1,7 +1,7 @@
 //! A target under work, and the questions that every rule asks of it.
 
 use super::beside;
-use super::input::{FamilyInput, FamilyOutcome, HostView};
+use super::input::{FamilyInput, FamilyOutcome, HostView, Order};
 use super::place::Market;
 use super::room::Room;
 use super::silence::Silence;
@@ -57,6 +57,7 @@ pub(super) struct Draft<'a> {
     /// Missing indexes that no host can take now.
     pub unplaceable: BTreeSet<u32>,
     pub clear_replace: Vec<u32>,
+    pub orders: Vec<Order>,
     /// Nodes planned by this decision: a part of their ids, so that no two are alike.
     planned: u32,
     silence: Option<Silence>,
@@ -86,6 +87,7 @@ impl<'a> Draft<'a> {
             abandoned: Vec::new(),
             unplaceable: BTreeSet::new(),
             clear_replace: Vec::new(),
+            orders: Vec::new(),
             planned: 0,
             silence: None,
             reasons: Vec::new(),
@@ -319,6 +321,7 @@ impl<'a> Draft<'a> {
             bad: self.bad,
             tasks: self.tasks,
             abandoned: self.abandoned,
+            orders: self.orders,
         }
     }
 }

@@ -8,7 +8,7 @@ use lace_model::pool::Pool;
 use lace_model::revision::{Protocol, Revision};
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
-use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, NodeId, Reason, Span};
+use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, Name, NodeId, Reason, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct FamilyInput<'a> {
     pub revisions: &'a BTreeMap<u64, Revision>,
     /// All hosts, in the same order every time: sorted by id they are found fastest.
     pub hosts: &'a [HostView],
+    /// Pools that hosts can be had from, where none has room.
+    pub offers: &'a [Offer],
     /// What must be so before nodes start.
     pub gates: &'a Gates,
     /// The newest `restart` task of each node.
@@ -63,6 +65,28 @@ pub struct HostView {
     pub missing: Vec<String>,
     /// The pool that it belongs to, where there still is one of that name.
     pub pool: Option<Arc<Pool>>,
+}
+
+/// A pool that hosts can be had from.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The pool.
+    pub pool: Arc<Pool>,
+    /// Its hosts, and machines that become some.
+    pub there: u32,
+    /// Machines that are on their way.
+    pub coming: Vec<Name>,
+    /// Why nothing is to be had now, and until when that counts.
+    pub closed: Option<(String, Millis)>,
+}
+
+/// Hosts that shall be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// From which pool.
+    pub pool: Name,
+    /// How many.
+    pub hosts: u32,
 }
 
 /// Room that is taken on a host.
@@ -139,4 +163,6 @@ pub struct FamilyOutcome {
     pub bad: Option<(u64, String)>,
     /// Tasks that must be stored in the same commit as the target.
     pub tasks: Vec<NodeTask>,
+    /// Hosts that shall be made, since none has room.
+    pub orders: Vec<Order>,
 }

@@ -14,6 +14,7 @@ mod input;
 mod judge;
 mod market;
 mod mesh;
+mod order;
 mod place;
 mod progress;
 mod repair;
@@ -27,7 +28,9 @@ mod slot;
 mod votes;
 mod wish;
 
-pub use input::{AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Used};
+pub use input::{
+    AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Offer, Order, Used,
+};
 
 pub use place::ports_taken;
 pub use restart::RESTART_WITHIN;
@@ -52,6 +55,7 @@ pub fn plan(input: &FamilyInput) -> FamilyOutcome {
             break;
         }
     }
+    order::order(&mut draft);
     draft.finish()
 }
 

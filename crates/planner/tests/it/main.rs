@@ -8,6 +8,7 @@ mod hot;
 mod isolation;
 mod make;
 mod meshes;
+mod order;
 mod place;
 mod restart;
 mod roll;

@@ -26,6 +26,7 @@ fn planned_with(family: &Family, hosts: &[HostView], revisions: &BTreeMap<u64, R
         observed: &observed,
         revisions,
         hosts,
+        offers: &[],
         gates: &gates,
         restarts: &BTreeMap::new(),
         upgrades: &BTreeMap::new(),

@@ -253,6 +253,7 @@ impl World {
             observed: &self.observed,
             revisions: &self.revisions,
             hosts: &self.hosts,
+            offers: &[],
             gates: &self.gates,
             restarts: &self.restarts,
             upgrades: &self.upgrades,

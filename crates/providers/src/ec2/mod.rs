@@ -21,3 +21,4 @@ pub use action::{
 pub use client::{Client, Patience, Place};
 pub use credential::{Chain, Credentials, Variables};
 pub use fault::Fault;
+pub use sign::sha256_hex as digest;

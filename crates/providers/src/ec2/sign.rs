@@ -64,7 +64,7 @@ fn keyed(key: &[u8], text: &str) -> hmac::Tag {
 }
 
 /// The digest of these bytes, in hexadecimal.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
+pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 

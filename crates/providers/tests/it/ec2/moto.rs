@@ -82,7 +82,7 @@ impl Moto {
     pub fn open(&self, at: &str, installation: &str, who: &Credentials) -> Ec2 {
         let ms = Duration::from_millis;
         let patience =
-            Patience { answer: ms(20_000), call: ms(40_000), tries: 4, pause: ms(5), pause_max: ms(20) };
+            Patience { answer: ms(60_000), call: ms(120_000), tries: 4, pause: ms(5), pause_max: ms(20) };
         let chain = Chain::only(who.clone());
         Ec2::new(&place(at), chain, patience, installation, BTreeMap::new()).expect("a provider")
     }

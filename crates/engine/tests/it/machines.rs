@@ -1,0 +1,279 @@
+//! Hosts that are made where none has room: ordered by the engine, had from a simulated provider, joined, given back.
+
+use crate::hosts::{FakeHost, START, Scene, name};
+use lace_engine::{Accounts, Machines};
+use lace_model::family::Family;
+use lace_model::host::{Block, Capacity, Host};
+use lace_model::machine::{ASK_AGAIN_AFTER, BOOT_WITHIN, Machine, MachineState};
+use lace_model::pool::{Pool, Price};
+use lace_model::provider::{Provider as Row, ProviderKind};
+use lace_model::{ByteSize, CpuMillis, HostId, Reason};
+use lace_providers::provider::{Error, HostKind, InstanceState, Provider};
+use lace_providers::sim::{Call, Cloud, Shape};
+use lace_store::{Batch, Clock, Expect};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+const SHOP: &str = "shop/web/web";
+
+/// The way to the simulated provider, and the tickets that it booted machines with.
+struct Sims {
+    cloud: Cloud,
+    tickets: Mutex<BTreeMap<HostId, String>>,
+}
+
+impl Accounts for Sims {
+    fn open(&self, _: &Machine) -> Result<Arc<dyn Provider>, Error> {
+        Ok(Arc::new(self.cloud.open("ours", "let me in")))
+    }
+
+    fn user_data(&self, machine: &Machine) -> Result<String, Error> {
+        let ticket = format!("ticket of {}", machine.name);
+        self.tickets.lock().expect("tickets").insert(machine.id, ticket.clone());
+        Ok(ticket)
+    }
+
+    fn forget(&self, machine: &Machine) {
+        self.tickets.lock().expect("tickets").remove(&machine.id);
+    }
+}
+
+struct Estate {
+    scene: Scene,
+    sims: Arc<Sims>,
+    machines: Machines,
+    /// Machines come up and join.
+    boots: bool,
+}
+
+fn shape() -> Shape {
+    let kind =
+        HostKind { name: "small".into(), cpus: 8, memory_mib: 4_096, architectures: vec!["x86_64".into()] };
+    Shape {
+        secret: "let me in".into(),
+        region: "moon".into(),
+        zones: vec!["moon-a".into(), "moon-b".into()],
+        kinds: vec![kind],
+        images: vec!["base".into()],
+        boot_ms: 20_000,
+        leave_ms: 1_000,
+        networks_max: 1,
+        hosts_max: 50,
+        addresses_max: 0,
+        volumes_max: 0,
+    }
+}
+
+fn pool(text: &str, zone: &str, price: &str) -> Pool {
+    Pool {
+        name: name(text),
+        provider: name("moon"),
+        region: None,
+        zone: Some(zone.into()),
+        image: Some("base".into()),
+        profile: Some("small".into()),
+        attributes: BTreeMap::new(),
+        price: Some(Price::said(price, START).expect("a price")),
+        hosts_max: None,
+        made_at: START,
+    }
+}
+
+impl Estate {
+    /// No host, and two pools: the cheap one is in zone moon-a.
+    fn new() -> Self {
+        let scene = Scene::new(0);
+        let clock = Arc::clone(&scene.clock);
+        let cloud = Cloud::new(shape(), Arc::new(move || clock.now_ms()));
+        let sims = Arc::new(Sims { cloud, tickets: Mutex::default() });
+        let (store, clock) = (scene.store.clone(), scene.clock.clone());
+        let machines = Machines::new(store, clock, sims.clone());
+        let moon = Row {
+            name: name("moon"),
+            kind: ProviderKind::Sim,
+            region: Some("moon".into()),
+            endpoint: None,
+            credentials: Vec::new(),
+            made_at: START,
+        };
+        let mut batch = Batch::new(None);
+        batch.put(&moon, Expect::Absent);
+        batch.put(&pool("dear", "moon-b", "0.02"), Expect::Absent);
+        batch.put(&pool("cheap", "moon-a", "0.01"), Expect::Absent);
+        scene.store.commit(batch).expect("pools");
+        Self { scene, sims, machines, boots: true }
+    }
+
+    fn rows(&self) -> Vec<Machine> {
+        let rows = self.scene.store.list::<Machine>("").expect("readable");
+        rows.into_iter().map(|row| row.value).collect()
+    }
+
+    fn states(&self) -> Vec<(String, MachineState)> {
+        let mut states: Vec<_> = self.rows().into_iter().map(|m| (m.name.to_string(), m.state)).collect();
+        states.sort_by(|a, b| a.0.cmp(&b.0));
+        states
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        self.scene.target(SHOP).reasons
+    }
+
+    /// So many seconds go by, in each of which everybody does something.
+    async fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            let heard = self.scene.obey();
+            self.scene.turn(heard);
+            self.machines.turn().await.expect("tended");
+            self.join().await;
+            self.scene.clock.advance(1_000);
+        }
+    }
+
+    /// What runs joins by the ticket that it was booted with, as the controller does it: once.
+    async fn join(&mut self) {
+        let ours = self.sims.cloud.open("ours", "let me in");
+        let running = ours.hosts().await.expect("listed").into_iter();
+        let running = running.filter(|host| self.boots && host.state == InstanceState::Running);
+        let ids: Vec<String> = running.map(|host| host.key.to_string()).collect();
+        for machine in self.rows().into_iter().filter(|m| ids.contains(&m.id.to_string()) && m.is_coming()) {
+            assert!(self.sims.tickets.lock().expect("tickets").contains_key(&machine.id), "with a ticket");
+            let host = Host {
+                id: machine.id,
+                name: machine.name.clone(),
+                capacity: Capacity { cpu: CpuMillis(8_000), memory: ByteSize::mib(4_096), slots: 4 },
+                attributes: BTreeMap::new(),
+                blocks: vec![Block { base: [10, 192, self.scene.hosts.len() as u8, 0].into() }],
+                draining: false,
+                agent_version: "test".into(),
+                joined_at: self.scene.clock.now_ms(),
+                underlay: None,
+                pool: Some(machine.pool.clone()),
+                removing: false,
+            };
+            self.scene.hosts.insert(host.id, FakeHost { connected: true, ..Default::default() });
+            let mut batch = Batch::new(None);
+            batch.put(&host, Expect::Absent);
+            batch.put(&machine.now(MachineState::Joined, host.joined_at), Expect::Any);
+            self.scene.store.commit(batch).expect("joined");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_family_without_room_gets_a_host_of_the_cheapest_pool_and_gives_it_back() {
+    let mut estate = Estate::new();
+    estate.scene.serve(SHOP, 2, vec![]);
+    estate.pass(3).await;
+    assert_eq!(estate.states(), [("cheap-1".to_owned(), MachineState::Made)]);
+    let waits = estate.reasons().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(waits.contains("waits for host cheap-1 from pool cheap for 0.01 USD per hour"), "{waits}");
+    estate.pass(30).await;
+    assert_eq!(estate.scene.running(), [(1, 1), (2, 1)]);
+    assert_eq!(estate.states(), [("cheap-1".to_owned(), MachineState::Joined)], "one was enough");
+    assert_eq!(estate.reasons(), []);
+    // Whoever removes the host has the machine deleted at its provider.
+    estate.scene.change::<Family>(SHOP, |family| family.count = 0);
+    let host = estate.rows()[0].id.to_string();
+    estate.scene.change::<Host>(&host, |host| host.removing = true);
+    estate.pass(10).await;
+    assert_eq!(estate.states(), []);
+    assert_eq!(estate.sims.cloud.things(), 0, "the network goes with its last machine");
+    assert!(estate.sims.tickets.lock().expect("tickets").is_empty());
+}
+
+#[tokio::test]
+async fn a_pool_without_room_is_left_for_the_next_and_asked_again_later() {
+    let mut estate = Estate::new();
+    estate.sims.cloud.room("moon-a", 0);
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(4).await;
+    let states = estate.states();
+    assert_eq!(states[0], ("cheap-1".to_owned(), MachineState::GivenUp));
+    assert_eq!(states[1], ("dear-1".to_owned(), MachineState::Made));
+    let told = estate.reasons().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(told.contains("from pool dear for 0.02 USD per hour"), "{told}");
+    estate.pass(30).await;
+    assert_eq!(estate.scene.running(), [(1, 1)]);
+    // More is wanted than one host takes, and by now the cheap pool has room again.
+    estate.sims.cloud.room("moon-a", 10);
+    estate.scene.change::<Family>(SHOP, |family| family.count = 100);
+    estate.pass(5).await;
+    assert!(estate.states().iter().any(|(name, _)| name == "dear-2"), "{:?}", estate.states());
+    estate.pass(60 + ASK_AGAIN_AFTER.ms() / 1_000).await;
+    assert!(estate.states().iter().any(|(name, state)| name == "cheap-1" && *state == MachineState::Joined));
+}
+
+#[tokio::test]
+async fn when_no_pool_gives_a_host_each_says_why() {
+    let mut estate = Estate::new();
+    estate.sims.cloud.room("moon-a", 0);
+    estate.sims.cloud.room("moon-b", 0);
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(6).await;
+    let told: Vec<String> = estate.reasons().iter().map(ToString::to_string).collect();
+    for (pool, zone) in [("cheap", "moon-a"), ("dear", "moon-b")] {
+        let why = format!("pool {pool}: zone {zone} has no room for another small");
+        assert!(told.iter().any(|reason| reason.starts_with(&why)), "{told:?}");
+    }
+    assert_eq!(estate.states().len(), 2, "nobody is asked again at once");
+}
+
+#[tokio::test]
+async fn a_machine_that_never_joins_is_paid_for_no_longer_and_another_pool_is_tried() {
+    let mut estate = Estate::new();
+    estate.boots = false;
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(5).await;
+    assert_eq!(estate.sims.cloud.things(), 2, "a network and a machine");
+    estate.scene.clock.advance(BOOT_WITHIN.ms());
+    estate.boots = true;
+    estate.pass(1).await;
+    assert_eq!(estate.states()[0], ("cheap-1".to_owned(), MachineState::GivenUp));
+    assert_eq!(estate.sims.cloud.things(), 1, "it was deleted");
+    estate.pass(30).await;
+    assert_eq!(estate.scene.running(), [(1, 1)]);
+    let host = estate.scene.target(SHOP).nodes[0].host;
+    assert_eq!(estate.rows().iter().find(|m| m.id == host).map(|m| m.pool.as_str()), Some("dear"));
+}
+
+#[tokio::test]
+async fn lost_answers_and_a_controller_that_dies_order_nothing_twice() {
+    let mut estate = Estate::new();
+    let lost = Error::temporary("no answer within 20 s");
+    estate.sims.cloud.fail_after(Call::EnsureNetwork, lost.clone());
+    estate.sims.cloud.fail_after(Call::CreateHost, lost.clone());
+    estate.sims.cloud.fail_after(Call::CreateHost, lost.clone());
+    estate.scene.serve(SHOP, 1, vec![]);
+    for _ in 0..60 {
+        estate.pass(1).await;
+        estate.scene.restart_controller();
+        let (store, clock) = (estate.scene.store.clone(), estate.scene.clock.clone());
+        estate.machines = Machines::new(store, clock, estate.sims.clone());
+    }
+    assert_eq!(estate.states(), [("cheap-1".to_owned(), MachineState::Joined)]);
+    assert_eq!(estate.sims.cloud.things(), 2, "a network and a machine");
+    assert_eq!(estate.scene.running(), [(1, 1)]);
+    // And going: the answer is lost, the machine goes all the same, once.
+    estate.sims.cloud.fail_after(Call::DeleteHost, lost);
+    estate.scene.change::<Family>(SHOP, |family| family.count = 0);
+    let host = estate.rows()[0].id.to_string();
+    estate.scene.change::<Host>(&host, |host| host.removing = true);
+    estate.pass(20).await;
+    assert_eq!((estate.states().len(), estate.sims.cloud.things()), (0, 0));
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_told_and_order_no_machine() {
+    let mut estate = Estate::new();
+    let hint = "give another with lace provider set";
+    estate
+        .sims
+        .cloud
+        .fail_before(Call::EnsureNetwork, Error::refused("the account does not know this key", hint));
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(2).await;
+    let given_up = estate.rows().into_iter().find(|m| m.state == MachineState::GivenUp).expect("given up");
+    let why = given_up.why.expect("a reason");
+    assert!(why.contains("does not know this key") && why.contains(hint), "{why}");
+}

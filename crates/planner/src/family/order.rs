@@ -1,0 +1,161 @@
+//! Hosts are ordered where none has room: from the best pool that gives some, never twice for the same lack.
+
+use super::draft::Draft;
+use super::input::{Offer, Order, Used};
+use super::market::Home;
+use super::room::demand;
+use crate::condition::Condition;
+use lace_model::family::Select;
+use lace_model::host::{Capacity, Host};
+use lace_model::{ByteSize, CpuMillis, HostId, Name, Reason};
+use std::collections::BTreeMap;
+
+/// Hosts of one order: what comes may show that more are not needed.
+const HOSTS_AT_ONCE_MAX: u32 = 20;
+/// Nodes of a host whose size its pool does not tell, for the condition's sake.
+const SLOTS: u32 = 100;
+
+/// Orders hosts for the indexes that no host can take, or says why not. Where one is on its way, it is waited for.
+pub(super) fn order(draft: &mut Draft) {
+    let (family, offers) = (draft.family(), draft.input.offers);
+    let lacking = u32::try_from(draft.unplaceable.len()).unwrap_or(u32::MAX);
+    // A family of named hosts wants those.
+    if lacking == 0 || offers.is_empty() || !family.hosts.is_empty() {
+        return;
+    }
+    let wanted = demand(family.revision, draft.input);
+    let named: Vec<&Offer> = offers.iter().filter(|offer| is_named(offer, &family.pools)).collect();
+    let mut open: Vec<&Offer> = Vec::new();
+    for offer in named {
+        match unfit(draft, offer, &wanted) {
+            Some(why) => reject(draft, offer, why),
+            None => open.push(offer),
+        }
+    }
+    if let Some((offer, host)) = open.iter().find_map(|offer| Some((*offer, offer.coming.first()?))) {
+        return draft.reason(waits(offer, Some(host.clone())));
+    }
+    open.sort_by_key(|offer| rank(draft, offer));
+    for offer in open {
+        match full(offer) {
+            Some(why) => reject(draft, offer, why),
+            None => return place(draft, offer, lacking, &wanted),
+        }
+    }
+}
+
+fn is_named(offer: &Offer, pools: &[Name]) -> bool {
+    pools.is_empty() || pools.contains(&offer.pool.name)
+}
+
+fn reject(draft: &mut Draft, offer: &Offer, why: String) {
+    if let Some((_, until)) = &offer.closed {
+        draft.wake(*until);
+    }
+    draft.reason(Reason::PoolRejected { pool: offer.pool.name.clone(), why });
+}
+
+fn waits(offer: &Offer, host: Option<Name>) -> Reason {
+    let price = offer.pool.price.as_ref().map(ToString::to_string);
+    Reason::WaitsForHost { pool: offer.pool.name.clone(), host, price }
+}
+
+fn place(draft: &mut Draft, offer: &Offer, lacking: u32, wanted: &Used) {
+    let hosts = match capacity(offer) {
+        // Nobody knows what one takes: it will be seen.
+        None => 1,
+        Some(capacity) => lacking.div_ceil(nodes_of(&capacity, wanted, draft.family().per_host).max(1)),
+    };
+    let room = offer.pool.hosts_max.map_or(u32::MAX, |most| most.saturating_sub(offer.there));
+    let hosts = hosts.min(room).min(HOSTS_AT_ONCE_MAX);
+    draft.orders.push(Order { pool: offer.pool.name.clone(), hosts });
+    draft.reason(waits(offer, None));
+}
+
+/// The first is the best. A price that nobody knows is never the cheapest.
+fn rank(draft: &Draft, offer: &Offer) -> (u64, u64, Name) {
+    let family = draft.family();
+    let place = family.pools.iter().position(|name| *name == offer.pool.name).unwrap_or_default() as u64;
+    let price = offer.pool.price.as_ref().map_or(u64::MAX, |price| price.micro_per_hour);
+    match family.select {
+        Select::First => (place, price, offer.pool.name.clone()),
+        _ => (price, place, offer.pool.name.clone()),
+    }
+}
+
+/// Why a host of this pool would not do, whatever is to be had.
+fn unfit(draft: &Draft, offer: &Offer, wanted: &Used) -> Option<String> {
+    let capacity = capacity(offer);
+    if let Some(capacity) = &capacity
+        && nodes_of(capacity, wanted, None) == 0
+    {
+        let (cpu, memory) = (capacity.cpu, capacity.memory.human());
+        return Some(format!("its hosts have {cpu} cpu and {memory} memory: too little for one node"));
+    }
+    let condition = draft.family().condition.as_deref();
+    let held = condition.map(|text| {
+        Condition::parse(text)
+            .and_then(|condition| condition.holds(&such(offer, capacity), Some(&offer.pool)))
+    });
+    match (held, condition) {
+        (Some(Ok(false)), Some(text)) => return Some(format!("its hosts are not where {text}")),
+        (Some(Err(cause)), Some(text)) => return Some(format!("are its hosts where {text}? {cause}")),
+        _ => {}
+    }
+    out_of_reach(draft, offer)
+}
+
+/// The family's nodes must reach each other: a pool whose network is not that of the nodes there are is of no use.
+fn out_of_reach(draft: &Draft, offer: &Offer) -> Option<String> {
+    let there = draft.running().filter_map(|node| draft.host(node.host));
+    let home = Home::of_nodes(there)?;
+    let mut hosts = draft.input.hosts.iter();
+    let known = hosts.find(|view| view.host.pool.as_ref() == Some(&offer.pool.name));
+    match (known, home.0) {
+        (Some(view), _) => home.lacks(view).map(|why| format!("a host of it {why}")),
+        (None, Some(network)) => {
+            Some(format!("nobody knows whether its hosts reach the family's nodes in {network}"))
+        }
+        (None, None) => None,
+    }
+}
+
+/// Why it gives none now.
+fn full(offer: &Offer) -> Option<String> {
+    if let Some((why, _)) = &offer.closed {
+        return Some(why.clone());
+    }
+    let most = offer.pool.hosts_max.filter(|most| offer.there >= *most)?;
+    Some(format!("has {} hosts, the most that it may", most))
+}
+
+/// What its hosts have, as far as the pool's attributes `cpu` and `memory` tell.
+fn capacity(offer: &Offer) -> Option<Capacity> {
+    let told = |name: &str| offer.pool.attributes.get(name);
+    let cpu: CpuMillis = told("cpu")?.parse().ok()?;
+    let memory: ByteSize = told("memory")?.parse().ok()?;
+    Some(Capacity { cpu, memory, slots: SLOTS })
+}
+
+fn nodes_of(capacity: &Capacity, wanted: &Used, per_host: Option<u32>) -> u32 {
+    let cpu = capacity.cpu.0 / wanted.cpu.0.max(1);
+    let memory = u32::try_from(capacity.memory.0 / wanted.memory.0.max(1)).unwrap_or(u32::MAX);
+    cpu.min(memory).min(capacity.slots).min(per_host.unwrap_or(u32::MAX))
+}
+
+/// A host as the pool would give it.
+fn such(offer: &Offer, capacity: Option<Capacity>) -> Host {
+    Host {
+        id: HostId::derive(&[0; 32], "of a pool"),
+        name: offer.pool.name.clone(),
+        capacity: capacity.unwrap_or_default(),
+        attributes: BTreeMap::new(),
+        blocks: Vec::new(),
+        draining: false,
+        agent_version: String::new(),
+        joined_at: 0,
+        removing: false,
+        pool: Some(offer.pool.name.clone()),
+        underlay: None,
+    }
+}

@@ -1,0 +1,156 @@
+//! Hosts that are ordered where none has room, rule by rule.
+
+use crate::make::{SEED, family, host, name, revision};
+use lace_model::family::{Family, Select};
+use lace_model::host::Underlay;
+use lace_model::pool::{Pool, Price};
+use lace_model::{ByteSize, Reason};
+use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, Offer, Order, plan};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+fn offer(text: &str, price: Option<&str>) -> Offer {
+    let pool = Pool {
+        name: name(text),
+        provider: name("moon"),
+        region: None,
+        zone: None,
+        image: Some("base".into()),
+        profile: Some("small".into()),
+        attributes: BTreeMap::new(),
+        price: price.map(|price| Price::said(price, 0).unwrap()),
+        hosts_max: None,
+        made_at: 0,
+    };
+    Offer { pool: Arc::new(pool), there: 0, coming: Vec::new(), closed: None }
+}
+
+/// The same, with a changed pool.
+fn with(mut offer: Offer, change: impl FnOnce(&mut Pool)) -> Offer {
+    change(Arc::make_mut(&mut offer.pool));
+    offer
+}
+
+fn decided(family: &Family, hosts: &[HostView], offers: &[Offer]) -> FamilyOutcome {
+    let revisions = BTreeMap::from([(1, revision(1))]);
+    let (gates, observed) = (Gates::default(), BTreeMap::new());
+    plan(&FamilyInput {
+        family,
+        current: None,
+        observed: &observed,
+        revisions: &revisions,
+        hosts,
+        offers,
+        gates: &gates,
+        restarts: &BTreeMap::new(),
+        upgrades: &BTreeMap::new(),
+        answered: &Default::default(),
+        epoch: 1,
+        now: 1_000,
+        seed: SEED,
+    })
+}
+
+fn ordered(family: &Family, offers: &[Offer]) -> Vec<(String, u32)> {
+    let orders = decided(family, &[], offers).orders.into_iter();
+    orders.map(|Order { pool, hosts }| (pool.to_string(), hosts)).collect()
+}
+
+fn told(family: &Family, hosts: &[HostView], offers: &[Offer]) -> Vec<String> {
+    let outcome = decided(family, hosts, offers);
+    assert_eq!(outcome.orders, [], "nothing is ordered");
+    outcome
+        .reasons
+        .iter()
+        .filter(|r| matches!(r, Reason::PoolRejected { .. }))
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn the_cheapest_is_first_and_an_unknown_price_last() {
+    let offers = [offer("free", None), offer("dear", Some("0.2")), offer("cheap", Some("0.1"))];
+    assert_eq!(ordered(&family(1), &offers), [("cheap".to_owned(), 1)]);
+    let first = Family { select: Select::First, pools: vec![name("dear"), name("cheap")], ..family(1) };
+    assert_eq!(ordered(&first, &offers), [("dear".to_owned(), 1)]);
+    let named = Family { pools: vec![name("free")], ..family(1) };
+    assert_eq!(ordered(&named, &offers), [("free".to_owned(), 1)]);
+    let elsewhere = Family { pools: vec![name("other")], ..family(1) };
+    assert_eq!(ordered(&elsewhere, &offers), []);
+    let of_hosts = Family { hosts: [name("h1")].into(), ..family(1) };
+    assert_eq!(ordered(&of_hosts, &offers), [], "a family of named hosts wants those");
+}
+
+#[test]
+fn nothing_is_ordered_where_a_host_has_room_or_one_is_coming() {
+    let offers = [offer("cheap", Some("0.1"))];
+    assert_eq!(decided(&family(1), &[host(1)], &offers).orders, []);
+    let mut coming = offer("dear", Some("0.2"));
+    coming.coming.push(name("dear-1"));
+    let outcome = decided(&family(1), &[], &[offers[0].clone(), coming]);
+    assert_eq!(outcome.orders, []);
+    let waits = "no host has room: waits for host dear-1 from pool dear for 0.20 USD per hour";
+    assert!(outcome.reasons.iter().any(|reason| reason.to_string() == waits), "{:?}", outcome.reasons);
+}
+
+#[test]
+fn as_many_are_ordered_as_are_lacking_where_the_size_is_known() {
+    // Each node takes 256 MiB and a tenth of a processor at most.
+    let sized = |memory: &str| {
+        with(offer("cheap", Some("0.1")), |pool| {
+            pool.attributes.extend([("cpu".into(), "64".into()), ("memory".into(), memory.into())]);
+        })
+    };
+    let memory = revision(1).spec.limits.memory;
+    let two = ByteSize(memory.0 * 2).to_string();
+    assert_eq!(ordered(&family(5), &[sized(&two)]), [("cheap".to_owned(), 3)]);
+    let few = with(sized(&two), |pool| pool.hosts_max = Some(2));
+    assert_eq!(ordered(&family(5), &[few]), [("cheap".to_owned(), 2)]);
+    assert_eq!(ordered(&family(500), &[sized(&two)]), [("cheap".to_owned(), 20)], "never too many at once");
+    let small = ByteSize(memory.0 / 2).to_string();
+    let why = told(&family(1), &[], &[sized(&small)]);
+    assert!(why[0].contains("too little for one node"), "{why:?}");
+}
+
+#[test]
+fn a_pool_that_gives_none_says_why_and_the_next_is_taken() {
+    let mut closed = offer("cheap", Some("0.1"));
+    closed.closed = Some(("zone moon-a has no room".into(), 60_000));
+    let outcome = decided(&family(1), &[], &[closed.clone(), offer("dear", Some("0.2"))]);
+    assert_eq!(outcome.orders, [Order { pool: name("dear"), hosts: 1 }]);
+    assert_eq!(told(&family(1), &[], std::slice::from_ref(&closed)), ["pool cheap: zone moon-a has no room"]);
+    assert_eq!(decided(&family(1), &[], &[closed]).wake_at, Some(60_000), "it is asked again then");
+    let mut full = with(offer("cheap", None), |pool| pool.hosts_max = Some(3));
+    full.there = 3;
+    assert_eq!(told(&family(1), &[], &[full]), ["pool cheap: has 3 hosts, the most that it may"]);
+}
+
+#[test]
+fn conditions_hold_of_pools_too() {
+    let eu = with(offer("eu", None), |pool| pool.region = Some("eu".into()));
+    let us = with(offer("us", Some("0.1")), |pool| pool.region = Some("us".into()));
+    let there = Family { condition: Some("region == \"eu\"".into()), ..family(1) };
+    assert_eq!(ordered(&there, &[eu.clone(), us.clone()]), [("eu".to_owned(), 1)]);
+    assert_eq!(told(&there, &[], &[us]), ["pool us: its hosts are not where region == \"eu\""]);
+    let unknown = Family { condition: Some("rack == 4".into()), ..family(1) };
+    assert!(told(&unknown, &[], &[eu])[0].contains("nothing is known of its rack"));
+}
+
+#[test]
+fn a_family_is_not_split_over_networks_that_do_not_reach_each_other() {
+    let underlay = |address: [u8; 4]| Some(Underlay { address: address.into(), prefix: 24, behind: None });
+    let mut near = host(1);
+    near.host.underlay = underlay([192, 168, 1, 1]);
+    near.host.capacity.slots = 1;
+    let why = told(&family(2), &[near.clone()], &[offer("moon", None)]);
+    assert_eq!(why, ["pool moon: nobody knows whether its hosts reach the family's nodes in 192.168.1.0/24"]);
+    let mut of_pool = host(2);
+    of_pool.host.pool = Some(name("moon"));
+    of_pool.host.capacity.slots = 0;
+    of_pool.host.underlay = underlay([192, 168, 1, 2]);
+    let outcome = decided(&family(2), &[near.clone(), of_pool.clone()], &[offer("moon", None)]);
+    assert_eq!(outcome.orders, [Order { pool: name("moon"), hosts: 1 }], "its hosts are in the same network");
+    of_pool.host.underlay = underlay([10, 80, 0, 2]);
+    let why = told(&family(2), &[near, of_pool], &[offer("moon", None)]);
+    assert!(why[0].starts_with("pool moon: a host of it is in 10.80.0.0/24"), "{why:?}");
+}

@@ -1,0 +1,274 @@
+//! The engine's way to providers: their credentials unsealed, and the tickets that machines boot with.
+
+use lace_api::{IdSource, NewToken, SystemIds, mint_token};
+use lace_engine::Accounts;
+use lace_model::host::JoinTicket;
+use lace_model::machine::Machine;
+use lace_model::pool::Pool;
+use lace_model::provider::{Provider as Row, ProviderKind, VAULT};
+use lace_model::token::Role;
+use lace_model::{AppName, Digest, Name, Object};
+use lace_providers::ec2::{Chain, Credentials, Ec2, Patience, Place};
+use lace_providers::provider::{Error, Provider};
+use lace_store::{Batch, Clock, Expect, SecretValue, Store};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A ticket is good for so long after it was made: a machine is given up before.
+const TICKET_MS: u64 = 3_600_000;
+/// The attribute of pools that says where machines fetch our binary, where their image has none.
+const AGENT: &str = "agent";
+
+/// An account that was opened, and what it was opened with.
+type Opened = BTreeMap<(Name, String), (Digest, Arc<Ec2>)>;
+
+/// Opens accounts by what the store has of them.
+pub struct StoredAccounts {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    /// Where agents call.
+    pub controller: String,
+    /// The authority that controllers are known by (PEM).
+    pub ca: String,
+    opened: Mutex<Opened>,
+}
+
+impl StoredAccounts {
+    pub fn new(store: Store, clock: Arc<dyn Clock>, controller: String, ca: String) -> Self {
+        Self { store, clock, controller, ca, opened: Mutex::default() }
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<SecretValue>, Error> {
+        let found = self.store.secret_get(&vault()?, name, None).map_err(Error::temporary)?;
+        Ok(found.map(|(value, _)| value))
+    }
+
+    fn ec2(&self, row: &Row, region: String) -> Result<Arc<dyn Provider>, Error> {
+        let sealed = self.secret(row.name.as_str())?;
+        let sealed = sealed.as_ref().map_or(&b"{}"[..], SecretValue::expose);
+        let with = Digest::of(&[sealed, row.endpoint.as_deref().unwrap_or_default().as_bytes()].concat());
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = (row.name.clone(), region.clone());
+        if let Some((_, open)) = opened.get(&at).filter(|(opened_with, _)| *opened_with == with) {
+            return Ok(open.clone());
+        }
+        let mut given: BTreeMap<String, String> = serde_json::from_slice(sealed).map_err(|_| {
+            Error::invalid(format_args!("the credentials of provider {} are damaged", row.name))
+        })?;
+        let hint = format!("lace provider set {} --access-key-id K --secret-access-key -", row.name);
+        let mut take = |name: &str| {
+            let lacks = || Error::refused(format_args!("provider {} has no {name}", row.name), hint.clone());
+            given.remove(name).ok_or_else(lacks)
+        };
+        let (id, secret) = (take("access-key-id")?, take("secret-access-key")?);
+        let chain = Chain::only(Credentials::given(id, secret, take("session-token").ok()));
+        let place = Place { region, endpoint: row.endpoint.clone() };
+        let installation = self.store.installation().to_string();
+        let open = Arc::new(Ec2::new(&place, chain, Patience::default(), &installation, BTreeMap::new())?);
+        opened.insert(at, (with, open.clone()));
+        Ok(open)
+    }
+
+    /// The ticket, made once and sealed: what a machine boots with stays the same however often it is asked for.
+    fn ticket(&self, machine: &Machine) -> Result<String, Error> {
+        if let Some(kept) = self.secret(&kept_as(machine))? {
+            return String::from_utf8(kept.expose().to_vec()).map_err(Error::invalid);
+        }
+        let now = self.clock.now_ms();
+        let new = NewToken {
+            expires_at: Some(now + TICKET_MS),
+            once: true,
+            join: true,
+            ..NewToken::new(format!("host {} joins", machine.name), Role::Viewer)
+        };
+        let ids: &dyn IdSource = &SystemIds;
+        let (mut token, text) = mint_token(ids, now, new).map_err(Error::temporary)?;
+        token.machine = Some(machine.id);
+        let ticket = JoinTicket {
+            controllers: vec![self.controller.clone()],
+            ca: self.ca.clone(),
+            token: text,
+            name: Some(machine.name.clone()),
+        };
+        let ticket = serde_json::to_string(&ticket).map_err(Error::invalid)?;
+        let mut batch = Batch::new(None);
+        batch.put(&token, Expect::Absent);
+        batch.secret_put(&vault()?, &kept_as(machine), SecretValue::new(ticket.clone()), true);
+        self.store.commit(batch).map_err(Error::temporary)?;
+        Ok(ticket)
+    }
+}
+
+impl Accounts for StoredAccounts {
+    fn open(&self, machine: &Machine) -> Result<Arc<dyn Provider>, Error> {
+        let row = self.store.get::<Row>(machine.provider.as_str()).map_err(Error::temporary)?;
+        let lacks = || Error::invalid(format_args!("there is no provider {} any more", machine.provider));
+        let row = row.ok_or_else(lacks)?.value;
+        if row.kind != ProviderKind::Ec2 {
+            let hint = "name a pool of a provider of kind ec2";
+            return Err(Error::refused(format_args!("provider {} makes no machines here", row.name), hint));
+        }
+        let region = machine.region.clone().ok_or_else(|| {
+            let hint = format!("lace provider set {} --region R", row.name);
+            Error::refused(format_args!("provider {} says no region", row.name), hint)
+        })?;
+        self.ec2(&row, region)
+    }
+
+    fn user_data(&self, machine: &Machine) -> Result<String, Error> {
+        let pool = self.store.get::<Pool>(machine.pool.as_str()).map_err(Error::temporary)?;
+        let agent = pool.and_then(|row| row.value.attributes.get(AGENT).cloned());
+        let fetched =
+            agent.map(|url| Ok::<_, Error>((checked(&url)?.to_owned(), own_digest()?))).transpose()?;
+        Ok(script(&self.ticket(machine)?, fetched.as_ref()))
+    }
+
+    fn forget(&self, machine: &Machine) {
+        let Ok(vault) = vault() else { return };
+        let mut batch = Batch::new(None);
+        batch.secret_remove(&vault, &kept_as(machine));
+        if let Err(error) = self.store.commit(batch) {
+            tracing::warn!(%error, host = %machine.name, "its ticket is still kept");
+        }
+    }
+}
+
+fn vault() -> Result<AppName, Error> {
+    Name::new(VAULT).map_err(Error::invalid)
+}
+
+/// No provider has a name of this length.
+fn kept_as(machine: &Machine) -> String {
+    format!("ticket-of-{}-{}", Machine::KIND, machine.id)
+}
+
+/// An address that may stand between quotes in a script.
+fn checked(url: &str) -> Result<&str, Error> {
+    let plain = |c: char| c.is_ascii_graphic() && !"'\"\\`$".contains(c);
+    match url.starts_with("https://") && url.len() <= 1_024 && url.chars().all(plain) {
+        true => Ok(url),
+        false => Err(Error::invalid(format_args!("{AGENT}={url:?} is no address that begins with https://"))),
+    }
+}
+
+/// SHA-256 of the program that runs here: what machines run is the same.
+fn own_digest() -> Result<String, Error> {
+    let file = std::env::current_exe().and_then(std::fs::read).map_err(Error::temporary)?;
+    Ok(lace_providers::ec2::digest(&file))
+}
+
+/// What a machine boots with. The ticket comes on stdin of what reads it, never as an argument.
+fn script(ticket: &str, fetched: Option<&(String, String)>) -> String {
+    let fetch = fetched.map_or_else(String::new, |(url, digest)| {
+        format!(
+            "if ! command -v lace >/dev/null 2>&1; then\n\
+             \tcurl --fail --silent --show-error --location --proto =https --retry 10 --max-time 600 -o /run/lace.part '{url}'\n\
+             \techo '{digest}  /run/lace.part' | sha256sum -c -\n\
+             \tinstall -m 0755 /run/lace.part /usr/local/bin/lace\n\
+             \trm -f /run/lace.part\n\
+             fi\n"
+        )
+    });
+    format!(
+        "#!/bin/sh\n# Makes this machine a host of Lace.\nset -eu\numask 077\n\
+         export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root\n{fetch}\
+         exec lace up --detach --join - <<'TICKET'\n{ticket}\nTICKET\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lace_model::HostId;
+    use lace_model::machine::MachineState;
+    use lace_model::token::Token;
+    use lace_providers::provider::USER_DATA_BYTES_MAX;
+    use lace_store::{ManualClock, MasterKey};
+
+    fn accounts() -> StoredAccounts {
+        let clock = Arc::new(ManualClock::at(1_000));
+        let store = Store::open_in_memory(MasterKey::from_bytes([3; 32]), clock.clone()).expect("a store");
+        StoredAccounts::new(store, clock, "192.0.2.1:7441".into(), "PEM\n".repeat(500))
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect(text)
+    }
+
+    fn machine(region: Option<&str>) -> Machine {
+        Machine {
+            id: HostId::derive(&[1; 32], "one"),
+            name: name("eu-1"),
+            pool: name("eu"),
+            provider: name("mine"),
+            region: region.map(str::to_owned),
+            state: MachineState::Ordered,
+            instance: None,
+            ordered_at: 1_000,
+            since: 1_000,
+            why: None,
+        }
+    }
+
+    #[test]
+    fn a_machine_boots_with_the_same_ticket_each_time() {
+        let accounts = accounts();
+        let first = accounts.user_data(&machine(None)).expect("made");
+        assert_eq!(accounts.user_data(&machine(None)).expect("kept"), first);
+        assert!(first.len() < USER_DATA_BYTES_MAX / 2, "{} bytes", first.len());
+        let (_, rest) = first.split_once("<<'TICKET'\n").expect("a ticket");
+        let ticket: JoinTicket = rest.split_once("\nTICKET").expect("its end").0.parse().expect("a ticket");
+        assert_eq!(
+            (ticket.name, ticket.controllers),
+            (Some(name("eu-1")), vec!["192.0.2.1:7441".to_owned()])
+        );
+        let tokens = accounts.store.list::<Token>("").expect("readable");
+        let token = &tokens[0].value;
+        assert!(tokens.len() == 1 && token.join && token.machine == Some(machine(None).id));
+        assert!(lace_api::is_text_of(token, &ticket.token));
+        accounts.forget(&machine(None));
+        assert_ne!(accounts.user_data(&machine(None)).expect("made anew"), first);
+    }
+
+    #[test]
+    fn the_binary_is_fetched_by_its_digest_where_the_pool_says_from_where() {
+        let text = script("{}", Some(&("https://blobs.example.com/lace".into(), "ab12".into())));
+        assert!(text.contains("-o /run/lace.part 'https://blobs.example.com/lace'\n"), "{text}");
+        assert!(text.contains("echo 'ab12  /run/lace.part' | sha256sum -c -\n"), "{text}");
+        for bad in ["http://x", "https://x/'; rm -rf /;'", "https://x/$(id)", "https://x y"] {
+            assert!(checked(bad).is_err(), "{bad}");
+        }
+        assert!(!script("{}", None).contains("curl"));
+    }
+
+    #[test]
+    fn what_an_account_lacks_is_said() {
+        let accounts = accounts();
+        let refused = |machine: &Machine| match accounts.open(machine) {
+            Ok(_) => panic!("opened"),
+            Err(error) => error,
+        };
+        assert!(refused(&machine(None)).to_string().contains("no provider mine"));
+        let row = Row {
+            name: name("mine"),
+            kind: ProviderKind::Ec2,
+            region: None,
+            endpoint: Some("http://127.0.0.1:1".into()),
+            credentials: Vec::new(),
+            made_at: 1,
+        };
+        let mut batch = Batch::new(None);
+        batch.put(&row, Expect::Absent);
+        accounts.store.commit(batch).expect("stored");
+        assert!(refused(&machine(None)).hint().is_some_and(|hint| hint.contains("--region")));
+        let error = refused(&machine(Some("eu-west-1")));
+        assert!(error.to_string().contains("access-key-id"), "{error}");
+        let sealed = r#"{"access-key-id":"AKID","secret-access-key":"s"}"#;
+        let vault = vault().expect("a name");
+        accounts.store.secret_put(&vault, "mine", SecretValue::new(sealed), false).expect("sealed");
+        let open = |machine: &Machine| accounts.open(machine).unwrap_or_else(|error| panic!("{error}"));
+        let first = open(&machine(Some("eu-west-1")));
+        assert!(Arc::ptr_eq(&first, &open(&machine(Some("eu-west-1")))), "one account, one value");
+        assert!(!Arc::ptr_eq(&first, &open(&machine(Some("us-east-1")))));
+    }
+}
