@@ -2,8 +2,7 @@
 
 use crate::{
     adopted, authority, family, host, job, machine, node, operation, package, pool, provider, release,
-    revision,
-    target, task, token,
+    revision, target, task, token,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
