@@ -236,21 +236,7 @@ impl World {
                 let value = self.fetch::<Release>(store, key)?;
                 replace(&mut self.releases, Some(key.to_owned()), value);
             }
-            "pool" => {
-                let value = self.fetch::<Pool>(store, key)?.map(Arc::new);
-                replace(&mut self.pools, key.parse().ok(), value);
-                self.dirty_where(|_| true);
-            }
-            "provider" => {
-                let value = self.fetch::<Provider>(store, key)?;
-                replace(&mut self.providers, key.parse().ok(), value);
-                self.dirty_where(|_| true);
-            }
-            "machine" => {
-                let value = self.fetch::<Machine>(store, key)?;
-                replace(&mut self.machines, key.parse().ok(), value);
-                self.dirty_where(|_| true);
-            }
+            "pool" | "provider" | "machine" => self.take_estate(store, change.kind.as_str(), key)?,
             "revision" => self.take_revision(store, key)?,
             "node" => self.take_node(store, key)?,
             "host" => {
@@ -282,6 +268,26 @@ impl World {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Where hosts come from: any family may find room there, or none any more.
+    fn take_estate(&mut self, store: &Store, kind: &str, key: &str) -> Result<(), StoreError> {
+        match kind {
+            "pool" => {
+                let value = self.fetch::<Pool>(store, key)?.map(Arc::new);
+                replace(&mut self.pools, key.parse().ok(), value);
+            }
+            "provider" => {
+                let value = self.fetch::<Provider>(store, key)?;
+                replace(&mut self.providers, key.parse().ok(), value);
+            }
+            _ => {
+                let value = self.fetch::<Machine>(store, key)?;
+                replace(&mut self.machines, key.parse().ok(), value);
+            }
+        }
+        self.dirty_where(|_| true);
         Ok(())
     }
 
