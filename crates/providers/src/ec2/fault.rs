@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn codes_are_told_apart_by_what_to_do_next() {
-        let cases: [(u16, &str, fn(&Error) -> bool); 17] = [
+        type Is = fn(&Error) -> bool;
+        let cases: [(u16, &str, Is); 17] = [
             (401, "AuthFailure", |e| matches!(e, Error::Refused { .. })),
             (403, "UnauthorizedOperation", |e| matches!(e, Error::Refused { .. })),
             (400, "RequestExpired", |e| e.hint().is_some_and(|hint| hint.contains("clock"))),
