@@ -6,13 +6,14 @@ use lace_model::host::JoinTicket;
 use lace_model::machine::Machine;
 use lace_model::pool::Pool;
 use lace_model::provider::{Provider as Row, ProviderKind, VAULT};
-use lace_model::token::Role;
+use lace_model::token::{Role, Token};
 use lace_model::{AppName, Digest, Name, Object};
 use lace_providers::ec2::{Chain, Credentials, Ec2, Patience, Place};
 use lace_providers::provider::{Error, Provider};
 use lace_store::{Batch, Clock, Expect, SecretValue, Store};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A ticket is good for so long after it was made: a machine is given up before.
 const TICKET_MS: u64 = 3_600_000;
@@ -45,28 +46,40 @@ impl StoredAccounts {
 
     fn ec2(&self, row: &Row, region: String) -> Result<Arc<dyn Provider>, Error> {
         let sealed = self.secret(row.name.as_str())?;
-        let sealed = sealed.as_ref().map_or(&b"{}"[..], SecretValue::expose);
-        let with = Digest::of(&[sealed, row.endpoint.as_deref().unwrap_or_default().as_bytes()].concat());
+        let sealed = sealed.as_ref().map(SecretValue::expose);
+        let endpoint = row.endpoint.as_deref().unwrap_or_default();
+        let with = Digest::of(&[sealed.unwrap_or_default(), endpoint.as_bytes()].concat());
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let at = (row.name.clone(), region.clone());
         if let Some((_, open)) = opened.get(&at).filter(|(opened_with, _)| *opened_with == with) {
             return Ok(open.clone());
         }
-        let mut given: BTreeMap<String, String> = serde_json::from_slice(sealed).map_err(|_| {
-            Error::invalid(format_args!("the credentials of provider {} are damaged", row.name))
-        })?;
-        let hint = format!("lace provider set {} --access-key-id K --secret-access-key -", row.name);
-        let mut take = |name: &str| {
-            let lacks = || Error::refused(format_args!("provider {} has no {name}", row.name), hint.clone());
-            given.remove(name).ok_or_else(lacks)
+        // Where nothing is sealed, what the controller finds around it may serve.
+        let chain = match sealed {
+            Some(sealed) => Chain::only(given(&row.name, sealed)?),
+            None => Chain::of_process(),
         };
-        let (id, secret) = (take("access-key-id")?, take("secret-access-key")?);
-        let chain = Chain::only(Credentials::given(id, secret, take("session-token").ok()));
         let place = Place { region, endpoint: row.endpoint.clone() };
         let installation = self.store.installation().to_string();
         let open = Arc::new(Ec2::new(&place, chain, Patience::default(), &installation, BTreeMap::new())?);
         opened.insert(at, (with, open.clone()));
         Ok(open)
+    }
+
+    /// Refuses an address that machines elsewhere would take for their own.
+    fn callable(&self) -> Result<(), Error> {
+        let host = self.controller.rsplit_once(':').map_or(self.controller.as_str(), |(host, _)| host);
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        if host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback()) {
+            return Ok(());
+        }
+        let what = format!(
+            "machines of EC2 cannot call this controller: it listens for agents at {}",
+            self.controller
+        );
+        let hint =
+            "start it where they reach it: lace up --link ADDRESS:7441, with an address that is not loopback";
+        Err(Error::refused(what, hint))
     }
 
     /// The ticket, made once and sealed: what a machine boots with stays the same however often it is asked for.
@@ -100,15 +113,15 @@ impl StoredAccounts {
 }
 
 impl Accounts for StoredAccounts {
-    fn open(&self, machine: &Machine) -> Result<Arc<dyn Provider>, Error> {
-        let row = self.store.get::<Row>(machine.provider.as_str()).map_err(Error::temporary)?;
-        let lacks = || Error::invalid(format_args!("there is no provider {} any more", machine.provider));
+    fn open(&self, provider: &Name, region: Option<&str>) -> Result<Arc<dyn Provider>, Error> {
+        let row = self.store.get::<Row>(provider.as_str()).map_err(Error::temporary)?;
+        let lacks = || Error::invalid(format_args!("there is no provider {provider} any more"));
         let row = row.ok_or_else(lacks)?.value;
         if row.kind != ProviderKind::Ec2 {
             let hint = "name a pool of a provider of kind ec2";
             return Err(Error::refused(format_args!("provider {} makes no machines here", row.name), hint));
         }
-        let region = machine.region.clone().ok_or_else(|| {
+        let region = region.map(str::to_owned).ok_or_else(|| {
             let hint = format!("lace provider set {} --region R", row.name);
             Error::refused(format_args!("provider {} says no region", row.name), hint)
         })?;
@@ -116,6 +129,7 @@ impl Accounts for StoredAccounts {
     }
 
     fn user_data(&self, machine: &Machine) -> Result<String, Error> {
+        self.callable()?;
         let pool = self.store.get::<Pool>(machine.pool.as_str()).map_err(Error::temporary)?;
         let agent = pool.and_then(|row| row.value.attributes.get(AGENT).cloned());
         let fetched =
@@ -124,10 +138,16 @@ impl Accounts for StoredAccounts {
     }
 
     fn forget(&self, machine: &Machine) {
-        let Ok(vault) = vault() else { return };
-        let mut batch = Batch::new(None);
-        batch.secret_remove(&vault, &kept_as(machine));
-        if let Err(error) = self.store.commit(batch) {
+        let forgotten = || {
+            let mut batch = Batch::new(None);
+            batch.secret_remove(&vault()?, &kept_as(machine));
+            let tokens = self.store.list::<Token>("").map_err(Error::temporary)?;
+            for token in tokens.iter().filter(|row| row.value.machine == Some(machine.id)) {
+                batch.delete::<Token>(&token.value.id.to_string(), Expect::Any);
+            }
+            self.store.commit(batch).map_err(Error::temporary)
+        };
+        if let Err(error) = forgotten() {
             tracing::warn!(%error, host = %machine.name, "its ticket is still kept");
         }
     }
@@ -142,6 +162,17 @@ fn kept_as(machine: &Machine) -> String {
     format!("ticket-of-{}-{}", Machine::KIND, machine.id)
 }
 
+fn given(provider: &Name, sealed: &[u8]) -> Result<Credentials, Error> {
+    let damaged = |_| Error::invalid(format_args!("the credentials of provider {provider} are damaged"));
+    let mut given: BTreeMap<String, String> = serde_json::from_slice(sealed).map_err(damaged)?;
+    let hint = format!("lace provider set {provider} --stdin");
+    let mut take = |name: &str| {
+        let lacks = || Error::refused(format_args!("provider {provider} has no {name}"), hint.clone());
+        given.remove(name).ok_or_else(lacks)
+    };
+    Ok(Credentials::given(take("access-key-id")?, take("secret-access-key")?, take("session-token").ok()))
+}
+
 /// An address that may stand between quotes in a script.
 fn checked(url: &str) -> Result<&str, Error> {
     let plain = |c: char| c.is_ascii_graphic() && !"'\"\\`$".contains(c);
@@ -151,10 +182,14 @@ fn checked(url: &str) -> Result<&str, Error> {
     }
 }
 
-/// SHA-256 of the program that runs here: what machines run is the same.
+/// SHA-256 of the program that runs here, as it was when it started: what machines run is the same.
 fn own_digest() -> Result<String, Error> {
-    let file = std::env::current_exe().and_then(std::fs::read).map_err(Error::temporary)?;
-    Ok(lace_providers::ec2::digest(&file))
+    static OWN: OnceLock<String> = OnceLock::new();
+    if let Some(known) = OWN.get() {
+        return Ok(known.clone());
+    }
+    let file = std::fs::read("/proc/self/exe").map_err(Error::temporary)?;
+    Ok(OWN.get_or_init(|| lace_providers::ec2::digest(&file)).clone())
 }
 
 /// What a machine boots with. The ticket comes on stdin of what reads it, never as an argument.
@@ -181,7 +216,6 @@ mod tests {
     use super::*;
     use lace_model::HostId;
     use lace_model::machine::MachineState;
-    use lace_model::token::Token;
     use lace_providers::provider::USER_DATA_BYTES_MAX;
     use lace_store::{ManualClock, MasterKey};
 
@@ -227,6 +261,7 @@ mod tests {
         assert!(tokens.len() == 1 && token.join && token.machine == Some(machine(None).id));
         assert!(lace_api::is_text_of(token, &ticket.token));
         accounts.forget(&machine(None));
+        assert_eq!(accounts.store.list::<Token>("").expect("readable"), [], "nobody joins with it any more");
         assert_ne!(accounts.user_data(&machine(None)).expect("made anew"), first);
     }
 
@@ -244,11 +279,12 @@ mod tests {
     #[test]
     fn what_an_account_lacks_is_said() {
         let accounts = accounts();
-        let refused = |machine: &Machine| match accounts.open(machine) {
+        let mine = name("mine");
+        let refused = |region: Option<&str>| match accounts.open(&mine, region) {
             Ok(_) => panic!("opened"),
             Err(error) => error,
         };
-        assert!(refused(&machine(None)).to_string().contains("no provider mine"));
+        assert!(refused(None).to_string().contains("no provider mine"));
         let row = Row {
             name: name("mine"),
             kind: ProviderKind::Ec2,
@@ -260,15 +296,41 @@ mod tests {
         let mut batch = Batch::new(None);
         batch.put(&row, Expect::Absent);
         accounts.store.commit(batch).expect("stored");
-        assert!(refused(&machine(None)).hint().is_some_and(|hint| hint.contains("--region")));
-        let error = refused(&machine(Some("eu-west-1")));
-        assert!(error.to_string().contains("access-key-id"), "{error}");
-        let sealed = r#"{"access-key-id":"AKID","secret-access-key":"s"}"#;
+        assert!(refused(None).hint().is_some_and(|hint| hint.contains("--region")));
+        assert!(accounts.open(&mine, Some("eu-west-1")).is_ok(), "by what the controller finds around it");
         let vault = vault().expect("a name");
+        let half = SecretValue::new(r#"{"secret-access-key":"s"}"#);
+        accounts.store.secret_put(&vault, "mine", half, false).expect("sealed");
+        let error = refused(Some("eu-west-1"));
+        assert!(error.to_string().contains("access-key-id"), "{error}");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("lace provider set mine --stdin")),
+            "{error:?}"
+        );
+        let sealed = r#"{"access-key-id":"AKID","secret-access-key":"s"}"#;
         accounts.store.secret_put(&vault, "mine", SecretValue::new(sealed), false).expect("sealed");
-        let open = |machine: &Machine| accounts.open(machine).unwrap_or_else(|error| panic!("{error}"));
-        let first = open(&machine(Some("eu-west-1")));
-        assert!(Arc::ptr_eq(&first, &open(&machine(Some("eu-west-1")))), "one account, one value");
-        assert!(!Arc::ptr_eq(&first, &open(&machine(Some("us-east-1")))));
+        let open =
+            |region: &str| accounts.open(&mine, Some(region)).unwrap_or_else(|error| panic!("{error}"));
+        let first = open("eu-west-1");
+        assert!(Arc::ptr_eq(&first, &open("eu-west-1")), "one account, one value");
+        assert!(!Arc::ptr_eq(&first, &open("us-east-1")));
+    }
+
+    #[test]
+    fn machines_are_not_sent_to_an_address_that_is_their_own() {
+        for (controller, good) in [
+            ("127.0.0.1:7441", false),
+            ("[::1]:7441", false),
+            ("localhost:7441", false),
+            ("192.0.2.1:7441", true),
+            ("[2001:db8::1]:7441", true),
+            ("lace.example.com:7441", true),
+        ] {
+            let accounts = StoredAccounts { controller: controller.into(), ..accounts() };
+            let told = accounts.user_data(&machine(None));
+            assert_eq!(told.is_ok(), good, "{controller}: {told:?}");
+            let hint = told.as_ref().err().and_then(Error::hint).unwrap_or("--link");
+            assert!(hint.contains("--link"), "{hint}");
+        }
     }
 }

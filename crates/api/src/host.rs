@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use lace_model::event::NewEvent;
 use lace_model::host::Host;
+use lace_model::machine::{Machine, MachineState};
 use lace_model::target::Target;
 use lace_model::{Code, Name};
 use lace_store::{Expect, Row};
@@ -110,14 +111,20 @@ pub(crate) async fn remove(
     .await
 }
 
-/// A host that does not answer is forgotten at once; the planner takes its nodes for lost.
+/// A host that does not answer is forgotten at once; the planner takes its nodes for lost. Where it was had from a pool, its
+/// machine goes back: nothing is paid for that nobody sees any more.
 async fn forget(state: &ApiState, caller: &Caller, name: &Name, carries: usize) -> Answer<Json<Accepted>> {
     let row = by_name(state, name)?;
     let subject = format!("host/{name}");
-    let told = format!("removed without an answer from it; {carries} nodes on it are abandoned");
+    let id = row.value.id.to_string();
+    let mut told = format!("removed without an answer from it; {carries} nodes on it are abandoned");
     let deed = Deed::light("remove --force", &subject);
     let mut batch = deed.batch(caller);
-    batch.delete::<Host>(&row.value.id.to_string(), Expect::Rev(row.rev));
+    batch.delete::<Host>(&id, Expect::Rev(row.rev));
+    if let Some(Row { value, rev }) = state.store.get::<Machine>(&id)? {
+        told.push_str(&format!("; its machine goes back to pool {}", value.pool));
+        batch.put(&value.now(MachineState::Leaving, state.now()), Expect::Rev(rev));
+    }
     batch.event(NewEvent::new("host.removed", &subject, &told));
     deed.only(state, batch).await?;
     Ok(Json(Accepted { operation: None, message: format!("host {name}: {told}") }))

@@ -100,10 +100,10 @@ pub(crate) async fn remove(
     let families = state.store.list::<Family>("")?;
     let families = families.iter().filter(|f| f.value.pools.contains(&name));
     let machines = state.store.list::<Machine>("")?;
-    let coming = machines.iter().filter(|m| m.value.pool == name && m.value.counts() && !m.value.is_host());
+    let machines = machines.iter().filter(|m| m.value.pool == name && m.value.counts());
     let users: Vec<String> = hosts
         .map(|h| format!("host {}", h.value.name))
-        .chain(coming.map(|m| format!("host {} on its way", m.value.name)))
+        .chain(machines.map(|m| format!("the machine of host {}", m.value.name)))
         .chain(families.map(|f| format!("family {}", f.value.path)))
         .collect();
     if !users.is_empty() {

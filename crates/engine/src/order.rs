@@ -26,11 +26,13 @@ impl World {
         let ordered = || self.machines.values().filter(|machine| machine.pool == pool.name);
         let hosts = self.hosts.values().filter(|host| host.pool.as_ref() == Some(&pool.name)).count();
         let others = ordered().filter(|m| m.counts() && !self.hosts.contains_key(&m.id)).count();
+        let made = ordered().filter(|machine| machine.is_host()).map(|machine| machine.id);
         let coming = ordered().filter(|machine| self.is_coming(machine)).map(|machine| machine.name.clone());
         Offer {
             pool: Arc::clone(pool),
             there: u32::try_from(hosts + others).unwrap_or(u32::MAX),
             coming: coming.collect(),
+            made: made.collect(),
             closed: self.closed(pool),
         }
     }

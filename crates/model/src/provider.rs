@@ -68,7 +68,7 @@ impl ProviderKind {
 
     /// Can hosts be made there, where none has room?
     pub fn makes_hosts(self) -> bool {
-        matches!(self, Self::Ec2 | Self::Sim)
+        matches!(self, Self::Ec2)
     }
 
     /// Are its hosts cut up into regions?

@@ -1,6 +1,7 @@
 //! Providers and pools.
 
 use crate::house::House;
+use lace_model::machine::Machine;
 use lace_model::pool::Pool;
 use lace_model::provider::Provider;
 use lace_model::{Code, Name};
@@ -85,6 +86,13 @@ async fn pools_have_a_price_and_are_kept_while_somebody_uses_them() {
     assert!(problem.message.contains("host alpha1"), "{problem:?}");
     put(&house, "/v1/hosts/alpha1", json!({ "pool": "" })).await.ok::<Accepted>();
     put(&house, "/v1/hosts/alpha1", json!({ "pool": "nowhere" })).await.problem(404);
+    let id = crate::house::host_id(1);
+    house.add_machine(id, "eu-small");
+    let problem = house.delete("/v1/pools/eu-small").await.problem(409);
+    assert!(problem.message.contains("the machine of host alpha1"), "{problem:?}");
+    let mut batch = lace_store::Batch::new(None);
+    batch.delete::<Machine>(&id.to_string(), lace_store::Expect::Any);
+    house.state.store.commit(batch).expect("gone");
     house.delete("/v1/pools/eu-small").await.ok::<Accepted>();
     assert!(house.get("/v1/pools").await.ok::<Vec<Pool>>().is_empty());
 }

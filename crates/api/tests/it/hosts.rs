@@ -3,6 +3,7 @@
 use crate::house::{House, connected};
 use lace_model::Code;
 use lace_model::host::Host;
+use lace_model::machine::{Machine, MachineState};
 use lace_wire::api::{Accepted, HostView};
 
 fn host(house: &House, n: u8) -> Host {
@@ -51,6 +52,18 @@ async fn a_host_with_nodes_is_removed_by_force_only() {
     house.delete("/v1/hosts/alpha1?force=true").await.ok::<Accepted>();
     house.delete("/v1/hosts/alpha2").await.ok::<Accepted>();
     assert!(host(&house, 1).removing && host(&house, 2).removing);
+}
+
+#[tokio::test]
+async fn the_machine_of_a_host_that_is_forgotten_goes_back() {
+    let house = House::new();
+    let id = house.add_host(1);
+    let row = house.add_machine(id, "eu-small");
+    let accepted: Accepted = house.delete("/v1/hosts/alpha1?force=true").await.ok();
+    assert!(accepted.message.contains("its machine goes back to pool eu-small"), "{}", accepted.message);
+    let machine = house.state.store.get::<Machine>(&id.to_string()).expect("read").expect("kept").value;
+    assert_eq!(machine.state, MachineState::Leaving, "it is deleted at its provider from here");
+    assert_eq!(machine.instance, row.instance);
 }
 
 #[tokio::test]

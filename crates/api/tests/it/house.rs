@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use lace_api::{ApiState, Config, CountedIds, FixedLiveness, NewToken, mint_token, router};
 use lace_model::application::{ApplicationSpec, ApplyRequest, FamilySpec, ServiceSpec};
 use lace_model::host::{Block, Capacity, Host, Liveness};
+use lace_model::machine::{Machine, MachineState};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::token::{Role, Token};
@@ -201,6 +202,24 @@ impl House {
             removing: false,
         });
         id
+    }
+
+    /// The machine of a host, had from a pool.
+    pub fn add_machine(&self, id: HostId, pool: &str) -> Machine {
+        let machine = Machine {
+            id,
+            name: name("alpha1"),
+            pool: name(pool),
+            provider: name("my-ec2"),
+            region: None,
+            state: MachineState::Joined,
+            instance: Some("i-1".into()),
+            ordered_at: NOW,
+            since: NOW,
+            why: None,
+        };
+        self.put(&machine);
+        machine
     }
 
     /// What the engine would write: all nodes of a family placed on a host, and reported ready.

@@ -1,6 +1,6 @@
 //! Makes a machine: its network, then itself. What its pool says is what it becomes.
 
-use super::{Accounts, Next, because, key, words};
+use super::{Accounts, Next, abandon, account, because, key, words};
 use lace_model::Millis;
 use lace_model::machine::{Machine, MachineState};
 use lace_model::pool::Pool;
@@ -24,11 +24,8 @@ pub(super) async fn make(store: &Store, accounts: &dyn Accounts, machine: &Machi
             Next::Put(made.now(MachineState::Made, now))
         }
         Err(error) if may_come(&error) => Next::Again(because(machine, &error)),
-        // Nothing was made: another pool is next.
-        Err(error) => {
-            accounts.forget(machine);
-            Next::Put(Machine { why: Some(words(&error)), ..machine.clone() }.now(MachineState::GivenUp, now))
-        }
+        // Another pool is next.
+        Err(error) => abandon(accounts, machine, words(&error), now).await,
     }
 }
 
@@ -49,7 +46,9 @@ async fn made(store: &Store, accounts: &dyn Accounts, machine: &Machine) -> Resu
         what.clone().ok_or_else(lacks)
     };
     let (kind, image) = (said(&pool.profile, "profile")?, said(&pool.image, "image")?);
-    let account = accounts.open(machine)?;
+    let account = account(accounts, machine)?;
+    // Before anything is made: where machines could not call us, none is.
+    let user_data = accounts.user_data(machine)?;
     let (network, zone) = network(account.as_ref(), &pool).await?;
     let wanted = HostWanted {
         key: key(machine),
@@ -58,7 +57,7 @@ async fn made(store: &Store, accounts: &dyn Accounts, machine: &Machine) -> Resu
         zone: Some(zone),
         kind,
         image,
-        user_data: accounts.user_data(machine)?,
+        user_data,
         spot: pool.attributes.get(SPOT).is_some_and(|said| said == "true"),
         disk_gib: pool.attributes.get(DISK).and_then(|said| said.parse().ok()),
         tags: BTreeMap::from([("lace-pool".to_owned(), pool.name.to_string())]),
@@ -99,5 +98,5 @@ pub(super) async fn delete_network(
     machine: &Machine,
 ) -> Result<(), Error> {
     let pool = store.get::<Pool>(machine.pool.as_str()).map_err(Error::temporary)?.map(|row| row.value);
-    accounts.open(machine)?.delete_network(&network_key(pool.as_ref())?).await
+    account(accounts, machine)?.delete_network(&network_key(pool.as_ref())?).await
 }

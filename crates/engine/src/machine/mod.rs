@@ -4,10 +4,11 @@
 //! again each time, and a row's id is the key at the provider: what broke off is simply done again.
 
 mod make;
+mod stray;
 
 use lace_model::event::NewEvent;
 use lace_model::machine::{ASK_AGAIN_AFTER, BOOT_WITHIN, Machine, MachineState};
-use lace_model::{HostId, Millis};
+use lace_model::{HostId, Millis, Name};
 use lace_providers::provider::{Error, Key, Provider};
 use lace_store::{Batch, Clock, Expect, Row, Store, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -27,11 +28,11 @@ const AGAIN_MS_MAX: Millis = 60_000;
 
 /// The way to providers; handed in by the composition.
 pub trait Accounts: Send + Sync + 'static {
-    /// The provider that this machine is ordered from. The same value for all machines of one account and region.
+    /// An account of a provider in a region. The same value for all machines there.
     ///
     /// # Errors
     /// Where its credentials are missing, or it has no machines.
-    fn open(&self, machine: &Machine) -> Result<Arc<dyn Provider>, Error>;
+    fn open(&self, provider: &Name, region: Option<&str>) -> Result<Arc<dyn Provider>, Error>;
 
     /// What the machine boots with, its ticket in it: the same text each time.
     ///
@@ -39,7 +40,7 @@ pub trait Accounts: Send + Sync + 'static {
     /// Where none can be made now.
     fn user_data(&self, machine: &Machine) -> Result<String, Error>;
 
-    /// Its ticket is of no use any more.
+    /// Its ticket is of no use any more: nobody joins with it from now on.
     fn forget(&self, machine: &Machine);
 }
 
@@ -70,6 +71,7 @@ pub struct Machines {
     clock: Arc<dyn Clock>,
     accounts: Arc<dyn Accounts>,
     later: HashMap<HostId, Later>,
+    strays: stray::Strays,
 }
 
 #[derive(Clone, Copy)]
@@ -92,7 +94,7 @@ enum Next {
 impl Machines {
     /// Nothing is asked yet.
     pub fn new(store: Store, clock: Arc<dyn Clock>, accounts: Arc<dyn Accounts>) -> Self {
-        Self { store, clock, accounts, later: HashMap::new() }
+        Self { store, clock, accounts, later: HashMap::new(), strays: stray::Strays::default() }
     }
 
     /// Looks at all once.
@@ -104,6 +106,7 @@ impl Machines {
         if self.store.meta()?.adopt {
             return Ok(());
         }
+        self.strays.look(&self.store, self.accounts.as_ref(), self.clock.now_ms()).await?;
         let rows = self.store.list::<Machine>("")?;
         self.later.retain(|id, _| rows.iter().any(|row| row.value.id == *id));
         let now = self.clock.now_ms();
@@ -198,16 +201,24 @@ async fn tend(store: &Store, accounts: &dyn Accounts, machine: &Machine, last: b
     }
 }
 
-/// Paid for no longer, whether it was made or not.
+/// Its time is over.
 async fn give_up(accounts: &dyn Accounts, machine: &Machine, now: Millis) -> Next {
     let was = machine.why.clone().unwrap_or_else(|| "it was made, and did not join".to_owned());
-    let why = format!("not there within {BOOT_WITHIN}: {was}");
+    abandon(accounts, machine, format!("not there within {BOOT_WITHIN}: {was}"), now).await
+}
+
+/// Nothing of it is left, whether it was made or not: it is paid for no longer, and nobody joins with its ticket.
+async fn abandon(accounts: &dyn Accounts, machine: &Machine, why: String, now: Millis) -> Next {
     match delete(accounts, machine).await {
-        Ok(()) => {
+        // Who does not let us in made nothing that is known; what there is all the same is found as a stray.
+        Err(error) if error.may_pass() || machine.instance.is_some() => Next::Again(Machine {
+            why: Some(format!("{why}; and now: {}", words(&error))),
+            ..machine.clone()
+        }),
+        _ => {
             accounts.forget(machine);
             Next::Put(Machine { why: Some(why), ..machine.clone() }.now(MachineState::GivenUp, now))
         }
-        Err(error) => Next::Again(because(machine, &error)),
     }
 }
 
@@ -235,7 +246,12 @@ async fn forget(store: &Store, accounts: &dyn Accounts, machine: &Machine, last:
 }
 
 async fn delete(accounts: &dyn Accounts, machine: &Machine) -> Result<(), Error> {
-    accounts.open(machine)?.delete_host(&key(machine)).await
+    account(accounts, machine)?.delete_host(&key(machine)).await
+}
+
+/// The account that it is ordered from.
+fn account(accounts: &dyn Accounts, machine: &Machine) -> Result<Arc<dyn Provider>, Error> {
+    accounts.open(&machine.provider, machine.region.as_deref())
 }
 
 fn because(machine: &Machine, error: &Error) -> Machine {

@@ -7,8 +7,8 @@ use lace_model::host::{Block, Capacity, Host};
 use lace_model::machine::{ASK_AGAIN_AFTER, BOOT_WITHIN, Machine, MachineState};
 use lace_model::pool::{Pool, Price};
 use lace_model::provider::{Provider as Row, ProviderKind};
-use lace_model::{ByteSize, CpuMillis, HostId, Reason};
-use lace_providers::provider::{Error, HostKind, InstanceState, Provider};
+use lace_model::{ByteSize, CpuMillis, HostId, Name, Reason};
+use lace_providers::provider::{Error, HostKind, HostWanted, InstanceState, Key, NetworkWanted, Provider};
 use lace_providers::sim::{Call, Cloud, Shape};
 use lace_store::{Batch, Clock, Expect};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ struct Sims {
 }
 
 impl Accounts for Sims {
-    fn open(&self, _: &Machine) -> Result<Arc<dyn Provider>, Error> {
+    fn open(&self, _: &Name, _: Option<&str>) -> Result<Arc<dyn Provider>, Error> {
         Ok(Arc::new(self.cloud.open("ours", "let me in")))
     }
 
@@ -90,7 +90,7 @@ impl Estate {
         let machines = Machines::new(store, clock, sims.clone());
         let moon = Row {
             name: name("moon"),
-            kind: ProviderKind::Sim,
+            kind: ProviderKind::Ec2,
             region: Some("moon".into()),
             endpoint: None,
             credentials: Vec::new(),
@@ -276,4 +276,82 @@ async fn wrong_credentials_are_told_and_order_no_machine() {
     let given_up = estate.rows().into_iter().find(|m| m.state == MachineState::GivenUp).expect("given up");
     let why = given_up.why.expect("a reason");
     assert!(why.contains("does not know this key") && why.contains(hint), "{why}");
+}
+
+#[tokio::test]
+async fn what_was_bought_is_deleted_before_it_is_given_up() {
+    let mut estate = Estate::new();
+    // It is made, nobody hears of it, and then there is no room for it.
+    estate.sims.cloud.fail_after(Call::CreateHost, Error::temporary("no answer within 20 s"));
+    let full = Error::NoCapacity { what: "zone moon-a has no room".into() };
+    estate.sims.cloud.fail_before(Call::CreateHost, full);
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(2).await;
+    assert_eq!(estate.states(), [("cheap-1".to_owned(), MachineState::Ordered)], "it may be there");
+    assert_eq!(estate.sims.cloud.things(), 2);
+    estate.pass(10).await;
+    assert_eq!(estate.states()[0], ("cheap-1".to_owned(), MachineState::GivenUp));
+    assert_eq!(estate.states()[1], ("dear-1".to_owned(), MachineState::Made));
+    assert_eq!(estate.sims.cloud.things(), 2, "a network, and the machine of the next pool");
+}
+
+#[tokio::test]
+async fn machines_that_nobody_ordered_are_deleted_where_they_are_ours_and_left_alone_where_not() {
+    let mut estate = Estate::new();
+    let mut shape = shape();
+    shape.networks_max = 2;
+    let clock = Arc::clone(&estate.scene.clock);
+    estate.sims = Arc::new(Sims {
+        cloud: Cloud::new(shape, Arc::new(move || clock.now_ms())),
+        tickets: Mutex::default(),
+    });
+    let (store, clock) = (estate.scene.store.clone(), estate.scene.clock.clone());
+    estate.machines = Machines::new(store, clock, estate.sims.clone());
+    for installation in ["ours", "theirs"] {
+        let account = estate.sims.cloud.open(installation, "let me in");
+        let wanted = NetworkWanted {
+            key: Key::new("net").expect("a key"),
+            range: "10.80.0.0/16".into(),
+            zones: vec!["moon-a".into()],
+            adopt: None,
+            ports: Vec::new(),
+            login: None,
+        };
+        let network = account.ensure_network(&wanted).await.expect("a network");
+        let stray = HostWanted {
+            key: Key::new("stray").expect("a key"),
+            name: "stray".into(),
+            network,
+            zone: None,
+            kind: "small".into(),
+            image: "base".into(),
+            user_data: String::new(),
+            spot: false,
+            disk_gib: None,
+            tags: BTreeMap::new(),
+        };
+        account.create_host(&stray).await.expect("a machine");
+    }
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(3).await;
+    let living = |installation: &str| {
+        let account = estate.sims.cloud.open(installation, "let me in");
+        async move {
+            let hosts = account.hosts().await.expect("listed").into_iter();
+            hosts
+                .filter(|host| host.state != InstanceState::Leaving)
+                .map(|host| host.key.to_string())
+                .collect()
+        }
+    };
+    let (ours, theirs): (Vec<_>, Vec<_>) = (living("ours").await, living("theirs").await);
+    assert_eq!(ours, [estate.rows()[0].id.to_string()], "what was ordered stays");
+    assert_eq!(theirs, ["stray"]);
+    let told = |kind: &str| -> Vec<String> {
+        let events = estate.scene.store.events(0, 1_000).expect("readable");
+        events.into_iter().filter(|event| event.kind == kind).map(|event| event.message).collect()
+    };
+    assert!(told("host.stray")[0].starts_with("deleted the machine sim-"), "{:?}", told("host.stray"));
+    assert!(told("host.stranger")[0].contains("of installation theirs: it is left alone"));
+    assert_eq!((told("host.stray").len(), told("host.stranger").len()), (1, 1), "told once");
 }

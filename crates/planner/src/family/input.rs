@@ -8,7 +8,7 @@ use lace_model::pool::Pool;
 use lace_model::revision::{Protocol, Revision};
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
-use lace_model::{ByteSize, CpuMillis, FamilyPath, Millis, Name, NodeId, Reason, Span};
+use lace_model::{ByteSize, CpuMillis, FamilyPath, HostId, Millis, Name, NodeId, Reason, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub struct Offer {
     pub there: u32,
     /// Machines that are on their way.
     pub coming: Vec<Name>,
+    /// Hosts that were made from it.
+    pub made: BTreeSet<HostId>,
     /// Why nothing is to be had now, and until when that counts.
     pub closed: Option<(String, Millis)>,
 }

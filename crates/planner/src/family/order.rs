@@ -1,8 +1,9 @@
 //! Hosts are ordered where none has room: from the best pool that gives some, never twice for the same lack.
 
 use super::draft::Draft;
-use super::input::{Offer, Order, Used};
+use super::input::{HostView, Offer, Order, Used};
 use super::market::Home;
+use super::place::suits_never;
 use super::room::demand;
 use crate::condition::Condition;
 use lace_model::family::Select;
@@ -102,7 +103,18 @@ fn unfit(draft: &Draft, offer: &Offer, wanted: &Used) -> Option<String> {
         (Some(Err(cause)), Some(text)) => return Some(format!("are its hosts where {text}? {cause}")),
         _ => {}
     }
-    out_of_reach(draft, offer)
+    turned_down(draft, offer).or_else(|| out_of_reach(draft, offer))
+}
+
+/// A host that was made from the pool is idle, and takes nothing of the family all the same: another one would not either.
+fn turned_down(draft: &Draft, offer: &Offer) -> Option<String> {
+    let of_it = |view: &HostView| view.host.pool.as_ref() == Some(&offer.pool.name);
+    let made = draft.input.hosts.iter().filter(|view| offer.made.contains(&view.host.id) && of_it(view));
+    let mut idle = made.filter(|view| view.used.nodes == 0 && draft.room.own(view.host.id).nodes == 0);
+    idle.find_map(|view| {
+        let why = suits_never(draft, view, draft.family().revision)?;
+        Some(format!("its host {} is idle, and {why}", view.host.name))
+    })
 }
 
 /// The family's nodes must reach each other: a pool whose network is not that of the nodes there are is of no use.

@@ -171,6 +171,21 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
     (credit.nodes == 0 && draft.room.address(view).is_none()).then_some(HostRejection::Addresses)
 }
 
+/// Why a host takes no node of this revision, of what another one like it would have too.
+pub(super) fn suits_never(draft: &Draft, view: &HostView, revision: u64) -> Option<HostRejection> {
+    let passes = !view.liveness.connected || view.host.draining || view.host.removing;
+    if passes || view.liveness.disk_used_permille >= DISK_PERMILLE_MAX {
+        return None;
+    }
+    if let Some(why) = draft.unwanted.get(&view.host.id) {
+        return Some(why.clone());
+    }
+    if !view.missing.is_empty() {
+        return Some(HostRejection::Preflight { missing: view.missing.clone() });
+    }
+    lacks_room(draft, view, revision, Used::default())
+}
+
 fn is_open(view: &HostView) -> bool {
     view.liveness.connected
         && !view.host.draining

@@ -22,7 +22,7 @@ fn offer(text: &str, price: Option<&str>) -> Offer {
         hosts_max: None,
         made_at: 0,
     };
-    Offer { pool: Arc::new(pool), there: 0, coming: Vec::new(), closed: None }
+    Offer { pool: Arc::new(pool), there: 0, coming: Vec::new(), made: Default::default(), closed: None }
 }
 
 /// The same, with a changed pool.
@@ -146,11 +146,44 @@ fn a_family_is_not_split_over_networks_that_do_not_reach_each_other() {
     assert_eq!(why, ["pool moon: nobody knows whether its hosts reach the family's nodes in 192.168.1.0/24"]);
     let mut of_pool = host(2);
     of_pool.host.pool = Some(name("moon"));
-    of_pool.host.capacity.slots = 0;
+    (of_pool.host.capacity.slots, of_pool.used.nodes) = (1, 1);
     of_pool.host.underlay = underlay([192, 168, 1, 2]);
     let outcome = decided(&family(2), &[near.clone(), of_pool.clone()], &[offer("moon", None)]);
     assert_eq!(outcome.orders, [Order { pool: name("moon"), hosts: 1 }], "its hosts are in the same network");
     of_pool.host.underlay = underlay([10, 80, 0, 2]);
     let why = told(&family(2), &[near, of_pool], &[offer("moon", None)]);
     assert!(why[0].starts_with("pool moon: a host of it is in 10.80.0.0/24"), "{why:?}");
+}
+
+#[test]
+fn a_pool_whose_idle_host_takes_nothing_is_not_asked_for_another_one() {
+    let mut idle = host(1);
+    idle.host.pool = Some(name("small"));
+    idle.host.capacity.memory = ByteSize(1);
+    let mut small = offer("small", Some("0.1"));
+    let outcome = decided(&family(1), std::slice::from_ref(&idle), std::slice::from_ref(&small));
+    assert_eq!(
+        outcome.orders.len(),
+        1,
+        "a host that somebody put into the pool says nothing of what it gives"
+    );
+    small.made.insert(idle.host.id);
+    let why = told(&family(1), std::slice::from_ref(&idle), std::slice::from_ref(&small));
+    assert!(why[0].starts_with("pool small: its host h1 is idle, and 1 B memory free"), "{why:?}");
+    let outcome =
+        decided(&family(1), std::slice::from_ref(&idle), &[small.clone(), offer("dear", Some("0.2"))]);
+    assert_eq!(outcome.orders, [Order { pool: name("dear"), hosts: 1 }]);
+    let with_disk = Family { condition: Some("disk == \"ssd\"".into()), ..family(1) };
+    idle.host.capacity = host(1).host.capacity;
+    let ssd = with(small.clone(), |pool| drop(pool.attributes.insert("disk".into(), "ssd".into())));
+    let why = told(&with_disk, std::slice::from_ref(&idle), std::slice::from_ref(&ssd));
+    assert!(why[0].contains("its host h1 is idle, and is it where"), "{why:?}");
+    // What passes says nothing: it is busy, or away.
+    idle.host.capacity.memory = ByteSize(1);
+    let mut busy = idle.clone();
+    busy.used.nodes = 1;
+    idle.liveness.connected = false;
+    for host in [busy, idle] {
+        assert_eq!(decided(&family(1), &[host], std::slice::from_ref(&small)).orders.len(), 1);
+    }
 }

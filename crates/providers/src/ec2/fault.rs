@@ -177,12 +177,14 @@ fn refusal(code: &str, message: &str) -> Option<String> {
         | "UnrecognizedClientException"
         | "InvalidAccessKeyId"
         | "UnrecognizedClient" => {
-            "is the access key right, and active? give another with lace provider set NAME --access-key-id"
+            "is the access key right, and active? give another with lace provider set NAME --stdin"
         }
         "SignatureDoesNotMatch" | "IncompleteSignature" | "MissingAuthenticationToken" => {
-            "is the secret access key right, and the clock of this machine?"
+            "is the secret access key right (lace provider set NAME --stdin), and the clock of this machine?"
         }
-        "ExpiredToken" | "ExpiredTokenException" => "the session has ended: give a new session token",
+        "ExpiredToken" | "ExpiredTokenException" => {
+            "the session has ended: give a new session token with lace provider set NAME --stdin"
+        }
         "RequestExpired" | "RequestTimeTooSkewed" => "set the clock of this machine",
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
             "let this user do it in IAM: the policy that Lace needs is in decisions/0035"

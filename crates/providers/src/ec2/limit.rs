@@ -17,8 +17,7 @@ pub(super) struct Known {
     pub raise: &'static str,
 }
 
-const VPC: &str = "raise it in the AWS console: Service Quotas, Amazon VPC; then tell lace the new figure with \
-                   lace provider set NAME --limit, or delete what is not needed";
+const VPC: &str = "raise it in the AWS console: Service Quotas, Amazon VPC; or delete what is not needed";
 const EC2: &str = "raise it in the AWS console: Service Quotas, Amazon EC2; or delete what is not needed";
 const EBS: &str =
     "raise it in the AWS console: Service Quotas, Amazon EBS; or delete volumes that are not needed";

@@ -4,7 +4,8 @@
 //! - **Our id is the key.** Everything that is made carries a [`Key`] that the caller chose and wrote down before, and the
 //!   installation that it belongs to. Making twice with one key finds the first result; deleting what is not there is done
 //!   already. So a call that broke off is simply repeated.
-//! - **Lists show what is ours**: by tag, of this installation only. What others made is neither shown nor touched.
+//! - **Lists show what is ours**: by tag, of this installation only. What others made is not touched; machines of other
+//!   installations are shown where they are asked for.
 //! - **One value speaks to one region** with the credentials of one account.
 //! - **Every call ends**: within the deadline that the provider was made with, with a result or with an [`Error`] that says
 //!   whether repeating can help.
@@ -17,7 +18,7 @@ pub use error::{Error, Result};
 pub use key::{BadKey, Key};
 pub use noun::{
     Account, Address, HostKind, HostWanted, Instance, InstanceState, Limit, Network, NetworkWanted, Port,
-    Subnet, USER_DATA_BYTES_MAX, Volume, VolumeWanted,
+    Stranger, Subnet, USER_DATA_BYTES_MAX, Volume, VolumeWanted,
 };
 
 use async_trait::async_trait;
@@ -80,6 +81,12 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// As every call.
     async fn hosts(&self) -> Result<Vec<Instance>>;
+
+    /// The machines of other installations in this account that are not gone: to be told of, never to be touched.
+    ///
+    /// # Errors
+    /// As every call.
+    async fn strangers(&self) -> Result<Vec<Stranger>>;
 
     /// Deletes a machine. It may be listed as leaving for a while.
     ///

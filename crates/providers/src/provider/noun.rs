@@ -176,6 +176,15 @@ pub struct Instance {
     pub public: Option<Ipv4Addr>,
 }
 
+/// A machine of another installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Its id there.
+    pub id: String,
+    /// Whose it is.
+    pub installation: String,
+}
+
 /// A public address that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {

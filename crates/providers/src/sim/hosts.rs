@@ -2,7 +2,9 @@
 
 use super::Caller;
 use super::world::{Machine, World};
-use crate::provider::{Error, HostWanted, Instance, InstanceState, Key, Result, USER_DATA_BYTES_MAX};
+use crate::provider::{
+    Error, HostWanted, Instance, InstanceState, Key, Result, Stranger, USER_DATA_BYTES_MAX,
+};
 use lace_model::Millis;
 
 impl Machine {
@@ -95,6 +97,16 @@ impl World {
         let ours = self.machines.iter().filter(|machine| machine.of == who.installation);
         let seen = ours.map(|machine| self.seen(machine, who.now));
         seen.filter(|instance| instance.state != InstanceState::Gone).collect()
+    }
+
+    pub fn strangers_of(&self, who: &Caller<'_>) -> Vec<Stranger> {
+        let others = self.machines.iter().filter(|machine| machine.of != who.installation);
+        let there = others.filter(|machine| self.seen(machine, who.now).state != InstanceState::Gone);
+        let of = |machine: &Machine| Stranger {
+            id: machine.instance.id.clone(),
+            installation: machine.of.clone(),
+        };
+        there.map(of).collect()
     }
 
     pub fn delete_host(&mut self, who: &Caller<'_>, key: &Key) -> Result<()> {

@@ -13,7 +13,7 @@ pub use world::Shape;
 
 use crate::provider::{
     Account, Address, Error, HostKind, HostWanted, Instance, Key, Limit, Network, NetworkWanted, Provider,
-    Result, Volume, VolumeWanted,
+    Result, Stranger, Volume, VolumeWanted,
 };
 use async_trait::async_trait;
 use fault::Faults;
@@ -144,6 +144,10 @@ impl Provider for Sim {
 
     async fn hosts(&self) -> Result<Vec<Instance>> {
         self.call(Call::Hosts, |world, who| Ok(world.hosts_of(who)))
+    }
+
+    async fn strangers(&self) -> Result<Vec<Stranger>> {
+        self.call(Call::Hosts, |world, who| Ok(world.strangers_of(who)))
     }
 
     async fn delete_host(&self, key: &Key) -> Result<()> {

@@ -149,6 +149,14 @@ async fn refuses_what_cannot_be(stage: &impl Stage, ours: &dyn Provider, network
 async fn strangers_see_nothing(stage: &impl Stage) {
     let theirs = stage.open("theirs");
     assert!(theirs.hosts().await.expect("listed").is_empty());
+    let (ours, seen) = (stage.open("ours"), theirs.strangers().await.expect("listed"));
+    let ids = |all: Vec<lace_providers::provider::Instance>| -> BTreeSet<String> {
+        all.into_iter().map(|host| host.id).collect()
+    };
+    assert!(seen.iter().all(|stranger| stranger.installation == "ours"), "{seen:?}");
+    let seen: BTreeSet<String> = seen.into_iter().map(|stranger| stranger.id).collect();
+    assert_eq!(seen, ids(ours.hosts().await.expect("listed")), "but that they are there");
+    assert_eq!(ours.strangers().await, Ok(Vec::new()), "nobody is a stranger to itself");
     theirs.delete_host(&key("one")).await.expect("not theirs, so nothing to do");
     theirs.delete_network(&key("net")).await.expect("not theirs, so nothing to do");
     let hosts = stage.open("ours").hosts().await.expect("listed");

@@ -93,7 +93,7 @@ impl Ec2 {
                 which: "machines that lace may have here".to_owned(),
                 allowed: Some(limit.allowed),
                 used: limit.used,
-                raise: "raise it with lace provider set NAME --limit hosts=N".to_owned(),
+                raise: "raise the figure that was given for this account, or remove hosts".to_owned(),
             }),
         }
     }

@@ -2,10 +2,14 @@
 
 use super::{Ec2, INSTALLATION, KEY, OURS, Ours};
 use crate::ec2::action::{Machine, Run, Tag, Which};
-use crate::provider::{Error, HostWanted, Instance, InstanceState, Key, Result, Subnet, USER_DATA_BYTES_MAX};
+use crate::provider::{
+    Error, HostWanted, Instance, InstanceState, Key, Result, Stranger, Subnet, USER_DATA_BYTES_MAX,
+};
 
 /// More tags than these, and EC2's own, no thing may have.
 const TAGS_MAX: usize = 40;
+/// States of machines that are not gone.
+const STATES: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 pub(super) async fn create(ec2: &Ec2, wanted: &HostWanted) -> Result<Instance> {
     let subnet = fits(wanted)?;
@@ -84,15 +88,25 @@ pub(super) async fn living(ec2: &Ec2, key: &Key) -> Result<Machine> {
 }
 
 pub(super) async fn all(ec2: &Ec2) -> Result<Vec<Instance>> {
-    let states = ["pending", "running", "shutting-down", "stopping", "stopped"];
     let installation = [ec2.installation.as_str()];
-    let filters: [(&str, &[&str]); 2] = [(OURS, &installation), ("instance-state-name", &states)];
+    let filters: [(&str, &[&str]); 2] = [(OURS, &installation), ("instance-state-name", &STATES)];
     let found = ec2.client.machines(Which::Filters(&filters)).await?.into_iter();
     let ours = found.filter(|machine| machine.tag(INSTALLATION) == Some(&ec2.installation));
     Ok(ours
         .filter_map(|machine| Some((machine.tag(KEY)?.parse().ok()?, machine)))
         .map(|(key, m)| seen(m, key))
         .collect())
+}
+
+/// What bears the tag of an installation that is not ours.
+pub(super) async fn strangers(ec2: &Ec2) -> Result<Vec<Stranger>> {
+    let filters: [(&str, &[&str]); 2] = [("tag-key", &[INSTALLATION]), ("instance-state-name", &STATES)];
+    let found = ec2.client.machines(Which::Filters(&filters)).await?.into_iter();
+    let of = |machine: Machine| {
+        let installation = machine.tag(INSTALLATION).filter(|of| *of != ec2.installation)?.to_owned();
+        Some(Stranger { id: machine.id, installation })
+    };
+    Ok(found.filter_map(of).collect())
 }
 
 pub(super) async fn delete(ec2: &Ec2, key: &Key) -> Result<()> {

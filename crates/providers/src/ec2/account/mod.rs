@@ -16,7 +16,7 @@ use super::credential::Chain;
 use super::sign::sha256_hex;
 use crate::provider::{
     Account, Address, Error, HostKind, HostWanted, Instance, Key, Limit, Network, NetworkWanted, Provider,
-    Result, Volume, VolumeWanted,
+    Result, Stranger, Volume, VolumeWanted,
 };
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -132,6 +132,10 @@ impl Provider for Ec2 {
 
     async fn hosts(&self) -> Result<Vec<Instance>> {
         host::all(self).await
+    }
+
+    async fn strangers(&self) -> Result<Vec<Stranger>> {
+        host::strangers(self).await
     }
 
     async fn delete_host(&self, key: &Key) -> Result<()> {

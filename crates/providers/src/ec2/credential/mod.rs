@@ -111,8 +111,8 @@ impl Chain {
             let what = format!(
                 "there are no credentials for EC2: none given, none in the environment or a profile; {why}"
             );
-            let hint = "give them with --access-key-id and --secret-access-key, or set AWS_ACCESS_KEY_ID and \
-                        AWS_SECRET_ACCESS_KEY";
+            let hint = "give them with lace provider set NAME --stdin, or set AWS_ACCESS_KEY_ID and \
+                        AWS_SECRET_ACCESS_KEY where the controller runs";
             Error::refused(what, hint)
         })
     }
@@ -185,7 +185,7 @@ mod tests {
         let half = chain(&BOTH[..1]).find(&http).await.expect_err("half");
         assert!(half.to_string().contains("no AWS_SECRET_ACCESS_KEY"), "{half}");
         let none = chain(&[]).find(&http).await.expect_err("none");
-        assert!(none.hint().is_some_and(|hint| hint.contains("--access-key-id")), "{none}");
+        assert!(none.hint().is_some_and(|hint| hint.contains("lace provider set NAME --stdin")), "{none}");
     }
 
     #[test]
