@@ -160,7 +160,7 @@ fn global_groups_share_names_within_and_are_not_connected_to_others() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up_in(227, 3);
+    let lace = Lace::up_in(234, 2);
     m8ball(&lace);
     fs::write(lace.files().join("lace.toml"), GROUPS).expect("written");
     let file = lace.files().join("lace.toml").display().to_string();

@@ -15,8 +15,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 /// One that is started again is there within this time; so is a controller.
 const COMES_BACK_WITHIN: Duration = Duration::from_secs(2);
-/// A controller that takes nothing for so long is gone.
-const HEARD_WITHIN: Duration = Duration::from_secs(10);
 const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Nodes of ours that the doors of other hosts were asked to let go of.
@@ -124,6 +122,6 @@ pub async fn let_go(hands: Arc<Hands>, node: NodeId, within: Duration) {
     // Where the session ended meanwhile the next one is asked again.
     let session = hands.session.borrow().clone();
     if let Some(to) = session {
-        let _ = timeout(HEARD_WITHIN, to.send(ToController::Drained { node })).await;
+        let _ = crate::session::send(&to, ToController::Drained { node }).await;
     }
 }

@@ -14,7 +14,6 @@ use lace_model::family::Service;
 use lace_model::host::Host;
 use lace_model::pool::Pool;
 use lace_model::route::usual_host;
-use lace_model::token::Role;
 use lace_model::{AppName, Name, ServicePath};
 use lace_planner::{ApplyFacts, ApplyOutcome, Choice, LiveApplication, LiveService, apply};
 use lace_store::{SecretValue, View};
@@ -104,7 +103,7 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
         .await?;
     add_secrets(state, app, &mut live)?;
     let (now, seed) = (state.now(), state.seed());
-    let may_isolate = caller.role >= Role::Admin;
+    let may_isolate = caller.may_isolate().is_ok();
     let facts = ApplyFacts { now, actor: caller.name.clone(), seed, may_isolate, doors, ..estate };
     Ok(Decision { outcome: apply(&live, &request, &facts)?, reads })
 }

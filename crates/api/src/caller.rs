@@ -60,6 +60,13 @@ impl Caller {
         Err(Refusal::new(Code::NotAllowed, message))
     }
 
+    /// Refuses whoever may not give a host away: with isolation `host` a node has the host's files, and its root perhaps.
+    /// A host carries more than the applications that a token is limited to.
+    pub(crate) fn may_isolate(&self) -> Answer<()> {
+        self.needs(Role::Admin)?;
+        self.is_whole()
+    }
+
     /// The planner's word for it.
     pub(crate) fn doer(&self, now: lace_model::Millis) -> Doer {
         Doer { actor: self.name.clone(), now }

@@ -67,7 +67,21 @@ pub(crate) async fn create(
     let looked = tokio::task::spawn_blocking(move || look(store.blobs(), &upload.tree, now)).await;
     let package =
         looked.map_err(|e| Refusal::new(Code::Error, format!("the package could not be kept: {e}")))??;
+    refuse_ours(&state, &package)?;
     keep(&state, &caller, package).await
+}
+
+/// Names of the catalogue are Lace's: the newest of a name is what a service gets that says no version.
+fn refuse_ours(state: &ApiState, package: &StoredPackage) -> Answer<()> {
+    let name = &package.spec.name;
+    let of_name = state.store.snapshot(|view| view.list::<StoredPackage>(&format!("{name}@")))?;
+    // What is there already, byte for byte, may be sent again.
+    let other = |row: &Row<StoredPackage>| row.value.built_in && row.value.tree != package.tree;
+    if !of_name.iter().any(other) {
+        return Ok(());
+    }
+    let text = format!("{name} is the name of a package that comes with Lace");
+    Err(Refusal::new(Code::Conflict, text).hint("give it another name in its package.toml"))
 }
 
 /// Looks at a tree by the rules that `lace package check` has, and keeps it as a blob.
@@ -160,7 +174,8 @@ pub fn keep_built_in(store: &Store, now: Millis) -> Answer<()> {
         let spec = look_at(&built.tree, &built)?.good()?;
         let row = store.get::<StoredPackage>(&spec.key())?;
         let (tree, bytes) = (built.tree.digest(), built.tree.bytes());
-        if row.as_ref().is_some_and(|row| row.value.tree == tree && row.value.built_in) {
+        // One of a person's, from before the name was ours, stays: services may have pinned it.
+        if row.as_ref().is_some_and(|row| row.value.tree == tree || !row.value.built_in) {
             continue;
         }
         for digest in lace_release::needed(&built.tree) {

@@ -11,7 +11,6 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use lace_model::family::Family;
-use lace_model::token::Role;
 use lace_model::{Millis, NodeId, Problem, TargetPath};
 use lace_planner::{Edit, verb};
 use lace_wire::api::{Accepted, RolloutStep, VerbRequest};
@@ -177,7 +176,7 @@ async fn rollback(
     let isolation = |number: u64| live.revisions.get(&number).map(|r| r.spec.isolation).unwrap_or_default();
     let (now, then) = (live.service.revision, edit.services.first().map_or(0, |service| service.revision));
     if isolation(then).is_on_host() && isolation(then) != isolation(now) {
-        caller.needs(Role::Admin)?;
+        caller.may_isolate()?;
     }
     let deed = Deed::new("rollback", target);
     let batch = deed.batch(caller);

@@ -13,6 +13,7 @@ pub mod control;
 mod descriptors;
 pub mod dns;
 pub mod names;
+mod news;
 mod proxy;
 mod seal;
 mod serve;

@@ -32,6 +32,7 @@ pub mod provider;
 pub mod quantity;
 pub mod reason;
 pub mod release;
+pub mod rendering;
 pub mod revision;
 pub mod rollout;
 pub mod route;

@@ -8,19 +8,15 @@ pub use peer::{Peer, State, state_of};
 use crate::spec::{Kin, Subject, speaks_of_peers};
 use lace_model::beam::BeamNames;
 use lace_model::document::{Member, Topic};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use lace_model::rendering::rendered;
+use minijinja::Value;
 use place::{Place, Places};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Largest rendered text, in bytes: a loop in a template ends here, not in the host's memory.
-const RENDERED_BYTES_MAX: usize = 4 << 20;
 /// Members that `context.json` lists at most where no text of the revision speaks of peers: the first ones. A family of
 /// a thousand would otherwise put a thousand lists of a thousand into memory.
 const MEMBERS_LISTED_MAX: usize = 100;
-/// Steps of one template at most.
-const FUEL: u64 = 2_000_000;
 
 /// The document that templates see.
 pub struct Context {
@@ -103,18 +99,7 @@ impl Context {
         if !template.contains("{{") && !template.contains("{%") && !template.contains("{#") {
             return Ok(template.to_owned());
         }
-        let mut engine = Environment::new();
-        engine.set_undefined_behavior(UndefinedBehavior::Strict);
-        engine.set_fuel(Some(FUEL));
-        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-            engine.set_syntax(syntax);
-        }
-        let text =
-            engine.render_str(template, self.value()).map_err(|e| format!("{what}: {}", deepest(&e)))?;
-        if text.len() > RENDERED_BYTES_MAX {
-            return Err(format!("{what}: becomes longer than {RENDERED_BYTES_MAX} bytes"));
-        }
-        Ok(text)
+        rendered(template, self.value()).map_err(|e| format!("{what}: {}", deepest(&e)))
     }
 
     /// The same as JSON, for the node's own programs (`/run/lace/context.json`).

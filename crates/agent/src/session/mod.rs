@@ -10,6 +10,7 @@ use crate::identity::Identity;
 use crate::roster::Roster;
 use crate::underlay;
 use hold::Ended;
+pub use hold::send;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::HostFacts;
 use std::sync::Arc;

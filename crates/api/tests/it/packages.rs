@@ -99,11 +99,19 @@ async fn packages_of_the_catalogue_are_there_and_stay() {
     assert_eq!(again.uploaded_at, 7, "nothing is written where nothing changed");
     let key = redis.spec.key();
     assert_eq!(house.delete(&format!("/v1/packages/{key}")).await.problem(409).code, Code::Conflict);
+    let theirs = PACKAGE.replace("ball", "redis");
+    put(&house, &[&theirs, START]).await;
+    let ours = house.post("/v1/packages", upload(&tree(&theirs, START, true))).await.problem(409);
+    assert!(ours.message.contains("comes with Lace"), "{ours:?}");
     let gone = StoredPackage { tree: Digest::of(b"former"), ..redis };
     house.put(&gone);
     lace_api::keep_built_in(&house.state.store, 9).expect("kept");
     let renewed: StoredPackage = house.get("/v1/packages/redis").await.ok();
     assert_eq!(renewed.uploaded_at, 9, "one of a former Lace is replaced");
+    house.put(&StoredPackage { tree: Digest::of(b"a person's"), built_in: false, ..renewed });
+    lace_api::keep_built_in(&house.state.store, 10).expect("kept");
+    let stays: StoredPackage = house.get("/v1/packages/redis").await.ok();
+    assert_eq!(stays.tree, Digest::of(b"a person's"), "one of a person is not");
 }
 
 #[tokio::test]

@@ -1,16 +1,18 @@
 //! The verbs of daily work.
 
 use crate::house::{House, connected, name, request};
+use lace_api::NewToken;
 use lace_model::Code;
 use lace_model::beam::Beam;
 use lace_model::document::Verb;
 use lace_model::family::{Family, Service};
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::Operation;
-use lace_model::revision::Revision;
+use lace_model::revision::{Isolation, Revision};
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::target::{PlannedNode, Target, VoteOrder, VoteSeat, Votes};
 use lace_model::task::{NodeTask, TaskState};
+use lace_model::token::Role;
 use lace_store::{Batch, Expect};
 use lace_wire::api::Accepted;
 use serde_json::{Value, json};
@@ -189,6 +191,37 @@ async fn rollback_goes_to_a_revision_that_is_there() {
     assert_eq!(family(&house).revision, 1);
     let got = house.verb(json!({"verb": "rollback", "target": "shop/game", "to": 77})).await;
     assert_eq!(got.problem(404).code, Code::NotFound);
+}
+
+/// With isolation `host` nodes have what is their host's, and a host carries more than one application.
+#[tokio::test]
+async fn who_is_limited_to_applications_gives_no_host_away() {
+    let house = house().await;
+    let mut limited = NewToken::new("limited", Role::Admin);
+    limited.apps = vec![name("shop")];
+    let limited = house.token(limited);
+    let on_host = |isolation: Isolation| {
+        let mut request = request("shop", 3);
+        request.spec.services.get_mut(&name("game")).expect("the service").isolation = Some(isolation);
+        json!(request).to_string()
+    };
+    let apply = "/v1/apps/shop/apply";
+    for isolation in [Isolation::Host, Isolation::HostRoot] {
+        for token in [&house.shop, &limited] {
+            let got = house.call(token, "POST", apply, on_host(isolation)).await;
+            assert_eq!(got.problem(403).code, Code::NotAllowed, "{isolation:?}");
+        }
+    }
+    house.call(&house.admin, "POST", apply, on_host(Isolation::Host)).await.ok::<Accepted>();
+    let as_before = on_host(Isolation::Border);
+    house.call(&limited, "POST", apply, as_before).await.ok::<Accepted>();
+    let back = json!({"verb": "rollback", "target": "shop/game", "to": 2}).to_string();
+    for token in [&house.shop, &limited] {
+        let got = house.call(token, "POST", "/v1/verbs", back.clone()).await;
+        assert_eq!(got.problem(403).code, Code::NotAllowed);
+    }
+    house.call(&house.admin, "POST", "/v1/verbs", back).await.ok::<Accepted>();
+    assert_eq!(family(&house).revision, 2);
 }
 
 fn steer(step: &str) -> Value {

@@ -49,7 +49,7 @@ fn node(n: usize) -> NodeView {
     NodeView { status, host: "host-1".into(), fqdn, host_connected: true, host_seen: 1 }
 }
 
-fn family(nodes: usize) -> FamilyStatus {
+pub fn family(nodes: usize) -> FamilyStatus {
     FamilyStatus {
         path: "shop/web/web".parse().expect("a path"),
         health: Health::Degraded,

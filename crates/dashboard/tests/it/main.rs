@@ -2,4 +2,5 @@
 
 mod fake;
 mod large;
+mod mesh;
 mod strangers;

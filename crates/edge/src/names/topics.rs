@@ -1,7 +1,8 @@
 //! Which topics hold: the newer generation wins, is kept on disk, and then answers.
 
 use super::{AppNames, Names, Table, shelf::Shelf};
-use crate::proxy::{News, Tables};
+use crate::news::News;
+use crate::proxy::Tables;
 use lace_model::document::Topic;
 use lace_model::{AppName, Generation};
 use std::collections::HashMap;
@@ -175,5 +176,49 @@ fn admit(table: &Table, topic: &Topic) -> Result<(), TopicError> {
     match topic.members.iter().find(|m| m.path.family.app != topic.app) {
         Some(member) => Err(TopicError::Stranger { app: app(), member: member.path.to_string() }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lace_model::authority::Challenge;
+
+    fn topic(number: u64) -> Topic {
+        let host = format!("{number}.example.com");
+        Topic {
+            app: AppName::new("shop").unwrap(),
+            generation: Generation { epoch: 1, number },
+            members: Vec::new(),
+            ports: Default::default(),
+            doors: Default::default(),
+            shares: Default::default(),
+            certificates: Vec::new(),
+            challenges: vec![Challenge { host, token: "t".into(), authorization: "a".into() }],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_follows_what_the_next_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Topics::open(dir.path()).unwrap();
+        first.put(topic(1)).await.unwrap();
+        let next = Topics::open(dir.path()).unwrap();
+        let routes = first.routes();
+        let knows = async |host: &str, count: usize| {
+            let mut tables = routes.watch();
+            tables.wait_for(|table| table.challenges(host).count() == count).await.unwrap();
+        };
+        let told = async {
+            knows("1.example.com", 1).await;
+            next.put(topic(2)).await.unwrap();
+            knows("2.example.com", 1).await;
+            next.gone(AppName::new("shop").unwrap()).await;
+            knows("2.example.com", 0).await;
+        };
+        tokio::select! {
+            () = first.follow() => {}
+            told = tokio::time::timeout(Duration::from_secs(20), told) => told.expect("it follows"),
+        }
     }
 }

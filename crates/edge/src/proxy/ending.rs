@@ -6,6 +6,7 @@
 //! tunnels. `waits-PID` tells the successor which requests wait there for a node: it speaks for them.
 
 use super::table::Tables;
+use crate::news::News;
 use lace_model::NodeId;
 use rustix::fs::{FlockOperation, flock};
 use std::collections::HashMap;
@@ -21,8 +22,6 @@ use tokio::time::{Instant, sleep};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Nodes that a door which ends hears of: more than one host can have.
 const NODES_MAX: usize = 4_096;
-/// Times of files are as fine as the kernel's tick; this is more than any.
-const YOUNG: Duration = Duration::from_millis(100);
 
 const ENDS: &str = "ends-";
 const NODE: &str = "node-";
@@ -93,7 +92,7 @@ impl Ending {
         if doors.is_empty() {
             return true;
         }
-        let mut question = Question { dir: &self.dir, node, token: self.token(), doors };
+        let question = Question { dir: &self.dir, node, token: self.token(), doors };
         if let Err(error) = write(&self.dir, &format!("{NODE}{node}"), &question.token) {
             tracing::warn!(%node, %error, "doors that end cannot be asked to let go of a node");
             return false;
@@ -179,11 +178,12 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    fn is_answered(&mut self) -> bool {
-        let answer = |door: &String| fs::read_to_string(self.answer(door)).ok();
-        let waits: Vec<String> =
-            self.doors.iter().filter(|door| answer(door).as_ref() != Some(&self.token)).cloned().collect();
-        waits.iter().all(|door| !is_held(&self.dir.join(format!("{ENDS}{door}"))))
+    fn is_answered(&self) -> bool {
+        let is_over = |door: &String| {
+            fs::read_to_string(self.answer(door)).is_ok_and(|answer| answer == self.token)
+                || !is_held(&self.dir.join(format!("{ENDS}{door}")))
+        };
+        self.doors.iter().all(is_over)
     }
 
     fn answer(&self, door: &str) -> PathBuf {
@@ -200,27 +200,6 @@ impl Drop for Question<'_> {
                 let _ = fs::remove_file(path);
             }
         }
-    }
-}
-
-/// Says whether something in a directory may have changed since it was looked at.
-pub(crate) struct News {
-    dir: PathBuf,
-    seen: Option<SystemTime>,
-}
-
-impl News {
-    pub fn of(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), seen: None }
-    }
-
-    /// A change that is younger than the kernel's clock is fine may have been followed by another one.
-    pub fn look(&mut self) -> bool {
-        let changed = fs::metadata(&self.dir).and_then(|found| found.modified()).ok();
-        let is_young = changed.is_none_or(|at| at.elapsed().is_ok_and(|age| age < YOUNG));
-        let is_new = changed != self.seen || is_young;
-        self.seen = changed;
-        is_new
     }
 }
 
@@ -267,6 +246,30 @@ mod tests {
         assert!(!next.let_go(node(), SOON).await, "each question wants an answer of its own");
         drop(ends);
         assert!(next.let_go(node(), SOON).await, "it has ended");
+    }
+
+    #[tokio::test]
+    async fn requests_are_waited_for_and_tunnels_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Ending::open(dir.path().join("doors")).unwrap();
+        let tables = Arc::new(Tables::default());
+        let member = tables.with_member(node());
+        let (first, next) = (open(), open());
+        let ends = first.hold().expect("a disk");
+        let follows = first.follow(&ends, &tables, LATE);
+        tokio::pin!(follows);
+        // A tunnel and a request.
+        (0..2).for_each(|_| member.enter());
+        member.enter_tunnel();
+        tokio::select! {
+            () = &mut follows => {}
+            all = next.let_go(node(), SOON) => assert!(!all, "a request is there"),
+        }
+        member.leave();
+        tokio::select! {
+            () = &mut follows => {}
+            all = next.let_go(node(), LATE) => assert!(all, "the tunnel alone"),
+        }
     }
 
     #[tokio::test]

@@ -32,7 +32,7 @@ mod tls;
 mod tunnel;
 
 pub use config::{ProxyConfig, ProxyLimits};
-pub(crate) use ending::{Ending, Ends, News};
+pub(crate) use ending::{Ending, Ends};
 pub(crate) use table::Tables;
 pub use tls::{CertificateError, GivenCertificate};
 pub(crate) use tls::{Chest, Tls};

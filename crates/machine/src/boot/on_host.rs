@@ -52,7 +52,11 @@ pub(super) fn build_root(plan: &Plan, handover: &Handover, place: &Path) -> Resu
     }
     own_memory(plan)?;
     for bind in &handover.binds {
-        fs::create_dir_all(&bind.target).step(format!("make {}", bind.target))?;
+        {
+            // The host's own directories are seen here: nothing is made in them that the node could not make itself.
+            let _user = plan.user.map(sys::Acting::of).transpose().step("act as the node's user")?;
+            fs::create_dir_all(&bind.target).step(format!("make {}", bind.target))?;
+        }
         attach(bind.tree, &bind.target)?;
     }
     Ok(())

@@ -13,7 +13,7 @@ mod stored;
 mod verb;
 mod whole;
 
-pub use render::{RENDERED_BYTES_MAX, render, template_fault};
+pub use render::{render, template_fault};
 pub use sample::{Sample, parse_sample};
 pub use setting::{Setting, SettingKind, Value, resolve};
 pub use stored::StoredPackage;

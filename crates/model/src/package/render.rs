@@ -4,14 +4,10 @@ use super::{Package, Value};
 use crate::Name;
 use crate::manifest::nearest;
 use crate::manifest::template::fault_beside;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior};
+use crate::rendering::rendered;
+use minijinja::Environment;
 use std::collections::BTreeSet;
 
-/// Largest rendered text, in bytes: a loop in a template ends here, not in the host's memory.
-pub const RENDERED_BYTES_MAX: usize = 4 << 20;
-/// Steps of one template at most.
-const FUEL: u64 = 2_000_000;
 /// Words of the document beside those that every node has.
 const WORDS: [&str; 7] = ["app", "count", "links", "package", "ports", "role", "roles"];
 
@@ -20,17 +16,7 @@ const WORDS: [&str; 7] = ["app", "count", "links", "package", "ports", "role", "
 /// # Errors
 /// A text that is no template; a word that the document lacks; more steps or bytes than are allowed.
 pub fn render(what: &str, template: &str, document: &Value) -> Result<String, String> {
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    engine.set_fuel(Some(FUEL));
-    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-        engine.set_syntax(syntax);
-    }
-    let text = engine.render_str(template, of_json(document)).map_err(|error| said(what, &error))?;
-    if text.len() > RENDERED_BYTES_MAX {
-        return Err(format!("{what}: becomes longer than {RENDERED_BYTES_MAX} bytes"));
-    }
-    Ok(text)
+    rendered(template, of_json(document)).map_err(|error| said(what, &error))
 }
 
 /// The engine's own value for a JSON one.

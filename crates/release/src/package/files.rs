@@ -64,6 +64,10 @@ impl Files<'_> {
         let mut bytes = Vec::with_capacity(size as usize);
         for digest in chunks {
             bytes.extend(self.source.chunk(digest)?);
+            // A tree may say less than its chunks have.
+            if bytes.len() as u64 > size {
+                return not("is longer than its tree says");
+            }
         }
         Ok(String::from_utf8(bytes).map_or_else(|_| Text::Not("is not UTF-8".into()), Text::Is))
     }

@@ -191,6 +191,12 @@ impl Tables {
         self.books.forget_dead();
     }
 
+    /// A node that no topic named, for tests.
+    #[cfg(test)]
+    pub fn with_member(&self, node: NodeId) -> Arc<Member> {
+        self.members.get(node, ([127, 0, 0, 1], 1).into(), Who::default)
+    }
+
     /// See [`Member::drain`], for all ports of a node.
     pub async fn drain(&self, node: NodeId, within: Duration) -> bool {
         let until = tokio::time::Instant::now() + within;
