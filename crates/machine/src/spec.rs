@@ -262,6 +262,12 @@ impl ExecSpec {
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         ExecSpec { argv: argv.into_iter().map(Into::into).collect(), ..ExecSpec::default() }
     }
+
+    /// The same with one more variable.
+    pub fn with(mut self, (name, value): (String, String)) -> Self {
+        self.env.insert(name, value);
+        self
+    }
 }
 
 /// Largest sum of file contents in one spec, bytes: it travels through a pipe and lives in memory.

@@ -49,6 +49,8 @@ pub const FLAGS: &str = "ERL_ZFLAGS";
 
 /// Largest crash dump: what says most comes first in it, and a disk is not filled by one.
 const CRASH_DUMP_BYTES_MAX: u32 = 16 << 20;
+/// How long a runtime may write its dump, in seconds; 0 for none at all.
+const DUMP_SECONDS: &str = "ERL_CRASH_DUMP_SECONDS";
 /// What a runtime that gives up writes last, behind the slogan of its crash dump.
 const DUMPS: &str = "Crash dump is being written to:";
 /// Characters of a slogan that are told.
@@ -186,10 +188,16 @@ pub fn calm(env: &mut BTreeMap<String, String>) {
     }
 }
 
+/// What is said to runtimes that are started beside a node's own, the release's tools among them: one that gives up writes
+/// no dump, for it would be written over that of the node's own.
+pub fn no_dump() -> (String, String) {
+    (DUMP_SECONDS.to_owned(), "0".to_owned())
+}
+
 fn environment(kind: ReleaseKind, beam: &Beam, node: Option<&str>) -> BTreeMap<String, String> {
     let mut env = vec![
         ("ERL_CRASH_DUMP", "/tmp/erl_crash.dump".to_owned()),
-        ("ERL_CRASH_DUMP_SECONDS", "5".to_owned()),
+        (DUMP_SECONDS, "5".to_owned()),
         ("ERL_CRASH_DUMP_BYTES", CRASH_DUMP_BYTES_MAX.to_string()),
     ];
     match kind {

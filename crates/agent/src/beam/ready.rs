@@ -111,7 +111,7 @@ async fn reach(hands: &Hands, entry: &NodeEntry, link: &Link) -> Result<(), Call
 
 async fn by_tool(hands: &Hands, entry: &NodeEntry, node: &NodeHandle, joining: bool) -> Result<(), Lacks> {
     let Some(argv) = question(hands, entry, joining) else { return Ok(()) };
-    let command = ExecSpec::new(argv);
+    let command = ExecSpec::new(argv).with(super::no_dump());
     let asked = crate::node::ask(node, move |node| node.output_within(&command, TIMEOUT));
     let (exit, out, err) = tokio::time::timeout(TIMEOUT, asked)
         .await

@@ -125,7 +125,7 @@ impl Patient {
         context.set_first(first);
         let words = self.entry.spec.bootstrap.iter().flatten();
         let argv = words.map(|word| context.render("bootstrap", word)).collect::<Result<Vec<_>, _>>()?;
-        let env = BTreeMap::from([("LACE_FIRST".to_owned(), first.path.fqdn())]);
+        let env = BTreeMap::from([("LACE_FIRST".to_owned(), first.path.fqdn()), crate::beam::no_dump()]);
         let wish = Wish { argv, env, terminal: None, stdin: false };
         let ran = tokio::time::timeout(WITHIN, command::output(self.node.clone(), wish)).await;
         let (exit, said) = ran

@@ -1,6 +1,7 @@
 //! Stopping a node and removing every trace of it.
 
 use super::{Actor, ask, connect, remove};
+use crate::beam;
 use crate::clock::Backoff;
 use crate::doors::{drain_elsewhere, drain_here};
 use crate::volume;
@@ -89,7 +90,7 @@ async fn stop_by_command(node: &NodeHandle, words: Vec<String>, grace: Duration)
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let command = ExecSpec::new(words);
+    let command = ExecSpec::new(words).with(beam::no_dump());
     let ran = ask(node, move |node| node.output_within(&command, grace));
     let ran = tokio::time::timeout(grace, ran).await;
     match ran.map_err(|_| format!("not done within {} s", grace.as_secs()))?? {

@@ -1,6 +1,7 @@
 //! One probe: HTTP, TCP or a command.
 
 use super::ask;
+use crate::beam;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::check::{Check, Probe};
 use lace_model::document::NodeEntry;
@@ -58,7 +59,7 @@ fn status_of(head: &[u8]) -> Option<u16> {
 }
 
 async fn run(node: &NodeHandle, argv: &[String], within: Duration) -> Result<(), String> {
-    let command = ExecSpec::new(argv.to_vec());
+    let command = ExecSpec::new(argv.to_vec()).with(beam::no_dump());
     let (exit, out, err) = ask(node, move |node| node.output_within(&command, within)).await?;
     if exit.code == Some(0) {
         return Ok(());

@@ -33,6 +33,11 @@ fn text(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(answer).map_err(failed)
 }
 
+/// Is the node's process an Erlang runtime?
+pub fn is_runtime(hands: &Hands, node: NodeId) -> bool {
+    question::entry(hands, node).is_ok()
+}
+
 /// The words that open a shell of the runtime, with the release's own script.
 pub fn shell(hands: &Hands, node: NodeId) -> Result<Vec<String>, Problem> {
     let entry = question::entry(hands, node)?;

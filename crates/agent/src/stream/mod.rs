@@ -114,7 +114,11 @@ async fn serve_node(
     let node = request.node().ok_or_else(|| Problem::new(Code::Usage, "the stream names no node"))?;
     let place = place(hands, node)?;
     match request {
-        StreamRequest::Exec { argv, env, terminal, stdin, .. } => {
+        StreamRequest::Exec { node: id, argv, mut env, terminal, stdin } => {
+            if beam::is_runtime(hands, id) {
+                let (name, value) = crate::beam::no_dump();
+                env.entry(name).or_insert(value);
+            }
             let node = connect(hands, &place).await?;
             exec::serve(node, command::Wish { argv, env, terminal, stdin }, from, out).await
         }
