@@ -123,15 +123,43 @@ fn fill_files(manifest: &mut Manifest, dir: &Path) -> Vec<Mistake> {
 }
 
 /// Builds and uploads what the manifest makes from this machine's files, and names it in the manifest.
+///
+/// # Errors
+/// First of all, what does not fit the packages of its services, with every line.
 pub async fn bring_releases(s: &mut Session, located: &mut Located) -> Result<(), Problem> {
+    compare_packages(s, located).await?;
     for (service, source) in located.manifest.sources.clone() {
         let path = build::run(s, &located.dir, &source).await?;
-        let wish = upload::Wish::of(&service, &source, &located.file);
+        let packaged = located.manifest.packages.iter().any(|said| said.service == service);
+        let wish = upload::Wish { packaged, ..upload::Wish::of(&service, &source, &located.file) };
         let release = upload::upload(s, &path, wish).await?;
         let reference = ReleaseRef { name: release.name, version: Some(release.version) };
         located.manifest.set_release(&service, reference);
     }
     Ok(())
+}
+
+/// Settings and families against the packages that the controller has.
+async fn compare_packages(s: &mut Session, located: &Located) -> Result<(), Problem> {
+    let mut mistakes = Vec::new();
+    for said in &located.manifest.packages {
+        let client = s.client()?;
+        match client.package(&said.package.to_string()).await {
+            Ok(package) => mistakes.extend(said.mistakes(&package.spec)),
+            Err(problem) if problem.code == Code::NotFound => {
+                let known = client.packages().await?;
+                let names = known.iter().map(|package| package.spec.name.as_str());
+                mistakes.push(Mistake {
+                    place: said.place,
+                    key: format!("service.{}.package", said.service),
+                    message: format!("there is no package {}", said.package),
+                    hint: Some(manifest::nearest(said.package.name.as_str(), names)),
+                });
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    if mistakes.is_empty() { Ok(()) } else { Err(named(&located.file, &mistakes)) }
 }
 
 /// Leaves only one service in the manifest.
@@ -143,5 +171,6 @@ pub fn only(manifest: &mut Manifest, service: &ServiceName) -> Result<(), Proble
     }
     manifest.spec.services.retain(|name, _| name == service);
     manifest.sources.retain(|name, _| name == service);
+    manifest.packages.retain(|said| said.service == *service);
     Ok(())
 }

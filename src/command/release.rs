@@ -84,6 +84,9 @@ pub struct UploadArgs {
     /// What starts it in the foreground
     #[arg(long, value_name = "CMD", value_parser = command)]
     pub start: Option<CommandWords>,
+    /// It has no start command: a service's package says what runs
+    #[arg(long, conflicts_with = "start")]
+    pub files: bool,
     /// What stops it
     #[arg(long, value_name = "CMD", value_parser = command)]
     pub stop: Option<CommandWords>,
@@ -145,6 +148,7 @@ async fn upload_one(args: UploadArgs, s: &mut Session) -> Result<(), Problem> {
         start: args.start.map(|words| words.0),
         stop: args.stop.map(|words| words.0),
         templates: args.templates,
+        packaged: args.files,
         manifest: None,
     };
     let release = upload(s, &fetched.path, wish).await?;

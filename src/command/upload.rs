@@ -28,6 +28,8 @@ pub struct Wish {
     pub kind: Option<ReleaseKind>,
     /// Its start command.
     pub start: Option<Vec<String>>,
+    /// A package says what runs: it need not.
+    pub packaged: bool,
     /// Its stop command.
     pub stop: Option<Vec<String>>,
     /// Its templates, beyond those that are recognised.
@@ -44,6 +46,7 @@ impl Wish {
             version: source.version.clone(),
             kind: source.kind,
             start: source.start.clone(),
+            packaged: false,
             stop: source.stop.clone(),
             templates: source.templates.clone(),
             manifest: Some(manifest.to_owned()),
@@ -95,9 +98,9 @@ fn describe(wish: Wish, found: Recognised, packed: &Packed) -> Result<ReleaseUpl
         Problem::new(Code::Usage, "the release does not say its name").hint("lace release upload NAME PATH")
     })?;
     let start = wish.start.unwrap_or(found.start);
-    if start.is_empty() {
+    if start.is_empty() && !wish.packaged {
         return Err(Problem::new(Code::Usage, format!("release {name} does not say what starts it"))
-            .hint("say it with --start \"bin/run\", `start` in lace.toml, or a Procfile"));
+            .hint("say it with --start \"bin/run\", `start` in lace.toml, or a Procfile; of a service with a package that says what runs: --files"));
     }
     let kind = wish.kind.unwrap_or(found.kind);
     kind.check_start(&start)?;
@@ -112,6 +115,7 @@ fn describe(wish: Wish, found: Recognised, packed: &Packed) -> Result<ReleaseUpl
         tree: packed.tree.clone(),
         kind,
         start,
+        files: wish.packaged,
         stop: wish.stop.or(found.stop),
         templates,
         needs: found.needs,

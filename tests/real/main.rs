@@ -27,6 +27,7 @@ mod meshes;
 mod mistakes;
 mod on_host;
 mod outlive;
+mod packages;
 mod page;
 mod pebble;
 mod private;

@@ -56,6 +56,8 @@ pub struct Hands {
     pub outbox: Outbox,
     /// Releases laid out.
     pub trees: Trees,
+    /// Packages laid out.
+    pub packages: Trees,
     /// Who is over its disk limit.
     pub disk: watch::Sender<Verdicts>,
     /// What running nodes know of their families.
@@ -106,9 +108,11 @@ impl Hands {
         let alive: Vec<_> = machine.list().into_iter().filter(|node| node.alive).collect();
         let addresses = alive.iter().filter_map(|node| Some((node.address?, node.id.clone()))).collect();
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let (trees, packages) = Trees::open(&config.state_dir, link_now)?;
         let hands = Self {
             host: identity.host,
-            trees: Trees::open(&config.state_dir, link_now)?,
+            trees,
+            packages,
             addresses,
             volumes: Volumes::open(machine.volumes_dir(), places(&held, &alive))?,
             machine: Arc::new(machine),

@@ -95,9 +95,9 @@ impl Actor {
         if !self.hands.owns(address) {
             return Err(format!("{address} is not in this host's blocks of addresses"));
         }
-        let layer = spec::layer(&self.hands, job.spec.tree).await?;
+        let layers = spec::layers(&self.hands, &job.spec).await?;
         self.hands.addresses.claim(&address, &self.name, |_| {}).await;
-        let mut spec = spec::render(&self.hands, &Subject::job(&job, address), layer)?;
+        let mut spec = spec::render(&self.hands, &Subject::job(&job, address), layers)?;
         if let Some(process) = &mut spec.process {
             process.one_shot = true;
         }

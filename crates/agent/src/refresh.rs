@@ -4,7 +4,7 @@
 //! as the round took, so that a large family that comes up (every node's change is news to all) never costs more
 //! than a tenth of a processor. Nothing but files is touched: who wants to be told watches its file.
 
-use crate::context::{State, kin, state_of};
+use crate::context::{State, kin, kin_of, state_of};
 use crate::hands::{Hands, Kept};
 use crate::spec::{self, Subject};
 use lace_machine::{FileSpec, NodeHandle};
@@ -127,16 +127,17 @@ async fn round(hands: &Arc<Hands>) {
 }
 
 fn family(topic: Option<&Topic>, entry: &NodeEntry) -> Digest {
-    let kin = kin(&Subject::node(entry), topic);
-    Digest::of_value(&(kin.count, kin.listed.values().collect::<Vec<_>>()))
+    let subject = Subject::node(entry);
+    let kin = kin(&subject, topic);
+    Digest::of_value(&(kin.count, kin.listed.values().collect::<Vec<_>>(), kin_of(&subject, topic)))
 }
 
 async fn tell(hands: &Arc<Hands>, running: &mut Running) -> Result<(), String> {
-    let layer = spec::layer(hands, running.entry.spec.tree).await?;
+    let layers = spec::layers(hands, &running.entry.spec).await?;
     let (hands, entry, node) = (hands.clone(), running.entry.clone(), running.node.clone());
     let known = std::mem::take(&mut running.files);
     let told = tokio::task::spawn_blocking(move || {
-        write(&spec::of_peers(&hands, &Subject::node(&entry), layer)?, &known, &node)
+        write(&spec::of_peers(&hands, &Subject::node(&entry), &layers)?, &known, &node)
     });
     running.files = told.await.map_err(|e| e.to_string())??;
     Ok(())

@@ -87,8 +87,11 @@ impl Roster {
         let hands = self.hands.clone();
         tokio::task::spawn_blocking(move || {
             let named = || hands.held.read(State::trees);
-            if hands.trees.is_crowded(named().len()) && !has_strays(&hands) {
-                hands.trees.sweep(named);
+            let stores = [&hands.trees, &hands.packages];
+            for store in stores.into_iter().filter(|store| store.is_crowded(named().len())) {
+                if !has_strays(&hands) {
+                    store.sweep(named);
+                }
             }
             hands.machine.forget_skeletons();
         });

@@ -85,6 +85,8 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
     crate::app::may_be_called(app)?;
     let mut names: BTreeSet<Name> =
         request.spec.services.values().filter_map(|s| Some(s.release.as_ref()?.name.clone())).collect();
+    let mut packages: BTreeSet<Name> =
+        request.spec.services.values().filter_map(|s| Some(s.package.as_ref()?.name.clone())).collect();
     crate::provider::refuse_reserved(app)?;
     let read_of = app.clone();
     let has_doors = request.spec.services.values().any(|s| s.routes.as_ref().is_some_and(|r| !r.is_empty()));
@@ -96,7 +98,10 @@ async fn decide(state: &ApiState, caller: &Caller, app: &AppName, request: Apply
             // Those that run decide with, where the file says nothing of them.
             let run = live.services.values().filter_map(LiveService::wanted).map(|r| r.spec.release.as_str());
             names.extend(run.filter_map(|text| Name::new(text.split_once('@')?.0).ok()));
+            let wanted = live.services.values().filter_map(LiveService::wanted);
+            packages.extend(wanted.filter_map(|r| Some(r.spec.package.as_ref()?.name.clone())));
             live.releases = reads::releases(view, &names)?;
+            live.packages = reads::packages(view, &packages, &mut reads)?;
             let doors = if has_doors { doors(view, &mut reads)? } else { Default::default() };
             Ok((live, reads, estate(view)?, doors))
         })

@@ -131,6 +131,7 @@ fn describe(ask: ArchiveAsk, found: Recognised, packed: &Packed) -> Answer<Relea
         tree: packed.tree.clone(),
         kind: found.kind,
         start: said.filter(|words| !words.is_empty()).unwrap_or(found.start),
+        files: false,
         stop: found.stop,
         templates: found.templates,
         needs: found.needs,

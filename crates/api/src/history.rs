@@ -81,7 +81,7 @@ fn lines(view: &View<'_>, path: &ServicePath) -> lace_store::Result<Vec<HistoryL
     let revisions = view.list::<Revision>(&format!("{path}#"))?;
     let line = |revision: Revision| HistoryLine {
         number: revision.number,
-        release: revision.spec.release,
+        release: revision.spec.title(),
         created_at: revision.created_at,
         created_by: revision.created_by,
         note: revision.note,

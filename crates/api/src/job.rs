@@ -98,6 +98,8 @@ fn bare_spec() -> RevisionSpec {
     RevisionSpec {
         release: String::new(),
         tree: None,
+        package: None,
+        links: BTreeMap::new(),
         kind: ReleaseKind::Generic,
         start: Vec::new(),
         stop_command: None,

@@ -4,7 +4,7 @@ use crate::ask::{At, Doc};
 use crate::caller::Caller;
 use crate::deed::Deed;
 use crate::refusal::{Answer, Refusal};
-use crate::release::{put_tree, refuse_half};
+use crate::release::{put_tree, refuse_half, users};
 use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use lace_model::release::Tree;
 use lace_model::{Code, Digest, Millis};
 use lace_release::package::{PACKAGE_LIMITS, catalog, look_at};
 use lace_release::{ChunkSource, ReleaseError};
-use lace_store::{Batch, Blobs, Expect, Row, Store, View, limits};
+use lace_store::{Batch, Blobs, Expect, Row, Store, limits};
 use lace_wire::api::PackageUpload;
 
 /// `GET /v1/packages`.
@@ -145,10 +145,16 @@ pub(crate) async fn delete(
         return Err(Refusal::new(Code::Conflict, text));
     }
     let tree = row.value.tree;
-    let users = state.store.snapshot_async(move |view| users(view, tree)).await?;
+    let users = state
+        .store
+        .snapshot_async(move |view| users(view, |spec| spec.package.as_ref().is_some_and(|p| p.tree == tree)))
+        .await?;
     if !users.is_empty() {
-        let text = format!("package {key} is in use by {}", users.join(", "));
-        return Err(Refusal::new(Code::Conflict, text).hint("delete these services first"));
+        let users = users.into_iter().collect::<Vec<_>>().join(", ");
+        let text = format!("package {key} is in use by {users}");
+        return Err(
+            Refusal::new(Code::Conflict, text).hint("give them another version, or delete them first")
+        );
     }
     let deed = Deed::light("package delete", &key);
     let mut batch = deed.batch(&caller);
@@ -156,11 +162,6 @@ pub(crate) async fn delete(
     batch.event(NewEvent::new("package.deleted", format!("package/{key}"), "deleted"));
     deed.only(&state, batch).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Services that would miss it. None has a package yet.
-fn users(_view: &View<'_>, _tree: Digest) -> lace_store::Result<Vec<String>> {
-    Ok(Vec::new())
 }
 
 /// Keeps the packages that came with this Lace. One that is there with another content is of a former Lace: it is

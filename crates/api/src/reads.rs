@@ -3,6 +3,7 @@
 use lace_model::Object;
 use lace_model::family::{Application, Family, Service};
 use lace_model::object::revision_key;
+use lace_model::package::StoredPackage;
 use lace_model::release::Release;
 use lace_model::revision::Revision;
 use lace_model::{Name, ServicePath};
@@ -97,6 +98,19 @@ pub(crate) fn releases(view: &View<'_>, names: &BTreeSet<Name>) -> Result<BTreeM
         for row in view.list::<Release>(&format!("{name}@"))? {
             found.insert((row.value.name.clone(), row.value.version.clone()), row.value);
         }
+    }
+    Ok(found)
+}
+
+/// All versions of the named packages: none goes while somebody takes it.
+pub(crate) fn packages(
+    view: &View<'_>,
+    names: &BTreeSet<Name>,
+    reads: &mut Reads,
+) -> Result<Vec<StoredPackage>> {
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(reads.list::<StoredPackage>(view, &format!("{name}@"))?);
     }
     Ok(found)
 }

@@ -13,7 +13,7 @@ use lace_model::event::NewEvent;
 use lace_model::family::Service;
 use lace_model::object::revision_key;
 use lace_model::release::{Release, ReleaseRef, Tree};
-use lace_model::revision::Revision;
+use lace_model::revision::{Revision, RevisionSpec};
 use lace_model::target::Target;
 use lace_model::{Code, Digest, Name, TargetPath};
 use lace_planner::verb;
@@ -122,9 +122,9 @@ fn check_words(upload: &ReleaseUpload) -> Answer<()> {
         return Err(Refusal::usage(format!("{version:?} is not a version"))
             .hint("a version has 1 to 100 of letters, digits and ._+~-"));
     }
-    if upload.start.is_empty() {
+    if upload.start.is_empty() && !upload.files {
         return Err(Refusal::usage(format!("release {} has no start command", upload.name))
-            .hint("name one: --start CMD, or add a Procfile"));
+            .hint("name one: --start CMD, or add a Procfile; of a service with a package: --files"));
     }
     upload.kind.check_start(&upload.start)?;
     Ok(())
@@ -177,7 +177,7 @@ pub(crate) async fn delete(
 ) -> Answer<StatusCode> {
     let row = found(&state, &key)?;
     let asked = key.clone();
-    let users = state.store.snapshot_async(move |view| users(view, &asked)).await?;
+    let users = state.store.snapshot_async(move |view| users(view, |spec| spec.release == asked)).await?;
     if !users.is_empty() {
         let names: Vec<_> = users.into_iter().collect();
         return Err(Refusal::new(Code::Conflict, format!("release {key} is in use by {}", names.join(", ")))
@@ -191,8 +191,11 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Services that want the release, run it, or would go back to it.
-fn users(view: &View<'_>, release: &str) -> lace_store::Result<BTreeSet<String>> {
+/// Services that want such a revision, run it, or would go back to it.
+pub(crate) fn users(
+    view: &View<'_>,
+    is_one: impl Fn(&RevisionSpec) -> bool,
+) -> lace_store::Result<BTreeSet<String>> {
     let mut numbers = BTreeSet::new();
     for row in view.list::<Service>("")? {
         numbers.insert((row.value.path, row.value.revision));
@@ -205,7 +208,7 @@ fn users(view: &View<'_>, release: &str) -> lace_store::Result<BTreeSet<String>>
     let mut found = BTreeSet::new();
     for (service, number) in numbers {
         let revision = view.get::<Revision>(&revision_key(&service, number))?;
-        if revision.is_some_and(|r| r.value.spec.release == release) {
+        if revision.is_some_and(|r| is_one(&r.value.spec)) {
             found.insert(service.to_string());
         }
     }

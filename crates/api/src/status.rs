@@ -68,11 +68,7 @@ fn family_status(
         wanted: line.wanted,
         ready: line.ready,
         revision: family.revision,
-        release: world
-            .revisions
-            .get(&family.path.service_path())
-            .map(|r| r.spec.release.clone())
-            .unwrap_or_default(),
+        release: world.revisions.get(&family.path.service_path()).map(|r| r.spec.title()).unwrap_or_default(),
         running: world.running.get(&family.path).cloned(),
         since: nodes.iter().map(|n| n.status.since).max().unwrap_or(made_at),
         rollout: target.and_then(|t| t.rollout.clone()),

@@ -119,7 +119,7 @@ impl World {
                 continue;
             }
             let row = crate::reads::revision(view, &family.path.service_path(), revision)?;
-            let release = row.map(|r| r.spec.release).unwrap_or_default();
+            let release = row.map(|r| r.spec.title()).unwrap_or_default();
             running.insert(family.path.clone(), RunningRevision { revision, release });
         }
         Ok(running)

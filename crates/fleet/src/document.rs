@@ -28,14 +28,14 @@ impl Documents {
         let mut former: Vec<_> = former.collect();
         former.extend(removes.iter().filter_map(|(id, _)| self.entries.remove(id)));
         self.lately.retain(|_, at| now.saturating_sub(*at) < TREE_NAMED_LATELY_MS);
-        self.lately.extend(former.iter().filter_map(Entry::tree).map(|tree| (tree, now)));
+        self.lately.extend(former.iter().flat_map(Entry::trees).map(|tree| (tree, now)));
     }
 
     /// Trees that the document names, or named a short while ago.
     pub fn trees(&self, now: Millis) -> HashSet<Digest> {
         let lately = self.lately.iter().filter(|(_, at)| now.saturating_sub(**at) < TREE_NAMED_LATELY_MS);
         let lately = lately.map(|(tree, _)| *tree);
-        self.entries.values().filter_map(Entry::tree).chain(lately).collect()
+        self.entries.values().flat_map(Entry::trees).chain(lately).collect()
     }
 
     /// The frames that bring a host, which says what it holds, up to date. `keep_unknown`: adopt mode.

@@ -1,4 +1,4 @@
-//! What a host may fetch: the releases that its document names or named a short while ago, and nothing else. A host that
+//! What a host may fetch: the releases and packages that its document names or named a short while ago, and nothing else. A host that
 //! fell into wrong hands gives away what it runs, not what runs elsewhere.
 
 use crate::Fleet;

@@ -274,7 +274,7 @@ impl ExecSpec {
 pub const FILES_BYTES_MAX: usize = 16 << 20;
 
 /// What is its own of a node with isolation `host`, beside its temporary files.
-pub(crate) const OWN_PLACES: [&str; 2] = ["/app", "/run/lace"];
+pub(crate) const OWN_PLACES: [&str; 3] = ["/app", "/run/lace", "/package"];
 
 /// Members of a vote set: each asks each.
 pub const VOTERS_MAX: usize = 101;

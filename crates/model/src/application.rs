@@ -5,6 +5,7 @@
 use crate::beam::Beam;
 use crate::check::Check;
 use crate::family::{Select, StateKind};
+use crate::package::PackageRef;
 use crate::release::ReleaseRef;
 use crate::revision::{Backoff, FileSpec, Isolation, Opening, StopSpec, VolumeSpec};
 use crate::rollout::RolloutPolicy;
@@ -46,6 +47,15 @@ pub struct ServiceSpec {
     /// The release it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseRef>,
+    /// The package that says how it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackageRef>,
+    /// Settings of the package as people write them, as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<BTreeMap<String, String>>,
+    /// Services of the application whose interfaces it uses, by the name of the link, as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub links: Option<BTreeMap<String, ServiceName>>,
     /// A command that runs without a release, or instead of the release's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<Vec<String>>,

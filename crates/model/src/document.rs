@@ -37,14 +37,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The release that its host needs for it.
-    pub fn tree(&self) -> Option<Digest> {
-        match &self.body {
-            EntryBody::Node(node) => node.spec.tree,
-            EntryBody::Job(job) => job.spec.tree,
-            EntryBody::Task(Task { verb: Verb::Upgrade(upgrade), .. }) => upgrade.spec.tree,
+    /// The trees that its host needs for it: of its release, and of its package.
+    pub fn trees(&self) -> impl Iterator<Item = Digest> {
+        let spec = match &self.body {
+            EntryBody::Node(node) => Some(&node.spec),
+            EntryBody::Job(job) => Some(&job.spec),
+            EntryBody::Task(Task { verb: Verb::Upgrade(upgrade), .. }) => Some(&upgrade.spec),
             EntryBody::Task(_) => None,
-        }
+        };
+        let package = spec.and_then(|spec| spec.package.as_ref()).map(|package| package.tree);
+        spec.and_then(|spec| spec.tree).into_iter().chain(package)
     }
 }
 

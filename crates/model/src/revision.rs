@@ -2,6 +2,7 @@
 
 use crate::beam::Beam;
 use crate::check::{Check, Probe};
+use crate::package::{LinkUse, PackageUse};
 use crate::release::ReleaseKind;
 use crate::{ByteSize, CpuMillis, Digest, FamilyName, Millis, Name, ServicePath, Span};
 use serde::{Deserialize, Serialize};
@@ -217,6 +218,12 @@ pub struct RevisionSpec {
     pub release: String,
     /// Tree of the release.
     pub tree: Option<Digest>,
+    /// The package that says how it runs, where it is made of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Box<PackageUse>>,
+    /// Interfaces of other services that it uses, by the name of the link.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, LinkUse>,
     /// Sort of release.
     pub kind: ReleaseKind,
     /// Command that runs in the foreground; relative programs are found in `/app`.
@@ -281,6 +288,12 @@ pub struct RevisionSpec {
 }
 
 impl RevisionSpec {
+    /// What it runs, for people: its release, or else its package; empty for a bare command.
+    pub fn title(&self) -> String {
+        let package = self.package.as_ref().filter(|_| self.release.is_empty());
+        package.map_or_else(|| self.release.clone(), |package| package.key())
+    }
+
     /// Ports that each node takes of its host's network, as far as the service says them: those of its checks, and those
     /// that it opens (the first [`PORTS_MAX`] of each range). None where nodes have networks of their own.
     pub fn host_ports(&self) -> BTreeSet<(Protocol, u16)> {

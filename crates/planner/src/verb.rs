@@ -1,6 +1,6 @@
 //! What the verbs of daily work write: `scale`, `start`, `stop`, `restart`, `rollback`, `delete`, ...
 
-use crate::apply::{COUNT_MAX, LiveService, tls};
+use crate::apply::{COUNT_MAX, LiveService, package, tls};
 use crate::edit::{Doer, Edit, goal_gone, goal_of};
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
@@ -44,6 +44,9 @@ pub fn scale(
     if count > COUNT_MAX {
         let text = format!("{count} nodes are more than the {COUNT_MAX} that a family may have");
         return Err(Problem::new(Code::Usage, text));
+    }
+    if let Some(wanted) = live.wanted() {
+        package::check_count(&wanted.spec, &family.path.family, count)?;
     }
     let message = format!("{} to {count} nodes", family.count);
     let mut edit = put(Family { count, ..family.clone() }, "family.scaled", message, doer);
@@ -387,8 +390,11 @@ pub fn release_activate(
         templates: said.templates.clone().unwrap_or_else(|| release.templates.clone()),
         ..wanted.spec.clone()
     };
-    if spec.start.is_empty() {
+    if spec.start.is_empty() || spec.package.is_some() {
         spec.start = wanted.spec.start.clone();
+    }
+    if spec.package.is_some() {
+        spec.stop_command = wanted.spec.stop_command.clone();
     }
     if hot {
         may_be_hot(live, &spec)?;

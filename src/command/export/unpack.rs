@@ -280,6 +280,7 @@ fn upload(release: &Release, tree: Tree) -> ReleaseUpload {
         tree,
         kind: release.kind,
         start: release.start.clone(),
+        files: release.start.is_empty(),
         stop: release.stop.clone(),
         templates: release.templates.clone(),
         needs: release.needs.clone(),

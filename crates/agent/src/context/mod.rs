@@ -1,8 +1,10 @@
 //! What commands, environment and templates may say about the node and its family.
 
+mod package;
 mod peer;
 mod place;
 
+pub use package::{OfPackage, kin_of};
 pub use peer::{Peer, State, state_of};
 
 use crate::spec::{Kin, Subject, speaks_of_peers};
@@ -30,6 +32,8 @@ pub struct Context {
     secrets: BTreeMap<String, String>,
     /// Another one than the lowest index.
     first: Option<Peer>,
+    /// The package that it is made of, and who else is.
+    package: Option<OfPackage>,
 }
 
 impl Context {
@@ -50,12 +54,26 @@ impl Context {
         let beam = beam.map(|(beam, service)| (crate::beam::base_name(beam, &service), beam.names));
         let peers: Vec<_> = by_index.into_values().collect();
         let count = count.max(peers.len());
-        Self { me, peers, count, beam, env: BTreeMap::new(), secrets, first: None }
+        Self {
+            me,
+            peers,
+            count,
+            beam,
+            env: BTreeMap::new(),
+            secrets,
+            first: None,
+            package: OfPackage::of(subject, topic),
+        }
     }
 
     /// The family, by index, the node itself included.
     pub fn peers(&self) -> &[Peer] {
         &self.peers
+    }
+
+    /// What it is as a node of a package.
+    pub fn package(&self) -> Option<&OfPackage> {
+        self.package.as_ref()
     }
 
     /// The node itself.
@@ -102,17 +120,25 @@ impl Context {
         rendered(template, self.value()).map_err(|e| format!("{what}: {}", deepest(&e)))
     }
 
-    /// The same as JSON, for the node's own programs (`/run/lace/context.json`).
-    pub fn json(&self) -> Vec<u8> {
+    /// The same as JSON: what a package's templates are rendered over.
+    pub fn document(&self) -> serde_json::Value {
         let place = |peer: &Peer| {
             let place = self.place(peer);
             json!({ "index": place.index, "name": place.name, "fqdn": place.name, "address": place.address,
                 "state": place.state, "node": place.node })
         };
         let members: Vec<_> = self.peers.iter().map(place).collect();
-        let document = json!({ "self": place(&self.me), "index": self.me.index, "first": members.first(),
+        let mut document = json!({ "self": place(&self.me), "index": self.me.index, "first": members.first(),
             "all": members, "members": members, "count": self.count, "env": self.env, "secrets": self.secrets });
-        serde_json::to_vec(&document).unwrap_or_default()
+        if let (Some(package), Some(fields)) = (&self.package, document.as_object_mut()) {
+            fields.extend(package.fields(place));
+        }
+        document
+    }
+
+    /// The same for the node's own programs (`/run/lace/context.json`).
+    pub fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.document()).unwrap_or_default()
     }
 }
 
@@ -199,6 +225,25 @@ pub mod tests {
     pub fn spec() -> lace_model::revision::RevisionSpec {
         serde_json::from_value(json!({ "release": "", "tree": null, "kind": "generic", "start": ["true"] }))
             .unwrap()
+    }
+
+    #[test]
+    fn a_node_of_a_package_knows_all_roles_and_its_settings() {
+        let bounds = json!({ "min": 0, "max": 9 });
+        let package = json!({ "name": "cache", "version": "1", "tree": lace_model::Digest::of(b""),
+            "roles": { "game": bounds, "other": bounds }, "settings": { "size": 7 }, "ports": { "main": 80 } });
+        let spec = lace_model::revision::RevisionSpec {
+            package: Some(serde_json::from_value(package).unwrap()),
+            ..spec()
+        };
+        let mut topic = topic(1);
+        topic.members[0].path = "shop/game/other/4".parse().unwrap();
+        let entry = entry(2, spec);
+        let document = Context::of(&Subject::node(&entry), Some(&topic), BTreeMap::new()).document();
+        let said = (&document["role"], &document["settings"]["size"], &document["ports"]["main"]);
+        assert_eq!(said, (&json!("game"), &json!(7), &json!(80)));
+        assert_eq!(document["roles"]["other"][0]["name"], "other-4.game.shop.lace.internal");
+        assert_eq!(document["roles"]["game"][0]["address"], "10.228.0.3");
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl State {
 
     /// Trees that entries name.
     pub fn trees(&self) -> HashSet<Digest> {
-        self.entries.values().filter_map(Entry::tree).collect()
+        self.entries.values().flat_map(Entry::trees).collect()
     }
 
     /// Secrets that neither an entry nor a topic names.

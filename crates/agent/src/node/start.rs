@@ -23,10 +23,10 @@ impl Actor {
         if !self.hands.owns(entry.address) {
             return Err(format!("{} is not in this host's blocks of addresses", entry.address));
         }
-        let Some(layer) = self.unless_unwanted(spec::layer(&self.hands, entry.spec.tree)).await else {
+        let Some(layers) = self.unless_unwanted(spec::layers(&self.hands, &entry.spec)).await else {
             return Ok(None);
         };
-        let layer = layer?;
+        let layers = layers?;
         self.wait_for_topic(&entry).await;
         if !self.claim(&entry).await {
             return Ok(None);
@@ -39,7 +39,7 @@ impl Actor {
             return Ok(None);
         };
         let seat = seat.map_err(|e| e.to_string())?;
-        let mut spec = spec::render(&self.hands, &Subject::node(&entry), layer)?;
+        let mut spec = spec::render(&self.hands, &Subject::node(&entry), layers)?;
         spec.volumes = self.hands.volumes.give(&entry)?;
         self.set(NodePhase::Starting, None);
         self.start(spec, seat).await?;

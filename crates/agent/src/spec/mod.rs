@@ -1,6 +1,7 @@
 //! A node's or job's entry as the machine's specification: rendered, with its secrets.
 
 mod files;
+mod package;
 
 mod signal;
 
@@ -161,7 +162,7 @@ impl Secrets {
 pub fn speaks_of_peers(spec: &RevisionSpec) -> bool {
     let words = spec.start.iter().chain(spec.bootstrap.iter().flatten());
     let mut texts = words.chain(spec.env.values()).chain(spec.files.values().map(|f| &f.content));
-    !spec.templates.is_empty() || texts.any(|text| speaks(text))
+    !spec.templates.is_empty() || spec.package.is_some() || texts.any(|text| speaks(text))
 }
 
 /// May what this text becomes depend on who else is there?
@@ -170,12 +171,30 @@ fn speaks(text: &str) -> bool {
     text.contains('{') && words.iter().any(|word| text.contains(word))
 }
 
+/// What of a subject lies on its host, shared by all that run the same.
+#[derive(Default)]
+pub struct Layers {
+    /// Its release.
+    pub release: Option<PathBuf>,
+    /// Its package.
+    pub package: Option<PathBuf>,
+}
+
 /// The layer of a release, fetched and laid out where it is not there yet.
 pub async fn layer(hands: &Hands, tree: Option<Digest>) -> Result<Option<PathBuf>, String> {
     match tree {
         Some(digest) => hands.trees.layer(digest).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// The layers of what a revision runs, fetched and laid out where they are not there yet.
+pub async fn layers(hands: &Hands, spec: &RevisionSpec) -> Result<Layers, String> {
+    let package = match &spec.package {
+        Some(package) => Some(hands.packages.layer(package.tree).await?),
+        None => None,
+    };
+    Ok(Layers { release: layer(hands, spec.tree).await?, package })
 }
 
 /// What all texts of a subject are rendered from.
@@ -200,14 +219,15 @@ impl Basis {
 }
 
 /// The files of a running node that may change with its family: its context first, then those that speak of peers.
-pub fn of_peers(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<Vec<FileSpec>, String> {
-    let Basis { context, gifts, .. } = Basis::of(hands, subject, layer.as_deref())?;
+pub fn of_peers(hands: &Hands, subject: &Subject, layers: &Layers) -> Result<Vec<FileSpec>, String> {
+    let Basis { context, gifts, .. } = Basis::of(hands, subject, layers.release.as_deref())?;
     let mut files = vec![files::context(&context)];
     files.extend(gifts.into_iter().filter(|file| beam::is_of_peers(&file.path)));
     files.extend(files::rendered(subject.spec, &context, speaks)?);
-    if let Some(layer) = &layer {
+    if let Some(layer) = &layers.release {
         files.extend(files::templates(subject.spec, &context, layer, speaks)?);
     }
+    files.extend(package::files(&context, layers.package.as_deref())?);
     Ok(files)
 }
 
@@ -227,7 +247,8 @@ pub fn over_release(hands: &Hands, subject: &Subject, layer: &Path) -> Result<Ov
 }
 
 /// The whole specification.
-pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Result<NodeSpec, String> {
+pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<NodeSpec, String> {
+    let Layers { release: layer, package } = layers;
     let Basis { secrets, context, env, gifts: mut files } = Basis::of(hands, subject, layer.as_deref())?;
     files.extend(files::secrets(&secrets));
     files.extend(beam::tls::files(subject, &context, &secrets)?);
@@ -235,6 +256,7 @@ pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Resul
     if let Some(layer) = &layer {
         files.extend(files::templates(subject.spec, &context, layer, |_| true)?);
     }
+    files.extend(package::files(&context, package.as_deref())?);
     files.push(files::context(&context));
     let process = ProcessSpec { env, ..process(subject.spec, &context, layer.is_some())? };
     Ok(NodeSpec {
@@ -246,7 +268,7 @@ pub fn render(hands: &Hands, subject: &Subject, layer: Option<PathBuf>) -> Resul
         nameserver: None,
         search: Some(format!("{}.{}", subject.app, name::ZONE)),
         image: Default::default(),
-        layers: layer.into_iter().collect(),
+        layers: layer.into_iter().chain(package).collect(),
         files,
         volumes: Vec::new(),
         limits: limits(subject.spec),
@@ -282,6 +304,7 @@ fn environment(
 ) -> Result<BTreeMap<String, String>, String> {
     let home = if spec.isolation.is_on_host() { HOME } else { "/root" };
     let mut env = BTreeMap::from([("HOME".to_owned(), home.to_owned())]);
+    env.extend(context.package().map(package::environment).unwrap_or_default());
     // Without these its nodes could not speak to one another.
     let flags = gift.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
     env.extend(gift);

@@ -1,4 +1,4 @@
-//! Releases on this host: chunks as they came, trees laid out once and shared by all nodes that run them.
+//! Releases and packages on this host: chunks as they came, trees laid out once and shared by all nodes that run them.
 
 mod chunks;
 
@@ -16,6 +16,8 @@ use tokio::sync::OnceCell;
 
 /// The release's directory within the layer.
 const APP: &str = "app";
+/// The package's directory within the layer: see [`lace_model::package::PACKAGE_HOME`].
+const PACKAGE: &str = "package";
 
 /// What is being forgotten.
 const GONE: &str = "gone";
@@ -29,26 +31,32 @@ type Flight = Arc<OnceCell<PathBuf>>;
 /// The trees of this host.
 pub struct Trees {
     dir: PathBuf,
+    /// What a tree is in its layer.
+    within: &'static str,
     chunks: Arc<Chunks>,
     /// One lay-out per digest, whoever asks.
     flights: Mutex<HashMap<Digest, Flight>>,
 }
 
 impl Trees {
-    /// Opens the stores below the state directory.
-    pub fn open(state_dir: &Path, link: LinkNow) -> Result<Self, AgentError> {
-        let dir = state_dir.join("trees");
+    /// Opens the stores of releases and of packages below the state directory.
+    pub fn open(state_dir: &Path, link: LinkNow) -> Result<(Self, Self), AgentError> {
+        let chunks = Arc::new(Chunks::open(state_dir.join("chunks"), link)?);
+        let releases = Self::of(state_dir.join("trees"), APP, chunks.clone())?;
+        Ok((releases, Self::of(state_dir.join("packages"), PACKAGE, chunks)?))
+    }
+
+    fn of(dir: PathBuf, within: &'static str, chunks: Arc<Chunks>) -> Result<Self, AgentError> {
         private_dir(&dir)?;
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|extension| extension == GONE) {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        let chunks = Arc::new(Chunks::open(state_dir.join("chunks"), link)?);
-        Ok(Self { dir, chunks, flights: Mutex::default() })
+        Ok(Self { dir, within, chunks, flights: Mutex::default() })
     }
 
-    /// The directory of a tree, as a layer: what the release holds lies in `app` below it.
+    /// The directory of a tree, as a layer: what a release holds lies in `app` below it, a package in `package`.
     pub async fn layer(&self, digest: Digest) -> Result<PathBuf, String> {
         let flight =
             self.flights.lock().unwrap_or_else(PoisonError::into_inner).entry(digest).or_default().clone();
@@ -86,7 +94,7 @@ impl Trees {
 
     async fn lay_out(&self, digest: Digest) -> Result<PathBuf, String> {
         let place = self.dir.join(digest.to_string());
-        if place.join(APP).is_dir() {
+        if place.join(self.within).is_dir() {
             return Ok(place);
         }
         let bytes = self.chunks.fetch(&[digest]).await?.remove(&digest).ok_or("the tree did not come")?;
@@ -95,7 +103,7 @@ impl Trees {
         let tree = Arc::new(tree);
         let needed: Vec<_> = lace_release::needed(&tree).into_iter().collect();
         self.chunks.ensure(&needed).await?;
-        let (chunks, made) = (self.chunks.clone(), place.clone());
+        let (chunks, made) = (self.chunks.clone(), place.join(self.within));
         let laid = tokio::task::spawn_blocking(move || lay_out(&tree, &chunks, &made)).await;
         laid.map_err(|e| e.to_string())?.map_err(|e| format!("laying out {}: {e}", digest.short()))?;
         self.chunks.trim();
@@ -111,11 +119,11 @@ fn surplus(mut there: Vec<Laid>, named: &HashSet<Digest>) -> Vec<(Digest, PathBu
 }
 
 fn lay_out(tree: &Tree, chunks: &Chunks, place: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(place).map_err(|e| e.to_string())?;
+    let layer = place.parent().ok_or("it has no place")?;
+    std::fs::create_dir_all(layer).map_err(|e| e.to_string())?;
     // What a crash left half written; nobody else works here.
-    lace_release::sweep(place).map_err(|e| e.to_string())?;
-    lace_release::materialise(tree, &place.join(APP), |digest| chunks.read(*digest))
-        .map_err(|e| e.to_string())
+    lace_release::sweep(layer).map_err(|e| e.to_string())?;
+    lace_release::materialise(tree, place, |digest| chunks.read(*digest)).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::route::{RouteSpec, RouteTls};
 use crate::scale::{IDLE_USUAL, ScalePolicy};
 use crate::{AppName, Name, ServiceName};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
@@ -60,6 +61,9 @@ fn what_runs(table: &mut Table, service: &ServiceSpec) {
         Some(version) => format!("{}@{version}", r.name),
         None => r.name.to_string(),
     });
+    put(table, "package", service.package.as_ref().map(ToString::to_string));
+    put(table, "settings", service.settings.as_ref().map(named));
+    put(table, "links", service.links.as_ref().map(named));
     put(table, "release", release);
     put(table, "command", service.start.as_deref().map(words));
     put(table, "templates", service.templates.as_deref().map(words));
@@ -153,6 +157,10 @@ fn sizing(table: &mut Table, family: &FamilySpec) {
 
 fn inline<'a, V: Into<Value>>(pairs: impl IntoIterator<Item = (&'a str, V)>) -> InlineTable {
     pairs.into_iter().map(|(key, value)| (key, value.into())).collect()
+}
+
+fn named<V: Display>(all: &BTreeMap<String, V>) -> InlineTable {
+    inline(all.iter().map(|(name, value)| (name.as_str(), text(value))))
 }
 
 fn words(list: &[String]) -> Array {
@@ -292,7 +300,7 @@ fn stop(service: &ServiceSpec) -> Option<InlineTable> {
     (!table.is_empty()).then_some(table)
 }
 
-fn task_tables(tasks: &std::collections::BTreeMap<Name, TaskSpec>) -> Table {
+fn task_tables(tasks: &BTreeMap<Name, TaskSpec>) -> Table {
     let mut all = Table::new();
     all.set_implicit(!tasks.is_empty());
     for (name, task) in tasks {

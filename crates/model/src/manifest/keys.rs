@@ -238,14 +238,18 @@ pub(crate) static SERVICE: Form = Form {
             "families by name"
         )
         .or("one, named after the service"),
-        key("package", NAME, r#""mysql""#, "the package that says how this kind of service runs").later(),
+        key(
+            "package",
+            Shape::Text(Format::Release),
+            r#""redis@1""#,
+            "the package that says how this kind of service runs; its roles are the families"
+        ),
         key(
             "settings",
             Shape::Map(Format::Any, &Shape::Scalar),
             r#"{ max_upload = "64MiB" }"#,
             "settings of the package"
-        )
-        .later(),
+        ),
         key(
             "links",
             Shape::Map(Format::Variable, &NAME),

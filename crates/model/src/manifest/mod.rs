@@ -9,6 +9,7 @@ pub(crate) mod format;
 mod json;
 mod keys;
 pub(crate) mod mistake;
+mod package;
 pub(crate) mod schema;
 mod service;
 pub(crate) mod shape;
@@ -20,6 +21,7 @@ pub(crate) mod whole;
 
 pub use export::to_toml;
 pub use mistake::{MISTAKES_MAX, Mistake, Place, nearest, problem};
+pub use package::PackageSaid;
 pub use schema::{reference, schema};
 
 use crate::application::{ApplicationSpec, ServiceSpec};
@@ -57,6 +59,8 @@ pub struct Manifest {
     pub sources: BTreeMap<ServiceName, ReleaseSource>,
     /// What has to be read first.
     pub files: Vec<FileRef>,
+    /// What services say of their packages, which the caller looks up and compares.
+    pub packages: Vec<PackageSaid>,
     /// The budget (one of [`Manifest::later`] too).
     pub budget: Option<Budget>,
     /// Keys of features that are not built yet: the caller refuses them.
@@ -161,6 +165,7 @@ fn understand(mut tree: tree::Node, options: &Options, mistakes: &mut Mistakes) 
         spec: ApplicationSpec::default(),
         sources: BTreeMap::new(),
         files: Vec::new(),
+        packages: Vec::new(),
         budget: service::budget(&tree),
         later: service::later(&tree),
         vars: vars.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),

@@ -7,6 +7,7 @@ use super::{Budget, FileRef, Later, Manifest, ReleaseSource, keys};
 use crate::application::{FamilySpec, Overlap, ServiceSpec, TaskSpec};
 use crate::beam::Beam;
 use crate::check::{Check, Probe};
+use crate::package::PackageRef;
 use crate::release::ReleaseRef;
 use crate::revision::{Backoff, FileSpec, StopSpec, VolumeSpec};
 use crate::rollout::{RolloutPolicy, Share};
@@ -66,12 +67,15 @@ pub(super) fn service(
         manifest.sources.insert(name.clone(), source);
     }
     join(node, &mut spec);
+    manifest.packages.extend(super::package::said(name, node));
     spec
 }
 
 /// The keys that need no second thought.
 fn plain(node: &Node) -> ServiceSpec {
     ServiceSpec {
+        package: node.text_of("package").as_deref().and_then(PackageRef::of),
+        settings: node.get("settings").map(|_| scalars(node, "settings")),
         start: node.words_of("command"),
         stop_command: node.get("stop").and_then(|stop| stop.words_of("command")),
         env: node.get("env").map(|_| scalars(node, "env")),

@@ -14,6 +14,7 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
     for (name, node) in &services {
         volumes(name, node, mistakes);
         files(name, node, mistakes);
+        super::package::check(name, node, mistakes);
         quantities(name, node, mistakes);
         template::check(name, node, mistakes);
         clusters(name, node, mistakes);

@@ -167,6 +167,8 @@ static PROVIDES: Form = form(
     &[
         key("port", NAME, r#""redis""#, "the port that answers").required(),
         key("roles", NAMES, r#"["primary"]"#, "roles that answer").or("those of the port"),
+        key("password", Shape::Flag, "true", "a password is made for the service: `provides.NAME.password`")
+            .or("false"),
         key("help", TEXT, r#""the protocol of Redis""#, "what it is"),
     ],
 );

@@ -10,6 +10,7 @@ mod render;
 mod sample;
 mod setting;
 mod stored;
+mod used;
 mod verb;
 mod whole;
 
@@ -17,6 +18,7 @@ pub use render::{render, template_fault};
 pub use sample::{Sample, parse_sample};
 pub use setting::{Setting, SettingKind, Value, resolve};
 pub use stored::StoredPackage;
+pub use used::{LinkUse, PACKAGE_HOME, PackageRef, PackageUse, RoleBounds, words_of};
 pub use verb::Verb;
 
 use crate::family::StateKind;
@@ -118,6 +120,11 @@ pub struct Role {
 }
 
 impl Role {
+    /// How many nodes it may have.
+    pub fn bounds(&self) -> RoleBounds {
+        RoleBounds { min: self.min, max: self.max }
+    }
+
     /// What a node may use where the service says nothing else.
     pub fn limits(&self) -> Limits {
         let usual = Limits::default();
@@ -152,6 +159,9 @@ pub struct Provided {
     pub port: Name,
     /// Roles that answer; none: those of the port.
     pub roles: BTreeSet<Name>,
+    /// Who speaks to it has to know a password, which is made for the service.
+    #[serde(default)]
+    pub password: bool,
     /// What it is.
     pub help: String,
 }

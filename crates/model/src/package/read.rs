@@ -95,7 +95,8 @@ fn port(node: &Node) -> Option<Port> {
 }
 
 fn provided(node: &Node) -> Option<Provided> {
-    Some(Provided { port: node.parsed_of("port")?, roles: roles(node, "roles"), help: help(node) })
+    let password = node.flag_of("password").unwrap_or(false);
+    Some(Provided { port: node.parsed_of("port")?, roles: roles(node, "roles"), password, help: help(node) })
 }
 
 fn consumed(node: &Node) -> Option<Consumed> {

@@ -136,7 +136,7 @@ impl Sample {
             "app": "sample", "service": package.name, "role": self.role(package),
             "package": { "name": package.name, "version": package.version },
             "self": me, "index": self.index, "first": own.get(0), "all": own, "members": own, "count": count,
-            "roles": roles, "settings": settings, "ports": ports, "links": {}, "env": {}, "secrets": {},
+            "roles": roles, "settings": settings, "ports": ports, "provides": {}, "links": {}, "env": {}, "secrets": {},
         }))
     }
 }

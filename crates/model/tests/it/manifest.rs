@@ -68,9 +68,6 @@ fn what_is_not_built_yet_is_named_with_its_line() {
     let later: Vec<String> = good(PROMISED).later.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(later.join("\n"), @r"
     line 3: not yet supported: budget
-    line 11: not yet supported: package of service db
-    line 17: not yet supported: package of service web
-    line 19: not yet supported: settings of service web
     line 20: not yet supported: links of service web
     line 38: not yet supported: links of service game
     ");
@@ -286,4 +283,35 @@ fn wrapped(section: &str, example: &str) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[test]
+fn what_does_not_fit_its_package_is_told_with_its_line() {
+    let package = lace_model::package::parse(
+        "[package]\nname = \"cache\"\nversion = \"1\"\n[role.primary]\nmin = 1\nmax = 1\n[role.replica]\n\
+         [setting.size]\ntype = \"size\"\nmax = \"1GiB\"\n[script]\nstart = \"start.sh\"\n",
+    )
+    .expect("a good package");
+    let said = |body: &str| {
+        let text = format!("[application]\nname = \"shop\"\n[service.c]\npackage = \"cache@1\"\n{body}\n");
+        let manifest = manifest::parse(&text, &Options::default()).expect("well formed");
+        let mistakes = manifest.packages[0].mistakes(&package);
+        mistakes.iter().map(|m| format!("{m}\n")).collect::<String>()
+    };
+    assert_eq!(said("settings = { size = \"1MiB\" }\n[service.c.family.replica]\ncount = 3"), "");
+    let all = said(
+        "settings = { sise = 1, size = \"2GiB\" }\nrelease = \"x\"\n[service.c.family.primary]\ncount = 2\n\
+         [service.c.family.replca]",
+    );
+    insta::assert_snapshot!(all, @r#"
+    line 5, column 14: service.c.settings.sise: package cache has no such setting (did you mean "size"?)
+    line 5, column 31: service.c.settings.size: 2GiB is more than 1GiB (wanted: size, ..1GiB)
+    line 6, column 11: service.c.release: package cache takes no release (leave it out)
+    line 8, column 9: service.c.family.primary.count: 2 nodes: the role has always 1
+    line 9, column 19: service.c.family.replca: package cache has no such role (did you mean "replica"?)
+    "#);
+    insta::assert_snapshot!(said("count = 2"), @"
+    line 4, column 11: service.c.settings.size: the setting has no value (write settings = { size = ... } (size, ..1GiB))
+    line 5, column 9: service.c: package cache has several roles (write it under [service.c.family.ROLE]: primary, replica)
+    ");
 }

@@ -27,6 +27,7 @@ pub(super) fn revisions(from: &RevisionSpec, to: &RevisionSpec) -> Vec<Differenc
             continue;
         }
         match (before, after) {
+            (before, after) if field == "package" => package(&mut differences, before, after),
             (Some(Value::Object(before)), Some(Value::Object(after))) if is_walked(field) => {
                 maps(&mut differences, field, before, after);
             }
@@ -73,6 +74,30 @@ fn maps(out: &mut Vec<Difference>, field: &str, from: &Map<String, Value>, to: &
         let (from, to) = (before.and_then(|v| shown(field, v)), after.and_then(|v| shown(field, v)));
         out.push(Difference { field: name, root, from, to });
     }
+}
+
+/// Another package or version of it, and settings one by one; all else of it follows from these.
+fn package(out: &mut Vec<Difference>, from: Option<&Value>, to: Option<&Value>) {
+    let of = |package: Option<&Value>, field: &str| package.and_then(|package| package.get(field)).cloned();
+    let text = |package: Option<&Value>, field: &str| {
+        of(package, field).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let key = |package: Option<&Value>, with_tree: bool| {
+        package?;
+        let tree = if with_tree { format!(" ({:.12})", text(package, "tree")) } else { String::new() };
+        Some(format!("{}@{}{tree}", text(package, "name"), text(package, "version")))
+    };
+    let (before, after) = (key(from, false), key(to, false));
+    if before != after || of(from, "tree") != of(to, "tree") {
+        let with_tree = before == after;
+        let (from, to) = (key(from, with_tree), key(to, with_tree));
+        out.push(Difference { field: "package".into(), root: "package".into(), from, to });
+    }
+    let settings = |package| match of(package, "settings") {
+        Some(Value::Object(settings)) => settings,
+        _ => Map::new(),
+    };
+    maps(out, "settings", &settings(from), &settings(to));
 }
 
 /// Limits that a family has of its own, each under its name: `family.small.memory`.

@@ -40,8 +40,10 @@ fn refused(path: &str, isolation: Isolation) -> Problem {
 fn places<'a>(path: &'a str, spec: &'a RevisionSpec) -> impl Iterator<Item = Problem> + 'a {
     let files = spec.files.keys().map(|file| ("files", file));
     let volumes = spec.volumes.iter().map(|volume| ("volumes", &volume.at));
+    let templates = spec.package.iter().flat_map(|package| package.templates.keys());
+    let templates = templates.map(|path| ("templates of its package", path));
     let elsewhere = |at: &str| !Path::new(at).starts_with(OWN_PLACE) || Path::new(at) == Path::new(OWN_PLACE);
-    files.chain(volumes).filter(move |(_, at)| elsewhere(at)).map(move |(what, at)| {
+    files.chain(volumes).chain(templates).filter(move |(_, at)| elsewhere(at)).map(move |(what, at)| {
         let text =
             format!("{path}: {what}: {at} is the host's: nodes with isolation `host` own {OWN_PLACE} alone");
         Problem::new(Code::Usage, text).hint(format!("write a path below {OWN_PLACE}"))

@@ -4,6 +4,7 @@ use crate::edit::Edit;
 use lace_model::change::Plan;
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::Capacity;
+use lace_model::package::{PackageRef, StoredPackage};
 use lace_model::release::{Release, ReleaseRef};
 use lace_model::revision::Revision;
 use lace_model::{FamilyName, Millis, Name, ServiceName, ServicePath};
@@ -18,6 +19,8 @@ pub struct LiveApplication {
     pub services: BTreeMap<ServiceName, LiveService>,
     /// Releases by name and version: at least those that the request names (all versions where it names none).
     pub releases: BTreeMap<(Name, String), Release>,
+    /// Packages: at least all versions of those that the request names, and of those that its services have.
+    pub packages: Vec<StoredPackage>,
     /// Newest versions of the application's secrets by name.
     pub secrets: BTreeMap<String, u64>,
 }
@@ -51,6 +54,16 @@ impl LiveApplication {
                 .filter(|r| r.name == wanted.name)
                 .max_by(|a, b| (a.uploaded_at, &a.version).cmp(&(b.uploaded_at, &b.version))),
         }
+    }
+}
+
+impl LiveApplication {
+    /// The package that a reference means: the version it says, or the one that came last.
+    pub fn package(&self, wanted: &PackageRef) -> Option<&StoredPackage> {
+        let named = self.packages.iter().filter(|package| package.spec.name == wanted.name);
+        let meant =
+            named.filter(|p| wanted.version.as_ref().is_none_or(|version| *version == p.spec.version));
+        meant.max_by(|a, b| (a.uploaded_at, &a.spec.version).cmp(&(b.uploaded_at, &b.spec.version)))
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn service(old: &ServiceSpec, new: &ServiceSpec) -> ServiceSpec {
         old,
         new,
         [
-            release, start, stop_command, env, secrets, files, templates, firewall, volumes, isolation, beam,
+            release, package, settings, links, start, stop_command, env, secrets, files, templates, firewall, volumes, isolation, beam,
             bootstrap, bootstrap_with, bootstrap_each_start, before, check, live, stop, restart, rollout,
             state, needs, tasks,
             routes, maintenance,

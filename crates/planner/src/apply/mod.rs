@@ -11,6 +11,7 @@ mod isolation;
 mod live;
 mod merge;
 mod needs;
+pub(crate) mod package;
 mod prune;
 mod revise;
 mod service;
@@ -51,14 +52,15 @@ pub fn apply(
     request: &ApplyRequest,
     facts: &ApplyFacts,
 ) -> Result<ApplyOutcome, Problem> {
+    let (request, unfit) = package::with_roles(live, request);
     let mut work = Work {
         live,
-        request,
+        request: &request,
         facts,
         changes: Vec::new(),
         edit: Edit::default(),
         generate: Vec::new(),
-        problems: Vec::new(),
+        problems: unfit,
     };
     application(&mut work);
     needs::check(&mut work);
@@ -143,6 +145,8 @@ fn digest(live: &LiveApplication, request: &ApplyRequest) -> Digest {
         .filter_map(|s| live.release(s.release.as_ref()?))
         .map(|r| (&r.name, &r.version, r.tree))
         .collect();
+    let named = request.spec.services.values().filter_map(|s| live.package(s.package.as_ref()?));
+    let packages: Vec<_> = named.map(|package| package.tree).collect();
     let asked = (&request.app, &request.spec, request.prune, request.delete_data);
-    Digest::of_value(&(&live.app, services, releases, &live.secrets, asked))
+    Digest::of_value(&(&live.app, services, (releases, packages), &live.secrets, asked))
 }

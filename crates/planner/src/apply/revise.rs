@@ -1,8 +1,9 @@
 //! What the nodes of a service shall run: the content of its next revision.
 
-use super::{LiveApplication, Work, isolation, merge, tls};
+use super::{LiveApplication, Work, isolation, merge, package, tls};
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::beam::{Beam, CA_PREFIX};
+use lace_model::package::StoredPackage;
 use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::{Limits, RevisionSpec};
 use lace_model::{AppName, Code, FamilyName, Problem, ServiceName};
@@ -29,6 +30,8 @@ pub(super) struct Making<'a> {
     pub merged: &'a ServiceSpec,
     /// What the wanted revision says.
     pub base: Option<&'a RevisionSpec>,
+    /// The package that it gets; none where it has none, or goes on with the one that it has.
+    pub package: Option<&'a StoredPackage>,
 }
 
 /// A new revision's content, and the secrets that have to be made for it.
@@ -57,8 +60,13 @@ impl Making<'_> {
             spec.release = format!("{}@{}", release.name, release.version);
             spec.tree = Some(release.tree);
             spec.kind = release.kind;
-            spec.stop_command = self.merged.stop_command.clone().or_else(|| release.stop.clone());
+            if !self.is_packaged() {
+                spec.stop_command = self.merged.stop_command.clone().or_else(|| release.stop.clone());
+            }
             spec.templates = self.merged.templates.clone().unwrap_or_else(|| release.templates.clone());
+        }
+        if let Some(stored) = self.package {
+            problems.extend(package::lay(&mut spec, self, stored));
         }
         problems.extend(spec.kind.check_start(&spec.start).err());
         if beam.is_some() {
@@ -91,6 +99,8 @@ impl Making<'_> {
         RevisionSpec {
             release: base.map(|b| b.release.clone()).unwrap_or_default(),
             tree: base.and_then(|b| b.tree),
+            package: base.and_then(|b| b.package.clone()),
+            links: base.map(|b| b.links.clone()).unwrap_or_default(),
             kind: base.map_or(ReleaseKind::Generic, |b| b.kind),
             start,
             stop_command: kept!(?stop_command),
@@ -148,6 +158,9 @@ impl Making<'_> {
     }
 
     fn start(&self, release: Option<&Release>, problems: &mut Vec<Problem>) -> Vec<String> {
+        if self.is_packaged() {
+            return self.base.map(|base| base.start.clone()).unwrap_or_default();
+        }
         let said = self.says.start.clone();
         let own = || self.merged.start.clone().or_else(|| release.map(|r| r.start.clone()));
         let start = match (said, release, self.base) {
@@ -163,6 +176,11 @@ impl Making<'_> {
             );
         }
         start.unwrap_or_default()
+    }
+
+    /// Does a package say what runs?
+    fn is_packaged(&self) -> bool {
+        self.package.is_some() || self.base.is_some_and(|base| base.package.is_some())
     }
 
     fn beam(&self, release: Option<&Release>) -> Option<Beam> {

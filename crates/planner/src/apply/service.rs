@@ -2,7 +2,7 @@
 
 use super::diff::{self, Difference};
 use super::revise::{Making, check_size};
-use super::{COUNT_MAX, LiveService, Work, condition, copies, doors, isolation, merge, needs, tls};
+use super::{COUNT_MAX, LiveService, Work, condition, copies, doors, isolation, merge, needs, package, tls};
 use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
@@ -23,19 +23,24 @@ pub(super) fn service(work: &mut Work, name: &ServiceName, says: &ServiceSpec) {
     let merged = merge::service(live.map_or(&nothing, |l| &l.service.spec), says);
     let base = live.and_then(LiveService::wanted).map(|r| &r.spec);
     let app = &work.request.app;
-    let making = Making { app, name, live: work.live, says, merged: &merged, base };
+    let package = match package::of(work.live, base, says, &format!("{app}/{name}")) {
+        Ok(package) => package,
+        Err(problem) => return work.problems.push(problem),
+    };
+    let filled = package.map_or_else(|| merged.clone(), |package| package::fill(&merged, &package.spec));
+    let making = Making { app, name, live: work.live, says, merged: &filled, base, package };
     let made = match making.make() {
         Ok(made) => made,
         Err(problems) => return work.problems.extend(problems),
     };
     let mut sizes: Vec<&Limits> =
-        merge::families(name, &merged).keys().map(|f| made.spec.limits_of(f)).collect();
+        merge::families(name, &filled).keys().map(|f| made.spec.limits_of(f)).collect();
     sizes.dedup();
     sizes.into_iter().for_each(|limits| check_size(work, name, limits));
     let problems = isolation::check(work, &making, &made.spec);
     work.problems.extend(problems);
     work.generate.extend(made.generate);
-    let plan = Compared { name, live, says, merged, spec: made.spec };
+    let plan = Compared { name, live, says, merged, filled, spec: made.spec };
     plan.write(work);
 }
 
@@ -44,6 +49,8 @@ struct Compared<'a> {
     live: Option<&'a LiveService>,
     says: &'a ServiceSpec,
     merged: ServiceSpec,
+    /// The same, with what its package says where nobody else does.
+    filled: ServiceSpec,
     spec: RevisionSpec,
 }
 
@@ -101,7 +108,7 @@ impl Compared<'_> {
     }
 
     fn families(&self, work: &mut Work, revision: u64) -> Vec<Family> {
-        let mut names: BTreeMap<FamilyName, FamilySpec> = merge::families(self.name, &self.merged);
+        let mut names: BTreeMap<FamilyName, FamilySpec> = merge::families(self.name, &self.filled);
         let live = self.live.map(|l| &l.families);
         for name in live.into_iter().flatten().filter(|(_, f)| !f.deleting).map(|(name, _)| name) {
             names.entry(name.clone()).or_default();
@@ -114,7 +121,7 @@ impl Compared<'_> {
         let silent = FamilySpec::default();
         let says = self.says.families.get(name).unwrap_or(&silent);
         let live = self.live.and_then(|l| l.families.get(name));
-        let mut family = live.cloned().unwrap_or_else(|| fresh(path.clone(), &self.merged, merged));
+        let mut family = live.cloned().unwrap_or_else(|| fresh(path.clone(), &self.filled, merged));
         if family.deleting {
             let problem = Problem::new(Code::Conflict, format!("family {path} is being deleted"));
             work.problems.push(problem.hint("wait until it is gone, then apply again"));
@@ -144,6 +151,10 @@ impl Compared<'_> {
         }
         family.revision = revision;
         family.aborted = None;
+        work.problems.extend(
+            self.counts(&family)
+                .map(|problem| Problem { message: format!("{path}: {}", problem.message), ..problem }),
+        );
         if family.count > COUNT_MAX {
             let text = format!(
                 "{path}: {} nodes are more than the {COUNT_MAX} that a family may have",
@@ -154,14 +165,18 @@ impl Compared<'_> {
         family
     }
 
+    /// Why its role does not allow so many nodes.
+    fn counts(&self, family: &Family) -> Option<Problem> {
+        let scaled = family.scale.map(|policy| [policy.min, policy.max]);
+        let asked = scaled.iter().flatten().chain([&family.count]);
+        asked.filter_map(|count| package::check_count(&self.spec, &family.path.family, *count).err()).next()
+    }
+
     fn tell(&self, work: &mut Work, families: &[Family], number: u64) {
         let Some(live) = self.live else {
             let nodes: u32 = families.iter().filter(|f| f.running).map(|f| f.count).sum();
-            let what = if self.spec.release.is_empty() {
-                self.spec.start.join(" ")
-            } else {
-                self.spec.release.clone()
-            };
+            let title = self.spec.title();
+            let what = if title.is_empty() { self.spec.start.join(" ") } else { title };
             let effect = Some(format!("starts {}", nodes_of(nodes)));
             return self.line(work, Action::Create, Difference::whole(Some(what)), effect);
         };
@@ -234,7 +249,12 @@ impl Compared<'_> {
         let app = &work.request.app;
         let applied = &live.service.spec;
         let base = Some(&wanted.spec);
-        let making = Making { app, name: self.name, live: work.live, says: applied, merged: applied, base };
+        // As it was then: a package that came since is news, no drift.
+        let pinned = wanted.spec.package.as_ref().map(|package| package.tree);
+        let package = work.live.packages.iter().find(|package| Some(package.tree) == pinned);
+        let filled = package.map_or_else(|| applied.clone(), |package| package::fill(applied, &package.spec));
+        let merged = &filled;
+        let making = Making { app, name: self.name, live: work.live, says: applied, merged, base, package };
         let Ok(declared) = making.make() else { return };
         let said: BTreeSet<String> =
             diff::revisions(&wanted.spec, &self.spec).into_iter().map(|d| d.field).collect();

@@ -405,6 +405,9 @@ fn the_promised_manifest_is_planned_as_far_as_it_is_built() {
     web.needs = None;
     let mut live = live();
     live.secrets.insert("SECRET_KEY_BASE".into(), 1);
+    let php = "[package]\nname = \"php\"\nversion = \"1\"\nrelease = \"required\"\n[role.backend]\n\
+               [setting.max_upload]\ntype = \"size\"\ndefault = \"8MiB\"\n[script]\nstart = \"start.sh\"\n";
+    live.packages = vec![crate::packages::stored(php, 1)];
     let mut facts = facts();
     facts.hosts[0].memory = ByteSize::mib(8192);
     let planned = apply(&live, &request(&[("game", game), ("web", web)]), &facts).unwrap();

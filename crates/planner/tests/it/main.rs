@@ -9,6 +9,7 @@ mod isolation;
 mod make;
 mod meshes;
 mod order;
+mod packages;
 mod place;
 mod restart;
 mod roll;

@@ -51,6 +51,8 @@ pub fn spec() -> RevisionSpec {
     RevisionSpec {
         release: "game@1".into(),
         tree: None,
+        package: None,
+        links: BTreeMap::new(),
         kind: ReleaseKind::Generic,
         start: vec!["bin/game".into()],
         stop_command: None,

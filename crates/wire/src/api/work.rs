@@ -24,6 +24,9 @@ pub struct ReleaseUpload {
     pub kind: ReleaseKind,
     /// Start command.
     pub start: Vec<String>,
+    /// It has no start command: a package says what runs.
+    #[serde(default)]
+    pub files: bool,
     /// Stop command.
     #[serde(default)]
     pub stop: Option<Vec<String>>,
