@@ -3,6 +3,7 @@
 use crate::lace::{Lace, Ran, eventually, may_run};
 use crate::load::Connection;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 const HOST: &str = "site.shop.localhost";
@@ -102,4 +103,69 @@ fn a_package_of_ones_own_is_pinned_and_held() {
     assert!(ran.err.contains("shop/echo"), "{}", ran.err);
     lace.run(&["delete", "shop", "--yes"]).ok();
     eventually("it goes with its service", || lace.run(&["package", "delete", &key]).status == 0);
+}
+
+/// A package that writes down what it was told.
+fn listener(dir: &Path) {
+    for sub in ["scripts", "templates"] {
+        fs::create_dir_all(dir.join(sub)).expect("made");
+    }
+    let text = "[package]\nname = \"listener\"\nversion = \"1\"\n[role.watcher]\n[role.other]\ncount = 0\nmax = 9\n\
+                [template]\n\"/etc/others\" = { from = \"templates/others.j2\", roles = [\"watcher\"] }\n[script]\n\
+                start = \"scripts/start.sh\"\nnotify = \"scripts/notify.sh\"\n";
+    let notify = "#!/bin/sh\nset -eu\n[ \"$LACE_ROLE\" = watcher ] || exit 0\nheard=$(cat /etc/others)\n\
+                  [ ! -e /tmp/deaf ] || { echo 'nothing is heard' >&2; exit 1; }\nsleep 1\necho \"$heard\" >> /tmp/told\n";
+    let others = "{% for node in roles.other %}{{ node.index }}{% endfor %}\n";
+    fs::write(dir.join("package.toml"), text).expect("written");
+    fs::write(dir.join("templates/others.j2"), others).expect("written");
+    for (name, text) in [("start", "#!/bin/sh\nexec sleep 100000\n"), ("notify", notify)] {
+        let path = dir.join(format!("scripts/{name}.sh"));
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+}
+
+#[test]
+fn a_change_is_told_once_and_none_is_lost() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(241, 2);
+    let dir = lace.files().join("listener");
+    listener(&dir);
+    lace.run(&["package", "upload", dir.to_str().expect("text")]).ok();
+    apply(&lace, "[service.x]\npackage = \"listener\"\n").ok();
+    let in_watcher = |words: &str| lace.run(&["exec", "shop/x/watcher/1", "--", "sh", "-c", words]);
+    let told = || -> Vec<String> {
+        let ran = in_watcher("[ ! -e /tmp/told ] || cat /tmp/told");
+        ran.ok().out.lines().map(|line| line.trim().to_owned()).collect()
+    };
+    let scale = |count: &str| drop(lace.run(&["scale", "shop/x/other", count]).ok());
+    assert!(told().is_empty(), "what it was started with is no news");
+
+    scale("1");
+    eventually("it is told", || told() == ["1"]);
+    // While it is busy changes go together; each run hears something new, the last one everything.
+    (2..=5).for_each(|count| scale(&count.to_string()));
+    eventually("all of it is told", || told().last().is_some_and(|last| last == "12345"));
+    let lines = told();
+    assert!(lines.is_sorted() && lines.windows(2).all(|two| two[0] != two[1]), "{lines:?}");
+
+    // It fails: people see why. The agent dies meanwhile, and what was missed is told by the next one.
+    in_watcher("touch /tmp/deaf").ok();
+    scale("6");
+    eventually("the status says why", || {
+        lace.run(&["status", "shop", "--format", "json"]).ok().out.contains("nothing is heard")
+    });
+    lace.kill("agent");
+    eventually("another agent is there", || in_watcher("rm /tmp/deaf").status == 0);
+    eventually("it is told after all", || told().last().is_some_and(|last| last == "123456"));
+    let before = told().len();
+
+    // How the others are is no news here: their restart tells nothing; who they are is.
+    lace.run(&["restart", "shop/x/other"]).ok();
+    scale("7");
+    eventually("it is told", || told().last().is_some_and(|last| last == "1234567"));
+    assert_eq!(told().len(), before + 1);
+    assert!(!lace.run(&["status", "shop", "--format", "json"]).ok().out.contains("nothing is heard"));
 }

@@ -4,7 +4,7 @@ use crate::clock::now;
 use crate::hands::Hands;
 use crate::held::Record;
 use crate::node::{self, NodeEvents, ask};
-use crate::spec::{self, Subject};
+use crate::spec::{self, Rendered, Subject};
 use lace_machine::{Event, Exit, Phase};
 use lace_model::document::EntryId;
 use lace_model::job::Job;
@@ -97,7 +97,7 @@ impl Actor {
         }
         let layers = spec::layers(&self.hands, &job.spec).await?;
         self.hands.addresses.claim(&address, &self.name, |_| {}).await;
-        let mut spec = spec::render(&self.hands, &Subject::job(&job, address), layers)?;
+        let Rendered { mut spec, .. } = spec::render(&self.hands, &Subject::job(&job, address), layers)?;
         if let Some(process) = &mut spec.process {
             process.one_shot = true;
         }

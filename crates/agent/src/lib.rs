@@ -18,6 +18,7 @@ mod identity;
 mod job;
 mod names;
 mod node;
+mod notify;
 mod outbox;
 mod refresh;
 mod roster;

@@ -2,10 +2,12 @@
 //!
 //! One task for all nodes of the host. A change waits a little for others; after a round it rests nine times as long
 //! as the round took, so that a large family that comes up (every node's change is news to all) never costs more
-//! than a tenth of a processor. Nothing but files is touched: who wants to be told watches its file.
+//! than a tenth of a processor. Nothing but files is touched: who wants to be told watches its file. Nodes of packages are
+//! notified, see [`crate::notify`].
 
 use crate::context::{State, kin, kin_of, state_of};
 use crate::hands::{Hands, Kept};
+use crate::notify::Notices;
 use crate::spec::{self, Subject};
 use lace_machine::{FileSpec, NodeHandle};
 use lace_model::document::{NodeEntry, Topic};
@@ -27,6 +29,8 @@ const REST: u32 = 9;
 #[derive(Default)]
 pub struct Refresh {
     nodes: Mutex<HashMap<NodeId, Running>>,
+    /// Nodes that could not be notified of what has changed, and why.
+    remarks: Mutex<HashMap<NodeId, String>>,
     news: Notify,
 }
 
@@ -38,6 +42,8 @@ struct Running {
     family: Option<(Digest, State)>,
     /// Digests of its files, the context aside: a file that stays equal stays untouched.
     files: HashMap<PathBuf, Digest>,
+    /// Who notifies it, where its package has something for that.
+    notices: Option<Arc<Notices>>,
 }
 
 /// Keeps a node told; until dropped.
@@ -49,6 +55,7 @@ pub struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.hands.refresh.nodes().remove(&self.id);
+        self.hands.refresh.remark(self.id, None);
     }
 }
 
@@ -62,11 +69,29 @@ impl Refresh {
         self.nodes().values().map(|running| running.entry.clone()).collect()
     }
 
+    /// Notes why a node could not be notified, or that it was. Is that news?
+    pub fn remark(&self, id: NodeId, text: Option<String>) -> bool {
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match text.clone() {
+            Some(text) => remarks.insert(id, text),
+            None => remarks.remove(&id),
+        };
+        before != text
+    }
+
+    /// Why a node could not be notified.
+    pub fn remark_of(&self, id: NodeId) -> Option<String> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
     /// Begins with a node that runs. It is told once in any case: its family may have changed since its files were
     /// written.
     pub fn begin(hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle) -> Seat {
         let id = entry.id;
-        let running = Running { node, entry, family: None, files: HashMap::new() };
+        let script = entry.spec.package.as_ref().and_then(|package| package.notify.clone());
+        let begin = |script| Arc::new(Notices::begin(hands.clone(), id, node.clone(), script));
+        let notices = script.map(begin);
+        let running = Running { node, entry, family: None, files: HashMap::new(), notices };
         hands.refresh.nodes().insert(id, running);
         hands.refresh.news.notify_one();
         Seat { hands: hands.clone(), id }
@@ -137,9 +162,14 @@ async fn tell(hands: &Arc<Hands>, running: &mut Running) -> Result<(), String> {
     let (hands, entry, node) = (hands.clone(), running.entry.clone(), running.node.clone());
     let known = std::mem::take(&mut running.files);
     let told = tokio::task::spawn_blocking(move || {
-        write(&spec::of_peers(&hands, &Subject::node(&entry), &layers)?, &known, &node)
+        let rendered = spec::of_peers(&hands, &Subject::node(&entry), &layers)?;
+        Ok::<_, String>((write(&rendered.files, &known, &node)?, rendered.told))
     });
-    running.files = told.await.map_err(|e| e.to_string())??;
+    let (files, news) = told.await.map_err(|e| e.to_string())??;
+    running.files = files;
+    if let (Some(notices), Some(news)) = (&running.notices, news) {
+        notices.offer(news);
+    }
     Ok(())
 }
 

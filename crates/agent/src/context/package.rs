@@ -7,6 +7,7 @@ use lace_model::package::PackageUse;
 use lace_model::{AppName, Name, NodePath, ServiceName};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// A node (or a job) of a service that is made of a package.
 pub struct OfPackage {
@@ -44,6 +45,13 @@ impl OfPackage {
             roles.entry(family.family.clone()).or_default().insert(subject.index, me);
         }
         Some(Self { app: subject.app.clone(), service, role, used, roles })
+    }
+
+    /// Who the nodes of the service are, not how.
+    pub fn members(&self) -> Vec<(&Name, u32, Ipv4Addr)> {
+        let of_role =
+            |(role, nodes)| BTreeMap::values(nodes).map(move |peer: &Peer| (role, peer.index, peer.address));
+        self.roles.iter().flat_map(of_role).collect()
     }
 
     /// The fields of the document that other nodes do not have.

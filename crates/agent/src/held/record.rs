@@ -37,6 +37,8 @@ pub enum Record {
     TaskEnded(TaskId, TaskOutcome),
     /// A node was found ready, or not any more.
     Ready(NodeId, Option<Readiness>),
+    /// What the processes of a node of a package know: they were started with it, or notified of it.
+    Told(NodeId, Digest),
     /// The volumes of a place go with the node that has them.
     Doomed(NodePath),
     /// The volumes of a place are gone.
@@ -90,6 +92,8 @@ pub struct State {
     pub leaving: BTreeSet<EntryId>,
     /// Nodes that were found ready.
     pub ready: HashMap<NodeId, Readiness>,
+    /// What nodes of packages know.
+    pub told: HashMap<NodeId, Digest>,
     /// Places whose volumes go with the node that has them.
     pub doomed: HashSet<NodePath>,
     /// The hosts of the network.
@@ -150,6 +154,9 @@ impl State {
                 self.ready.insert(node, readiness);
             }
             Record::Ready(node, None) => drop(self.ready.remove(&node)),
+            Record::Told(node, what) => {
+                self.told.insert(node, what);
+            }
             Record::Doomed(place) => {
                 self.doomed.insert(place);
             }
@@ -170,7 +177,10 @@ impl State {
                 self.tasks.remove(&task);
                 return;
             }
-            EntryId::Node(node) => drop(self.ready.remove(&node)),
+            EntryId::Node(node) => {
+                self.ready.remove(&node);
+                self.told.remove(&node);
+            }
         }
         self.leaving.insert(id);
     }
@@ -187,6 +197,7 @@ impl State {
         records.extend(self.jobs.values().cloned().map(Record::JobEnded));
         records.extend(self.doomed.iter().cloned().map(Record::Doomed));
         records.extend(self.tasks.iter().map(|(id, outcome)| Record::TaskEnded(*id, outcome.clone())));
+        records.extend(self.told.iter().map(|(node, what)| Record::Told(*node, *what)));
         records.extend(self.ready.iter().map(|(node, readiness)| Record::Ready(*node, Some(*readiness))));
         records
     }

@@ -2,7 +2,8 @@
 
 use super::events::NodeEvents;
 use super::{Actor, attach, start};
-use crate::spec::{self, Subject};
+use crate::held::Record;
+use crate::spec::{self, Rendered, Subject};
 use lace_model::document::NodeEntry;
 use lace_model::node::NodePhase;
 use std::fmt::Display;
@@ -39,7 +40,10 @@ impl Actor {
             return Ok(None);
         };
         let seat = seat.map_err(|e| e.to_string())?;
-        let mut spec = spec::render(&self.hands, &Subject::node(&entry), layers)?;
+        let Rendered { mut spec, told } = spec::render(&self.hands, &Subject::node(&entry), layers)?;
+        if let Some(told) = told {
+            self.hands.held.commit(vec![Record::Told(self.id, told)]);
+        }
         spec.volumes = self.hands.volumes.give(&entry)?;
         self.set(NodePhase::Starting, None);
         self.start(spec, seat).await?;

@@ -75,7 +75,8 @@ impl Actor {
     /// What is to be known about a node that is well.
     pub(super) fn remarks(&self) -> Option<String> {
         let over = self.hands.disk.borrow().get(&self.id).map(|limit| disk::words(*limit));
-        let remarks: Vec<_> = self.notes.iter().cloned().chain(over).collect();
+        let remarks: Vec<_> =
+            self.notes.iter().cloned().chain(over).chain(self.hands.refresh.remark_of(self.id)).collect();
         (!remarks.is_empty()).then(|| remarks.join("; "))
     }
 

@@ -218,8 +218,16 @@ impl Basis {
     }
 }
 
-/// The files of a running node that may change with its family: its context first, then those that speak of peers.
-pub fn of_peers(hands: &Hands, subject: &Subject, layers: &Layers) -> Result<Vec<FileSpec>, String> {
+/// The files of a running node that may change with its family.
+pub struct OfPeers {
+    /// Its context first, then those that speak of peers.
+    pub files: Vec<FileSpec>,
+    /// What a node of a package is to be told of.
+    pub told: Option<Digest>,
+}
+
+/// The files of a running node that may change with its family, as they are now.
+pub fn of_peers(hands: &Hands, subject: &Subject, layers: &Layers) -> Result<OfPeers, String> {
     let Basis { context, gifts, .. } = Basis::of(hands, subject, layers.release.as_deref())?;
     let mut files = vec![files::context(&context)];
     files.extend(gifts.into_iter().filter(|file| beam::is_of_peers(&file.path)));
@@ -227,8 +235,10 @@ pub fn of_peers(hands: &Hands, subject: &Subject, layers: &Layers) -> Result<Vec
     if let Some(layer) = &layers.release {
         files.extend(files::templates(subject.spec, &context, layer, speaks)?);
     }
-    files.extend(package::files(&context, layers.package.as_deref())?);
-    Ok(files)
+    let templates = package::files(&context, layers.package.as_deref())?;
+    let told = package::told(&context, &templates);
+    files.extend(templates);
+    Ok(OfPeers { files, told })
 }
 
 /// What lies over a release in a node, and what its process knows.
@@ -246,8 +256,16 @@ pub fn over_release(hands: &Hands, subject: &Subject, layer: &Path) -> Result<Ov
     Ok(OverRelease { files, env })
 }
 
+/// What shall run, rendered.
+pub struct Rendered {
+    /// The whole specification.
+    pub spec: NodeSpec,
+    /// What a node of a package knows when it starts with it.
+    pub told: Option<Digest>,
+}
+
 /// The whole specification.
-pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<NodeSpec, String> {
+pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<Rendered, String> {
     let Layers { release: layer, package } = layers;
     let Basis { secrets, context, env, gifts: mut files } = Basis::of(hands, subject, layer.as_deref())?;
     files.extend(files::secrets(&secrets));
@@ -256,10 +274,12 @@ pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<NodeSp
     if let Some(layer) = &layer {
         files.extend(files::templates(subject.spec, &context, layer, |_| true)?);
     }
-    files.extend(package::files(&context, package.as_deref())?);
+    let templates = package::files(&context, package.as_deref())?;
+    let told = package::told(&context, &templates);
+    files.extend(templates);
     files.push(files::context(&context));
     let process = ProcessSpec { env, ..process(subject.spec, &context, layer.is_some())? };
-    Ok(NodeSpec {
+    let spec = NodeSpec {
         id: subject.id.clone(),
         hostname: subject.hostname.clone(),
         fqdn: subject.fqdn.clone(),
@@ -278,7 +298,8 @@ pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<NodeSp
         },
         process: Some(process),
         votes: votes(subject, &secrets)?,
-    })
+    };
+    Ok(Rendered { spec, told })
 }
 
 fn votes(subject: &Subject, secrets: &Secrets) -> Result<Option<VoteSpec>, String> {

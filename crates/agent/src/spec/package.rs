@@ -2,6 +2,7 @@
 
 use crate::context::{Context, OfPackage};
 use lace_machine::FileSpec;
+use lace_model::Digest;
 use lace_model::package::{PACKAGE_HOME, Package, Value, render};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,13 @@ pub fn files(context: &Context, layer: Option<&Path>) -> Result<Vec<FileSpec>, S
         Ok(FileSpec { path: path.into(), mode: template.mode, owner: None, content, tmpfs })
     };
     of.used.templates.iter().filter(|(_, template)| is_mine(&template.roles)).map(file).collect()
+}
+
+/// What a node is to be notified of: what was rendered for it, and who the nodes of its service are.
+pub fn told(context: &Context, templates: &[FileSpec]) -> Option<Digest> {
+    let of = context.package()?;
+    let texts: Vec<_> = templates.iter().map(|file| (&file.path, Digest::of(&file.content))).collect();
+    Some(Digest::of_value(&(texts, of.members(), &of.used.settings, &of.used.ports)))
 }
 
 /// What scripts know without reading the context.
