@@ -1,5 +1,7 @@
 //! The engine's way to providers: their credentials unsealed, and the tickets that machines boot with.
 
+use super::boot::{self, Source};
+use super::program;
 use lace_api::{IdSource, NewToken, SystemIds, mint_token};
 use lace_engine::Accounts;
 use lace_model::host::JoinTicket;
@@ -13,11 +15,11 @@ use lace_providers::provider::{Error, Provider};
 use lace_store::{Batch, Clock, Expect, SecretValue, Store};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A ticket is good for so long after it was made: a machine is given up before.
 const TICKET_MS: u64 = 3_600_000;
-/// The attribute of pools that says where machines fetch our binary, where their image has none.
+/// The attribute of pools that says where machines fetch our binary, where their image has none and it is not the controller.
 const AGENT: &str = "agent";
 
 /// An account that was opened, and what it was opened with.
@@ -83,9 +85,9 @@ impl StoredAccounts {
     }
 
     /// The ticket, made once and sealed: what a machine boots with stays the same however often it is asked for.
-    fn ticket(&self, machine: &Machine) -> Result<String, Error> {
+    fn ticket(&self, machine: &Machine) -> Result<JoinTicket, Error> {
         if let Some(kept) = self.secret(&kept_as(machine))? {
-            return String::from_utf8(kept.expose().to_vec()).map_err(Error::invalid);
+            return serde_json::from_slice(kept.expose()).map_err(Error::invalid);
         }
         let now = self.clock.now_ms();
         let new = NewToken {
@@ -103,10 +105,10 @@ impl StoredAccounts {
             token: text,
             name: Some(machine.name.clone()),
         };
-        let ticket = serde_json::to_string(&ticket).map_err(Error::invalid)?;
+        let sealed = serde_json::to_string(&ticket).map_err(Error::invalid)?;
         let mut batch = Batch::new(None);
         batch.put(&token, Expect::Absent);
-        batch.secret_put(&vault()?, &kept_as(machine), SecretValue::new(ticket.clone()), true);
+        batch.secret_put(&vault()?, &kept_as(machine), SecretValue::new(sealed), true);
         self.store.commit(batch).map_err(Error::temporary)?;
         Ok(ticket)
     }
@@ -131,10 +133,13 @@ impl Accounts for StoredAccounts {
     fn user_data(&self, machine: &Machine) -> Result<String, Error> {
         self.callable()?;
         let pool = self.store.get::<Pool>(machine.pool.as_str()).map_err(Error::temporary)?;
-        let agent = pool.and_then(|row| row.value.attributes.get(AGENT).cloned());
-        let fetched =
-            agent.map(|url| Ok::<_, Error>((checked(&url)?.to_owned(), own_digest()?))).transpose()?;
-        Ok(script(&self.ticket(machine)?, fetched.as_ref()))
+        let said = pool.and_then(|row| row.value.attributes.get(AGENT).cloned());
+        let source = match said {
+            Some(url) => Source::Url(checked(&url)?.to_owned()),
+            None => Source::Controller,
+        };
+        let digest = program::digest().map_err(Error::temporary)?;
+        boot::script(&self.ticket(machine)?, &source, &digest).map_err(Error::invalid)
     }
 
     fn forget(&self, machine: &Machine) {
@@ -180,35 +185,6 @@ fn checked(url: &str) -> Result<&str, Error> {
         true => Ok(url),
         false => Err(Error::invalid(format_args!("{AGENT}={url:?} is no address that begins with https://"))),
     }
-}
-
-/// SHA-256 of the program that runs here, as it was when it started: what machines run is the same.
-fn own_digest() -> Result<String, Error> {
-    static OWN: OnceLock<String> = OnceLock::new();
-    if let Some(known) = OWN.get() {
-        return Ok(known.clone());
-    }
-    let file = std::fs::read("/proc/self/exe").map_err(Error::temporary)?;
-    Ok(OWN.get_or_init(|| lace_providers::ec2::digest(&file)).clone())
-}
-
-/// What a machine boots with. The ticket comes on stdin of what reads it, never as an argument.
-fn script(ticket: &str, fetched: Option<&(String, String)>) -> String {
-    let fetch = fetched.map_or_else(String::new, |(url, digest)| {
-        format!(
-            "if ! command -v lace >/dev/null 2>&1; then\n\
-             \tcurl --fail --silent --show-error --location --proto =https --retry 10 --max-time 600 -o /run/lace.part '{url}'\n\
-             \techo '{digest}  /run/lace.part' | sha256sum -c -\n\
-             \tinstall -m 0755 /run/lace.part /usr/local/bin/lace\n\
-             \trm -f /run/lace.part\n\
-             fi\n"
-        )
-    });
-    format!(
-        "#!/bin/sh\n# Makes this machine a host of Lace.\nset -eu\numask 077\n\
-         export PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin HOME=/root\n{fetch}\
-         exec lace up --detach --join - <<'TICKET'\n{ticket}\nTICKET\n"
-    )
 }
 
 #[cfg(test)]
@@ -266,14 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn the_binary_is_fetched_by_its_digest_where_the_pool_says_from_where() {
-        let text = script("{}", Some(&("https://blobs.example.com/lace".into(), "ab12".into())));
-        assert!(text.contains("-o /run/lace.part 'https://blobs.example.com/lace'\n"), "{text}");
-        assert!(text.contains("echo 'ab12  /run/lace.part' | sha256sum -c -\n"), "{text}");
+    fn an_address_that_a_pool_says_is_one() {
+        assert!(checked("https://blobs.example.com/lace").is_ok());
         for bad in ["http://x", "https://x/'; rm -rf /;'", "https://x/$(id)", "https://x y"] {
             assert!(checked(bad).is_err(), "{bad}");
         }
-        assert!(!script("{}", None).contains("curl"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::guests::{Bounds, Guests, Seat};
+use super::program::{HandOut, Joiners};
 use futures::Stream;
 use lace_fleet::Fleet;
 use lace_wire::link::serve::LinkServer;
@@ -27,7 +28,13 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const ALIVE: Duration = Duration::from_secs(10);
 
 /// Serves for ever.
-pub async fn serve(listen: SocketAddr, fleet: Fleet, ca: String, identity: Identity) -> Result<(), Failure> {
+pub async fn serve(
+    listen: SocketAddr,
+    fleet: Fleet,
+    ca: String,
+    identity: Identity,
+    joiners: Arc<dyn Joiners>,
+) -> Result<(), Failure> {
     let tcp = TcpListener::bind(listen).await.map_err(|e| format!("cannot listen on {listen}: {e}"))?;
     let tls = ServerTlsConfig::new()
         .identity(identity)
@@ -42,12 +49,17 @@ pub async fn serve(listen: SocketAddr, fleet: Fleet, ca: String, identity: Ident
         }
         Ok(request)
     };
+    let seen = seats.clone();
+    let hand_out = HandOut::new(joiners, Arc::new(move |from| seen.know(Some(from))));
     let server = Server::builder()
+        // Machines that have no program yet ask for it with what their image has.
+        .accept_http1(true)
         .tls_config(tls)?
         .http2_keepalive_interval(Some(ALIVE))
         .http2_keepalive_timeout(Some(ALIVE))
         .layer(InterceptorLayer::new(meet))
-        .add_service(LinkServer::new(Arc::new(fleet.link())));
+        .add_service(LinkServer::new(Arc::new(fleet.link())))
+        .add_service(hand_out);
     Ok(server.serve_with_incoming(incoming(tcp, BOUNDS, seats)).await?)
 }
 

@@ -6,6 +6,7 @@ mod accounts;
 mod addresses;
 mod adopted;
 pub mod agent;
+mod boot;
 pub mod demo;
 pub mod doctor;
 mod doors;
@@ -18,6 +19,7 @@ mod link;
 pub mod net;
 mod paths;
 mod process;
+mod program;
 pub mod restore;
 pub mod server;
 mod settings;
@@ -51,6 +53,7 @@ impl std::error::Error for Usage {}
 fn block_on<F: Future<Output = Result<(), Failure>>>(threads: usize, role: &str, future: F) -> ExitCode {
     lace_wire::install_crypto();
     log_to_stderr();
+    usual_umask();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
@@ -61,6 +64,11 @@ fn block_on<F: Future<Output = Result<(), Failure>>>(threads: usize, role: &str,
         Err(e) => Err(e.into()),
     };
     ended(role, outcome)
+}
+
+/// What nodes are made of is read by users that nobody outside is. What is secret is written so, whatever the umask.
+fn usual_umask() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 }
 
 /// Writes a line for the person who typed the command; one who has gone away is no failure.

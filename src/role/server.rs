@@ -86,6 +86,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
         space: args.space.clone(),
         witness: Arc::new(Witness::new(store.clone(), Uuid::now_v7().as_u64_pair().1)),
     };
+    let joiners = Arc::new(support.clone());
     let (fleet, events) = Fleet::new(Arc::new(support));
     let engine = tokio::spawn(lace_engine::run(
         store.clone(),
@@ -100,7 +101,8 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     let controller = addresses::from_elsewhere(args.link).to_string();
     let accounts = StoredAccounts::new(store.clone(), clock.clone(), controller, ca.clone());
     let machines = tokio::spawn(lace_engine::keep_machines(store.clone(), clock.clone(), Arc::new(accounts)));
-    let link = tokio::spawn(link::serve(args.link, fleet.clone(), ca.clone(), link_identity(&identity)));
+    let link =
+        tokio::spawn(link::serve(args.link, fleet.clone(), ca.clone(), link_identity(&identity), joiners));
     let api_state = api_state(&args, &state, store, fleet, clock, ca);
     let api = tokio::spawn(serve_api(args.clone(), api_state, identity));
     tracing::info!(listen = %args.listen, link = %args.link, "controller serves");

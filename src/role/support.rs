@@ -1,5 +1,6 @@
 //! What fleet needs of the rest of the controller: joining, blobs, secrets.
 
+use super::program::Joiners;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use lace_engine::Witness;
@@ -87,18 +88,15 @@ impl Support for ControllerSupport {
     }
 }
 
+impl Joiners for ControllerSupport {
+    fn may_join(&self, token: &str) -> bool {
+        self.join_token(token).is_ok()
+    }
+}
+
 impl ControllerSupport {
     fn join_now(&self, request: JoinRequest) -> Result<JoinReply, Problem> {
-        let refused = || {
-            Problem::new(Code::NotAllowed, "the join token is not valid (any more)")
-                .hint("make a new one: lace token create NAME --join")
-        };
-        let id = lace_api::token_id(&request.token).ok_or_else(refused)?;
-        let token = self.store.get::<Token>(&id.to_string())?.ok_or_else(refused)?;
-        let over = token.value.expires_at.is_some_and(|end| end <= self.clock.now_ms());
-        if !token.value.join || over || !lace_api::is_text_of(&token.value, &request.token) {
-            return Err(refused());
-        }
+        let token = self.join_token(&request.token)?;
         let machine = self.machine_of(&token.value)?;
         let host = self.new_host(&request, machine.as_ref().map(|row| &row.value))?;
         let name = lace_wire::link::host_certificate_name(host.id);
@@ -107,7 +105,7 @@ impl ControllerSupport {
             .host(&request.csr, &name)
             .map_err(|e| Problem::new(Code::Usage, format!("the certificate request is not usable: {e}")))?;
         let mut batch = Batch::new(Some(token.value.name.clone()));
-        batch.delete::<Token>(&id.to_string(), Expect::Rev(token.rev));
+        batch.delete::<Token>(&token.value.id.to_string(), Expect::Rev(token.rev));
         batch.put(&host, Expect::Absent);
         if let Some(Row { value, rev }) = machine {
             batch.put(&value.now(MachineState::Joined, self.clock.now_ms()), Expect::Rev(rev));
@@ -123,6 +121,21 @@ impl ControllerSupport {
             space: self.space.clone(),
             blocks: host.blocks,
         })
+    }
+
+    /// The token of this text, where it lets somebody join now.
+    fn join_token(&self, text: &str) -> Result<Row<Token>, Problem> {
+        let refused = || {
+            Problem::new(Code::NotAllowed, "the join token is not valid (any more)")
+                .hint("make a new one: lace token create NAME --join")
+        };
+        let id = lace_api::token_id(text).ok_or_else(refused)?;
+        let token = self.store.get::<Token>(&id.to_string())?.ok_or_else(refused)?;
+        let over = token.value.expires_at.is_some_and(|end| end <= self.clock.now_ms());
+        match token.value.join && !over && lace_api::is_text_of(&token.value, text) {
+            true => Ok(token),
+            false => Err(refused()),
+        }
     }
 
     /// The machine that was ordered from a pool and joins with this token, if it is one.

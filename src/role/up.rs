@@ -6,7 +6,7 @@ use super::process::{Record, executable};
 use super::server::write_private;
 use super::settings::Settings;
 use super::supervise::RoleProcess;
-use super::{Failure, addresses, asked_to_end, ended, sudo, unit};
+use super::{Failure, addresses, asked_to_end, ended, sudo, unit, usual_umask};
 use crate::command::UpArgs;
 use lace_edge::Store;
 use lace_model::{Name, Span};
@@ -40,6 +40,7 @@ pub fn main(args: UpArgs) -> ExitCode {
         let _ = rustix::process::setsid();
     }
     lace_wire::install_crypto();
+    usual_umask();
     let state = State::new(args.state.as_deref());
     let joined = match Joined::of(&args, &state) {
         Ok(joined) => joined,

@@ -30,6 +30,7 @@ mod outlive;
 mod packages;
 mod page;
 mod pebble;
+mod pools;
 mod private;
 mod rabbit;
 mod relx;

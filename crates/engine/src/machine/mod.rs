@@ -178,12 +178,14 @@ fn told(machine: &Machine) -> NewEvent {
     }
 }
 
-/// Machines with which nothing of ours is left at their provider, in their region: the network goes with them.
+/// Machines with which nothing of ours is left at their provider, in their region: the network goes with them. Of several that
+/// leave together each tries, and whoever comes after the others have gone succeeds.
 fn lasts(rows: &[Row<Machine>]) -> HashSet<HostId> {
     let place = |machine: &Machine| (machine.provider.clone(), machine.region.clone());
     let alone = |row: &&Row<Machine>| {
         let mut others = rows.iter().filter(|other| other.value.id != row.value.id);
-        !others.any(|other| other.value.counts() && place(&other.value) == place(&row.value))
+        let stays = |other: &Machine| other.counts() && other.state != MachineState::Leaving;
+        !others.any(|other| stays(&other.value) && place(&other.value) == place(&row.value))
     };
     rows.iter().filter(alone).map(|row| row.value.id).collect()
 }

@@ -183,6 +183,21 @@ async fn a_family_without_room_gets_a_host_of_the_cheapest_pool_and_gives_it_bac
 }
 
 #[tokio::test]
+async fn the_network_goes_with_machines_that_leave_together() {
+    let mut estate = Estate::new();
+    estate.scene.serve(SHOP, 2, vec![]);
+    estate.scene.change::<Family>(SHOP, |family| family.per_host = Some(1));
+    estate.pass(60).await;
+    assert_eq!(estate.states().len(), 2);
+    estate.scene.change::<Family>(SHOP, |family| family.count = 0);
+    for machine in estate.rows() {
+        estate.scene.change::<Host>(&machine.id.to_string(), |host| host.removing = true);
+    }
+    estate.pass(30).await;
+    assert_eq!((estate.states(), estate.sims.cloud.things()), (Vec::new(), 0));
+}
+
+#[tokio::test]
 async fn a_pool_without_room_is_left_for_the_next_and_asked_again_later() {
     let mut estate = Estate::new();
     estate.sims.cloud.room("moon-a", 0);

@@ -1,4 +1,5 @@
-//! moto's server: one for each test, on a loopback port of its own, with signatures and rights checked.
+//! moto's server: one for each test, on a loopback port of its own, with signatures and rights checked. The tests of whole
+//! installations (`tests/real/pools.rs`) start theirs with this file, too.
 
 use lace_providers::ec2::{Chain, Client, Credentials, Ec2, Patience, Place, Which};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,7 +126,7 @@ async fn user(at: &str) -> Credentials {
 }
 
 async fn iam(at: &str, pairs: &[(&str, &str)]) -> String {
-    let http = super::http();
+    let http = http();
     let scope =
         "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0";
     let mut url = reqwest::Url::parse(at).expect("address");
@@ -138,4 +139,12 @@ async fn iam(at: &str, pairs: &[(&str, &str)]) -> String {
     let text = answer.text().await.expect("moto");
     assert!(status.is_success(), "{status} {text}");
     text
+}
+
+/// For loopback, without anything around it.
+pub fn http() -> reqwest::Client {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let tls = tls.expect("tls").with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build().expect("client")
 }
