@@ -1,19 +1,20 @@
 //! The controller's own lines to adopted nodes: hidden connections that only look.
 
 use futures::future::BoxFuture;
-use lace_agent::over;
+use lace_agent::{Credentials, link_to, over};
 use lace_api::AdoptedNodes;
 use lace_beam::link::Settings;
 use lace_beam::vm::Sampler;
 use lace_beam::vm::alarm::Alarms;
 use lace_beam::{Call, Identity, Link, Term, epmd};
-use lace_model::adopted::{Adopted, parts, secret_name};
+use lace_model::adopted::{Adopted, AdoptedTls, parts, secret_name, tls_secret_name};
 use lace_model::event::NewEvent;
 use lace_model::family::Application;
 use lace_model::node::NodeAlarm;
 use lace_model::vm::VmSample;
 use lace_model::{Code, NodePath, Problem};
 use lace_store::{Batch, Expect, Store};
+use lace_wire::api::AdoptRequest;
 use lace_wire::beam::{BeamAsk, BeamReport};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,12 +130,17 @@ impl Keeper {
     }
 
     async fn connect(&self, row: &Adopted) -> Result<Link, Problem> {
-        let name = secret_name(row.path.index);
-        let found =
-            self.store.secret_get(&row.path.family.app, &name, None).map_err(|e| away(e.to_string()))?;
-        let (value, _) = found.ok_or_else(|| away("its cookie is gone: adopt it again".into()))?;
-        let cookie = String::from_utf8_lossy(value.expose()).into_owned();
-        open(&row.name, row.port, cookie).await
+        let sealed = |name: &str| {
+            let found = self.store.secret_get(&row.path.family.app, name, None);
+            found.map(|found| found.map(|(value, _)| value)).map_err(|e| away(e.to_string()))
+        };
+        let cookie = sealed(&secret_name(row.path.index))?
+            .ok_or_else(|| away("its cookie is gone: adopt it again".into()))?;
+        let cookie = String::from_utf8_lossy(cookie.expose()).into_owned();
+        let tls = sealed(&tls_secret_name(row.path.index))?;
+        let tls = tls.map(|value| serde_json::from_slice::<AdoptedTls>(value.expose()));
+        let tls = tls.transpose().map_err(|e| away(format!("its certificates cannot be read: {e}")))?;
+        open(&row.name, AdoptRequest { cookie, port: row.port, tls }).await
     }
 
     async fn sample_often(&self, row: &Adopted, link: &Link) {
@@ -184,10 +190,12 @@ fn away(why: String) -> Problem {
 }
 
 /// Connects to a node where its name says that it is.
-async fn open(name: &str, port: Option<u16>, cookie: String) -> Result<Link, Problem> {
+async fn open(name: &str, how: AdoptRequest) -> Result<Link, Problem> {
     let (alive, host) = parts(name).ok_or_else(|| away(format!("{name:?} is no node name")))?;
+    let credentials = how.tls.map(|tls| Credentials::of(&tls.authority, tls.certificate.as_deref()));
+    let credentials = credentials.transpose().map_err(|why| Problem::new(Code::Usage, why))?;
     let connecting = async {
-        let port = match port {
+        let port = match how.port {
             Some(port) => port,
             None => {
                 let asked = TcpStream::connect((host, epmd::PORT)).await;
@@ -199,17 +207,23 @@ async fn open(name: &str, port: Option<u16>, cookie: String) -> Result<Link, Pro
         };
         let stream = TcpStream::connect((host, port)).await;
         let stream = stream.map_err(|e| away(format!("{host}:{port}: {e}")))?;
-        stream.set_nodelay(true).map_err(|e| away(e.to_string()))?;
-        let me = Identity { node: OUR_NAME.to_owned(), cookie };
-        Link::connect(stream, &me, name, &Settings::default()).await.map_err(|e| away(e.to_string()))
+        let me = Identity { node: OUR_NAME.to_owned(), cookie: how.cookie };
+        link_to(stream, credentials, &me, name, Settings::default()).await.map_err(away)
     };
     let in_time = tokio::time::timeout(CONNECT_WITHIN, connecting).await;
     in_time.map_err(|_| away(format!("{name} does not answer within {} s", CONNECT_WITHIN.as_secs())))?
 }
 
-async fn look(name: String, port: Option<u16>, cookie: String) -> Result<Vec<String>, Problem> {
-    let hint = "is the cookie right, and can this controller reach the node's ports?";
-    let link = open(&name, port, cookie).await.map_err(|problem| problem.hint(hint))?;
+async fn look(name: String, how: AdoptRequest) -> Result<Vec<String>, Problem> {
+    let hint = match how.tls {
+        Some(_) => {
+            "is the cookie right, do its certificates name the part behind the @, and is it reached from here?"
+        }
+        None => {
+            "is the cookie right, can this controller reach the node's ports, and does it speak TLS (--tls)?"
+        }
+    };
+    let link = open(&name, how).await.map_err(|problem| problem.hint(hint))?;
     let nodes = link.call(Call::new("erlang", "nodes", Vec::new())).await;
     let nodes = nodes.map_err(|error| away(error.to_string()))?;
     let others = nodes.as_list().unwrap_or_default().iter().filter_map(Term::as_atom).map(str::to_owned);
@@ -239,13 +253,8 @@ async fn answer(link: Result<Link, String>, plan: BeamReport, ask: BeamAsk) -> R
 }
 
 impl AdoptedNodes for Keeper {
-    fn look(
-        &self,
-        name: String,
-        port: Option<u16>,
-        cookie: String,
-    ) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
-        Box::pin(look(name, port, cookie))
+    fn look(&self, name: String, request: AdoptRequest) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
+        Box::pin(look(name, request))
     }
 
     fn ask(&self, path: NodePath, ask: BeamAsk) -> BoxFuture<'static, Result<Vec<u8>, Problem>> {

@@ -155,7 +155,7 @@ maintenance on shop --page soon.html
 maintenance off shop/web
 run shop --release game@1 -- make
 beam status shop/game
-beam adopt game@10.0.0.5 --app legacy --port 9100 --from-env COOKIE
+beam adopt game@10.0.0.5 --app legacy --port 9100 --from-env COOKIE --tls ca.pem --certificate ours.pem
 beam forget legacy/adopted
 ccl deploy --config m8ball.config
 ccl execute "echo {{first}}"

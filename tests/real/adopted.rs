@@ -1,7 +1,9 @@
 //! A cluster that Lace did not start comes into view, is asked, and goes on without it.
 
 use crate::lace::{Lace, eventually, may_run};
+use crate::tls::Authority;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const COOKIE: &str = "not-for-anybodys-eyes";
@@ -10,7 +12,7 @@ const COOKIE: &str = "not-for-anybodys-eyes";
 struct Runtime(Child);
 
 impl Runtime {
-    fn start(n: u8, port: u16, home: &std::path::Path) -> Self {
+    fn start(n: u8, port: u16, home: &Path, more: &[&str]) -> Self {
         let name = format!("old@127.31.7.{n}");
         let interface = format!("{{127,31,7,{n}}}");
         let child = Command::new("erl")
@@ -26,6 +28,7 @@ impl Runtime {
             ])
             .arg(port.to_string())
             .args(["-kernel", "inet_dist_use_interface", &interface])
+            .args(more)
             .env("HOME", home)
             .stdout(Stdio::null())
             .spawn()
@@ -48,8 +51,8 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
     }
     let lace = Lace::up_in(228, 0);
     let port = TcpListener::bind("127.31.7.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let _first = Runtime::start(1, port, lace.files());
-    let second = Runtime::start(2, port, lace.files());
+    let _first = Runtime::start(1, port, lace.files(), &[]);
+    let second = Runtime::start(2, port, lace.files(), &[]);
     let port = port.to_string();
     let words = ["beam", "adopt", "old@127.31.7.1", "--port", &port, "--app", "legacy"];
     let wrong = lace.run_with(&words, "another-cookie\n").ends(1);
@@ -106,5 +109,77 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
     lace.run(&["beam", "forget", "legacy/adopted", "--yes"]).ok();
     lace.run(&["beam", "status", "legacy"]).ends(7);
     lace.run(&["delete", "legacy", "--yes"]).ok();
+    lace.down_and_nothing_left();
+}
+
+/// Options of a runtime that shows its certificate and wants one of the authority's.
+fn over_tls(dir: &Path, authority: &Authority, host: &str) -> [String; 4] {
+    let [chain, key] = authority.issue(host);
+    // Each runtime has files of its own: the authority writes the next ones over these.
+    let own = |from: &str, what: &str| {
+        let to = dir.join(format!("{host}-{what}.pem"));
+        std::fs::copy(from, &to).expect("copied");
+        to.display().to_string()
+    };
+    let (chain, key, ca) = (own(&chain, "chain"), own(&key, "key"), dir.join("ca.pem"));
+    let side = |more: &str| {
+        format!(
+            "[{{certfile,{chain:?}}},{{keyfile,{key:?}}},{{cacertfile,{ca:?}}},{{verify,verify_peer}}{more}]"
+        )
+    };
+    let options = format!("[{{server,{}}},{{client,{}}}].", side(",{fail_if_no_peer_cert,true}"), side(""));
+    let file = dir.join(format!("{host}.conf"));
+    std::fs::write(&file, options).expect("written");
+    ["-proto_dist", "inet_tls", "-ssl_dist_optfile", &file.display().to_string()].map(str::to_owned)
+}
+
+#[test]
+fn a_cluster_that_speaks_tls_is_adopted_with_what_it_trusts() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(228, 1);
+    let authority = Authority::new(lace.files());
+    let port = TcpListener::bind("127.31.8.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let options = over_tls(lace.files(), &authority, "127.31.7.3");
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let _node = Runtime::start(3, port, lace.files(), &options);
+    let [chain, key] = authority.issue("controller.example.com");
+    let ours = [chain, key].map(|file| std::fs::read_to_string(file).expect("read")).concat();
+    std::fs::write(lace.files().join("ours.pem"), &ours).expect("written");
+    let stranger = lace.files().join("stranger");
+    std::fs::create_dir(&stranger).expect("made");
+    Authority::new(&stranger);
+    let port = port.to_string();
+    let adopt = |more: &[&str]| {
+        let words = ["beam", "adopt", "old@127.31.7.3", "--port", &port, "--app", "sealed"];
+        lace.run_with(&[&words[..], more].concat(), COOKIE)
+    };
+    let file = |name: &str| lace.files().join(name).display().to_string();
+    let (ca, ours, others) = (file("ca.pem"), file("ours.pem"), file("stranger/ca.pem"));
+    let whole = ["--tls", &ca, "--certificate", &ours];
+    eventually("it answers", || adopt(&whole).status == 0);
+    eventually("it is in view", || lace.run(&["beam", "status", "sealed"]).out.contains("started"));
+    assert!(
+        lace.run(&["beam", "rpc", "sealed/adopted/1", "lists", "seq", "1", "3"]).ok().out.contains("[1,2,3]")
+    );
+    let plain = adopt(&[]).ends(1).err;
+    assert!(plain.contains("--tls"), "{plain}");
+    let unshown = adopt(&["--tls", &ca]).ends(1).err;
+    assert!(unshown.contains("TLS"), "{unshown}");
+    let untrusted = adopt(&["--tls", &others, "--certificate", &ours]).ends(1).err;
+    assert!(untrusted.contains("certificate"), "{untrusted}");
+    let none = adopt(&["--tls", "nowhere.pem", "--certificate", &ours]).ends(7).err;
+    assert!(none.contains("nowhere.pem"), "{none}");
+    // A controller that begins anew has what was sealed.
+    lace.kill("server");
+    eventually("the next controller sees it", || {
+        let ran = lace.run(&["beam", "rpc", "sealed/adopted/1", "erlang", "node"]);
+        ran.out.contains("old@127.31.7.3")
+    });
+    for words in [&["secret", "list", "sealed", "--format", "json"][..], &["events", "--format", "json"]] {
+        assert!(!lace.run(words).out.contains("PRIVATE KEY"), "{words:?} shows the key");
+    }
+    lace.run(&["delete", "sealed", "--yes"]).ok();
     lace.down_and_nothing_left();
 }

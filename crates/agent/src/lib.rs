@@ -35,6 +35,7 @@ mod wall;
 
 pub use beam::copy::main as copy_main;
 pub use beam::over;
+pub use beam::tls::{Credentials, link as link_to};
 pub use config::{AgentConfig, AgentError};
 
 use std::future::Future;

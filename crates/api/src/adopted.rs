@@ -1,6 +1,6 @@
 //! Nodes that run already: taken into view, asked, and let go of. Nothing of them is started or stopped.
 
-use crate::ask::{Ask, At, Raw, TargetAsk};
+use crate::ask::{Ask, At, Doc, TargetAsk};
 use crate::caller::Caller;
 use crate::deed::Deed;
 use crate::refusal::{Answer, Refusal};
@@ -8,29 +8,25 @@ use crate::state::ApiState;
 use axum::Json;
 use axum::extract::State;
 use futures::future::BoxFuture;
-use lace_model::adopted::{ADOPTED_MAX, Adopted, SERVICE, parts, secret_name};
+use lace_model::adopted::{ADOPTED_MAX, Adopted, AdoptedTls, SERVICE, parts, secret_name, tls_secret_name};
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family};
 use lace_model::vm::VmSample;
 use lace_model::{AppName, Code, FamilyPath, Name, NodePath, Problem, TargetPath};
 use lace_store::{Expect, SecretValue};
-use lace_wire::api::Accepted;
+use lace_wire::api::{Accepted, AdoptRequest};
 use lace_wire::beam::BeamAsk;
-use serde::Deserialize;
 use std::sync::Arc;
 
 /// Longest cookie, in bytes: an atom's text.
 const COOKIE_BYTES_MAX: usize = 255;
+/// Longest certificates with their key, in bytes.
+const PEM_BYTES_MAX: usize = 64 << 10;
 
 /// Who speaks with adopted nodes: the composition hands it in.
 pub trait AdoptedNodes: Send + Sync {
     /// Connects once: the node's own name and those that it sees.
-    fn look(
-        &self,
-        name: String,
-        port: Option<u16>,
-        cookie: String,
-    ) -> BoxFuture<'static, Result<Vec<String>, Problem>>;
+    fn look(&self, name: String, request: AdoptRequest) -> BoxFuture<'static, Result<Vec<String>, Problem>>;
     /// The answer to a question, as the agent of a node would give it.
     fn ask(&self, path: NodePath, ask: BeamAsk) -> BoxFuture<'static, Result<Vec<u8>, Problem>>;
     /// The last look at a node's numbers.
@@ -43,7 +39,7 @@ pub trait AdoptedNodes: Send + Sync {
 pub struct NoAdopted;
 
 impl AdoptedNodes for NoAdopted {
-    fn look(&self, _: String, _: Option<u16>, _: String) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
+    fn look(&self, _: String, _: AdoptRequest) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
         Box::pin(async { Err(nobody()) })
     }
 
@@ -92,20 +88,12 @@ pub(crate) fn at(state: &ApiState, caller: &Caller, target: &TargetPath) -> Answ
     Ok(under(state, target)?.into_iter().next().map(|adopted| adopted.path))
 }
 
-/// `?port=`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PortAsk {
-    port: Option<u16>,
-}
-
-/// `PUT /v1/apps/{app}/adopted/{name}`: the node and all that it sees; the body is the cookie.
+/// `PUT /v1/apps/{app}/adopted/{name}`: the node and all that it sees.
 pub(crate) async fn adopt(
     State(state): State<ApiState>,
     caller: Caller,
     At((app, name)): At<(AppName, String)>,
-    Ask(ask): Ask<PortAsk>,
-    Raw(cookie): Raw,
+    Doc(mut request): Doc<AdoptRequest>,
 ) -> Answer<Json<Accepted>> {
     if parts(&name).is_none() {
         return Err(Refusal::usage(format!("{name:?} is no node name")).hint("write NAME@HOST"));
@@ -118,8 +106,9 @@ pub(crate) async fn adopt(
         return Err(Refusal::new(Code::Conflict, format!("{app} has a service {SERVICE} of its own"))
             .hint("adopt into another application: --app"));
     }
-    let cookie = cookie_of(&cookie)?;
-    let names = state.adopted.look(name.clone(), ask.port, cookie.clone()).await?;
+    request.cookie = cookie_of(&request.cookie)?;
+    let tls = request.tls.as_ref().map(sealed).transpose()?;
+    let names = state.adopted.look(name.clone(), request.clone()).await?;
     let whole = TargetPath { app: app.clone(), service: None, family: None, index: None };
     let known = under(&state, &whole)?;
     let subject = format!("{app}/{SERVICE}");
@@ -139,11 +128,16 @@ pub(crate) async fn adopt(
         let adopted = Adopted {
             path: path.clone(),
             name: name.clone(),
-            port: ask.port,
+            port: request.port,
             adopted_at: state.now(),
             adopted_by: caller.name.clone(),
         };
-        batch.secret_put(&app, &secret_name(index), SecretValue::new(cookie.clone().into_bytes()), true);
+        let cookie = SecretValue::new(request.cookie.clone().into_bytes());
+        batch.secret_put(&app, &secret_name(index), cookie, true);
+        match &tls {
+            Some(tls) => batch.secret_put(&app, &tls_secret_name(index), SecretValue::new(tls.clone()), true),
+            None => batch.secret_remove(&app, &tls_secret_name(index)),
+        };
         batch.put(&adopted, if former.is_some() { Expect::Any } else { Expect::Absent });
         places.push(format!("{} is {name}", path.short()));
     }
@@ -153,8 +147,17 @@ pub(crate) async fn adopt(
     Ok(Json(Accepted { operation: None, message: places.join("\n") }))
 }
 
-fn cookie_of(bytes: &[u8]) -> Answer<String> {
-    let text = std::str::from_utf8(bytes).ok().map(str::trim).filter(|text| !text.is_empty());
+fn sealed(tls: &AdoptedTls) -> Answer<Vec<u8>> {
+    let bytes = tls.authority.len() + tls.certificate.as_ref().map_or(0, String::len);
+    if bytes > PEM_BYTES_MAX {
+        let message = format!("the certificates have {bytes} bytes; at most {PEM_BYTES_MAX}");
+        return Err(Refusal::new(Code::TooLarge, message));
+    }
+    serde_json::to_vec(tls).map_err(|e| Refusal::new(Code::Error, e.to_string()))
+}
+
+fn cookie_of(text: &str) -> Answer<String> {
+    let text = Some(text.trim()).filter(|text| !text.is_empty());
     let good = text.filter(|text| text.len() <= COOKIE_BYTES_MAX && !text.contains(['\0', '\n']));
     let cookie = good.ok_or_else(|| {
         Refusal::usage("this is no cookie").hint("give one line of text: lace beam adopt NAME@HOST < cookie")
@@ -180,6 +183,7 @@ pub(crate) async fn forget(
     for adopted in &found {
         batch.delete::<Adopted>(&adopted.path.to_string(), Expect::Any);
         batch.secret_remove(&target.app, &secret_name(adopted.path.index));
+        batch.secret_remove(&target.app, &tls_secret_name(adopted.path.index));
         let subject = adopted.path.to_string();
         batch.event(NewEvent::new(
             "beam.forgotten",

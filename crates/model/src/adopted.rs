@@ -24,6 +24,22 @@ pub struct Adopted {
     pub adopted_by: String,
 }
 
+/// How adopted nodes are spoken to where they speak TLS.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptedTls {
+    /// Certificates of the authorities that vouch for them, PEM.
+    pub authority: String,
+    /// What we show where they ask for it: a certificate and its key, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+}
+
+/// The sealed value that holds an adopted node's [`AdoptedTls`], where it speaks TLS.
+pub fn tls_secret_name(index: u32) -> String {
+    format!("LACE_ADOPTED_TLS_{index}")
+}
+
 /// The sealed value that holds the cookie of an adopted node.
 pub fn secret_name(index: u32) -> String {
     format!("LACE_ADOPTED_{index}")

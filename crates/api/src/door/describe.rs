@@ -202,6 +202,7 @@ fn components() -> Components {
         api::JobRequest,
         api::StreamOpen,
         api::BeamNode,
+        api::AdoptRequest,
         api::BeamCallRequest,
         lace_wire::beam::BeamAnswer,
         api::TokenRequest,

@@ -20,7 +20,6 @@ const VOLUME: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("name", "the volumes' name")];
 const NODE: Query = &[("target", "a node: APP/SERVICE/N")];
 const TOP: Query = &[("target", "a node: APP/SERVICE/N"), ("most", "so many by each rank (10, at most 100)")];
-const PORT: Query = &[("port", "the distribution port, where no epmd shall be asked")];
 const APP: Query = &[("app", "the application")];
 const WAIT: Query = &[("wait_ms", "wait for it, at most so long (and 60,000)")];
 const SUBJECT: Query = &[("subject", "`shop` covers `shop/game/2`")];
@@ -248,11 +247,10 @@ fn runtimes() -> Vec<Door> {
             .says("A picture of everything in a runtime."),
         put("/v1/apps/{app}/adopted/{name}", adopted::adopt)
             .deployer(Path)
-            .asks(PORT)
-            .takes(Secret)
+            .takes(Json("AdoptRequest"))
             .patience(Waits)
             .answers(Reply::Json("Accepted"))
-            .says("Takes a running node, and those that it sees, into view; the body is the cookie."),
+            .says("Takes a running node, and those that it sees, into view."),
         delete("/v1/beam/adopted", adopted::forget)
             .deployer(Target)
             .asks(TARGET)

@@ -14,6 +14,21 @@ pub struct BeamCallRequest {
     pub call: crate::beam::BeamCall,
 }
 
+/// Takes a running node, and those that it sees, into view. Holds secrets: it has no debug text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptRequest {
+    /// Their cookie.
+    pub cookie: String,
+    /// Their distribution port, where no epmd shall be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Whom to trust and what to show, where they speak TLS.
+    #[schema(value_type = Option<Object>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<lace_model::adopted::AdoptedTls>,
+}
+
 /// An Erlang runtime at its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BeamNode {

@@ -2,9 +2,10 @@
 
 use super::{Client, EventFeed};
 use crate::api::{
-    Accepted, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation, HistoryLine,
-    HostRequest, HostView, JobRequest, LoginRequest, NodeView, PackageUpload, PoolRequest, ProviderRequest,
-    ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
+    Accepted, AdoptRequest, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation,
+    HistoryLine, HostRequest, HostView, JobRequest, LoginRequest, NodeView, PackageUpload, PoolRequest,
+    ProviderRequest, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView,
+    VerbRequest,
 };
 use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
@@ -120,15 +121,9 @@ impl Client {
     }
 
     /// Takes a running node, and those that it sees, into view.
-    pub async fn beam_adopt(
-        &self,
-        app: &AppName,
-        name: &str,
-        port: Option<u16>,
-        cookie: Bytes,
-    ) -> Answer<Accepted> {
+    pub async fn beam_adopt(&self, app: &AppName, name: &str, request: &AdoptRequest) -> Answer<Accepted> {
         let path = ["v1", "apps", app.as_str(), "adopted", name];
-        self.ask(self.call(Method::PUT, &path).query_some("port", port).bytes(cookie)).await
+        self.ask(self.call(Method::PUT, &path).json(request)).await
     }
 
     /// Looks at adopted nodes no more.

@@ -15,23 +15,28 @@ use tokio_rustls::TlsConnector;
 pub struct Credentials(pub(super) Arc<ClientConfig>);
 
 impl Credentials {
-    /// Of the authority's certificate, and of our own with its key; PEM.
+    /// Of the authorities' certificates, and of our own with its key, where there is one to show; PEM.
     ///
     /// # Errors
     /// Texts that are none.
-    pub fn of(authority: &str, own: &str) -> Result<Self, String> {
+    pub fn of(authority: &str, own: Option<&str>) -> Result<Self, String> {
         let bad = |error: &dyn std::fmt::Display| format!("certificates of its cluster: {error}");
         let mut trusted = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(authority.as_bytes()).map_err(|e| bad(&e))?;
-        trusted.add(root).map_err(|e| bad(&e))?;
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(own.as_bytes()).collect();
-        let key = PrivateKeyDer::from_pem_slice(own.as_bytes()).map_err(|e| bad(&e))?;
+        for root in CertificateDer::pem_slice_iter(authority.as_bytes()) {
+            trusted.add(root.map_err(|e| bad(&e))?).map_err(|e| bad(&e))?;
+        }
+        if trusted.is_empty() {
+            return Err(bad(&"there is none of an authority"));
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| bad(&e))?
-            .with_root_certificates(trusted)
-            .with_client_auth_cert(chain.map_err(|e| bad(&e))?, key);
+            .with_root_certificates(trusted);
+        let Some(own) = own else { return Ok(Self(Arc::new(config.with_no_client_auth()))) };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(own.as_bytes()).collect();
+        let key = PrivateKeyDer::from_pem_slice(own.as_bytes()).map_err(|e| bad(&e))?;
+        let config = config.with_client_auth_cert(chain.map_err(|e| bad(&e))?, key);
         Ok(Self(Arc::new(config.map_err(|e| bad(&e))?)))
     }
 }

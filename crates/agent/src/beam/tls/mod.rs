@@ -49,13 +49,13 @@ pub fn credentials(secrets: &Secrets, beam: &Beam, our_name: &str) -> Result<Opt
     }
     let authority = authority(secrets)?;
     let own = issue(&authority, host_of(our_name), beam)?;
-    Credentials::of(authority.certificate(), &own).map(Some)
+    Credentials::of(authority.certificate(), Some(&own)).map(Some)
 }
 
 /// The same from within a node, by what lies in it.
 pub fn credentials_here() -> Result<Credentials, String> {
     let read = |path: &str| std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"));
-    Credentials::of(&read(TRUSTED)?, &read(NODE)?)
+    Credentials::of(&read(TRUSTED)?, Some(&read(NODE)?))
 }
 
 /// The files of a node or a job.
