@@ -213,8 +213,9 @@ async fn give_up(accounts: &dyn Accounts, machine: &Machine, now: Millis) -> Nex
 async fn abandon(accounts: &dyn Accounts, machine: &Machine, why: String, now: Millis) -> Next {
     match delete(accounts, machine).await {
         // Who does not let us in made nothing that is known; what there is all the same is found as a stray.
+        // What it says is what is wrong now, the same each time.
         Err(error) if error.may_pass() || machine.instance.is_some() => Next::Again(Machine {
-            why: Some(format!("{why}; and now: {}", words(&error))),
+            why: Some(format!("cannot be deleted: {}", words(&error))),
             ..machine.clone()
         }),
         _ => {

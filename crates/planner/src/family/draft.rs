@@ -56,6 +56,8 @@ pub(super) struct Draft<'a> {
     pub abandoned: Vec<String>,
     /// Missing indexes that no host can take now.
     pub unplaceable: BTreeSet<u32>,
+    /// Indexes whose node, or whose job before it, could be only where no host has room now: its own goes, or is lost.
+    pub homeless: BTreeSet<u32>,
     pub clear_replace: Vec<u32>,
     pub orders: Vec<Order>,
     /// Nodes planned by this decision: a part of their ids, so that no two are alike.
@@ -86,6 +88,7 @@ impl<'a> Draft<'a> {
             tasks: Vec::new(),
             abandoned: Vec::new(),
             unplaceable: BTreeSet::new(),
+            homeless: BTreeSet::new(),
             clear_replace: Vec::new(),
             orders: Vec::new(),
             planned: 0,
@@ -106,6 +109,7 @@ impl<'a> Draft<'a> {
         self.reasons.clear();
         self.wake_at = None;
         self.unplaceable.clear();
+        self.homeless.clear();
         self.clear_replace.clear();
         self.slots.retain(|_, slot| !slot.is_empty());
         self.room = Room::of(&self.slots, self.input);

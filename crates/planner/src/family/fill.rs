@@ -27,6 +27,11 @@ pub(super) fn missing(draft: &mut Draft) {
         let former = draft.slots.get(&index).and_then(|s| s.former);
         let revision = wish::of_new(draft, index, former);
         if let Err(reason) = gate::check(draft, revision) {
+            // A job before the first nodes needs a host as they do, and they wait for it.
+            let wants_host = matches!(reason, Reason::WaitsForJob { .. }) && draft.homeless.is_empty();
+            if wants_host && !place::could(draft, index, revision, None) {
+                draft.homeless.insert(index);
+            }
             draft.reason(reason);
             continue;
         }

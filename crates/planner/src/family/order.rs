@@ -8,18 +8,22 @@ use super::room::demand;
 use crate::condition::Condition;
 use lace_model::family::Select;
 use lace_model::host::{Capacity, Host};
-use lace_model::{ByteSize, CpuMillis, HostId, Name, Reason};
+use lace_model::{ByteSize, CpuMillis, HostId, Millis, Name, Reason};
 use std::collections::BTreeMap;
 
 /// Hosts of one order: what comes may show that more are not needed.
 const HOSTS_AT_ONCE_MAX: u32 = 20;
+/// A host that is waited for is asked about again after this long.
+const LOOK_AGAIN_MS: Millis = 60_000;
 /// Nodes of a host whose size its pool does not tell, for the condition's sake.
 const SLOTS: u32 = 100;
 
-/// Orders hosts for the indexes that no host can take, or says why not. Where one is on its way, it is waited for.
+/// Orders hosts for the indexes that no host can take, or says why not. Where one is on its way, it is waited for, and looked
+/// at again after a while: it may never come.
 pub(super) fn order(draft: &mut Draft) {
     let (family, offers) = (draft.family(), draft.input.offers);
-    let lacking = u32::try_from(draft.unplaceable.len()).unwrap_or(u32::MAX);
+    let lacking = draft.unplaceable.union(&draft.homeless).count();
+    let lacking = u32::try_from(lacking).unwrap_or(u32::MAX);
     // A family of named hosts wants those.
     if lacking == 0 || offers.is_empty() || !family.hosts.is_empty() {
         return;
@@ -34,6 +38,7 @@ pub(super) fn order(draft: &mut Draft) {
         }
     }
     if let Some((offer, host)) = open.iter().find_map(|offer| Some((*offer, offer.coming.first()?))) {
+        draft.wake(draft.now() + LOOK_AGAIN_MS);
         return draft.reason(waits(offer, Some(host.clone())));
     }
     open.sort_by_key(|offer| rank(draft, offer));
@@ -96,14 +101,27 @@ fn unfit(draft: &Draft, offer: &Offer, wanted: &Used) -> Option<String> {
     let condition = draft.family().condition.as_deref();
     let held = condition.map(|text| {
         Condition::parse(text)
-            .and_then(|condition| condition.holds(&such(offer, capacity), Some(&offer.pool)))
+            .and_then(|condition| condition.holds(&such(offer, capacity.clone()), Some(&offer.pool)))
     });
     match (held, condition) {
+        (Some(Ok(false)), Some(text)) if capacity.is_none() && speaks_of_size(text) => {
+            let pool = &offer.pool.name;
+            return Some(format!(
+                "are its hosts where {text}? nobody knows their size: lace pool set {pool} --attr cpu=2 --attr memory=4GiB"
+            ));
+        }
         (Some(Ok(false)), Some(text)) => return Some(format!("its hosts are not where {text}")),
         (Some(Err(cause)), Some(text)) => return Some(format!("are its hosts where {text}? {cause}")),
         _ => {}
     }
     turned_down(draft, offer).or_else(|| out_of_reach(draft, offer))
+}
+
+/// Does a condition name what only a pool's attributes tell of its hosts?
+fn speaks_of_size(condition: &str) -> bool {
+    condition
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .any(|word| matches!(word, "cpu" | "memory"))
 }
 
 /// A host that was made from the pool is idle, and takes nothing of the family all the same: another one would not either.

@@ -89,6 +89,7 @@ fn move_away(draft: &mut Draft, node: &PlannedNode, why: &str) {
             if !draft.is_connected(node.host) {
                 draft.reason(Reason::HostAway { host: node.host, left: Span(0) });
             }
+            draft.homeless.insert(node.index);
             place::tell_rejections(draft, revision);
         }
     }

@@ -174,6 +174,10 @@ fn replace(draft: &mut Draft, node: &PlannedNode) -> bool {
             true
         }
         Err(reason) => {
+            // All of a host that is to be left need room; of a rollout one at a time does.
+            if is_drained(draft, node) || draft.homeless.is_empty() {
+                draft.homeless.insert(index);
+            }
             draft.reason(reason);
             place::tell_rejections(draft, revision);
             false

@@ -4,10 +4,13 @@ use crate::make::{SEED, family, host, name, revision};
 use lace_model::family::{Family, Select};
 use lace_model::host::Underlay;
 use lace_model::pool::{Pool, Price};
-use lace_model::{ByteSize, Reason};
-use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, Offer, Order, plan};
+use lace_model::target::Target;
+use lace_model::{ByteSize, Millis, Reason};
+use lace_planner::{FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Offer, Order, plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+const NOW: Millis = 100_000;
 
 fn offer(text: &str, price: Option<&str>) -> Offer {
     let pool = Pool {
@@ -32,21 +35,31 @@ fn with(mut offer: Offer, change: impl FnOnce(&mut Pool)) -> Offer {
 }
 
 fn decided(family: &Family, hosts: &[HostView], offers: &[Offer]) -> FamilyOutcome {
+    next(family, None, &Gates::default(), hosts, offers)
+}
+
+fn next(
+    family: &Family,
+    current: Option<&Target>,
+    gates: &Gates,
+    hosts: &[HostView],
+    offers: &[Offer],
+) -> FamilyOutcome {
     let revisions = BTreeMap::from([(1, revision(1))]);
-    let (gates, observed) = (Gates::default(), BTreeMap::new());
+    let observed = BTreeMap::new();
     plan(&FamilyInput {
         family,
-        current: None,
+        current,
         observed: &observed,
         revisions: &revisions,
         hosts,
         offers,
-        gates: &gates,
+        gates,
         restarts: &BTreeMap::new(),
         upgrades: &BTreeMap::new(),
         answered: &Default::default(),
         epoch: 1,
-        now: 1_000,
+        now: NOW,
         seed: SEED,
     })
 }
@@ -91,6 +104,7 @@ fn nothing_is_ordered_where_a_host_has_room_or_one_is_coming() {
     assert_eq!(outcome.orders, []);
     let waits = "no host has room: waits for host dear-1 from pool dear for 0.20 USD per hour";
     assert!(outcome.reasons.iter().any(|reason| reason.to_string() == waits), "{:?}", outcome.reasons);
+    assert_eq!(outcome.wake_at, Some(NOW + 60_000), "it may never come");
 }
 
 #[test]
@@ -115,11 +129,11 @@ fn as_many_are_ordered_as_are_lacking_where_the_size_is_known() {
 #[test]
 fn a_pool_that_gives_none_says_why_and_the_next_is_taken() {
     let mut closed = offer("cheap", Some("0.1"));
-    closed.closed = Some(("zone moon-a has no room".into(), 60_000));
+    closed.closed = Some(("zone moon-a has no room".into(), NOW + 60_000));
     let outcome = decided(&family(1), &[], &[closed.clone(), offer("dear", Some("0.2"))]);
     assert_eq!(outcome.orders, [Order { pool: name("dear"), hosts: 1 }]);
     assert_eq!(told(&family(1), &[], std::slice::from_ref(&closed)), ["pool cheap: zone moon-a has no room"]);
-    assert_eq!(decided(&family(1), &[], &[closed]).wake_at, Some(60_000), "it is asked again then");
+    assert_eq!(decided(&family(1), &[], &[closed]).wake_at, Some(NOW + 60_000), "it is asked again then");
     let mut full = with(offer("cheap", None), |pool| pool.hosts_max = Some(3));
     full.there = 3;
     assert_eq!(told(&family(1), &[], &[full]), ["pool cheap: has 3 hosts, the most that it may"]);
@@ -186,4 +200,49 @@ fn a_pool_whose_idle_host_takes_nothing_is_not_asked_for_another_one() {
     for host in [busy, idle] {
         assert_eq!(decided(&family(1), &[host], std::slice::from_ref(&small)).orders.len(), 1);
     }
+}
+
+/// Three nodes on a host of a pool, and another host that has no room.
+fn on_one_host() -> (Target, HostView, HostView) {
+    let (mut first, mut other) = (host(1), host(2));
+    first.host.pool = Some(name("cheap"));
+    other.host.capacity.slots = 0;
+    let target = decided(&family(3), std::slice::from_ref(&first), &[]).target.expect("a target");
+    first.liveness.last_seen = NOW;
+    (target, first, other)
+}
+
+#[test]
+fn nodes_of_a_host_that_is_lost_or_left_get_another_one_where_none_has_room() {
+    let (target, first, other) = on_one_host();
+    let offers = [offer("cheap", Some("0.1"))];
+    let orders = |first: &HostView| {
+        let hosts = [first.clone(), other.clone()];
+        next(&family(3), Some(&target), &Gates::default(), &hosts, &offers).orders
+    };
+    assert_eq!(orders(&first), [], "it is well");
+    let mut silent = first.clone();
+    silent.liveness.connected = false;
+    assert_eq!(orders(&silent), [], "it may come back");
+    silent.liveness.last_seen = 1;
+    assert_eq!(orders(&silent), [Order { pool: name("cheap"), hosts: 1 }], "it is lost");
+    let mut draining = first;
+    draining.host.draining = true;
+    assert_eq!(orders(&draining), [Order { pool: name("cheap"), hosts: 1 }], "it is to be left");
+}
+
+#[test]
+fn a_job_before_the_first_nodes_gets_a_host() {
+    let gates = Gates { before_done: [(1, JobGate::Waiting("migrate".into()))].into(), ..Gates::default() };
+    let offers = [offer("cheap", Some("0.1"))];
+    let orders = |hosts: &[HostView]| next(&family(3), None, &gates, hosts, &offers).orders;
+    assert_eq!(orders(&[]), [Order { pool: name("cheap"), hosts: 1 }], "one is enough for a job");
+    assert_eq!(orders(&[host(1)]), [], "a host has room for it");
+}
+
+#[test]
+fn a_size_that_nobody_knows_is_asked_for() {
+    let large = Family { condition: Some("memory >= 2*GiB".into()), ..family(1) };
+    let why = told(&large, &[], &[offer("moon", None)]);
+    assert!(why[0].contains("nobody knows their size: lace pool set moon --attr cpu=2"), "{why:?}");
 }
