@@ -3,6 +3,7 @@
 use crate::world::World;
 use lace_model::event::NewEvent;
 use lace_model::machine::{ASK_AGAIN_AFTER, Machine, MachineState};
+use lace_model::name::NAME_CHARS_MAX;
 use lace_model::pool::Pool;
 use lace_model::{FamilyPath, HostId, Millis, Name};
 use lace_planner::{Offer, Order};
@@ -91,13 +92,12 @@ impl World {
         self.machines.insert(id, machine);
     }
 
-    /// `pool-1`, `pool-2`, …: the first that no host and no machine has.
+    /// `pool-1`, `pool-2`, …: the first that no host and no machine has. A long name of a pool is cut to make room for the number.
     fn free_name(&self, pool: &Name) -> Option<Name> {
         let hosts = self.hosts.values().map(|host| &host.name);
         let taken: BTreeSet<&Name> =
             hosts.chain(self.machines.values().map(|machine| &machine.name)).collect();
-        let mut names = (1..=100_000).filter_map(|n| Name::new(format!("{pool}-{n}")).ok());
-        names.find(|name| !taken.contains(name))
+        names_of(pool).find(|name| !taken.contains(name))
     }
 
     /// The host of a machine is removed: the machine goes back.
@@ -106,5 +106,25 @@ impl World {
         let machine = machine.now(MachineState::Leaving, self.now);
         self.put(&machine, batch);
         self.machines.insert(host, machine);
+    }
+}
+
+fn names_of(pool: &Name) -> impl Iterator<Item = Name> {
+    let room = NAME_CHARS_MAX - "-100000".len();
+    let pool = pool.as_str().get(..room).unwrap_or(pool.as_str()).trim_end_matches('-').to_owned();
+    (1..=100_000).filter_map(move |n| Name::new(format!("{pool}-{n}")).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pool_has_names_for_its_hosts() {
+        for length in 1..=NAME_CHARS_MAX {
+            let pool = Name::new("p".repeat(length)).unwrap();
+            assert_eq!(names_of(&pool).count(), 100_000, "{length}");
+        }
+        assert_eq!(names_of(&Name::new("eu").unwrap()).next().unwrap().as_str(), "eu-1");
     }
 }

@@ -15,7 +15,7 @@ const ADOPT: &str = "vpc";
 /// The attribute of pools whose machines may be taken away, for less money.
 const SPOT: &str = "spot";
 /// The attribute of pools that says the size of the first disk.
-const DISK: &str = "disk-gib";
+const DISK: &str = "disk_gib";
 
 pub(super) async fn make(store: &Store, accounts: &dyn Accounts, machine: &Machine, now: Millis) -> Next {
     match made(store, accounts, machine).await {
