@@ -169,3 +169,69 @@ fn a_change_is_told_once_and_none_is_lost() {
     assert_eq!(told().len(), before + 1);
     assert!(!lace.run(&["status", "shop", "--format", "json"]).ok().out.contains("nothing is heard"));
 }
+
+/// The manifest of a cache; `more` stands in its settings.
+fn cache(replicas: u32, more: &str) -> String {
+    format!(
+        "[service.cache]\npackage = \"redis\"\nsettings = {{ append = true{more} }}\n[service.cache.family.replica]\n\
+         count = {replicas}\n"
+    )
+}
+
+#[test]
+fn redis_replicates_and_follows_its_primary() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(241, 3);
+    apply(&lace, &cache(2, "")).ok();
+    let redis = |node: &str, words: &str| {
+        let node = format!("shop/cache/{node}");
+        let words: Vec<&str> = words.split(' ').collect();
+        lace.run(&[&["exec", node.as_str(), "--", "redis-cli"], &words[..]].concat()).out.trim().to_owned()
+    };
+    assert!(redis("primary/1", "set key first").ends_with("OK"));
+    for replica in ["replica/1", "replica/2"] {
+        eventually("it is replicated", || redis(replica, "get key").ends_with("first"));
+        assert!(redis(replica, "set key mine").contains("READONLY"), "a replica takes no writes");
+    }
+
+    // A third finds the packages laid out already: once for all nodes of the host.
+    apply(&lace, &cache(3, "")).ok();
+    eventually("the third has it too", || redis("replica/3", "get key").ends_with("first"));
+    let log = fs::read_to_string(lace.state().join("run/agent.log")).expect("a log");
+    let laid_out = log.lines().filter(|line| line.contains("packages laid out")).count();
+    assert!(laid_out <= 1, "{log}");
+
+    // The primary's process dies: it comes again with what it had, and the replicas follow it there.
+    lace.run(&["node", "signal", "shop/cache/primary/1", "KILL"]).ok();
+    eventually("it takes writes again", || redis("primary/1", "set key second").ends_with("OK"));
+    eventually("all follow", || {
+        (1..=3).all(|n| redis(&format!("replica/{n}"), "get key").ends_with("second"))
+    });
+    let healthy = ["wait", "shop", "--for", "healthy", "--timeout", "60s"];
+    lace.run(&healthy).ok();
+
+    // A setting rolls; a role with one node has always one.
+    apply(&lace, &cache(3, ", maxmemory = \"32MiB\"")).ok();
+    for node in ["primary/1", "replica/3"] {
+        assert!(redis(node, "config get maxmemory").contains("33554432"), "{node}");
+    }
+    assert!(lace.run(&["scale", "shop/cache/primary", "2"]).ends(2).err.contains("always 1"));
+
+    // What cannot be installed is said where people look.
+    let dir = lace.files().join("listener");
+    listener(&dir);
+    let text = fs::read_to_string(dir.join("package.toml")).expect("read");
+    fs::write(dir.join("package.toml"), format!("{text}[image]\npackages = [\"no-such-thing\"]\n"))
+        .expect("written");
+    lace.run(&["package", "upload", dir.to_str().expect("text")]).ok();
+    let file = lace.files().join("more.toml");
+    fs::write(&file, "[application]\nname = \"more\"\n[service.x]\npackage = \"listener\"\n")
+        .expect("written");
+    lace.run(&["apply", file.to_str().expect("text"), "--timeout", "1s"]);
+    eventually("the status says why", || {
+        let status = lace.run(&["status", "more", "--format", "json"]).out;
+        status.contains("Unable to locate package no-such-thing")
+    });
+}

@@ -2,7 +2,7 @@
 # The primary answers; a replica has its primary too.
 set -eu
 ask() {
-    redis-cli -t 2 -p "$LACE_PORT_REDIS" "$@"
+    timeout 2 redis-cli -p "$LACE_PORT_REDIS" "$@"
 }
 [ "$(ask ping)" = PONG ] || exit 1
 [ "$LACE_ROLE" = replica ] || exit 0

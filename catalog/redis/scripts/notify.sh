@@ -3,7 +3,7 @@
 set -eu
 conf=/etc/lace/redis.conf
 ask() {
-    redis-cli -t 5 -p "$LACE_PORT_REDIS" "$@"
+    timeout 5 redis-cli -p "$LACE_PORT_REDIS" "$@"
 }
 word() {
     awk -v key="$1" '$1 == key { print $2 }' "$conf"

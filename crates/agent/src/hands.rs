@@ -6,6 +6,7 @@ use crate::disk::Verdicts;
 use crate::doors::Elsewhere;
 use crate::held::{Held, Record};
 use crate::identity::Identity;
+use crate::images::Images;
 use crate::node::claim::Claims;
 use crate::outbox::Outbox;
 use crate::refresh::Refresh;
@@ -58,6 +59,8 @@ pub struct Hands {
     pub trees: Trees,
     /// Packages laid out.
     pub packages: Trees,
+    /// Debian packages laid out.
+    pub images: Images,
     /// Who is over its disk limit.
     pub disk: watch::Sender<Verdicts>,
     /// What running nodes know of their families.
@@ -113,6 +116,7 @@ impl Hands {
             host: identity.host,
             trees,
             packages,
+            images: Images::open(&config.state_dir)?,
             addresses,
             volumes: Volumes::open(machine.volumes_dir(), places(&held, &alive))?,
             machine: Arc::new(machine),

@@ -15,6 +15,7 @@ mod facts;
 mod hands;
 mod held;
 mod identity;
+mod images;
 mod job;
 mod names;
 mod node;

@@ -93,6 +93,10 @@ impl Roster {
                     store.sweep(named);
                 }
             }
+            let wanted = || hands.held.read(State::images);
+            if hands.images.has_surplus(&wanted()) && !has_strays(&hands) {
+                hands.images.sweep(wanted);
+            }
             hands.machine.forget_skeletons();
         });
     }

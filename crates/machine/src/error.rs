@@ -70,6 +70,14 @@ pub enum Error {
     /// `nft` refused a batch.
     #[error("nft: {0}")]
     Firewall(String),
+    /// Debian packages could not be laid out.
+    #[error("Debian packages {packages}: {reason}")]
+    Packages {
+        /// Which.
+        packages: String,
+        /// Why.
+        reason: String,
+    },
     /// A wait took too long.
     #[error("{0} took longer than {1} ms")]
     Timeout(&'static str, u64),

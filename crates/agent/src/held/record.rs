@@ -1,5 +1,6 @@
 //! The records of the journal, and the state that they add up to.
 
+use crate::images;
 use bytes::Bytes;
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Neighbour};
@@ -210,6 +211,16 @@ impl State {
     /// Trees that entries name.
     pub fn trees(&self) -> HashSet<Digest> {
         self.entries.values().flat_map(Entry::trees).collect()
+    }
+
+    /// Sets of Debian packages that entries want.
+    pub fn images(&self) -> HashSet<Digest> {
+        let specs = self.entries.values().filter_map(|entry| match &entry.body {
+            EntryBody::Node(node) => Some(&node.spec),
+            EntryBody::Job(job) => Some(&job.spec),
+            EntryBody::Task(_) => None,
+        });
+        specs.filter_map(|spec| Some(images::name_of(&spec.package.as_ref()?.image))).collect()
     }
 
     /// Secrets that neither an entry nor a topic names.

@@ -178,6 +178,8 @@ pub struct Layers {
     pub release: Option<PathBuf>,
     /// Its package.
     pub package: Option<PathBuf>,
+    /// What its package wants installed and the host has not.
+    pub image: Option<PathBuf>,
 }
 
 /// The layer of a release, fetched and laid out where it is not there yet.
@@ -190,11 +192,12 @@ pub async fn layer(hands: &Hands, tree: Option<Digest>) -> Result<Option<PathBuf
 
 /// The layers of what a revision runs, fetched and laid out where they are not there yet.
 pub async fn layers(hands: &Hands, spec: &RevisionSpec) -> Result<Layers, String> {
-    let package = match &spec.package {
-        Some(package) => Some(hands.packages.layer(package.tree).await?),
-        None => None,
-    };
-    Ok(Layers { release: layer(hands, spec.tree).await?, package })
+    let release = layer(hands, spec.tree).await?;
+    let Some(package) = &spec.package else { return Ok(Layers { release, ..Layers::default() }) };
+    // On the host itself nodes see what it has installed, and its `install` script what is missing.
+    let wanted = if spec.isolation.is_on_host() { &[][..] } else { &package.image };
+    let image = hands.images.layer(wanted).await?;
+    Ok(Layers { release, package: Some(hands.packages.layer(package.tree).await?), image })
 }
 
 /// What all texts of a subject are rendered from.
@@ -266,7 +269,7 @@ pub struct Rendered {
 
 /// The whole specification.
 pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<Rendered, String> {
-    let Layers { release: layer, package } = layers;
+    let Layers { release: layer, package, image } = layers;
     let Basis { secrets, context, env, gifts: mut files } = Basis::of(hands, subject, layer.as_deref())?;
     files.extend(files::secrets(&secrets));
     files.extend(beam::tls::files(subject, &context, &secrets)?);
@@ -288,7 +291,7 @@ pub fn render(hands: &Hands, subject: &Subject, layers: Layers) -> Result<Render
         nameserver: None,
         search: Some(format!("{}.{}", subject.app, name::ZONE)),
         image: Default::default(),
-        layers: layer.into_iter().chain(package).collect(),
+        layers: layer.into_iter().chain(package).chain(image).collect(),
         files,
         volumes: Vec::new(),
         limits: limits(subject.spec),

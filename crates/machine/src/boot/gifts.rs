@@ -20,8 +20,8 @@ pub(super) fn prepare(plan: &Plan, pid: i32) -> Result<Handover, StepError> {
     };
     let mut gifts = Gifts { userns: userns.as_ref().map(AsFd::as_fd), handover: Handover::default() };
     gifts.root(plan)?;
-    for path in &plan.host_binds {
-        let tree = gifts.host_tree(path)?;
+    for (number, path) in plan.host_binds.iter().enumerate() {
+        let tree = gifts.host_place(plan, path, number)?;
         gifts.give(tree, path);
     }
     for (shown, path) in &plan.hidden {
@@ -61,15 +61,7 @@ impl Gifts<'_> {
         }
         let mut names = Vec::new();
         for (number, layer) in lowers.iter().enumerate() {
-            let name = format!("m/{number}");
-            fs::create_dir_all(&name).step("make layer mount point")?;
-            let what = || format!("layer {}", layer.display());
-            let tree = mounts::clone_tree(layer, false).step(what())?;
-            self.map(&tree, RDONLY | NODEV, false, &what())?;
-            mounts::attach(tree.as_fd(), &name).step(format!("attach {}", what()))?;
-            // Not closed: the number could be one that the clone is about to use.
-            std::mem::forget(tree);
-            names.push(name);
+            names.push(self.lower(layer, format!("m/{number}"), RDONLY | NODEV)?);
         }
         let options = [
             ("source", "lace"),
@@ -82,6 +74,37 @@ impl Gifts<'_> {
         let root = mounts::new_mount("overlay", &options, NODEV | NOSUID).step("mount overlay")?;
         self.handover.root = root.into_raw_fd();
         Ok(())
+    }
+
+    /// Attaches what an overlay stands on under a relative name, and gives that.
+    fn lower(&mut self, layer: &Path, name: String, attributes: u64) -> Result<String, StepError> {
+        fs::create_dir_all(&name).step("make layer mount point")?;
+        let what = format!("layer {}", layer.display());
+        let tree = mounts::clone_tree(layer, false).step(&what)?;
+        self.map(&tree, attributes, false, &what)?;
+        mounts::attach(tree.as_fd(), &name).step(format!("attach {what}"))?;
+        // Not closed: the number could be one that the clone is about to use.
+        std::mem::forget(tree);
+        Ok(name)
+    }
+
+    /// A host directory as the node sees it: what layers have of it lies over the host's own.
+    fn host_place(&mut self, plan: &Plan, path: &Path, number: usize) -> Result<OwnedFd, StepError> {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let over = plan.spec.layers.iter().map(|layer| layer.join(inside)).filter(|path| path.is_dir());
+        let mut lowers: Vec<_> = over.collect();
+        if lowers.is_empty() {
+            return self.host_tree(path);
+        }
+        lowers.push(path.to_owned());
+        let mut names = Vec::new();
+        for (depth, lower) in lowers.iter().enumerate() {
+            names.push(self.lower(lower, format!("h/{number}/{depth}"), RDONLY | NODEV | NOSUID)?);
+        }
+        let names = names.join(":");
+        let options = [("source", "lace"), ("lowerdir", names.as_str())];
+        let what = || format!("layers over the host's {}", path.display());
+        mounts::new_mount("overlay", &options, RDONLY | NODEV | NOSUID).step(what())
     }
 
     /// A live, read-only view of a host directory. Where its file system cannot map ids the files

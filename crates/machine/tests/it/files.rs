@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
 
 use lace_machine::VolumeSpec;
 
@@ -137,6 +138,31 @@ fn layers_are_shared_and_copied_on_write() {
     crate::world::until("it is dead", || world.machine().start(&spec).ok());
     let first = world.machine().connect("node-0").unwrap();
     assert_eq!(says(&first, "cat /app/version"), "2");
+}
+
+#[test]
+fn layers_lie_over_the_hosts_usr_and_nobody_writes_there() {
+    let Some(world) = world() else { return };
+    let layer = world.config.state_dir.join("layer");
+    for dir in ["usr/bin", "usr/share/own", "etc/own"] {
+        fs::create_dir_all(layer.join(dir)).unwrap();
+    }
+    let program = layer.join("usr/bin/only-in-the-layer");
+    fs::write(&program, "#!/bin/sh\necho it runs\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    fs::write(layer.join("etc/own/conf"), "said\n").unwrap();
+    let mut spec = world.spec(0, "exec sleep 1000");
+    spec.layers = vec![layer.clone()];
+    let node = world.start(&spec);
+    assert_eq!(
+        says(&node, "only-in-the-layer; cat /etc/own/conf; stat -c %U /usr/bin/only-in-the-layer"),
+        "it runs\nsaid\nroot"
+    );
+    assert_eq!(says(&node, "ls -d /usr/share/own /usr/bin/env"), "/usr/bin/env\n/usr/share/own");
+    assert_ne!(run(&node, "touch /usr/bin/x || touch /usr/share/own/x").0, 0);
+    assert_eq!(says(&node, "grep -c ' /usr .*nosuid' /proc/mounts"), "1");
+    let other = world.start(&world.spec(1, "exec sleep 1000"));
+    assert_ne!(run(&other, "only-in-the-layer").0, 0);
 }
 
 #[test]

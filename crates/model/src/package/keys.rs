@@ -200,7 +200,10 @@ const fn script(name: &'static str, help: &'static str) -> Known {
 static SCRIPTS: Form = form(
     "scripts",
     &[
-        script("install", "puts into a machine what the image does not bring"),
+        script(
+            "install",
+            "before each start with isolation `host-root`: puts into the machine what is missing",
+        ),
         script("configure", "before each start, after the templates"),
         script("init", "before the first start of a node"),
         script("start", "becomes the process, in the foreground").required(),
@@ -305,13 +308,13 @@ static IMAGE: Form = form(
             "packages",
             Shape::List(&Shape::Text(Format::DebianPackage)),
             r#"["redis-server"]"#,
-            "Debian packages",
+            "Debian packages: what a host has not is laid out there once, for all of its nodes",
         ),
         key(
             "programs",
             Shape::List(&Shape::Text(Format::Inside)),
             r#"["redis-server"]"#,
-            "programs that they bring: hosts without them are not used",
+            "programs that they bring",
         ),
     ],
 );

@@ -306,7 +306,7 @@ pub struct Metric {
 pub struct ImageWish {
     /// Debian packages.
     pub packages: Vec<String>,
-    /// Programs that these bring: a host without them is not used for nodes of the image `host`.
+    /// Programs that these bring.
     pub programs: Vec<String>,
 }
 

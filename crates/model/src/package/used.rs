@@ -3,6 +3,7 @@
 use super::{Package, Question, Script, Template, Value, Verb};
 use crate::check::{Check, Probe};
 use crate::manifest::format;
+use crate::revision::Isolation;
 use crate::{Digest, Name, ServiceName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,8 @@ use std::fmt;
 
 /// Where a package lies in its nodes. (A release lies at `/app`.)
 pub const PACKAGE_HOME: &str = "/package";
-/// That a node was initialised; it goes with the node.
-const INITIALISED: &str = "/var/lib/lace-initialised";
+/// That a node was initialised, with a border and on the host; it goes with the node.
+const INITIALISED: [&str; 2] = ["/var/lib/lace-initialised", "/app/.lace-initialised"];
 
 /// A package as a manifest names it: `redis`, `redis@1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,9 +82,6 @@ pub struct PackageUse {
     /// What runs when something has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Script>,
-    /// What puts into a machine what the image does not bring: isolation `host`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub install: Option<Script>,
     /// Debian packages that its nodes find installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image: Vec<String>,
@@ -130,20 +128,20 @@ impl Package {
         self.scripts.get(&verb).map(|script| words_of(verb.as_str(), &script.file))
     }
 
-    /// The words of a node's process: `init` where it was never started, `configure`, then `start`.
-    pub fn start(&self) -> Vec<String> {
+    /// The words of a node's process: `install` where it may, `init` where it was never started, `configure`, then `start`.
+    pub fn start(&self, isolation: Isolation) -> Vec<String> {
         let start = self.command(Verb::Start).unwrap_or_default();
         let bounded = |verb| {
             let script: &Script = self.scripts.get(&verb)?;
             let seconds = script.timeout.0.div_ceil(1000);
             Some(format!("timeout -k 5 {seconds} {}", quoted(&words_of(verb.as_str(), &script.file))))
         };
-        let init = bounded(Verb::Init)
-            .map(|init| format!("[ -e {INITIALISED} ] || {{ {init} && : > {INITIALISED}; }} || exit"));
-        let steps: Vec<String> = init
-            .into_iter()
-            .chain(bounded(Verb::Configure).map(|words| format!("{words} || exit")))
-            .collect();
+        let each = |verb| bounded(verb).map(|words| format!("{words} || exit"));
+        let marker = INITIALISED[usize::from(isolation.is_on_host())];
+        let init = bounded(Verb::Init);
+        let init = init.map(|words| format!("[ -e {marker} ] || {{ {words} && : > {marker}; }} || exit"));
+        let install = each(Verb::Install).filter(|_| isolation == Isolation::HostRoot);
+        let steps: Vec<String> = install.into_iter().chain(init).chain(each(Verb::Configure)).collect();
         if steps.is_empty() {
             return start;
         }

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {
-    /// Puts into a machine what the image does not bring (isolation `host`).
+    /// Puts into a machine what the image does not bring (isolation `host-root`), before each start.
     Install,
     /// Before each start, after the templates.
     Configure,

@@ -136,7 +136,7 @@ pub(super) fn lay(spec: &mut RevisionSpec, making: &Making, stored: &StoredPacka
     spec.stop = said.stop.clone().unwrap_or_else(|| package.stop.clone());
     spec.stop_command = said.stop_command.clone().or_else(|| package.command(Verb::Stop));
     spec.volumes = volumes(said, package);
-    spec.start = package.start();
+    spec.start = package.start(spec.isolation);
     spec.package = Some(Box::new(used(stored, settings)));
     release(spec, package, &path).into_iter().collect()
 }
@@ -153,7 +153,6 @@ fn used(stored: &StoredPackage, settings: BTreeMap<String, Value>) -> PackageUse
         settings,
         templates: package.templates.clone(),
         notify: package.scripts.get(&Verb::Notify).cloned(),
-        install: package.scripts.get(&Verb::Install).cloned(),
         image: package.image.packages.clone(),
     }
 }
