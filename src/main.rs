@@ -22,6 +22,7 @@ fn main() -> ExitCode {
             agent: role::agent::main,
             net: role::net::main,
             pid1: |_| ExitCode::from(2),
+            sim: role::sim::main,
             up: role::up::main,
             down: role::down::main,
             demo: role::demo::main,

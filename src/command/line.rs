@@ -191,6 +191,9 @@ pub enum Command {
     /// PID 1 of a node
     #[command(hide = true, disable_help_flag = true)]
     Pid1(roles::RoleArgs),
+    /// A simulated account
+    #[command(hide = true, disable_help_flag = true)]
+    Sim(roles::RoleArgs),
 }
 
 impl Command {

@@ -17,6 +17,8 @@ pub struct RoleCommands {
     pub net: fn(Vec<String>) -> ExitCode,
     /// `lace pid1 ...`: PID 1 of a node.
     pub pid1: fn(Vec<String>) -> ExitCode,
+    /// `lace sim ...`: a simulated account.
+    pub sim: fn(Vec<String>) -> ExitCode,
     /// `lace up`.
     pub up: fn(UpArgs) -> ExitCode,
     /// `lace down`.
@@ -183,6 +185,8 @@ pub enum Role {
     Net(Vec<String>),
     /// PID 1.
     Pid1(Vec<String>),
+    /// A simulated account.
+    Sim(Vec<String>),
     /// Controller and agent of this machine.
     Up(UpArgs),
     /// The end of that.
@@ -203,6 +207,7 @@ impl Role {
             Self::Agent(words) => (roles.agent)(words),
             Self::Net(words) => (roles.net)(words),
             Self::Pid1(words) => (roles.pid1)(words),
+            Self::Sim(words) => (roles.sim)(words),
             Self::Up(args) => (roles.up)(args),
             Self::Down(args) => (roles.down)(args),
             Self::Demo(args) => (roles.demo)(args),
@@ -224,6 +229,7 @@ pub fn role_of(command: Command) -> Result<Role, Box<Command>> {
         Command::Agent(args) => Role::Agent(args.words),
         Command::Net(args) => Role::Net(args.words),
         Command::Pid1(args) => Role::Pid1(args.words),
+        Command::Sim(args) => Role::Sim(args.words),
         Command::Up(args) => Role::Up(args),
         Command::Down(args) => Role::Down(args),
         Command::Demo(args) => Role::Demo(args),

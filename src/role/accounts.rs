@@ -12,6 +12,7 @@ use lace_model::token::{Role, Token};
 use lace_model::{AppName, Digest, Name, Object};
 use lace_providers::ec2::{Chain, Credentials, Ec2, Patience, Place};
 use lace_providers::provider::{Error, Provider};
+use lace_providers::sim::Remote;
 use lace_store::{Batch, Clock, Expect, SecretValue, Store};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -68,6 +69,29 @@ impl StoredAccounts {
         Ok(open)
     }
 
+    /// A simulated account, which `lace sim` keeps.
+    fn sim(&self, row: &Row) -> Result<Arc<dyn Provider>, Error> {
+        let endpoint = row.endpoint.as_deref().ok_or_else(|| {
+            let hint = format!(
+                "lace provider set {} --endpoint http://127.0.0.1:7490, where `lace sim` listens",
+                row.name
+            );
+            Error::refused(format_args!("nobody knows where provider {} is simulated", row.name), hint)
+        })?;
+        let sealed = self.secret(row.name.as_str())?;
+        let given: BTreeMap<String, String> = sealed
+            .map_or_else(|| Ok(BTreeMap::new()), |sealed| serde_json::from_slice(sealed.expose()))
+            .map_err(Error::invalid)?;
+        let secret = given.get("secret").map(String::as_str).unwrap_or_default();
+        Ok(Arc::new(Remote::new(endpoint, &self.store.installation().to_string(), secret)?))
+    }
+
+    /// Is it had from a simulated account?
+    fn is_simulated(&self, machine: &Machine) -> Result<bool, Error> {
+        let row = self.store.get::<Row>(machine.provider.as_str()).map_err(Error::temporary)?;
+        Ok(row.is_some_and(|row| row.value.kind == ProviderKind::Sim))
+    }
+
     /// Refuses an address that machines elsewhere would take for their own.
     fn callable(&self) -> Result<(), Error> {
         let host = self.controller.rsplit_once(':').map_or(self.controller.as_str(), |(host, _)| host);
@@ -119,9 +143,16 @@ impl Accounts for StoredAccounts {
         let row = self.store.get::<Row>(provider.as_str()).map_err(Error::temporary)?;
         let lacks = || Error::invalid(format_args!("there is no provider {provider} any more"));
         let row = row.ok_or_else(lacks)?.value;
-        if row.kind != ProviderKind::Ec2 {
-            let hint = "name a pool of a provider of kind ec2";
-            return Err(Error::refused(format_args!("provider {} makes no machines here", row.name), hint));
+        match row.kind {
+            ProviderKind::Ec2 => {}
+            ProviderKind::Sim => return self.sim(&row),
+            _ => {
+                let hint = "name a pool of a provider of kind ec2";
+                return Err(Error::refused(
+                    format_args!("provider {} makes no machines here", row.name),
+                    hint,
+                ));
+            }
         }
         let region = region.map(str::to_owned).ok_or_else(|| {
             let hint = format!("lace provider set {} --region R", row.name);
@@ -131,6 +162,9 @@ impl Accounts for StoredAccounts {
     }
 
     fn user_data(&self, machine: &Machine) -> Result<String, Error> {
+        if self.is_simulated(machine)? {
+            return serde_json::to_string(&self.ticket(machine)?).map_err(Error::invalid);
+        }
         self.callable()?;
         let pool = self.store.get::<Pool>(machine.pool.as_str()).map_err(Error::temporary)?;
         let said = pool.and_then(|row| row.value.attributes.get(AGENT).cloned());

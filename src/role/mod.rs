@@ -23,6 +23,7 @@ mod program;
 pub mod restore;
 pub mod server;
 mod settings;
+pub mod sim;
 mod story;
 mod sudo;
 mod supervise;

@@ -18,8 +18,10 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// Blocks that a host gets when it joins: room for 2,024 nodes.
+/// Blocks that a host gets when it joins, at most: room for 2,024 nodes.
 const BLOCKS_PER_HOST: usize = 8;
+/// Nodes that a block has addresses for.
+const NODES_PER_BLOCK: usize = 253;
 
 /// The controller, as fleet sees it.
 #[derive(Clone)]
@@ -156,7 +158,8 @@ impl ControllerSupport {
             std::iter::once(request.name.to_string()).chain((2..).map(|n| format!("{}-{n}", request.name)));
         let name = tries.take(1_000).find(|n| !names.contains(n)).and_then(|n| Name::new(n).ok());
         let taken: BTreeSet<Block> = hosts.iter().flat_map(|h| h.blocks.iter().copied()).collect();
-        let blocks = free_blocks(&self.space, &taken).ok_or_else(|| {
+        let wanted = (request.facts.capacity.slots as usize).div_ceil(NODES_PER_BLOCK);
+        let blocks = free_blocks(&self.space, &taken, wanted).ok_or_else(|| {
             Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space))
         })?;
         let host = Host {
@@ -178,13 +181,14 @@ impl ControllerSupport {
     }
 }
 
-/// The lowest free /24 blocks of a space.
-fn free_blocks(space: &str, taken: &BTreeSet<Block>) -> Option<Vec<Block>> {
+/// The lowest free /24 blocks of a space: as many as are wanted, within what a host may have and what there is.
+fn free_blocks(space: &str, taken: &BTreeSet<Block>, wanted: usize) -> Option<Vec<Block>> {
     let (base, length) = space.split_once('/')?;
     let (base, length): (Ipv4Addr, u32) = (base.parse().ok()?, length.parse().ok()?);
     let count = 1u32.checked_shl(24u32.checked_sub(length)?)?;
     let block = |n: u32| Block { base: Ipv4Addr::from((u32::from(base) & !0xff) + (n << 8)) };
-    let free: Vec<_> = (0..count).map(block).filter(|b| !taken.contains(b)).take(BLOCKS_PER_HOST).collect();
+    let free: Vec<_> =
+        (0..count).map(block).filter(|b| !taken.contains(b)).take(wanted.clamp(1, BLOCKS_PER_HOST)).collect();
     (!free.is_empty()).then_some(free)
 }
 
@@ -194,12 +198,14 @@ mod tests {
 
     #[test]
     fn hosts_get_blocks_that_nobody_has() {
-        let first = free_blocks("10.192.0.0/10", &BTreeSet::new()).expect("room");
+        let few = free_blocks("10.192.0.0/10", &BTreeSet::new(), 1).expect("room");
+        assert_eq!(few.len(), 1, "a small host takes little of the space");
+        let first = free_blocks("10.192.0.0/10", &BTreeSet::new(), 100).expect("room");
         assert_eq!((first.len(), first[0].base), (8, Ipv4Addr::new(10, 192, 0, 0)));
-        let second = free_blocks("10.192.0.0/10", &first.into_iter().collect()).expect("room");
+        let second = free_blocks("10.192.0.0/10", &first.into_iter().collect(), 8).expect("room");
         assert_eq!(second[0].base, Ipv4Addr::new(10, 192, 8, 0));
         let all: BTreeSet<_> =
-            free_blocks("10.9.9.0/24", &BTreeSet::new()).expect("room").into_iter().collect();
-        assert_eq!((all.len(), free_blocks("10.9.9.0/24", &all)), (1, None));
+            free_blocks("10.9.9.0/24", &BTreeSet::new(), 8).expect("room").into_iter().collect();
+        assert_eq!((all.len(), free_blocks("10.9.9.0/24", &all, 1)), (1, None));
     }
 }

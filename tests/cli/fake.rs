@@ -313,6 +313,7 @@ pub const ROLES: RoleCommands = RoleCommands {
     agent: |_| ExitCode::from(102),
     net: |_| ExitCode::from(103),
     pid1: |_| ExitCode::from(104),
+    sim: |_| ExitCode::from(110),
     up: |_| ExitCode::from(105),
     down: |_| ExitCode::from(106),
     demo: |_| ExitCode::from(107),

@@ -38,6 +38,7 @@ mod restore;
 mod scale;
 mod scenario;
 mod scripts;
+mod simulated;
 mod ssh;
 mod strangers;
 mod tls;

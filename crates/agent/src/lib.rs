@@ -25,6 +25,7 @@ mod refresh;
 mod roster;
 mod secret;
 mod session;
+mod simulated;
 mod spec;
 mod stream;
 mod task;
@@ -38,6 +39,8 @@ pub use beam::copy::main as copy_main;
 pub use beam::over;
 pub use beam::tls::{Credentials, link as link_to};
 pub use config::{AgentConfig, AgentError};
+pub use facts::gather as host_facts;
+pub use simulated::simulate;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -18,7 +18,7 @@ impl World {
     /// What pools offer whose providers make hosts.
     pub(crate) fn offers(&self) -> Vec<Offer> {
         let makes = |pool: &&Arc<Pool>| {
-            self.providers.get(&pool.provider).is_some_and(|provider| provider.kind.makes_hosts())
+            self.providers.get(&pool.provider).is_some_and(|provider| provider.makes_hosts())
         };
         self.pools.values().filter(makes).map(|pool| self.offer(pool)).collect()
     }

@@ -59,16 +59,13 @@ impl ProviderKind {
         ];
         const SSH: [CredentialKey; 2] =
             [credential("key", "LACE_SSH_KEY", false), credential("password", "LACE_SSH_PASSWORD", false)];
+        const SIM: [CredentialKey; 1] = [credential("secret", "LACE_SIM_SECRET", false)];
         match self {
-            Self::Local | Self::Sim => &[],
+            Self::Local => &[],
+            Self::Sim => &SIM,
             Self::Ssh => &SSH,
             Self::Ec2 => &EC2,
         }
-    }
-
-    /// Can hosts be made there, where none has room?
-    pub fn makes_hosts(self) -> bool {
-        matches!(self, Self::Ec2)
     }
 
     /// Are its hosts cut up into regions?
@@ -112,6 +109,13 @@ pub struct Provider {
     pub credentials: Vec<String>,
     /// When it was made.
     pub made_at: Millis,
+}
+
+impl Provider {
+    /// Can hosts be made there, where none has room? A simulated account is somewhere, or makes none.
+    pub fn makes_hosts(&self) -> bool {
+        self.kind == ProviderKind::Ec2 || (self.kind == ProviderKind::Sim && self.endpoint.is_some())
+    }
 }
 
 #[cfg(test)]

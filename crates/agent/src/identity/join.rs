@@ -2,22 +2,34 @@
 
 use super::Identity;
 use crate::clock::{Backoff, jitter};
-use crate::config::{AgentConfig, AgentError};
+use crate::config::AgentError;
+use lace_model::Name;
 use lace_wire::link::dial::Link;
 use lace_wire::link::frame::{HostFacts, JoinReply, JoinRequest};
 use std::time::Duration;
 use tonic::Code;
 
+/// Whom is asked, and with what.
+pub struct Asking<'a> {
+    /// The controllers' links.
+    pub controllers: &'a [String],
+    /// The authority that they are known by (PEM).
+    pub ca: &'a str,
+    /// The one-time token.
+    pub token: &'a str,
+    /// The name that the host would like to have.
+    pub name: &'a Name,
+}
+
 /// Asks the controllers in turn until one answers.
-pub async fn join(config: &AgentConfig, facts: &HostFacts) -> Result<Identity, AgentError> {
-    let token = config.join_token.as_ref().ok_or(AgentError::NotJoined("a join token"))?;
-    let ca = config.ca_pem.as_ref().ok_or(AgentError::NotJoined("the controller's CA certificate"))?;
+pub async fn join(asking: &Asking<'_>, facts: &HostFacts) -> Result<Identity, AgentError> {
     let (key, csr) = request()?;
-    let request = JoinRequest { token: token.clone(), csr, name: config.name.clone(), facts: facts.clone() };
+    let (token, name) = (asking.token.to_owned(), asking.name.clone());
+    let request = JoinRequest { token, csr, name, facts: facts.clone() };
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
-        for address in &config.controllers {
-            match ask(address, ca, &request).await {
+        for address in asking.controllers {
+            match ask(address, asking.ca, &request).await {
                 Ok(reply) => return Ok(identity(reply, key)),
                 Err(Asked::Refused(words)) => return Err(AgentError::Refused(words)),
                 Err(Asked::Away(cause)) => tracing::warn!(address, cause, "cannot join yet"),

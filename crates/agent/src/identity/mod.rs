@@ -2,6 +2,8 @@
 
 mod join;
 
+pub use join::{Asking, join};
+
 use crate::config::{AgentConfig, AgentError};
 use lace_model::host::Block;
 use lace_model::{HostId, InstallationId};
@@ -46,7 +48,11 @@ pub async fn obtain(config: &AgentConfig, facts: &HostFacts) -> Result<Identity,
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| AgentError::Damaged { path: path.clone(), cause: e.to_string() }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let identity = join::join(config, facts).await?;
+            let token = config.join_token.as_ref().ok_or(AgentError::NotJoined("a join token"))?;
+            let ca =
+                config.ca_pem.as_ref().ok_or(AgentError::NotJoined("the controller's CA certificate"))?;
+            let asking = Asking { controllers: &config.controllers, ca, token, name: &config.name };
+            let identity = join(&asking, facts).await?;
             store(&path, &identity)?;
             tracing::info!(host = %identity.host, "joined");
             Ok(identity)

@@ -91,7 +91,7 @@ fn places(store: &Store) -> Result<BTreeSet<Place>, StoreError> {
     let providers = store.list::<Row>("")?;
     let known = |name: &Name| providers.iter().map(|row| &row.value).find(|row| row.name == *name);
     let pools = store.list::<Pool>("")?.into_iter().filter_map(|pool| {
-        let provider = known(&pool.value.provider).filter(|row| row.kind.makes_hosts())?;
+        let provider = known(&pool.value.provider).filter(|row| row.makes_hosts())?;
         let region = pool.value.region.or_else(|| provider.region.clone());
         Some((provider.name.clone(), region))
     });

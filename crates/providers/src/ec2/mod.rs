@@ -18,6 +18,7 @@ pub use action::{
     Answer, Caller, ElasticAddress, Gateway, Group, Kind, Login, Machine, RouteTable, Rule, Run, SubnetFound,
     Tag, VolumeFound, Vpc, Which, Zone,
 };
+pub(crate) use client::plain_http;
 pub use client::{Client, Patience, Place};
 pub use credential::{Chain, Credentials, Variables};
 pub use fault::Fault;

@@ -1,12 +1,14 @@
 //! Why a provider did not do what was asked, told apart by what to do next.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a call of a provider ends with.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a provider did not do what was asked. Messages hold no secrets.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Error {
     /// It does not let us in, or not do this: only a person can change that.
     #[error("{what}")]

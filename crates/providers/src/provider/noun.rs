@@ -1,6 +1,7 @@
 //! What is made at providers, and what is known of it.
 
 use super::Key;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -19,7 +20,7 @@ pub struct Account {
 }
 
 /// A kind of machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostKind {
     /// Its name there.
     pub name: String,
@@ -86,7 +87,7 @@ pub struct NetworkWanted {
 }
 
 /// Where machines of a zone are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
     /// Its id there.
     pub id: String,
@@ -97,7 +98,7 @@ pub struct Subnet {
 }
 
 /// A network that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Our id of it.
     pub key: Key,
@@ -116,7 +117,7 @@ pub struct Network {
 }
 
 /// A machine as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostWanted {
     /// Our id of it; one key makes one machine, ever.
     pub key: Key,
@@ -141,7 +142,7 @@ pub struct HostWanted {
 }
 
 /// How far a machine is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum InstanceState {
     /// It is being made.
     Pending,
@@ -156,7 +157,7 @@ pub enum InstanceState {
 }
 
 /// A machine that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its id there.
     pub id: String,
@@ -177,7 +178,7 @@ pub struct Instance {
 }
 
 /// A machine of another installation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stranger {
     /// Its id there.
     pub id: String,
@@ -186,7 +187,7 @@ pub struct Stranger {
 }
 
 /// A public address that stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Its id there.
     pub id: String,
@@ -199,7 +200,7 @@ pub struct Address {
 }
 
 /// A volume as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeWanted {
     /// Our id of it.
     pub key: Key,
@@ -212,7 +213,7 @@ pub struct VolumeWanted {
 }
 
 /// A volume that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// Its id there.
     pub id: String,

@@ -53,7 +53,9 @@ impl World {
             public: None,
         };
         let (of, network) = (who.installation.to_owned(), wanted.network.id.clone());
-        let machine = Machine { of, network, instance, made_at: who.now, left_at: None, lost: false };
+        let user_data = wanted.user_data.clone();
+        let machine =
+            Machine { of, network, instance, user_data, made_at: who.now, left_at: None, lost: false };
         let seen = self.seen(&machine, who.now);
         self.machines.push(machine);
         Ok(seen)
@@ -91,6 +93,13 @@ impl World {
         let mut addresses = self.addresses.iter().map(|(_, address)| address);
         instance.public = addresses.find(|a| a.leads_to.as_ref() == Some(&instance.id)).map(|a| a.ip);
         instance
+    }
+
+    /// The machines that run, whoever has them, with what they booted with.
+    pub fn running(&self, now: Millis) -> impl Iterator<Item = (&str, &str)> {
+        let (boot, leave) = (self.shape.boot_ms, self.shape.leave_ms);
+        let runs = move |m: &&Machine| m.state(now, boot, leave) == InstanceState::Running;
+        self.machines.iter().filter(runs).map(|m| (m.instance.id.as_str(), m.user_data.as_str()))
     }
 
     pub fn hosts_of(&self, who: &Caller<'_>) -> Vec<Instance> {

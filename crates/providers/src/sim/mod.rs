@@ -1,14 +1,19 @@
 //! A provider without machines: it keeps the promises of the trait in memory, on a clock that is given, and fails on order.
 //!
-//! For tests of what asks providers. Nothing boots here: a machine counts as running after its boot time.
+//! Nothing boots here: a machine counts as running after its boot time. Whoever keeps such an account in a process of its own
+//! (`lace sim`) answers questions for others ([`Cloud::answer`], asked by [`Remote`]) and gives machines that run a life.
 
+mod call;
 mod fault;
 mod hosts;
 mod networks;
+mod remote;
 mod rest;
 mod world;
 
+pub use call::{Asked, Question};
 pub use fault::Call;
+pub use remote::Remote;
 pub use world::Shape;
 
 use crate::provider::{
@@ -61,6 +66,12 @@ impl Cloud {
     /// The provider takes a machine away: it is gone at once.
     pub fn lose(&self, host: &Key) {
         held(&self.world).lose(host);
+    }
+
+    /// Calls `see` with the id, and what it booted with, of each machine that runs, whoever has it.
+    pub fn running(&self, mut see: impl FnMut(&str, &str)) {
+        let now = (self.clock)();
+        held(&self.world).running(now).for_each(|(id, user_data)| see(id, user_data));
     }
 
     /// How many things anybody has there: networks, machines that are not gone, addresses, volumes.

@@ -39,6 +39,7 @@ pub(super) struct Machine {
     pub of: String,
     pub network: String,
     pub instance: Instance,
+    pub user_data: String,
     pub made_at: Millis,
     pub left_at: Option<Millis>,
     pub lost: bool,
@@ -83,19 +84,13 @@ impl World {
 
     pub fn limits(&self) -> Vec<Limit> {
         let living = self.machines.iter().filter(|machine| machine.lives()).count();
-        let limit = |name, which, allowed: usize, used: usize| Limit {
-            name,
-            which,
-            allowed: allowed as u64,
-            used: Some(used as u64),
-            raise: RAISE,
-        };
-        vec![
-            limit("networks", "networks per account", self.shape.networks_max, self.networks.len()),
-            limit("hosts", "machines per account", self.shape.hosts_max, living),
-            limit("addresses", "addresses per account", self.shape.addresses_max, self.addresses.len()),
-            limit("volumes", "volumes per account", self.shape.volumes_max, self.volumes.len()),
-        ]
+        let figure = |allowed: usize, used: usize| (allowed as u64, Some(used as u64));
+        limits([
+            figure(self.shape.networks_max, self.networks.len()),
+            figure(self.shape.hosts_max, living),
+            figure(self.shape.addresses_max, self.addresses.len()),
+            figure(self.shape.volumes_max, self.volumes.len()),
+        ])
     }
 
     /// Refuses what would be one more than may be had.
@@ -122,4 +117,16 @@ impl World {
         let living = self.machines.iter().filter(|machine| machine.lives()).count();
         self.networks.len() + living + self.addresses.len() + self.volumes.len()
     }
+}
+
+/// How much may be had of networks, machines, addresses and volumes, and is.
+pub(super) fn limits(figures: [(u64, Option<u64>); 4]) -> Vec<Limit> {
+    let names = [
+        ("networks", "networks per account"),
+        ("hosts", "machines per account"),
+        ("addresses", "addresses per account"),
+        ("volumes", "volumes per account"),
+    ];
+    let named = names.into_iter().zip(figures);
+    named.map(|((name, which), (allowed, used))| Limit { name, which, allowed, used, raise: RAISE }).collect()
 }

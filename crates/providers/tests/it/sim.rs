@@ -2,7 +2,7 @@
 
 use crate::conformance::{Stage, conforms, host_wanted, key, network_wanted};
 use lace_providers::provider::{Error, HostKind, Provider};
-use lace_providers::sim::{Call, Cloud, Shape};
+use lace_providers::sim::{Call, Cloud, Question, Remote, Shape};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,6 +58,83 @@ async fn the_simulated_provider_keeps_the_promises_of_all() {
     let stage = simulated();
     conforms(&stage).await;
     assert_eq!(stage.cloud.things(), 0);
+}
+
+/// The same account, asked from another process.
+struct Elsewhere {
+    account: Simulated,
+    at: String,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stage for Elsewhere {
+    fn open(&self, installation: &str) -> Box<dyn Provider> {
+        Box::new(Remote::new(&self.at, installation, "let me in").expect("an address"))
+    }
+
+    fn stranger(&self) -> Box<dyn Provider> {
+        Box::new(Remote::new(&self.at, "ours", "guessed").expect("an address"))
+    }
+
+    async fn settle(&self) {
+        self.account.settle().await;
+    }
+
+    fn words(&self) -> ([String; 2], String, String) {
+        self.account.words()
+    }
+}
+
+#[tokio::test]
+async fn a_simulated_account_in_another_process_keeps_them_too() {
+    let account = simulated();
+    let cloud = account.cloud.clone();
+    let answer = move |body: axum::body::Bytes| {
+        let cloud = cloud.clone();
+        async move {
+            let question: Question = serde_json::from_slice(&body).expect("a question");
+            axum::Json(cloud.answer(question).await)
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = format!("http://{}", listener.local_addr().expect("address"));
+    let router = axum::Router::new().route("/call", axum::routing::post(answer));
+    let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("served") });
+    let stage = Elsewhere { account, at, task };
+    conforms(&stage).await;
+    assert_eq!(stage.account.cloud.things(), 0);
+    let nobody = Remote::new("http://127.0.0.1:1", "ours", "").expect("an address").hosts().await;
+    assert!(nobody.as_ref().is_err_and(Error::may_pass), "{nobody:?}");
+    for far in ["https://127.0.0.1:1", "http://192.0.2.1:1", "http://localhost:1", "moon"] {
+        assert!(matches!(Remote::new(far, "ours", ""), Err(Error::Invalid { .. })), "{far}");
+    }
+}
+
+#[tokio::test]
+async fn machines_that_run_are_told_with_what_they_booted_with() {
+    let stage = simulated();
+    let ours = stage.open("ours");
+    let (zones, ..) = stage.words();
+    let network = ours.ensure_network(&network_wanted("net", &zones)).await.expect("made");
+    let mut wanted = host_wanted(&stage, "one", &network);
+    wanted.user_data = "a ticket".into();
+    let made = ours.create_host(&wanted).await.expect("made");
+    let running = || {
+        let mut seen = Vec::new();
+        stage.cloud.running(|id, booted_with| seen.push((id.to_owned(), booted_with.to_owned())));
+        seen
+    };
+    assert_eq!(running(), [], "it boots");
+    stage.settle().await;
+    assert_eq!(running(), [(made.id, "a ticket".to_owned())]);
+    ours.delete_host(&key("one")).await.expect("deleted");
+    assert_eq!(running(), [], "it leaves");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use super::query::{Query, Repeat};
 use super::xml::Element;
 use crate::provider::{Error, Result};
 use send::Http;
+pub(crate) use send::plain_http;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Mutex;

@@ -26,6 +26,20 @@ pub(super) struct Http {
     endpoint: Option<String>,
 }
 
+/// A client for what is on this machine: without a proxy, and as strict about certificates as all.
+///
+/// # Errors
+/// [`Error::Invalid`] where this machine has no authorities to trust.
+pub fn plain_http(answer: Duration) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_WITHIN.min(answer))
+        .timeout(answer)
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(tls()?)
+        .no_proxy();
+    builder.build().map_err(|e| wrong(format!("nothing can be asked: {e}")))
+}
+
 impl Http {
     pub fn new(place: &Place, answer: Duration) -> Result<Self> {
         let region = place.region.clone();
