@@ -187,8 +187,8 @@ fn redis_replicates_and_follows_its_primary() {
     apply(&lace, &cache(2, "")).ok();
     let redis = |node: &str, words: &str| {
         let node = format!("shop/cache/{node}");
-        let words: Vec<&str> = words.split(' ').collect();
-        lace.run(&[&["exec", node.as_str(), "--", "redis-cli"], &words[..]].concat()).out.trim().to_owned()
+        let words = format!("REDISCLI_AUTH=$LACE_PASSWORD_REDIS redis-cli {words}");
+        lace.run(&["exec", &node, "--", "sh", "-c", &words]).out.trim().to_owned()
     };
     assert!(redis("primary/1", "set key first").ends_with("OK"));
     for replica in ["replica/1", "replica/2"] {
@@ -218,6 +218,34 @@ fn redis_replicates_and_follows_its_primary() {
         assert!(redis(node, "config get maxmemory").contains("33554432"), "{node}");
     }
     assert!(lace.run(&["scale", "shop/cache/primary", "2"]).ends(2).err.contains("always 1"));
+
+    // A service that links it is told where it is and gets its password, which nobody else sees.
+    let app = "[service.app]\ncommand = [\"sleep\", \"100000\"]\nlinks = { store = \"cache\" }\n\
+               env = { HOST = \"{{links.store.name}}\", PORT = \"{{links.store.port}}\", STORE = \"{{links.store.url}}\" }\n";
+    apply(&lace, &format!("{app}{}", cache(3, ", maxmemory = \"32MiB\""))).ok();
+    let in_app =
+        |words: &str| lace.run(&["exec", "shop/app/1", "--", "bash", "-c", words]).out.trim().to_owned();
+    let asks = "exec 3<>/dev/tcp/$HOST/$PORT; printf '%sGET key\\r\\nQUIT\\r\\n' \"$WHO\" >&3; cat <&3";
+    let with_password =
+        format!("PW=${{STORE#*//:}}; WHO=$(printf 'AUTH %s\\r\\n.' \"${{PW%@*}}\"); WHO=${{WHO%.}}; {asks}");
+    assert!(in_app(asks).contains("NOAUTH"), "{}", in_app(asks));
+    assert!(in_app(&with_password).contains("second"), "{}", in_app(&with_password));
+    let url = in_app("echo $STORE");
+    assert!(
+        url.starts_with("redis://:") && url.ends_with("@primary-1.cache.shop.lace.internal:6379"),
+        "{url}"
+    );
+    let password = url.trim_start_matches("redis://:").split('@').next().expect("a password").to_owned();
+    for words in [&["export", "shop"][..], &["history", "shop/app"], &["events"], &["secret", "list", "shop"]]
+    {
+        assert!(!lace.run(words).ok().out.contains(&password), "{words:?}");
+    }
+    // Another password rolls all who have it.
+    lace.run_with(&["secret", "set", "shop", "LACE_PASSWORD_cache"], "another").ok();
+    eventually("the other one is known", || {
+        in_app(&with_password).contains("OK") && in_app("echo $STORE").contains(":another@")
+    });
+    lace.run(&healthy).ok();
 
     // What cannot be installed is said where people look.
     let dir = lace.files().join("listener");

@@ -1,6 +1,8 @@
 #!/bin/sh
 # The primary answers; a replica has its primary too.
 set -eu
+REDISCLI_AUTH=$LACE_PASSWORD_REDIS
+export REDISCLI_AUTH
 ask() {
     timeout 2 redis-cli -p "$LACE_PORT_REDIS" "$@"
 }

@@ -1,7 +1,9 @@
 #!/bin/sh
 # What can change while it runs: whom it follows, and how much it keeps. Everything stands in the rendered configuration.
 set -eu
-conf=/etc/lace/redis.conf
+conf=/run/redis.conf
+REDISCLI_AUTH=$LACE_PASSWORD_REDIS
+export REDISCLI_AUTH
 ask() {
     timeout 5 redis-cli -p "$LACE_PORT_REDIS" "$@"
 }

@@ -1,4 +1,4 @@
 #!/bin/sh
 # redis in the foreground, on the configuration that Lace rendered.
 set -eu
-exec redis-server /etc/lace/redis.conf
+exec redis-server /run/redis.conf

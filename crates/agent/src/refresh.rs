@@ -5,7 +5,7 @@
 //! than a tenth of a processor. Nothing but files is touched: who wants to be told watches its file. Nodes of packages are
 //! notified, see [`crate::notify`].
 
-use crate::context::{State, kin, kin_of, state_of};
+use crate::context::{State, kin, kin_of, links_of, state_of};
 use crate::hands::{Hands, Kept};
 use crate::notify::Notices;
 use crate::spec::{self, Subject};
@@ -154,7 +154,8 @@ async fn round(hands: &Arc<Hands>) {
 fn family(topic: Option<&Topic>, entry: &NodeEntry) -> Digest {
     let subject = Subject::node(entry);
     let kin = kin(&subject, topic);
-    Digest::of_value(&(kin.count, kin.listed.values().collect::<Vec<_>>(), kin_of(&subject, topic)))
+    let links = links_of(&entry.spec, topic);
+    Digest::of_value(&(kin.count, kin.listed.values().collect::<Vec<_>>(), kin_of(&subject, topic), links))
 }
 
 async fn tell(hands: &Arc<Hands>, running: &mut Running) -> Result<(), String> {

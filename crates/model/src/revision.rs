@@ -288,6 +288,12 @@ pub struct RevisionSpec {
 }
 
 impl RevisionSpec {
+    /// Secrets that hold passwords of services: its own, and those of the services that it uses.
+    pub fn passwords(&self) -> impl Iterator<Item = &String> {
+        let own = self.package.iter().flat_map(|package| package.passwords.values());
+        own.chain(self.links.values().filter_map(|link| link.password.as_ref()))
+    }
+
     /// What it runs, for people: its release, or else its package; empty for a bare command.
     pub fn title(&self) -> String {
         let package = self.package.as_ref().filter(|_| self.release.is_empty());

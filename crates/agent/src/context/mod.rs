@@ -1,9 +1,11 @@
 //! What commands, environment and templates may say about the node and its family.
 
+mod link;
 mod package;
 mod peer;
 mod place;
 
+pub use link::{Link, links_of};
 pub use package::{OfPackage, kin_of};
 pub use peer::{Peer, State, state_of};
 
@@ -32,6 +34,8 @@ pub struct Context {
     secrets: BTreeMap<String, String>,
     /// Another one than the lowest index.
     first: Option<Peer>,
+    /// Services that it uses.
+    links: BTreeMap<String, Link>,
     /// The package that it is made of, and who else is.
     package: Option<OfPackage>,
 }
@@ -54,6 +58,7 @@ impl Context {
         let beam = beam.map(|(beam, service)| (crate::beam::base_name(beam, &service), beam.names));
         let peers: Vec<_> = by_index.into_values().collect();
         let count = count.max(peers.len());
+        let links = link::links(subject.spec, topic, &secrets);
         Self {
             me,
             peers,
@@ -62,6 +67,7 @@ impl Context {
             env: BTreeMap::new(),
             secrets,
             first: None,
+            links,
             package: OfPackage::of(subject, topic),
         }
     }
@@ -69,6 +75,11 @@ impl Context {
     /// The family, by index, the node itself included.
     pub fn peers(&self) -> &[Peer] {
         &self.peers
+    }
+
+    /// Services that it uses.
+    pub fn links(&self) -> &BTreeMap<String, Link> {
+        &self.links
     }
 
     /// What it is as a node of a package.
@@ -109,6 +120,7 @@ impl Context {
             members => self.peers.iter().map(|peer| Value::from_object(self.place(peer))).collect::<Vec<_>>(),
             env => &self.env,
             secrets => &self.secrets,
+            links => Value::from_pairs(self.links.iter().map(|(name, link)| (name, link.value()))),
         }
     }
 
@@ -129,9 +141,9 @@ impl Context {
         };
         let members: Vec<_> = self.peers.iter().map(place).collect();
         let mut document = json!({ "self": place(&self.me), "index": self.me.index, "first": members.first(),
-            "all": members, "members": members, "count": self.count, "env": self.env, "secrets": self.secrets });
+            "all": members, "members": members, "count": self.count, "env": self.env, "secrets": self.secrets, "links": self.links });
         if let (Some(package), Some(fields)) = (&self.package, document.as_object_mut()) {
-            fields.extend(package.fields(place));
+            fields.extend(package.fields(place, &self.secrets));
         }
         document
     }

@@ -55,14 +55,20 @@ impl OfPackage {
     }
 
     /// The fields of the document that other nodes do not have.
-    pub fn fields(&self, place: impl Fn(&Peer) -> Value) -> Map<String, Value> {
+    pub fn fields(
+        &self,
+        place: impl Fn(&Peer) -> Value,
+        secrets: &BTreeMap<String, String>,
+    ) -> Map<String, Value> {
+        let password = |(name, secret)| (name, json!({ "password": BTreeMap::get(secrets, secret) }));
+        let provides: BTreeMap<&Name, Value> = self.used.passwords.iter().map(password).collect();
         let roles: BTreeMap<_, Vec<_>> =
             self.roles.iter().map(|(role, nodes)| (role, nodes.values().map(&place).collect())).collect();
         let fields = json!({
             "app": self.app, "service": self.service, "role": self.role,
             "package": { "name": self.used.name, "version": self.used.version },
             "roles": roles, "settings": self.used.settings, "ports": self.used.ports,
-            "provides": {}, "links": {},
+            "provides": provides,
         });
         match fields {
             Value::Object(fields) => fields,

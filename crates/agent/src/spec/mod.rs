@@ -162,12 +162,15 @@ impl Secrets {
 pub fn speaks_of_peers(spec: &RevisionSpec) -> bool {
     let words = spec.start.iter().chain(spec.bootstrap.iter().flatten());
     let mut texts = words.chain(spec.env.values()).chain(spec.files.values().map(|f| &f.content));
-    !spec.templates.is_empty() || spec.package.is_some() || texts.any(|text| speaks(text))
+    !spec.templates.is_empty()
+        || spec.package.is_some()
+        || !spec.links.is_empty()
+        || texts.any(|text| speaks(text))
 }
 
 /// May what this text becomes depend on who else is there?
 fn speaks(text: &str) -> bool {
-    let words = ["first", "all", "members", "state"];
+    let words = ["first", "all", "members", "state", "links"];
     text.contains('{') && words.iter().any(|word| text.contains(word))
 }
 
@@ -328,7 +331,8 @@ fn environment(
 ) -> Result<BTreeMap<String, String>, String> {
     let home = if spec.isolation.is_on_host() { HOME } else { "/root" };
     let mut env = BTreeMap::from([("HOME".to_owned(), home.to_owned())]);
-    env.extend(context.package().map(package::environment).unwrap_or_default());
+    let own = context.package().map(|of| package::environment(of, &secrets.texts()));
+    env.extend(own.unwrap_or_default());
     // Without these its nodes could not speak to one another.
     let flags = gift.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
     env.extend(gift);

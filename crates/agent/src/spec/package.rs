@@ -27,18 +27,21 @@ pub fn files(context: &Context, layer: Option<&Path>) -> Result<Vec<FileSpec>, S
 pub fn told(context: &Context, templates: &[FileSpec]) -> Option<Digest> {
     let of = context.package()?;
     let texts: Vec<_> = templates.iter().map(|file| (&file.path, Digest::of(&file.content))).collect();
-    Some(Digest::of_value(&(texts, of.members(), &of.used.settings, &of.used.ports)))
+    Some(Digest::of_value(&(texts, of.members(), &of.used.settings, &of.used.ports, context.links())))
 }
 
 /// What scripts know without reading the context.
-pub fn environment(of: &OfPackage) -> BTreeMap<String, String> {
+pub fn environment(of: &OfPackage, secrets: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let variable = |kind: &str, name: &str| format!("LACE_{kind}_{}", name.to_uppercase().replace('-', "_"));
     let settings = of.used.settings.iter().map(|(name, value)| (variable("SETTING", name), said(value)));
     let ports = of.used.ports.iter().map(|(name, port)| (variable("PORT", name.as_str()), port.to_string()));
+    let passwords = of.used.passwords.iter();
+    let passwords = passwords
+        .filter_map(|(name, of)| Some((variable("PASSWORD", name.as_str()), secrets.get(of)?.clone())));
     let own = [("LACE_APP", of.app.to_string()), ("LACE_SERVICE", of.service.to_string())];
     let role = of.role.iter().map(|role| ("LACE_ROLE".to_owned(), role.to_string()));
     let own = own.map(|(name, value)| (name.to_owned(), value));
-    settings.chain(ports).chain(own).chain(role).collect()
+    settings.chain(ports).chain(passwords).chain(own).chain(role).collect()
 }
 
 /// A value as scripts see it: a text without quotes.

@@ -254,9 +254,8 @@ pub(crate) static SERVICE: Form = Form {
             "links",
             Shape::Map(Format::Variable, &NAME),
             r#"{ db = "db" }"#,
-            "services whose interfaces it uses"
-        )
-        .later(),
+            "services whose interfaces it uses: `links.NAME.url`, `.name`, `.address`, `.port`, `.password` in templates"
+        ),
         key(
             "routes",
             Shape::List(&Shape::Table(&ROUTE)),

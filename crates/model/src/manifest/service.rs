@@ -76,6 +76,7 @@ fn plain(node: &Node) -> ServiceSpec {
     ServiceSpec {
         package: node.text_of("package").as_deref().and_then(PackageRef::of),
         settings: node.get("settings").map(|_| scalars(node, "settings")),
+        links: node.get("links").map(|_| links(node)),
         start: node.words_of("command"),
         stop_command: node.get("stop").and_then(|stop| stop.words_of("command")),
         env: node.get("env").map(|_| scalars(node, "env")),
@@ -101,6 +102,11 @@ fn plain(node: &Node) -> ServiceSpec {
 
 fn scalars(node: &Node, key: &str) -> BTreeMap<String, String> {
     node.each(key).filter_map(|(key, value)| Some((key.name.clone(), value.scalar()?))).collect()
+}
+
+fn links(node: &Node) -> BTreeMap<String, ServiceName> {
+    let named = node.each("links");
+    named.filter_map(|(key, value)| Some((key.name.clone(), Name::new(value.text()?).ok()?))).collect()
 }
 
 fn listed<T>(node: &Node, key: &str, item: impl Fn(&Node) -> Option<T>) -> Option<Vec<T>> {

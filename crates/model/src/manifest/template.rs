@@ -6,7 +6,7 @@ use super::tree::Node;
 use std::collections::BTreeSet;
 
 /// What a template may speak of; variables (`vars.NAME`) were filled in before.
-const WORDS: [&str; 7] = ["self", "index", "first", "all", "members", "env", "secrets"];
+const WORDS: [&str; 8] = ["self", "index", "first", "all", "members", "env", "secrets", "links"];
 /// What is known of a node. The engine does not tell what is asked of `self`, so only `first` is compared with it.
 const OF_A_NODE: [&str; 6] = ["index", "name", "fqdn", "address", "state", "node"];
 /// Functions that the engine brings.
@@ -33,11 +33,8 @@ pub(super) fn check(service: &str, node: &Node, mistakes: &mut Mistakes) {
     for (key, file) in node.each("files").filter(|(_, file)| file.flag_of("verbatim") != Some(true)) {
         texts.extend(file.get("content").map(|content| (format!("{path}.files.{:?}", key.name), content)));
     }
-    // A feature to come, which is refused as such.
-    let links = node.get("links").is_some();
     for (key, said) in texts {
-        let text = said.text().filter(|text| !(links && text.contains("links")));
-        if let Some((message, hint)) = text.and_then(fault) {
+        if let Some((message, hint)) = said.text().and_then(fault) {
             mistakes.hint(said.place, &key, message, hint);
         }
     }

@@ -21,6 +21,7 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
         groups(name, node, mistakes);
         certificates(name, node, mistakes);
         joins(name, node, &services, mistakes);
+        links(name, node, &services, mistakes);
         for need in needs(node) {
             let Some(needed) = need.text().filter(|needed| !services.contains_key(needed)) else {
                 continue;
@@ -112,6 +113,16 @@ fn joins(service: &str, node: &Node, services: &BTreeMap<&str, &Node>, mistakes:
         let hint = nearest(named, services.keys().copied());
         let key = format!("service.{service}.bootstrap.with");
         mistakes.hint(with.place, &key, format!("there is no service {named:?}"), hint);
+    }
+}
+
+/// What is linked has to be there.
+fn links(service: &str, node: &Node, services: &BTreeMap<&str, &Node>, mistakes: &mut Mistakes) {
+    for (key, said) in node.each("links") {
+        let Some(linked) = said.text().filter(|linked| !services.contains_key(linked)) else { continue };
+        let hint = nearest(linked, services.keys().copied());
+        let path = format!("service.{service}.links.{}", key.name);
+        mistakes.hint(said.place, &path, format!("there is no service {linked:?}"), hint);
     }
 }
 

@@ -18,7 +18,9 @@ pub use render::{render, template_fault};
 pub use sample::{Sample, parse_sample};
 pub use setting::{Setting, SettingKind, Value, resolve};
 pub use stored::StoredPackage;
-pub use used::{LinkUse, PACKAGE_HOME, PackageRef, PackageUse, RoleBounds, words_of};
+pub use used::{
+    LinkUse, PACKAGE_HOME, PASSWORD_PREFIX, PackageRef, PackageUse, RoleBounds, password_of, words_of,
+};
 pub use verb::Verb;
 
 use crate::family::StateKind;

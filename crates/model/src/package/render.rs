@@ -9,7 +9,7 @@ use minijinja::Environment;
 use std::collections::BTreeSet;
 
 /// Words of the document beside those that every node has.
-const WORDS: [&str; 8] = ["app", "count", "links", "package", "ports", "provides", "role", "roles"];
+const WORDS: [&str; 7] = ["app", "count", "package", "ports", "provides", "role", "roles"];
 
 /// Renders one text over the document. `what` is named in errors.
 ///

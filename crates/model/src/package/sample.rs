@@ -1,7 +1,7 @@
 //! Sample parameters: what a template is rendered with before anything runs, and compared with golden files.
 
 use super::setting::resolve;
-use super::{Package, Value};
+use super::{Consumed, Package, Provided, Value};
 use crate::Name;
 use crate::manifest::Mistake;
 use crate::manifest::format::Format;
@@ -132,11 +132,13 @@ impl Sample {
         let count = own.as_array().map_or(0, Vec::len);
         let ports: BTreeMap<&Name, Option<u16>> =
             package.ports.keys().map(|name| (name, package.port(name, &settings))).collect();
+        let provides: BTreeMap<&Name, Value> = package.provides.iter().map(provided).collect();
+        let links: BTreeMap<&String, Value> = package.consumes.iter().map(linked).collect();
         Ok(json!({
             "app": "sample", "service": package.name, "role": self.role(package),
             "package": { "name": package.name, "version": package.version },
             "self": me, "index": self.index, "first": own.get(0), "all": own, "members": own, "count": count,
-            "roles": roles, "settings": settings, "ports": ports, "provides": {}, "links": {}, "env": {}, "secrets": {},
+            "roles": roles, "settings": settings, "ports": ports, "provides": provides, "links": links, "env": {}, "secrets": {},
         }))
     }
 }
@@ -145,4 +147,18 @@ fn member(package: &Package, role: &Name, number: usize, index: u32) -> Value {
     let name = format!("{role}-{index}.{}.sample.{ZONE}", package.name);
     let address = format!("10.192.{number}.{}", index + 1);
     json!({ "index": index, "name": name, "fqdn": name, "address": address, "state": "ready", "node": null })
+}
+
+fn provided<'a>((name, provided): (&'a Name, &'a Provided)) -> (&'a Name, Value) {
+    (name, if provided.password { json!({ "password": "sample" }) } else { json!({}) })
+}
+
+fn linked<'a>((name, consumed): (&'a String, &Consumed)) -> (&'a String, Value) {
+    let host = format!("{name}-1.{name}.sample.{ZONE}");
+    let link = json!({
+        "service": name, "interface": consumed.interface, "port": 1, "name": host, "address": "10.192.99.2",
+        "addresses": ["10.192.99.2"], "password": "sample",
+        "url": format!("{}://:sample@{host}:1", consumed.interface),
+    });
+    (name, link)
 }

@@ -82,6 +82,9 @@ pub struct PackageUse {
     /// What runs when something has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Script>,
+    /// The secrets that hold passwords of what it provides, by interface.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub passwords: BTreeMap<Name, String>,
     /// Debian packages that its nodes find installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image: Vec<String>,
@@ -108,6 +111,14 @@ pub struct LinkUse {
     /// The secret that holds its password, where it wants one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+}
+
+/// How names of secrets begin that hold the passwords of services.
+pub const PASSWORD_PREFIX: &str = "LACE_PASSWORD_";
+
+/// The secret that holds the password of a service.
+pub fn password_of(service: &ServiceName) -> String {
+    format!("{PASSWORD_PREFIX}{}", service.as_str().replace('-', "_"))
 }
 
 /// The words of a command that runs a script of a package: it knows its verb by LACE_VERB.

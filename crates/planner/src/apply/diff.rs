@@ -57,7 +57,7 @@ fn is_derived(field: &str, from: &Map<String, Value>, to: &Map<String, Value>) -
 }
 
 fn is_walked(field: &str) -> bool {
-    matches!(field, "env" | "secrets" | "files" | "limits" | "stop" | "restart" | "beam")
+    matches!(field, "env" | "links" | "secrets" | "files" | "limits" | "stop" | "restart" | "beam")
 }
 
 fn maps(out: &mut Vec<Difference>, field: &str, from: &Map<String, Value>, to: &Map<String, Value>) {
@@ -127,6 +127,15 @@ fn shown(field: &str, value: &Value) -> Option<String> {
     const CHARS_MAX: usize = 120;
     let text = match (field, value) {
         (_, Value::Null) => return None,
+        ("links", link) => {
+            let of = |field: &str| link.get(field).map(ToString::to_string).unwrap_or_default();
+            let port = of("port");
+            format!(
+                "{} of {}, port {port}",
+                of("interface").trim_matches('"'),
+                of("service").trim_matches('"')
+            )
+        }
         ("secrets", version) => format!("version {version}"),
         ("files", file) => {
             let content = file.get("content").and_then(Value::as_str).unwrap_or_default();

@@ -8,6 +8,7 @@ mod copies;
 mod diff;
 mod doors;
 mod isolation;
+mod links;
 mod live;
 mod merge;
 mod needs;

@@ -4,7 +4,8 @@ use super::{LiveApplication, LiveService, Making};
 use lace_model::application::{ApplyRequest, FamilySpec, ServiceSpec};
 use lace_model::manifest::nearest;
 use lace_model::package::{
-    Package, PackageRef, PackageUse, ReleaseWish, RoleBounds, StoredPackage, Value, Verb, resolve,
+    Package, PackageRef, PackageUse, ReleaseWish, RoleBounds, StoredPackage, Value, Verb, password_of,
+    resolve,
 };
 use lace_model::revision::{RevisionSpec, VolumeSpec};
 use lace_model::{Code, FamilyName, Name, Problem, ServiceName};
@@ -137,7 +138,9 @@ pub(super) fn lay(spec: &mut RevisionSpec, making: &Making, stored: &StoredPacka
     spec.stop_command = said.stop_command.clone().or_else(|| package.command(Verb::Stop));
     spec.volumes = volumes(said, package);
     spec.start = package.start(spec.isolation);
-    spec.package = Some(Box::new(used(stored, settings)));
+    let guarded = package.provides.iter().filter(|(_, provided)| provided.password);
+    let passwords = guarded.map(|(name, _)| (name.clone(), password_of(making.name))).collect();
+    spec.package = Some(Box::new(PackageUse { passwords, ..used(stored, settings) }));
     release(spec, package, &path).into_iter().collect()
 }
 
@@ -152,6 +155,7 @@ fn used(stored: &StoredPackage, settings: BTreeMap<String, Value>) -> PackageUse
         ports: ports.collect(),
         settings,
         templates: package.templates.clone(),
+        passwords: BTreeMap::new(),
         notify: package.scripts.get(&Verb::Notify).cloned(),
         image: package.image.packages.clone(),
     }

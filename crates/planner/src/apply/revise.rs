@@ -1,9 +1,9 @@
 //! What the nodes of a service shall run: the content of its next revision.
 
-use super::{LiveApplication, Work, isolation, merge, package, tls};
+use super::{LiveApplication, Work, isolation, links, merge, package, tls};
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::beam::{Beam, CA_PREFIX};
-use lace_model::package::StoredPackage;
+use lace_model::package::{PASSWORD_PREFIX, StoredPackage};
 use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::{Limits, RevisionSpec};
 use lace_model::{AppName, Code, FamilyName, Problem, ServiceName};
@@ -30,6 +30,8 @@ pub(super) struct Making<'a> {
     pub merged: &'a ServiceSpec,
     /// What the wanted revision says.
     pub base: Option<&'a RevisionSpec>,
+    /// What the request says of all services.
+    pub beside: &'a BTreeMap<ServiceName, ServiceSpec>,
     /// The package that it gets; none where it has none, or goes on with the one that it has.
     pub package: Option<&'a StoredPackage>,
 }
@@ -48,7 +50,8 @@ impl Making<'_> {
         let start = self.start(release, &mut problems);
         let mut beam = self.beam(release);
         let mut generate = Vec::new();
-        let secrets = self.secrets(beam.as_ref(), &mut generate, &mut problems);
+        let links = links::of(self, &mut problems);
+        let mut secrets = self.secrets(beam.as_ref(), &mut generate, &mut problems);
         if let Some(beam) = &beam {
             problems.extend(self.runs(release).and_then(|release| tls::missing(release, beam)));
         }
@@ -56,6 +59,7 @@ impl Making<'_> {
             return Err(problems);
         }
         let mut spec = self.plain(start);
+        spec.links = links;
         if let Some(release) = release {
             spec.release = format!("{}@{}", release.name, release.version);
             spec.tree = Some(release.tree);
@@ -79,6 +83,10 @@ impl Making<'_> {
             isolation::name(beam, spec.isolation, self.merged.beam.as_ref().map(|said| said.names));
         }
         spec.beam = beam;
+        for name in links::secrets(&spec) {
+            let version = self.version_of(&name, &mut generate);
+            secrets.insert(name, version);
+        }
         spec.secrets = secrets;
         (spec.limits, spec.family_limits) = self.limits();
         Ok(Made { spec, generate })
@@ -100,7 +108,7 @@ impl Making<'_> {
             release: base.map(|b| b.release.clone()).unwrap_or_default(),
             tree: base.and_then(|b| b.tree),
             package: base.and_then(|b| b.package.clone()),
-            links: base.map(|b| b.links.clone()).unwrap_or_default(),
+            links: BTreeMap::new(),
             kind: base.map_or(ReleaseKind::Generic, |b| b.kind),
             start,
             stop_command: kept!(?stop_command),
@@ -200,7 +208,8 @@ impl Making<'_> {
             (cookie_name(self.name), beam.is_some()),
             (authority_name(self.name), beam.is_some_and(|b| b.tls)),
         ];
-        let is_made = |name: &String| made.iter().any(|(made, _)| made == name);
+        let is_made =
+            |name: &String| name.starts_with(PASSWORD_PREFIX) || made.iter().any(|(made, _)| made == name);
         let kept = self.base.map(|b| b.secrets.keys().filter(|n| !is_made(n)).cloned().collect());
         let names: Vec<String> = self.says.secrets.clone().or(kept).unwrap_or_default();
         let mut secrets = BTreeMap::new();
@@ -214,13 +223,18 @@ impl Making<'_> {
             }
         }
         for (name, _) in made.into_iter().filter(|(_, is_wanted)| *is_wanted) {
-            let version = self.live.secrets.get(&name).copied().unwrap_or_else(|| {
-                generate.push(name.clone());
-                1
-            });
+            let version = self.version_of(&name, generate);
             secrets.insert(name, version);
         }
         secrets
+    }
+
+    /// The newest version of a secret that is made where there is none.
+    fn version_of(&self, name: &str, generate: &mut Vec<String>) -> u64 {
+        self.live.secrets.get(name).copied().unwrap_or_else(|| {
+            generate.push(name.to_owned());
+            1
+        })
     }
 
     /// What most may use of each, and what families have that may use something else. Jobs of the service get the first.

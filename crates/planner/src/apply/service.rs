@@ -28,7 +28,8 @@ pub(super) fn service(work: &mut Work, name: &ServiceName, says: &ServiceSpec) {
         Err(problem) => return work.problems.push(problem),
     };
     let filled = package.map_or_else(|| merged.clone(), |package| package::fill(&merged, &package.spec));
-    let making = Making { app, name, live: work.live, says, merged: &filled, base, package };
+    let beside = &work.request.spec.services;
+    let making = Making { app, name, live: work.live, says, merged: &filled, base, beside, package };
     let made = match making.make() {
         Ok(made) => made,
         Err(problems) => return work.problems.extend(problems),
@@ -39,7 +40,9 @@ pub(super) fn service(work: &mut Work, name: &ServiceName, says: &ServiceSpec) {
     sizes.into_iter().for_each(|limits| check_size(work, name, limits));
     let problems = isolation::check(work, &making, &made.spec);
     work.problems.extend(problems);
-    work.generate.extend(made.generate);
+    // Those who use a service have its password, too.
+    let new = made.generate.into_iter().filter(|name| !work.generate.contains(name)).collect::<Vec<_>>();
+    work.generate.extend(new);
     let plan = Compared { name, live, says, merged, filled, spec: made.spec };
     plan.write(work);
 }
@@ -254,7 +257,8 @@ impl Compared<'_> {
         let package = work.live.packages.iter().find(|package| Some(package.tree) == pinned);
         let filled = package.map_or_else(|| applied.clone(), |package| package::fill(applied, &package.spec));
         let merged = &filled;
-        let making = Making { app, name: self.name, live: work.live, says: applied, merged, base, package };
+        let (live, says, beside) = (work.live, applied, &work.request.spec.services);
+        let making = Making { app, name: self.name, live, says, merged, base, beside, package };
         let Ok(declared) = making.make() else { return };
         let said: BTreeSet<String> =
             diff::revisions(&wanted.spec, &self.spec).into_iter().map(|d| d.field).collect();

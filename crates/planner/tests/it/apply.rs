@@ -406,17 +406,22 @@ fn the_promised_manifest_is_planned_as_far_as_it_is_built() {
     let mut live = live();
     live.secrets.insert("SECRET_KEY_BASE".into(), 1);
     let php = "[package]\nname = \"php\"\nversion = \"1\"\nrelease = \"required\"\n[role.backend]\n\
-               [setting.max_upload]\ntype = \"size\"\ndefault = \"8MiB\"\n[script]\nstart = \"start.sh\"\n";
-    live.packages = vec![crate::packages::stored(php, 1)];
+               [consumes.db]\ninterface = \"mysql\"\n[setting.max_upload]\ntype = \"size\"\ndefault = \"8MiB\"\n[script]\nstart = \"start.sh\"\n";
+    let mysql = "[package]\nname = \"mysql\"\nversion = \"1\"\n[role.database]\n[port.mysql]\nnumber = 3306\n\
+                 [provides.mysql]\nport = \"mysql\"\npassword = true\n[script]\nstart = \"start.sh\"\n";
+    live.packages = vec![crate::packages::stored(php, 1), crate::packages::stored(mysql, 1)];
+    let db = manifest.spec.services[&name("db")].clone();
     let mut facts = facts();
     facts.hosts[0].memory = ByteSize::mib(8192);
-    let planned = apply(&live, &request(&[("game", game), ("web", web)]), &facts).unwrap();
+    let planned = apply(&live, &request(&[("db", db), ("game", game), ("web", web)]), &facts).unwrap();
     let families = &planned.edit.families;
     let counts: Vec<_> = families.iter().map(|f| (f.path.to_string(), f.count)).collect();
-    assert_eq!(counts, [("shop/game/game".into(), 3), ("shop/web/backend".into(), 2)]);
-    let rollout = &families[0].rollout;
+    let expected = [("shop/db/database", 3), ("shop/game/game", 3), ("shop/web/backend", 2)];
+    assert_eq!(counts, expected.map(|(path, count)| (path.to_owned(), count)));
+    let rollout = &families[1].rollout;
     assert_eq!((rollout.healthy_for, rollout.max_unavailable), (Span::secs(5), Share::Count(1)));
-    let spec = &planned.edit.revisions[0].spec;
+    let spec = &planned.edit.revisions[1].spec;
+    assert_eq!((spec.links["db"].port, spec.secrets["LACE_PASSWORD_db"]), (3306, 1));
     assert_eq!((spec.before.len(), spec.volumes.len(), spec.secrets["SECRET_KEY_BASE"]), (1, 1, 1));
 }
 

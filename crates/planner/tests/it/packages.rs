@@ -178,3 +178,43 @@ fn a_service_stays_what_it_is_made_of() {
         Code::Conflict
     );
 }
+
+#[test]
+fn who_links_a_service_gets_its_port_and_its_password() {
+    let text = CACHE.replace(
+        "[check]",
+        "[provides.cache]\nport = \"main\"\nroles = [\"primary\"]\npassword = true\n[check]",
+    );
+    let mut live = LiveApplication { packages: vec![stored(&text, 1)], ..live() };
+    let linked = |service: &str| ServiceSpec {
+        links: Some(BTreeMap::from([("store".to_owned(), name(service))])),
+        ..game("2")
+    };
+    let take = |live: &mut LiveApplication, services: &[(&str, ServiceSpec)]| {
+        let outcome = lace_planner::apply(live, &request(services), &facts())?;
+        live.secrets.extend(outcome.generate_secrets.iter().map(|name| (name.clone(), 1)));
+        store(live, &outcome.edit);
+        Ok::<_, Problem>(outcome)
+    };
+    let both = [("game", linked("store")), ("store", cache(&[("port", "7000")]))];
+    let made = take(&mut live, &both).unwrap().generate_secrets;
+    assert_eq!(made.iter().filter(|name| *name == "LACE_PASSWORD_store").count(), 1, "{made:?}");
+    let spec = wanted(&live);
+    let link = &spec.links["store"];
+    assert_eq!((link.port, link.interface.as_str()), (7000, "cache"));
+    assert!(link.families.contains(&name("primary")) && link.families.len() == 1);
+    assert_eq!(spec.secrets["LACE_PASSWORD_store"], 1);
+    assert!(take(&mut live, &both).unwrap().plan.is_empty());
+    // Another port of the one is another revision of the other; left out, the link stays; taken away, its password goes.
+    let moved = [("game", linked("store")), ("store", cache(&[("port", "7001")]))];
+    let outcome = take(&mut live, &moved).unwrap();
+    let told: Vec<_> = outcome.plan.changes.iter().map(|change| change.field.as_str()).collect();
+    assert!(told.contains(&"links.store"), "{told:?}");
+    take(&mut live, &[("game", game("2"))]).unwrap();
+    assert_eq!(wanted(&live).links["store"].port, 7001);
+    take(&mut live, &[("game", ServiceSpec { links: Some(BTreeMap::new()), ..game("2") })]).unwrap();
+    assert!(wanted(&live).links.is_empty());
+    assert!(!wanted(&live).secrets.contains_key("LACE_PASSWORD_store"));
+    let problem = take(&mut live, &[("game", linked("nowhere"))]).unwrap_err();
+    assert_eq!(problem.code, Code::NotFound, "{problem:?}");
+}

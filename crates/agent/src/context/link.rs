@@ -1,0 +1,88 @@
+//! Services that a node uses: where they answer, and with what password.
+
+use super::peer::Peer;
+use lace_model::document::Topic;
+use lace_model::package::LinkUse;
+use lace_model::revision::RevisionSpec;
+use minijinja::Value;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A link as templates and scripts see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Link {
+    service: String,
+    interface: String,
+    port: u16,
+    /// The stable name of the first node that answers.
+    name: Option<String>,
+    /// Its address.
+    address: Option<String>,
+    /// Addresses of all of them.
+    addresses: Vec<String>,
+    password: Option<String>,
+    /// `INTERFACE://:PASSWORD@NAME:PORT`.
+    url: Option<String>,
+}
+
+impl Link {
+    fn of(used: &LinkUse, topic: Option<&Topic>, secrets: &BTreeMap<String, String>) -> Self {
+        let nodes = nodes(used, topic);
+        let first = nodes.first();
+        let password = used.password.as_ref().and_then(|name| secrets.get(name)).cloned();
+        let user = password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        let url = |peer: &Peer| format!("{}://{user}{}:{}", used.interface, peer.name, used.port);
+        Self {
+            service: used.service.to_string(),
+            interface: used.interface.to_string(),
+            port: used.port,
+            name: first.map(|peer| peer.name.clone()),
+            address: first.map(|peer| peer.address.to_string()),
+            addresses: nodes.iter().map(|peer| peer.address.to_string()).collect(),
+            url: first.map(url),
+            password,
+        }
+    }
+}
+
+impl Link {
+    /// As templates see it.
+    pub fn value(&self) -> Value {
+        let said = |text: &Option<String>| text.clone().map_or_else(|| Value::from(()), Value::from);
+        Value::from_pairs([
+            ("service", Value::from(self.service.clone())),
+            ("interface", Value::from(self.interface.clone())),
+            ("port", Value::from(self.port)),
+            ("name", said(&self.name)),
+            ("address", said(&self.address)),
+            ("addresses", self.addresses.iter().cloned().map(Value::from).collect()),
+            ("password", said(&self.password)),
+            ("url", said(&self.url)),
+        ])
+    }
+}
+
+/// The nodes that answer, in a fixed order: whether they are ready is theirs, and no reason to write a file again.
+fn nodes(used: &LinkUse, topic: Option<&Topic>) -> Vec<Peer> {
+    let members = topic.into_iter().flat_map(|topic| &topic.members);
+    let answers = |family: &lace_model::FamilyPath| {
+        family.service == used.service && used.families.contains(&family.family)
+    };
+    let mut found: Vec<_> = members.filter(|m| m.path.index > 0 && answers(&m.path.family)).collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found.into_iter().map(Peer::from).collect()
+}
+
+/// All links of a revision.
+pub fn links(
+    spec: &RevisionSpec,
+    topic: Option<&Topic>,
+    secrets: &BTreeMap<String, String>,
+) -> BTreeMap<String, Link> {
+    spec.links.iter().map(|(name, used)| (name.clone(), Link::of(used, topic, secrets))).collect()
+}
+
+/// Where links lead, passwords aside: when it changes, files do.
+pub fn links_of(spec: &RevisionSpec, topic: Option<&Topic>) -> BTreeMap<String, Link> {
+    links(spec, topic, &BTreeMap::new())
+}
