@@ -39,7 +39,7 @@ fn a_site_is_served_and_a_changed_setting_rolls() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up_in(241, 0);
+    let lace = Lace::up_in(155, 0);
     public(lace.files());
 
     // All that does not fit the package is said at once, with its line, and nothing is made.
@@ -91,7 +91,7 @@ fn a_package_of_ones_own_is_pinned_and_held() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up_in(241, 1);
+    let lace = Lace::up_in(155, 1);
     let dir = lace.files().join("echo");
     lace.run(&["package", "new", "echo", dir.to_str().expect("text")]).ok();
     lace.run(&["package", "upload", dir.to_str().expect("text")]).ok();
@@ -130,7 +130,7 @@ fn a_change_is_told_once_and_none_is_lost() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up_in(241, 2);
+    let lace = Lace::up_in(155, 2);
     let dir = lace.files().join("listener");
     listener(&dir);
     lace.run(&["package", "upload", dir.to_str().expect("text")]).ok();
@@ -183,7 +183,7 @@ fn redis_replicates_and_follows_its_primary() {
     if !may_run() {
         return;
     }
-    let lace = Lace::up_in(241, 3);
+    let lace = Lace::up_in(155, 3);
     apply(&lace, &cache(2, "")).ok();
     let redis = |node: &str, words: &str| {
         let node = format!("shop/cache/{node}");

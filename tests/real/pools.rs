@@ -2,6 +2,7 @@
 //! records and boots nothing, so each record is booted here. What moto was given as user data is run as cloud-init would, on a
 //! machine of its own: a network namespace and a view of the files in which nothing of Lace is installed.
 
+use crate::ccl::{file, repository};
 use crate::daily::project;
 use crate::ground::{Ground, OWN_SYS};
 use crate::lace::{Lace, at_last, eventually, may_run};
@@ -74,15 +75,15 @@ fn text(path: &Path) -> &str {
 }
 
 impl Estate {
-    fn new() -> Self {
+    fn new(ground: u8, quarter: u8) -> Self {
         let dir = tempfile::Builder::new().prefix("lace-pools-").tempdir().expect("a directory");
         let exe = dir.path().join("lace");
         let strip = Command::new("strip").arg("-o").arg(&exe).arg(env!("CARGO_BIN_EXE_lace")).status();
         assert!(strip.expect("strip runs").success());
         let runtime = Runtime::new().expect("a runtime");
         let moto = runtime.block_on(Moto::start());
-        let ground = Ground::new(249);
-        let lace = Lace::new(242, 0, &exe).linked_at(&ground.address());
+        let ground = Ground::new(ground);
+        let lace = Lace::new(242, quarter, &exe).linked_at(&ground.address());
         lace.start();
         Self { lace, ground, moto, runtime, machines: BTreeMap::new(), _exe: dir }
     }
@@ -173,7 +174,7 @@ fn nodes_run_on_machines_of_ec2_which_boot_with_what_they_were_given_and_go_back
     if !may_run() {
         return;
     }
-    let mut estate = Estate::new();
+    let mut estate = Estate::new(249, 0);
     let before = estate.things();
     estate.buy("2");
     let family = "count = 2\nper_host = 1\npools = [\"eu\"]";
@@ -217,5 +218,60 @@ fn nodes_run_on_machines_of_ec2_which_boot_with_what_they_were_given_and_go_back
     }
     let pools = estate.lace.run(&["pool", "remove", "eu", "--yes"]).ok();
     assert!(pools.out.contains("pool eu is removed"), "{}", pools.out);
+    estate.lace.down_and_nothing_left();
+}
+
+#[test]
+fn ccl_files_with_keys_of_ec2_become_a_cluster_on_machines_of_ec2_and_all_of_it_goes_back() {
+    if !may_run() {
+        return;
+    }
+    let mut estate = Estate::new(157, 1);
+    let before = estate.things();
+    repository(&estate.lace);
+    let who = &estate.moto.who;
+    let (secret, moto) = (who.secret.clone(), &estate.moto.at);
+    let text = format!(
+        "{{git_url, \"m8ball\"}}.\n{{ccl_provider, ec2}}.\n{{ccl_clustersize, 2}}.\n{{ccl_failovernodename, m8ball}}.\n\
+         {{ec2_access_key_id, \"{}\"}}.\n{{ec2_secret_access_key, \"{secret}\"}}.\n{{ec2_endpoint, \"{moto}\"}}.\n\
+         {{ec2_availability_zone, \"{REGION}b\"}}.\n{{ec2_image_id, \"{IMAGE}\"}}.\n{{ec2_instance_type, \"t3.small\"}}.\n\
+         {{ccl_buildsteps, [\"./build.sh compile\", \"./build.sh rel\"]}}.\n",
+        who.id
+    );
+    let config = file(&estate.lace, "ec2.config", &text);
+    let told = estate.lace.files().join("told").display().to_string();
+    let line = format!(
+        r#"("$0" ccl deploy --config {config} >{told} 2>&1; echo "ended $?" >>{told}) >/dev/null 2>&1 &"#
+    );
+    estate.lace.shell(&line).ok();
+    let said = || std::fs::read_to_string(&told).unwrap_or_default();
+    at_last(READY_WITHIN, "both nodes are ready, each on a machine of its own", || {
+        estate.boot();
+        estate.lace.ready("m8ball") == 2
+    });
+    eventually("the one who deployed is told", || said().contains("ended "));
+    assert!(said().contains("ended 0") && !said().contains(&secret), "{}", said());
+    assert_eq!(estate.nodes(), [1, 1]);
+    let ran =
+        estate.lace.run(&["ccl", "execute", "bin/m8ball rpc net_adm ping \"['m8ball@{{first}}']\""]).ok();
+    assert_eq!(ran.out.matches("pong").count(), 2, "{}", ran.out);
+
+    let list = |noun: &str| estate.lace.run(&[noun, "list", "--format", "json"]).ok();
+    let providers = list("provider");
+    assert!(!providers.out.contains(&secret), "{}", providers.out);
+    let provider = &providers.json()[0];
+    assert_eq!((&provider["name"], &provider["kind"]), (&"m8ball-ec2".into(), &"ec2".into()), "{provider}");
+    let pool = &list("pool").json()[0];
+    let zone = format!("{REGION}b");
+    let known = [("name", "m8ball-ec2"), ("provider", "m8ball-ec2"), ("region", REGION), ("zone", &zone)];
+    let more = [("image", IMAGE), ("profile", "t3.small")];
+    known.iter().chain(&more).for_each(|(key, value)| assert_eq!(pool[key], *value, "{pool}"));
+    assert_eq!(pool["hosts_max"], 2, "{pool}");
+    // The same file again changes what is there, and buys nothing.
+    estate.lace.run(&["ccl", "deploy", "--config", &config]).ok();
+    assert_eq!((list("pool").json().as_array().map(Vec::len), estate.records().len()), (Some(1), 2));
+
+    estate.lace.run(&["ccl", "destroy", "--yes"]).ok();
+    eventually("what was bought is given back", || estate.things() == before);
     estate.lace.down_and_nothing_left();
 }

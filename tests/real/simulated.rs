@@ -54,7 +54,7 @@ fn a_hundred_simulated_machines_become_hosts_whose_nodes_are_ready_and_go_back()
     if !may_run() {
         return;
     }
-    let lace = Lace::within("10.248.0.0/16", env!("CARGO_BIN_EXE_lace").as_ref());
+    let lace = Lace::within("10.158.0.0/16", env!("CARGO_BIN_EXE_lace").as_ref());
     lace.start();
     let moon = Moon::rise(&lace);
     let add = ["provider", "add", "moon", "--kind", "sim", "--region", "sim", "--endpoint", &moon.at];

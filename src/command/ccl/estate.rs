@@ -3,7 +3,7 @@
 use super::super::Session;
 use super::config::Config;
 use lace_model::provider::ProviderKind;
-use lace_model::{Code, Name, Problem};
+use lace_model::{AppName, Code, Name, Problem};
 use lace_wire::api::{PoolRequest, ProviderRequest};
 
 /// What a provider and a pool are made of.
@@ -67,7 +67,7 @@ pub fn of(config: &Config) -> Result<Estate, Problem> {
     let amazons =
         bare.and_then(|host| host.strip_prefix("ec2.")?.strip_suffix(".amazonaws.com").map(str::to_owned));
     Ok(Estate {
-        name: format!("{}-ec2", config.name.as_str().chars().take(35).collect::<String>()),
+        name: name_of(&config.name),
         access_key,
         secret_key: Secret(secret_key),
         region: find(&["region"]).or(amazons.clone()).or(of_zone).unwrap_or_else(|| REGION.to_owned()),
@@ -77,6 +77,25 @@ pub fn of(config: &Config) -> Result<Estate, Problem> {
         profile: find(&["instancetype", "type", "size"]).unwrap_or_else(|| PROFILE.to_owned()),
         hosts_max: config.size,
     })
+}
+
+/// What provider and pool of an application are called.
+fn name_of(app: &AppName) -> String {
+    format!("{}-ec2", app.as_str().chars().take(35).collect::<String>())
+}
+
+/// The machines of the application's own pool go back; its nodes are gone.
+///
+/// # Errors
+/// The controller refuses it.
+pub async fn give_back(app: &AppName, s: &mut Session) -> Result<(), Problem> {
+    let (client, pool) = (s.client()?, name_of(app));
+    let hosts = client.hosts().await?.into_iter().map(|view| view.host);
+    for host in hosts.filter(|host| host.pool.as_ref().is_some_and(|name| name.as_str() == pool)) {
+        let said = client.host_remove(&host.name, false).await?;
+        s.out.note(said.message);
+    }
+    Ok(())
 }
 
 /// Makes provider and pool, or changes those of an earlier deploy. The credentials are sealed by the controller.

@@ -45,6 +45,8 @@ fn text(config: &Config, application: Option<&str>, pool: Option<&str>) -> Strin
     ]);
     if let Some(pool) = pool {
         service.insert("pools".to_owned(), Value::Array(vec![pool.into()]));
+        // As CCL had it: an instance for each node.
+        service.insert("per_host".to_owned(), 1.into());
     }
     let services = Table::from_iter([(name.to_owned(), Value::Table(service))]);
     let whole = Table::from_iter([

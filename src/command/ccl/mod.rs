@@ -9,10 +9,9 @@ mod source;
 
 use super::exec::{self, ExecArgs};
 use super::verb::{self, DeleteArgs};
-use super::{Exit, Outcome, Session, apply, deploy};
+use super::{Outcome, Session, apply, deploy};
 use clap::{Args, Subcommand};
 use config::{Config, Provider};
-use lace_model::application::ApplyRequest;
 use lace_model::{AppName, Code, Problem, TargetPath};
 use std::path::{Path, PathBuf};
 
@@ -49,7 +48,8 @@ ccl_buildsteps run once, in a job node; steps that would start the result are le
 is found by its releases/start_erl.data, or by ccl_output. {{ccl_name}} in *.config and vm.args
 becomes the node's name.
 
-  {ccl_provider, local}.            this machine; ec2 with ec2_* keys: provider and pool
+  {ccl_provider, local}.            this machine; ec2 with ec2_* keys: a machine there for each node,
+                                    by a provider and a pool NAME-ec2; destroy gives them back
   {git_url, \"./m8ball\"}.
   {ccl_clustersize, 3}.
   {ccl_failovernodename, m8ball}.   the name before the @, and the application that moves
@@ -144,32 +144,10 @@ async fn deploy(args: CclDeployArgs, s: &mut Session) -> Outcome {
     let mut located = manifest::of(&config, &built, pool)?;
     super::manifest::bring_releases(s, &mut located).await?;
     let request = super::manifest::ManifestArgs::default().request(located.manifest);
-    if let Some(pool) = pool {
-        return at_pool(s, &app, pool, &request).await;
-    }
-    apply::submit(s, request).await?;
+    // Whoever does not wait for machines that boot has told all the same what is to be destroyed.
     memory::keep(s, &app)?;
+    apply::submit(s, request).await?;
     deploy::where_it_is(s, whole(app)).await
-}
-
-/// A pool without hosts makes nodes wait: that is said, and is no failure.
-async fn at_pool(s: &mut Session, app: &AppName, pool: &str, request: &ApplyRequest) -> Outcome {
-    let client = s.client()?;
-    let hosts = client.hosts().await?;
-    if hosts.iter().any(|status| status.host.pool.as_ref().is_some_and(|name| name.as_str() == pool)) {
-        apply::submit(s, request.clone()).await?;
-        memory::keep(s, app)?;
-        return deploy::where_it_is(s, whole(app.clone())).await;
-    }
-    client.apply(request).await?;
-    memory::keep(s, app)?;
-    s.out.note(format!(
-        "waiting: pool {pool} has no hosts, and hosts are not yet made at EC2; the release is built and kept"
-    ));
-    s.out.note(format!(
-        "give it one with: lace host set HOST --pool {pool}; lace why {app} says how it stands"
-    ));
-    Ok(Exit::DONE)
 }
 
 fn whole(app: AppName) -> TargetPath {
@@ -196,6 +174,7 @@ async fn destroy(args: DestroyArgs, s: &mut Session) -> Outcome {
     let deleted =
         verb::delete(DeleteArgs { target: whole(app.clone()), force: false, delete_data: false }, s);
     let exit = deleted.await?;
+    estate::give_back(&app, s).await?;
     memory::forget(s, &app)?;
     Ok(exit)
 }
