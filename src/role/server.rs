@@ -85,6 +85,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
         clock: clock.clone(),
         space: args.space.clone(),
         witness: Arc::new(Witness::new(store.clone(), Uuid::now_v7().as_u64_pair().1)),
+        register: Arc::default(),
     };
     let joiners = Arc::new(support.clone());
     let (fleet, events) = Fleet::new(Arc::new(support));

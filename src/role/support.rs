@@ -1,6 +1,7 @@
 //! What fleet needs of the rest of the controller: joining, blobs, secrets.
 
 use super::program::Joiners;
+use super::register::Register;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use lace_engine::Witness;
@@ -14,14 +15,7 @@ use lace_model::{Code, Digest, FamilyPath, HostId, Millis, Name, NodeId, Object,
 use lace_store::{Batch, Clock, Expect, Row, Store};
 use lace_vote::Message;
 use lace_wire::link::frame::{JoinReply, JoinRequest};
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-use std::sync::Arc;
-
-/// Blocks that a host gets when it joins, at most: room for 2,024 nodes.
-const BLOCKS_PER_HOST: usize = 8;
-/// Nodes that a block has addresses for.
-const NODES_PER_BLOCK: usize = 253;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The controller, as fleet sees it.
 #[derive(Clone)]
@@ -36,6 +30,8 @@ pub struct ControllerSupport {
     pub space: String,
     /// Votes where families have an even number of nodes.
     pub witness: Arc<Witness>,
+    /// What hosts have that no other may.
+    pub register: Arc<Mutex<Register>>,
 }
 
 impl Support for ControllerSupport {
@@ -101,6 +97,21 @@ impl ControllerSupport {
         let token = self.join_token(&request.token)?;
         let machine = self.machine_of(&token.value)?;
         let host = self.new_host(&request, machine.as_ref().map(|row| &row.value))?;
+        let joined = self.welcome(request, &token, machine, &host);
+        if joined.is_err() {
+            self.register.lock().unwrap_or_else(PoisonError::into_inner).withdraw(&host);
+        }
+        joined
+    }
+
+    /// Signs its certificate and writes it down, and the token off.
+    fn welcome(
+        &self,
+        request: JoinRequest,
+        token: &Row<Token>,
+        machine: Option<Row<Machine>>,
+        host: &Host,
+    ) -> Result<JoinReply, Problem> {
         let name = lace_wire::link::host_certificate_name(host.id);
         let certificate = self
             .authority
@@ -108,7 +119,7 @@ impl ControllerSupport {
             .map_err(|e| Problem::new(Code::Usage, format!("the certificate request is not usable: {e}")))?;
         let mut batch = Batch::new(Some(token.value.name.clone()));
         batch.delete::<Token>(&token.value.id.to_string(), Expect::Rev(token.rev));
-        batch.put(&host, Expect::Absent);
+        batch.put(host, Expect::Absent);
         if let Some(Row { value, rev }) = machine {
             batch.put(&value.now(MachineState::Joined, self.clock.now_ms()), Expect::Rev(rev));
         }
@@ -121,7 +132,7 @@ impl ControllerSupport {
             certificate,
             ca: self.authority.ca().to_owned(),
             space: self.space.clone(),
-            blocks: host.blocks,
+            blocks: host.blocks.clone(),
         })
     }
 
@@ -151,21 +162,19 @@ impl ControllerSupport {
         row.ok_or_else(late).map(Some)
     }
 
+    /// What it is called and the addresses that it gives are its own from here on: others join at the same time.
     fn new_host(&self, request: &JoinRequest, machine: Option<&Machine>) -> Result<Host, Problem> {
-        let hosts: Vec<Host> = self.store.list::<Host>("")?.into_iter().map(|row| row.value).collect();
-        let names: BTreeSet<_> = hosts.iter().map(|h| h.name.to_string()).collect();
-        let tries =
-            std::iter::once(request.name.to_string()).chain((2..).map(|n| format!("{}-{n}", request.name)));
-        let name = tries.take(1_000).find(|n| !names.contains(n)).and_then(|n| Name::new(n).ok());
-        let taken: BTreeSet<Block> = hosts.iter().flat_map(|h| h.blocks.iter().copied()).collect();
-        let wanted = (request.facts.capacity.slots as usize).div_ceil(NODES_PER_BLOCK);
-        let blocks = free_blocks(&self.space, &taken, wanted).ok_or_else(|| {
+        let mut register = self.register.lock().unwrap_or_else(PoisonError::into_inner);
+        register.refresh(&self.store)?;
+        let name = register
+            .free_name(&request.name)
+            .ok_or_else(|| Problem::new(Code::Conflict, "there are too many hosts of that name"))?;
+        let blocks = register.free_blocks(&self.space, request.facts.capacity.slots).ok_or_else(|| {
             Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space))
         })?;
         let host = Host {
             id: machine.map_or_else(|| HostId(uuid::Uuid::now_v7()), |machine| machine.id),
-            name: name
-                .ok_or_else(|| Problem::new(Code::Conflict, "there are too many hosts of that name"))?,
+            name,
             capacity: request.facts.capacity.clone(),
             attributes: request.facts.attributes.clone(),
             blocks,
@@ -177,35 +186,7 @@ impl ControllerSupport {
             pool: machine.map(|machine| machine.pool.clone()),
         };
         debug_assert!(!host.key().is_empty());
+        register.enter(&host);
         Ok(host)
-    }
-}
-
-/// The lowest free /24 blocks of a space: as many as are wanted, within what a host may have and what there is.
-fn free_blocks(space: &str, taken: &BTreeSet<Block>, wanted: usize) -> Option<Vec<Block>> {
-    let (base, length) = space.split_once('/')?;
-    let (base, length): (Ipv4Addr, u32) = (base.parse().ok()?, length.parse().ok()?);
-    let count = 1u32.checked_shl(24u32.checked_sub(length)?)?;
-    let block = |n: u32| Block { base: Ipv4Addr::from((u32::from(base) & !0xff) + (n << 8)) };
-    let free: Vec<_> =
-        (0..count).map(block).filter(|b| !taken.contains(b)).take(wanted.clamp(1, BLOCKS_PER_HOST)).collect();
-    (!free.is_empty()).then_some(free)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_get_blocks_that_nobody_has() {
-        let few = free_blocks("10.192.0.0/10", &BTreeSet::new(), 1).expect("room");
-        assert_eq!(few.len(), 1, "a small host takes little of the space");
-        let first = free_blocks("10.192.0.0/10", &BTreeSet::new(), 100).expect("room");
-        assert_eq!((first.len(), first[0].base), (8, Ipv4Addr::new(10, 192, 0, 0)));
-        let second = free_blocks("10.192.0.0/10", &first.into_iter().collect(), 8).expect("room");
-        assert_eq!(second[0].base, Ipv4Addr::new(10, 192, 8, 0));
-        let all: BTreeSet<_> =
-            free_blocks("10.9.9.0/24", &BTreeSet::new(), 8).expect("room").into_iter().collect();
-        assert_eq!((all.len(), free_blocks("10.9.9.0/24", &all, 1)), (1, None));
     }
 }

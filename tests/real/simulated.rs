@@ -78,6 +78,10 @@ fn a_hundred_simulated_machines_become_hosts_whose_nodes_are_ready_and_go_back()
     let all = hosts(&lace);
     let connected = all.iter().filter(|host| host["liveness"]["connected"] == true).count();
     assert_eq!((all.len(), connected), (HOSTS + 1, HOSTS + 1));
+    let blocks = all.iter().flat_map(|host| host["host"]["blocks"].as_array().expect("blocks"));
+    let blocks: Vec<String> = blocks.map(|block| block["base"].to_string()).collect();
+    let different = blocks.iter().collect::<std::collections::BTreeSet<_>>().len();
+    assert_eq!(different, blocks.len(), "nobody has the addresses of another");
     let began = Instant::now();
     let said = lace.run(&["exec", "shop", "--", "hostname"]).ok().out;
     eprintln!("exec on {HOSTS}: {:?}", began.elapsed());

@@ -11,8 +11,9 @@ use lace_model::host::{Capacity, Host};
 use lace_model::{ByteSize, CpuMillis, HostId, Millis, Name, Reason};
 use std::collections::BTreeMap;
 
-/// Hosts of one order: what comes may show that more are not needed.
-const HOSTS_AT_ONCE_MAX: u32 = 20;
+/// Hosts of one order, or as many as there are already: what comes may show that more are not needed, and thousands come in few
+/// orders all the same.
+const HOSTS_AT_ONCE_MIN: u32 = 20;
 /// A host that is waited for is asked about again after this long.
 const LOOK_AGAIN_MS: Millis = 60_000;
 /// Nodes of a host whose size its pool does not tell, for the condition's sake.
@@ -73,7 +74,7 @@ fn place(draft: &mut Draft, offer: &Offer, lacking: u32, wanted: &Used) {
         Some(capacity) => lacking.div_ceil(nodes_of(&capacity, wanted, draft.family().per_host).max(1)),
     };
     let room = offer.pool.hosts_max.map_or(u32::MAX, |most| most.saturating_sub(offer.there));
-    let hosts = hosts.min(room).min(HOSTS_AT_ONCE_MAX);
+    let hosts = hosts.min(room).min(offer.there.max(HOSTS_AT_ONCE_MIN));
     draft.orders.push(Order { pool: offer.pool.name.clone(), hosts });
     draft.reason(waits(offer, None));
 }

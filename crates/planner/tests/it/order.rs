@@ -121,6 +121,13 @@ fn as_many_are_ordered_as_are_lacking_where_the_size_is_known() {
     let few = with(sized(&two), |pool| pool.hosts_max = Some(2));
     assert_eq!(ordered(&family(5), &[few]), [("cheap".to_owned(), 2)]);
     assert_eq!(ordered(&family(500), &[sized(&two)]), [("cheap".to_owned(), 20)], "never too many at once");
+    let mut grown = sized(&two);
+    grown.there = 70;
+    assert_eq!(
+        ordered(&family(500), &[grown]),
+        [("cheap".to_owned(), 70)],
+        "at most twice as many as there are"
+    );
     let small = ByteSize(memory.0 / 2).to_string();
     let why = told(&family(1), &[], &[sized(&small)]);
     assert!(why[0].contains("too little for one node"), "{why:?}");
