@@ -112,13 +112,19 @@ fn listener(dir: &Path) {
     }
     let text = "[package]\nname = \"listener\"\nversion = \"1\"\n[role.watcher]\n[role.other]\ncount = 0\nmax = 9\n\
                 [template]\n\"/etc/others\" = { from = \"templates/others.j2\", roles = [\"watcher\"] }\n[script]\n\
-                start = \"scripts/start.sh\"\nnotify = \"scripts/notify.sh\"\n";
+                init = \"scripts/init.sh\"\nconfigure = \"scripts/configure.sh\"\nstart = \"scripts/start.sh\"\n\
+                notify = \"scripts/notify.sh\"\n";
     let notify = "#!/bin/sh\nset -eu\n[ \"$LACE_ROLE\" = watcher ] || exit 0\nheard=$(cat /etc/others)\n\
                   [ ! -e /tmp/deaf ] || { echo 'nothing is heard' >&2; exit 1; }\nsleep 1\necho \"$heard\" >> /tmp/told\n";
     let others = "{% for node in roles.other %}{{ node.index }}{% endfor %}\n";
     fs::write(dir.join("package.toml"), text).expect("written");
     fs::write(dir.join("templates/others.j2"), others).expect("written");
-    for (name, text) in [("start", "#!/bin/sh\nexec sleep 100000\n"), ("notify", notify)] {
+    let life = |word: &str| format!("#!/bin/sh\necho {word} \"$LACE_VERB\" >> /tmp/life\n");
+    let (init, configure) = (life("init"), life("configure"));
+    let start = "#!/bin/sh\nexec sleep 100000\n";
+    for (name, text) in
+        [("init", init.as_str()), ("configure", &configure), ("start", start), ("notify", notify)]
+    {
         let path = dir.join(format!("scripts/{name}.sh"));
         fs::write(&path, text).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
@@ -142,6 +148,15 @@ fn a_change_is_told_once_and_none_is_lost() {
     };
     let scale = |count: &str| drop(lace.run(&["scale", "shop/x/other", count]).ok());
     assert!(told().is_empty(), "what it was started with is no news");
+    let life = || in_watcher("cat /tmp/life").ok().out;
+    assert_eq!(life().lines().map(str::trim).collect::<Vec<_>>(), ["init init", "configure configure"]);
+    lace.run(&["restart", "shop/x/watcher"]).ok();
+    assert_eq!(
+        life().lines().count(),
+        3,
+        "it is initialised once, and configured before each start: {}",
+        life()
+    );
 
     scale("1");
     eventually("it is told", || told() == ["1"]);

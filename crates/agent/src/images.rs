@@ -118,3 +118,25 @@ fn newest(of: &Path) -> Option<PathBuf> {
     let made = entries.filter(|entry| entry.path().extension().is_none());
     made.max_by_key(|entry| entry.metadata().and_then(|meta| meta.modified()).ok()).map(|entry| entry.path())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_layer_is_made_once_and_the_last_one_serves_where_no_other_can_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = Images::open(dir.path()).unwrap();
+        assert_eq!(images.layer(&[]).await, Ok(None));
+        let wanted = ["no-such-thing-anywhere".to_owned()];
+        let of = dir.path().join("images").join(name_of(&wanted).to_string());
+        // The host had other packages when this one was made.
+        std::fs::create_dir_all(of.join("former/usr")).unwrap();
+        assert_eq!(images.layer(&wanted).await, Ok(Some(of.join("former"))));
+        assert!(
+            images.has_surplus(&HashSet::new()) && !images.has_surplus(&HashSet::from([name_of(&wanted)]))
+        );
+        images.sweep(HashSet::new);
+        assert!(!of.exists());
+    }
+}

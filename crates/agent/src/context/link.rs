@@ -30,7 +30,7 @@ impl Link {
         let nodes = nodes(used, topic);
         let first = nodes.first();
         let password = used.password.as_ref().and_then(|name| secrets.get(name)).cloned();
-        let user = password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        let user = password.as_ref().map(|password| format!(":{}@", encoded(password))).unwrap_or_default();
         let url = |peer: &Peer| format!("{}://{user}{}:{}", used.interface, peer.name, used.port);
         Self {
             service: used.service.to_string(),
@@ -62,6 +62,15 @@ impl Link {
     }
 }
 
+/// A password within an address (RFC 3986, 2.1): all but unreserved characters as their bytes.
+fn encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
 /// The nodes that answer, in a fixed order: whether they are ready is theirs, and no reason to write a file again.
 fn nodes(used: &LinkUse, topic: Option<&Topic>) -> Vec<Peer> {
     let members = topic.into_iter().flat_map(|topic| &topic.members);
@@ -85,4 +94,30 @@ pub fn links(
 /// Where links lead, passwords aside: when it changes, files do.
 pub fn links_of(spec: &RevisionSpec, topic: Option<&Topic>) -> BTreeMap<String, Link> {
     links(spec, topic, &BTreeMap::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::{spec, topic};
+    use serde_json::json;
+
+    #[test]
+    fn a_link_says_where_and_with_what_password() {
+        let link = json!({ "service": "game", "interface": "redis", "port": 6379, "families": ["game"],
+            "password": "LACE_PASSWORD_game" });
+        let spec = RevisionSpec {
+            links: BTreeMap::from([("store".to_owned(), serde_json::from_value(link).unwrap())]),
+            ..spec()
+        };
+        let secrets = BTreeMap::from([("LACE_PASSWORD_game".to_owned(), "p@ss/word".to_owned())]);
+        let found = links(&spec, Some(&topic(2)), &secrets);
+        let link = &found["store"];
+        assert_eq!(link.url.as_deref(), Some("redis://:p%40ss%2Fword@game-1.game.shop.lace.internal:6379"));
+        assert_eq!((link.addresses.len(), link.password.as_deref()), (2, Some("p@ss/word")));
+        // Before anybody is there it leads nowhere, and says so.
+        let nowhere = links(&spec, None, &secrets);
+        assert_eq!((&nowhere["store"].url, &nowhere["store"].address), (&None, &None));
+        assert_eq!(links_of(&spec, Some(&topic(2)))["store"].password, None);
+    }
 }

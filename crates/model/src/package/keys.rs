@@ -35,7 +35,7 @@ pub(super) static ROOT: Shape = Shape::Table(&form(
             "port",
             Shape::Map(Format::Name, &Shape::Table(&PORT)),
             "{ redis = { number = 6379 } }",
-            "ports that its nodes listen on: `ports.NAME` in templates",
+            "ports that its nodes listen on: `ports.NAME` in templates, LACE_PORT_NAME in scripts",
         ),
         key(
             "provides",
@@ -167,8 +167,13 @@ static PROVIDES: Form = form(
     &[
         key("port", NAME, r#""redis""#, "the port that answers").required(),
         key("roles", NAMES, r#"["primary"]"#, "roles that answer").or("those of the port"),
-        key("password", Shape::Flag, "true", "a password is made for the service: `provides.NAME.password`")
-            .or("false"),
+        key(
+            "password",
+            Shape::Flag,
+            "true",
+            "a password is made for the service: `provides.NAME.password`, LACE_PASSWORD_NAME in scripts",
+        )
+        .or("false"),
         key("help", TEXT, r#""the protocol of Redis""#, "what it is"),
     ],
 );
