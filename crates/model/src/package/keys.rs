@@ -61,7 +61,7 @@ pub(super) static ROOT: Shape = Shape::Table(&form(
             "action",
             Shape::Map(Format::Name, &Shape::Table(&ACTION)),
             r#"{ flush = { script = "scripts/flush.sh" } }"#,
-            "what people may ask of it beside the verbs, by name",
+            "what people may ask of it beside the verbs, by name (nobody can yet)",
         ),
         key(
             "volume",
@@ -128,7 +128,7 @@ static ROLE: Form = form(
             "shares",
             NAMES,
             r#"["web"]"#,
-            "roles whose work a node of this one does too as long as they have no nodes",
+            "roles whose work a node of this one does too as long as they have no nodes: its scripts see to it, by `roles`",
         )
         .or("[]"),
         key("cpu", Shape::Amount(Format::Cpu), "0.5", "processors of each node").or("0.25"),
@@ -215,10 +215,10 @@ static SCRIPTS: Form = form(
         script("stop", "stops the process, before the signal"),
         script("notify", "something changed: templates, members, links or settings"),
         script("check", "ends with 0 where the node is ready"),
-        script("drain", "makes that nothing is lost when the node goes"),
-        script("backup", "writes a copy of the data"),
-        script("restore", "takes such a copy"),
-        script("upgrade", "from a former version's data to this one's"),
+        script("drain", "makes that nothing is lost when the node goes (not asked yet)"),
+        script("backup", "writes a copy of the data (not asked yet)"),
+        script("restore", "takes such a copy (not asked yet)"),
+        script("upgrade", "from a former version's data to this one's (not asked yet)"),
     ],
 );
 
