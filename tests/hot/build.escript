@@ -2,7 +2,8 @@
 %% build.escript VERSION OUTDIR [FORMER]: the release `counter` with its runtime in OUTDIR; with the directory of a former
 %% version, a relup from it and back to it.
 %%
-%% A counter that has to survive. 1.x keeps a number, later ones a tuple, and what is 3.x says that it is sick.
+%% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is
+%% sick, 5.x sets what its configuration does not say, and 6.x wants another emulator.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
@@ -53,7 +54,8 @@ compile_counter(Version, Dir, Former) ->
     Source = filename:join(filename:dirname(escript:script_name()), "counter.erl"),
     Defined = case Version of
         "1." ++ _ -> [{d, 'OLD'}];
-        "3." ++ _ -> [{d, 'SICK'}];
+        "3." ++ _ -> [{d, 'AFTER'}, {d, 'SICK'}];
+        "5." ++ _ -> [{d, 'AFTER'}, {d, 'MEDDLES'}];
         _ -> []
     end,
     {ok, counter} = compile:file(Source, [{outdir, Ebin}, report | Defined]),
@@ -66,7 +68,10 @@ compile_counter(Version, Dir, Former) ->
         _ ->
             [Rel] = filelib:wildcard(filename:join([Former, "releases", "*", "counter.rel"])),
             {ok, [{release, {_, Old}, _, _}]} = file:consult(Rel),
-            Change = [{update, counter, {advanced, []}}],
+            Change = case Version of
+                "6." ++ _ -> [{update, counter, {advanced, []}}, restart_emulator];
+                _ -> [{update, counter, {advanced, []}}]
+            end,
             write(filename:join(Ebin, "counter.appup"), {Version, [{Old, Change}], [{Old, Change}]})
     end.
 

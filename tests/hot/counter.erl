@@ -45,8 +45,14 @@ number({count, Number}) -> Number.
 %% Called in the new code on the way up, and in what is left on the way down.
 system_code_change(Number, _Module, _Old, _Extra) when is_integer(Number) -> {ok, {count, Number}};
 system_code_change({count, Number}, _Module, {down, _}, _Extra) -> {ok, down(Number)};
-system_code_change({count, Number}, _Module, _Old, _Extra) -> {ok, {count, Number}}.
--ifdef(SICK).
+system_code_change({count, Number}, _Module, _Old, _Extra) -> meddle(), {ok, {count, Number}}.
+-ifdef(MEDDLES).
+meddle() -> application:set_env(counter, made_for, "nobody").
+-else.
+meddle() -> ok.
+-endif.
+%% What comes after 2.x goes back to 2.x.
+-ifdef(AFTER).
 down(Number) -> {count, Number}.
 -else.
 down(Number) -> Number.

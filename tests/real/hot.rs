@@ -23,6 +23,8 @@ fn build(lace: &Lace) {
     make("3.0.0", Some(place("2.0.0")));
     // Without a way from 2.0.0.
     make("4.0.0", None);
+    make("5.0.0", Some(place("2.0.0")));
+    make("6.0.0", Some(place("2.0.0")));
 }
 
 fn upload(lace: &Lace, version: &str, dir: &Path) {
@@ -116,6 +118,15 @@ fn a_running_release_is_upgraded_and_a_bad_one_goes_back() {
     assert!(ran.err.contains("release 4.0.0 has no relup"), "{}", ran.err);
     stays(&before, &values(&lace), "2.0.0");
 
+    // What sets itself other than its configuration says goes back; what would restart the runtime is not begun.
+    let ran = lace.run(&["release", "activate", "count/count", "counter@5.0.0", "--hot"]).ends(3);
+    let doubt = "settings in doubt: counter made_for is not as its sys.config says";
+    assert!(ran.err.contains(doubt) && ran.err.contains("release 2.0.0 runs again"), "{}", ran.err);
+    stays(&before, &values(&lace), "2.0.0");
+    let ran = lace.run(&["release", "activate", "count/count", "counter@6.0.0", "--hot"]).ends(3);
+    assert!(ran.err.contains("the relup of release 6.0.0 restarts the runtime"), "{}", ran.err);
+    stays(&before, &values(&lace), "2.0.0");
+
     // The new one is what it boots; and the way back is hot, too.
     lace.run(&["rollback", "count/count", "--to", "2"]).ok();
     lace.run(&["restart", "count"]).ok();
@@ -164,6 +175,9 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
     std::thread::scope(|scope| {
         let resumed = scope.spawn(|| lace.run(&["rollout", "resume", "count/count"]));
         until_first_has(&lace, "2.0.0");
+        // One at a time: the others come when it has stayed well for long enough.
+        let others: Vec<_> = values(&lace)[1..].iter().map(|value| value[0].clone()).collect();
+        assert_eq!(others, ["1.0.0", "1.0.0"]);
         lace.kill("agent");
         resumed.join().expect("no panic").ok();
     });

@@ -166,6 +166,25 @@ fn who_needs_time_to_stop_has_it_until_its_deadline() {
 }
 
 #[test]
+fn who_lacks_an_application_is_not_ready_and_says_which() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(231, 0);
+    let more = "env = { PROCESSES = \"20000\" }\nbeam = { applications = [\"guest\", \"nowhere\"] }";
+    let dir = project(&lace, "guest", &build(&lace, "without"), more);
+    lace.run(&["deploy", "guest", &dir, "--timeout", "5s"]).ends(4);
+    eventually("it is told what is missing", || {
+        lace.run(&["why", "guest/guest/1"]).out.contains("waits for applications nowhere")
+    });
+    assert_eq!(lace.ready("guest"), 0);
+    // It runs, and can be asked.
+    let asked = lace.run(&["beam", "rpc", "guest/guest/1", "init", "get_status"]).ok().out;
+    assert!(asked.contains("started"), "{asked}");
+    lace.down_and_nothing_left();
+}
+
+#[test]
 fn why_a_runtime_gave_up_is_told_wherever_its_end_is_told() {
     if !may_run() {
         return;

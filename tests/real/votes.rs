@@ -68,6 +68,7 @@ impl App {
 
 /// Counts copies of some applications until it is dropped.
 struct Count {
+    began: Instant,
     end: Arc<AtomicBool>,
     seen: Arc<Mutex<Vec<Seen>>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -76,10 +77,27 @@ struct Count {
 struct Seen {
     app: App,
     counts: u64,
+    /// The longest time between two counts.
+    longest: Duration,
+    last: Instant,
     /// Ids of nodes that run a copy now.
     now: Vec<String>,
     /// All moments with more than one.
     two: Vec<String>,
+}
+
+impl Seen {
+    fn counted(&mut self, now: Vec<String>, began: Instant) {
+        self.counts += 1;
+        self.longest = self.longest.max(self.last.elapsed());
+        self.last = Instant::now();
+        if now.len() > 1 {
+            self.two.push(format!("{now:?} after {:?}", began.elapsed()));
+            // At once: whatever else goes wrong now, no second try makes it well.
+            std::fs::write(two_seen(), &self.two[0]).expect("written");
+        }
+        self.now = now;
+    }
 }
 
 /// Where the sight of two copies is kept for further tries of the same run: no second try makes it well.
@@ -92,7 +110,14 @@ impl Count {
     fn begin(lace: &Lace, apps: &[App]) -> Self {
         let before = std::fs::read_to_string(two_seen()).ok();
         assert!(before.is_none(), "an earlier try of this run counted two: {before:?}");
-        let fresh = |app: &App| Seen { app: *app, counts: 0, now: Vec::new(), two: Vec::new() };
+        let fresh = |app: &App| Seen {
+            app: *app,
+            counts: 0,
+            longest: Duration::ZERO,
+            last: Instant::now(),
+            now: Vec::new(),
+            two: Vec::new(),
+        };
         let seen = Arc::new(Mutex::new(apps.iter().map(fresh).collect::<Vec<_>>()));
         let end = Arc::new(AtomicBool::new(false));
         let (label, ended, counted) = (lace.cgroups(), end.clone(), seen.clone());
@@ -104,16 +129,12 @@ impl Count {
                     let listens = app.listens();
                     let now = sure(copies(&label, &listens), || copies(&label, &listens));
                     let mut seen = counted.lock().expect("not poisoned");
-                    seen[n].counts += 1;
-                    if now.len() > 1 {
-                        seen[n].two.push(format!("{now:?} after {:?}", began.elapsed()));
-                    }
-                    seen[n].now = now;
+                    seen[n].counted(now, began);
                 }
                 std::thread::sleep(COUNT_EVERY);
             }
         });
-        Self { end, seen, thread: Some(thread) }
+        Self { began: Instant::now(), end, seen, thread: Some(thread) }
     }
 
     /// Who runs it, if one does.
@@ -125,9 +146,6 @@ impl Count {
     #[track_caller]
     fn never_two(&self) {
         for seen in self.seen.lock().expect("not poisoned").iter() {
-            if !seen.two.is_empty() {
-                std::fs::write(two_seen(), &seen.two[0]).expect("written");
-            }
             assert!(seen.two.is_empty(), "two copies of {}: {:?}", seen.app.name, seen.two);
         }
     }
@@ -138,6 +156,9 @@ impl Count {
         self.never_two();
         for seen in self.seen.lock().expect("not poisoned").iter() {
             assert!(seen.counts > 100, "{} was counted {} times only", seen.app.name, seen.counts);
+            let (name, counts, longest) = (seen.app.name, seen.counts, seen.longest);
+            let mean = seen.last.duration_since(self.began) / u32::try_from(counts).expect("small");
+            eprintln!("{name}: counted {counts} times, each {mean:?}, once not for {longest:?}");
         }
     }
 }
@@ -168,10 +189,12 @@ fn copies(cgroups: &[PathBuf], listens: &str) -> Vec<String> {
     let nodes = cgroups.first().into_iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten());
     for node in nodes.flatten() {
         let procs = std::fs::read_to_string(node.path().join("cgroup.procs")).unwrap_or_default();
-        let tables = procs.lines().take(1).flat_map(|pid| {
-            ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/{pid}/net/{table}")))
-        });
-        if tables.flatten().any(|table| table.contains(listens)) {
+        // All of a node share its network; one that has just ended has no tables any more.
+        let table = |pid: &str, table: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{table}"));
+        let tables = procs
+            .lines()
+            .find_map(|pid| Some([table(pid, "tcp").ok()?, table(pid, "tcp6").unwrap_or_default()]));
+        if tables.is_some_and(|tables| tables.iter().any(|table| table.contains(listens))) {
             found.push(node.file_name().to_string_lossy().into_owned());
         }
     }
@@ -367,6 +390,27 @@ impl Trouble {
     }
 }
 
+/// A promise, a question and some more: whoever could take a copy that it should not have has done so then.
+const HOLDS_FOR: Duration = Duration::from_secs(8);
+
+/// As long as the troubles last nobody without a majority runs a copy, and who had it and has a majority keeps it.
+fn holds(count: &Count, families: &[(App, Vec<Place>)], troubles: &[Trouble]) {
+    let until = Instant::now() + HOLDS_FOR;
+    while Instant::now() < until {
+        std::thread::sleep(COUNT_EVERY);
+        count.never_two();
+        for ((app, places), trouble) in families.iter().zip(troubles) {
+            let holder = index_of(places, count.holder(*app));
+            // The first had it when this began.
+            let may = match trouble.heirs.contains(&1) {
+                true => holder == Some(1),
+                false => holder.is_none_or(|index| trouble.heirs.contains(&index)),
+            };
+            assert!(may, "{} is run by {holder:?}, and should be by one of {:?}", app.name, trouble.heirs);
+        }
+    }
+}
+
 /// Which vote set each node of the family knows, if any.
 fn sets(lace: &Lace, app: App) -> Vec<u64> {
     let status = lace.status(app.name);
@@ -419,13 +463,14 @@ fn rounds(quarter: u8, rounds: u64) {
         let frozen: Vec<_> = away.iter().map(|role| Frozen::new(&lace, role)).collect();
         let words: Vec<_> = troubles.iter().map(|trouble| trouble.words.as_str()).collect();
         eprintln!("round {round}: {}; away: {away:?}", words.join("; "));
-        at_last(HEALS_WITHIN, "whoever has a majority runs it, and nobody without", || {
+        let is_settled = || {
             count.never_two();
-            families
-                .iter()
-                .zip(&troubles)
-                .all(|((app, places), trouble)| trouble.is_settled(&count, *app, places))
-        });
+            let mut both = families.iter().zip(&troubles);
+            both.all(|((app, places), trouble)| trouble.is_settled(&count, *app, places))
+        };
+        at_last(HEALS_WITHIN, "whoever has a majority runs it, and nobody without", is_settled);
+        holds(&count, &families, &troubles);
+        at_last(HEALS_WITHIN, "it is so still", is_settled);
         drop((troubles, frozen));
         families.iter().for_each(|(app, places)| whole(&lace, &count, *app, places));
     }
@@ -514,6 +559,30 @@ fn two_copies_never_run_whatever_is_cut_off() {
     let places = BALL.places(&lace);
     whole(&lace, &count, BALL, &places);
     let elsewhere = || index_of(&places, count.holder(BALL)).is_some_and(|index| index != 1);
+
+    // Each node's kernel was given the same, and goes by it.
+    for index in 1..=3 {
+        let ask = |module: &str, function: &str, arguments: &[&str]| {
+            let node = format!("ball/ball/{index}");
+            let said = lace.run(&[&["beam", "rpc", &node, module, function], arguments].concat()).ok().out;
+            said.split_whitespace().collect::<String>()
+        };
+        assert_eq!(ask("net_kernel", "get_net_ticktime", &[]), "8");
+        let kernel = |key: &str| ask("application", "get_env", &["kernel", key]);
+        let name = |n: u32| format!("'ball@ball-{n}.ball.ball.lace.internal'");
+        let all = format!("[{},{{{},{}}}]", name(1), name(2), name(3));
+        assert!(kernel("distributed").contains(&all), "{}", kernel("distributed"));
+        let others: Vec<_> = (1..=3).filter(|n| *n != index).map(name).collect();
+        assert_eq!(kernel("sync_nodes_optional"), format!("{{ok,[{}]}}", others.join(",")));
+        assert_eq!(kernel("sync_nodes_mandatory"), "{ok,[]}");
+        // Whoever holds the votes, and nobody else, is permitted to run it.
+        assert_eq!(kernel("permissions"), format!("{{ok,[{{ball,{}}}]}}", index == 1));
+    }
+
+    // A cluster that is whole needs neither controller nor agent.
+    let frozen = (Frozen::new(&lace, "agent"), Frozen::new(&lace, "server"));
+    stays(&count, BALL, &places, 1, 8);
+    drop(frozen);
 
     // Cut off with everything, the holder's copy ends before another begins; whole again, the first takes it again.
     let began = Instant::now();

@@ -19,6 +19,7 @@ pub struct Handler {
     /// What runs.
     pub current: String,
     versions: Vec<String>,
+    unpacked: Vec<String>,
 }
 
 impl Handler {
@@ -28,14 +29,20 @@ impl Handler {
         let known = link.call(call).await.map_err(|error| {
             format!("its release handler does not answer (the release must carry and start sasl): {error}")
         })?;
-        let mut handler =
-            Self { link, permanent: String::new(), current: String::new(), versions: Vec::new() };
+        let mut handler = Self {
+            link,
+            permanent: String::new(),
+            current: String::new(),
+            versions: Vec::new(),
+            unpacked: Vec::new(),
+        };
         for release in known.as_list().unwrap_or_default() {
             let [_, version, _, status] = release.as_tuple().unwrap_or_default() else { continue };
             let version = version.as_text().unwrap_or_default();
             match status.as_atom() {
                 Some("permanent") => handler.permanent.clone_from(&version),
                 Some("current") => handler.current.clone_from(&version),
+                Some("unpacked") => handler.unpacked.push(version.clone()),
                 _ => {}
             }
             handler.versions.push(version);
@@ -52,6 +59,11 @@ impl Handler {
     /// Is it unpacked there, or was it there before?
     pub fn knows(&self, version: &str) -> bool {
         self.versions.iter().any(|known| known == version)
+    }
+
+    /// Is it unpacked there, and never ran?
+    pub fn has_unpacked(&self, version: &str) -> bool {
+        self.unpacked.iter().any(|known| known == version)
     }
 
     pub async fn set_unpacked(&self, rel: &str) -> Result<(), String> {

@@ -114,7 +114,12 @@ impl Change {
     async fn forth(&self, parcel: &Parcel) -> Result<(), String> {
         let link = self.line().await?;
         let handler = Handler::of(link.clone()).await?;
-        if !handler.knows(&parcel.version) {
+        // What somebody put there who is gone by now may be of another tree or other settings under the same version.
+        let is_left = handler.has_unpacked(&parcel.version);
+        if is_left {
+            handler.remove(&parcel.version).await?;
+        }
+        if is_left || !handler.knows(&parcel.version) {
             parcel.put(&link, &self.node).await?;
             handler.set_unpacked(&parcel.rel).await?;
         }
