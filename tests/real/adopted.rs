@@ -99,8 +99,8 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
         let line =
             |n: u8| format!("erlang_vm_statistics_reductions_total{{node=\"legacy/adopted/adopted/{n}\"");
         // Under the names of prometheus.erl; what it knows of the other one, too.
-        let of_all = |name: &&str| told.contains(&format!("{name}{{node=\"legacy/adopted/adopted/1\""));
-        told.contains(&line(1)) && told.contains(&line(2)) && NUMBERS.iter().all(|name| of_all(&name))
+        let of_all = |name: &str| told.contains(&format!("{name}{{node=\"legacy/adopted/adopted/1\""));
+        told.contains(&line(1)) && told.contains(&line(2)) && NUMBERS.iter().all(|name| of_all(name))
     });
     let env = [("LACE_URL".to_owned(), lace.url()), ("LACE_TOKEN".to_owned(), token)];
     let as_viewer = |words: &[&str]| {
