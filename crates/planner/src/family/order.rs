@@ -140,10 +140,13 @@ fn turned_down(draft: &Draft, offer: &Offer) -> Option<String> {
 fn out_of_reach(draft: &Draft, offer: &Offer) -> Option<String> {
     let there = draft.running().filter_map(|node| draft.host(node.host));
     let home = Home::of_nodes(there)?;
-    let mut hosts = draft.input.hosts.iter();
-    let known = hosts.find(|view| view.host.pool.as_ref() == Some(&offer.pool.name));
-    match (known, home.0) {
-        (Some(view), _) => home.lacks(view).map(|why| format!("a host of it {why}")),
+    let known: Vec<&HostView> =
+        draft.input.hosts.iter().filter(|view| view.host.pool.as_ref() == Some(&offer.pool.name)).collect();
+    // Where one of them is elsewhere the next one may be, too: it would be paid for and take nothing.
+    let elsewhere = known.iter().find_map(|view| home.lacks(view));
+    match (elsewhere, home.0) {
+        (Some(why), _) => Some(format!("a host of it {why}")),
+        (None, _) if !known.is_empty() => None,
         (None, Some(network)) => {
             Some(format!("nobody knows whether its hosts reach the family's nodes in {network}"))
         }

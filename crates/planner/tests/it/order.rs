@@ -171,6 +171,11 @@ fn a_family_is_not_split_over_networks_that_do_not_reach_each_other() {
     of_pool.host.underlay = underlay([192, 168, 1, 2]);
     let outcome = decided(&family(2), &[near.clone(), of_pool.clone()], &[offer("moon", None)]);
     assert_eq!(outcome.orders, [Order { pool: name("moon"), hosts: 1 }], "its hosts are in the same network");
+    let mut elsewhere = of_pool.clone();
+    elsewhere.host.id = host(3).host.id;
+    elsewhere.host.underlay = underlay([10, 80, 0, 2]);
+    let why = told(&family(2), &[near.clone(), of_pool.clone(), elsewhere], &[offer("moon", None)]);
+    assert!(why[0].starts_with("pool moon: a host of it is in 10.80.0.0/24"), "one is enough: {why:?}");
     of_pool.host.underlay = underlay([10, 80, 0, 2]);
     let why = told(&family(2), &[near, of_pool], &[offer("moon", None)]);
     assert!(why[0].starts_with("pool moon: a host of it is in 10.80.0.0/24"), "{why:?}");
