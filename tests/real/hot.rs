@@ -39,8 +39,14 @@ fn text(bytes: &[u8]) -> String {
 fn values(lace: &Lace) -> Vec<Value> {
     let of = |n| {
         let name = format!("count/count/{n}");
-        let said = lace.run(&["beam", "rpc", &name, "counter", "value", "--format", "json"]).ok().json();
-        said["value"].clone()
+        let mut said = Value::Null;
+        // On a busy machine the counter may take longer to answer than whoever asks it in the node waits.
+        eventually(&format!("{name} answers"), || {
+            let ran = lace.run(&["beam", "rpc", &name, "counter", "value", "--format", "json"]);
+            said = if ran.status == 0 { ran.json()["value"].clone() } else { Value::Null };
+            !said.is_null()
+        });
+        said
     };
     (1..=NODES).map(of).collect()
 }
