@@ -3,7 +3,7 @@
 %% version, a relup from it and back to it.
 %%
 %% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is
-%% sick, 5.x sets what its configuration does not say, and 6.x wants another emulator.
+%% sick, 5.x sets what its configuration does not say, 6.x wants another emulator, and 7.x lacks its code.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
@@ -27,6 +27,7 @@ build(Version, Dir, Former) ->
                                             no_warn_sasl, silent]),
     {ok, _} = file:copy(Rel ++ ".boot", filename:join(Place, "start.boot")),
     relup(Rel, Place, Paths, Former),
+    spoil(Version, Dir),
     Releases = filename:join(Dir, "releases"),
     ok = release_handler:create_RELEASES(Dir, Releases, Rel ++ ".rel", []),
     make_relative(filename:join(Releases, "RELEASES"), Dir),
@@ -47,6 +48,10 @@ relup(Rel, Place, Paths, Former) ->
     OldPaths = filelib:wildcard(filename:join([Former, "lib", "counter-*", "ebin"])),
     {ok, _, _, _} = systools:make_relup(Rel, [OldRel], [OldRel],
                                         [{path, Paths ++ OldPaths}, {outdir, Place}, silent]).
+
+spoil("7." ++ _ = Version, Dir) ->
+    ok = file:delete(filename:join([Dir, "lib", "counter-" ++ Version, "ebin", "counter.beam"]));
+spoil(_, _) -> ok.
 
 compile_counter(Version, Dir, Former) ->
     Ebin = filename:join([Dir, "lib", "counter-" ++ Version, "ebin"]),

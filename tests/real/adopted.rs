@@ -6,22 +6,37 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Numbers of each sort that runtimes are asked for.
-const NUMBERS: [&str; 14] = [
+/// All numbers that runtimes are asked for.
+const NUMBERS: [&str; 29] = [
+    "erlang_vm_memory_atom_bytes",
     "erlang_vm_memory_bytes",
-    "erlang_vm_memory_processes_bytes",
     "erlang_vm_memory_ets_tables",
-    "erlang_vm_statistics_run_queues_length",
-    "erlang_vm_statistics_dirty_io_run_queue_length",
-    "erlang_vm_statistics_garbage_collection_number_of_gcs_total",
-    "erlang_vm_statistics_bytes_received_total",
+    "erlang_vm_memory_processes_bytes",
+    "erlang_vm_memory_system_bytes",
     "erlang_vm_statistics_bytes_output_total",
-    "erlang_vm_processes",
-    "erlang_vm_process_limit",
+    "erlang_vm_statistics_bytes_received_total",
+    "erlang_vm_statistics_context_switches_total",
+    "erlang_vm_statistics_dirty_cpu_run_queue_length",
+    "erlang_vm_statistics_dirty_io_run_queue_length",
+    "erlang_vm_statistics_garbage_collection_bytes_reclaimed_total",
+    "erlang_vm_statistics_garbage_collection_number_of_gcs_total",
+    "erlang_vm_statistics_garbage_collection_words_reclaimed_total",
+    "erlang_vm_statistics_reductions_total",
+    "erlang_vm_statistics_run_queues_length",
+    "erlang_vm_statistics_runtime_seconds_total",
+    "erlang_vm_statistics_wallclock_time_seconds_total",
+    "erlang_vm_atom_count",
+    "erlang_vm_atom_limit",
+    "erlang_vm_ets_limit",
     "erlang_vm_ports",
     "erlang_vm_port_limit",
-    "erlang_vm_atom_limit",
+    "erlang_vm_processes",
+    "erlang_vm_process_limit",
+    "erlang_vm_schedulers",
+    "erlang_vm_schedulers_online",
     "erlang_vm_dist_port_queue_size_bytes",
+    "erlang_vm_dist_port_input_bytes",
+    "erlang_vm_dist_port_output_bytes",
 ];
 
 const COOKIE: &str = "not-for-anybodys-eyes";

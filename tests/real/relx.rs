@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const NODES: u64 = 2;
+/// How many processes the runtime of 1.1.0 may have.
+const PROCESSES: u32 = 65_536;
 
 fn rebar3(dir: &Path, words: &[&str]) {
     let made = Command::new("rebar3").args(words).current_dir(dir).env("HOME", dir).output();
@@ -28,6 +30,10 @@ pub fn build(lace: &Lace) -> [PathBuf; 2] {
         let text = std::fs::read_to_string(dir.join(name)).expect("read");
         std::fs::write(dir.join(name), text.replace("1.0.0", "1.1.0")).expect("written");
     }
+    // What counts from the next start on.
+    let flags = dir.join("config/vm.args.src");
+    let text = std::fs::read_to_string(&flags).expect("read");
+    std::fs::write(&flags, format!("{text}+P {PROCESSES}\n")).expect("written");
     rebar3(&dir, &["compile"]);
     let way = "[{\"1.0.0\",[{update,ring,{advanced,[]}}]}]";
     let appup = dir.join("_build/default/lib/ring/ebin/ring.appup");
@@ -99,6 +105,8 @@ fn a_release_of_rebar3_clusters_is_upgraded_and_stops_with_its_hooks() {
         restarts.as_u64() == Some(1) && lace.ready("ring") == NODES
     });
     assert_eq!(asked(&lace, 1)[0], "1.1.0");
+    let limit = ["beam", "rpc", "ring/ring/1", "erlang", "system_info", "process_limit"];
+    assert_eq!(lace.run(&limit).ok().out.trim(), PROCESSES.to_string(), "the vm.args of 1.1.0");
 
     // No tool of it shows the cookie on a command line.
     let cookie = in_node(&lace, &["cat", "/run/lace/home/.erlang.cookie"]);

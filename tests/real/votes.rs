@@ -353,6 +353,9 @@ fn chance(state: &mut u64, below: u64) -> u64 {
     *state % below
 }
 
+/// Packets of a node that are dropped: those that go out, those that come back.
+const WAYS: [(bool, bool); 3] = [(true, true), (true, false), (false, true)];
+
 /// What goes wrong in one family in one round.
 struct Trouble {
     words: String,
@@ -371,7 +374,7 @@ impl Trouble {
         let is_minority = inside.len() < majority;
         let heirs = if is_minority { outside } else { Vec::new() };
         // Who is cut off together has the majority where they are many: then all lose their cables instead.
-        let (out, back) = [(true, true), (true, false), (false, true)][kind as usize % 3];
+        let (out, back) = WAYS[kind as usize % 3];
         if kind < 3 && is_minority {
             let words = format!("{} {inside:?} out {out} back {back}", app.name);
             let cut = Some(Cut::new(lace, app, &around(places, &inside, out, back)));
@@ -418,11 +421,15 @@ fn sets(lace: &Lace, app: App) -> Vec<u64> {
     nodes.iter().map(|node| node["status"]["votes_seen"].as_u64().unwrap_or(0)).collect()
 }
 
-/// Scales the family while one of its voters is cut off, and holds the cut until all know the votes of so many.
-fn scaled_while_cut_off(lace: &Lace, app: App, (places, voter): (&[Place], u64), to: usize) {
+/// Scales the family while one of its voters, whichever, is cut off in whatever direction, and holds the cut until all know
+/// the votes of so many.
+fn scaled_while_cut_off(lace: &Lace, app: App, places: &[Place], state: &mut u64, to: usize) {
     let before = sets(lace, app).into_iter().max().unwrap_or(0);
     let steps = places.len().abs_diff(to) as u64;
-    let cut = Cut::new(lace, app, &around(places, &[voter], true, true));
+    let voter = 1 + chance(state, places.len() as u64);
+    let (out, back) = WAYS[chance(state, 3) as usize];
+    eprintln!("{} from {} to {to} nodes with {voter} cut: out {out} back {back}", app.name, places.len());
+    let cut = Cut::new(lace, app, &around(places, &[voter], out, back));
     // What joins a mesh that is cut is not ready before it is whole: nobody waits for that here.
     lace.run(&["scale", &app.family(), &to.to_string(), "--timeout", "5s"]);
     at_last(HEALS_WITHIN, "one member after the other has come or gone, with a voter cut off", || {
@@ -445,11 +452,11 @@ fn rounds(quarter: u8, rounds: u64) {
     // The votes of three become those of five, one at a time, while the copy runs and a voter is cut off.
     let before = FIVE.places(&lace);
     whole(&lace, &count, FIVE, &before);
-    scaled_while_cut_off(&lace, FIVE, (&before, 2), 5);
+    let mut state = seed;
+    scaled_while_cut_off(&lace, FIVE, &before, &mut state, 5);
     eventually("two have joined", || lace.ready(FIVE.name) == 5);
     let families = [(THREE, THREE.places(&lace)), (FIVE, FIVE.places(&lace))];
     families.iter().for_each(|(app, places)| whole(&lace, &count, *app, places));
-    let mut state = seed;
     for round in 1..=rounds {
         // All patterns of one, two and three nodes in turn, of three and of five; the seed says which comes first.
         let patterns: Vec<u64> = (1..32_u64).filter(|bits| bits.count_ones() <= 3).collect();
@@ -474,7 +481,7 @@ fn rounds(quarter: u8, rounds: u64) {
         drop((troubles, frozen));
         families.iter().for_each(|(app, places)| whole(&lace, &count, *app, places));
     }
-    scaled_while_cut_off(&lace, FIVE, (&families[1].1, 3), 3);
+    scaled_while_cut_off(&lace, FIVE, &families[1].1, &mut state, 3);
     eventually("two have left", || lace.ready(FIVE.name) == 3 && count.holder(FIVE).is_some());
     count.end();
     lace.down_and_nothing_left();

@@ -166,3 +166,36 @@ pub fn euid() -> u32 {
     // SAFETY: cannot fail.
     unsafe { libc::geteuid() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    /// What a machine has slept is in one clock and not in the other: a time namespace says so.
+    #[test]
+    fn time_that_a_machine_sleeps_counts() {
+        const ASKED: &str = "LACE_TEST_BOOTTIME";
+        if std::env::var_os(ASKED).is_some() {
+            println!("\nboottime {}", super::boottime_ms());
+            return;
+        }
+        const SLEPT_S: u64 = 1_000_000;
+        let own = std::env::current_exe().unwrap();
+        let asked = Command::new("unshare")
+            .args(["--fork", "--time", "--monotonic", "0", "--boottime", &SLEPT_S.to_string()])
+            .arg(own)
+            .args(["--exact", "sys::tests::time_that_a_machine_sleeps_counts", "--nocapture"])
+            .env(ASKED, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&asked.stdout);
+        if !asked.status.success() && std::env::var_os("CI").is_none() {
+            eprintln!("skipped: a time namespace needs root: {}", String::from_utf8_lossy(&asked.stderr));
+            return;
+        }
+        let then = said.lines().find_map(|line| line.strip_prefix("boottime ")).expect("its clock");
+        let then: u64 = then.parse().unwrap();
+        let slept = then.abs_diff(super::boottime_ms());
+        assert!(slept.abs_diff(SLEPT_S * 1000) < 60_000, "{slept} ms");
+    }
+}

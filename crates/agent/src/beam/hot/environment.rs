@@ -57,16 +57,26 @@ impl Environment {
         }
         Ok(())
     }
+
+    /// What of a configuration it has as that says: only that can be asked for again.
+    pub fn kept_of(&self, said: &Settings) -> Settings {
+        let is_kept = |(key, value): &(&(String, String), &Term)| self.settings.get(*key) == Some(*value);
+        said.iter().filter(is_kept).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
 }
 
-/// Is everything there that the new configuration says, and did nothing else change?
+/// Is everything there that a configuration says, `new` for what is installed now, and did nothing else change?
 ///
 /// # Errors
 /// Names the settings that are in doubt. A change is explained by a configuration, old or new, that names the setting,
 /// and by another version of its application.
-pub fn compare(before: &Environment, after: &Environment, parcel: &Parcel) -> Result<(), String> {
+pub fn compare(
+    (before, after): (&Environment, &Environment),
+    new: &Settings,
+    old: &Settings,
+) -> Result<(), String> {
     let mut doubts = Vec::new();
-    for (key, value) in &parcel.settings {
+    for (key, value) in new {
         if after.versions.contains_key(&key.0) && after.settings.get(key) != Some(value) {
             doubts.push(format!("{} {} is not as its sys.config says", key.0, key.1));
         }
@@ -74,8 +84,8 @@ pub fn compare(before: &Environment, after: &Environment, parcel: &Parcel) -> Re
     let all =
         before.settings.keys().chain(after.settings.keys().filter(|k| !before.settings.contains_key(*k)));
     for key in all {
-        let is_explained = parcel.settings.contains_key(key)
-            || parcel.former.contains_key(key)
+        let is_explained = new.contains_key(key)
+            || old.contains_key(key)
             || before.versions.get(&key.0) != after.versions.get(&key.0);
         if before.settings.get(key) != after.settings.get(key) && !is_explained {
             let how = if after.settings.contains_key(key) { "changed" } else { "is gone" };
@@ -106,9 +116,8 @@ mod tests {
 
     fn check(after: (&str, &[(&str, &str, i64)]), new: &[(&str, &str, i64)], expected: Result<(), &str>) {
         let before = environment("1", &[("kernel", "tick", 8), ("game", "a", 1), ("game", "b", 1)]);
-        let parcel =
-            Parcel { settings: settings(new), former: settings(&[("game", "b", 1)]), ..Parcel::default() };
-        let found = compare(&before, &environment(after.0, after.1), &parcel);
+        let after = environment(after.0, after.1);
+        let found = compare((&before, &after), &settings(new), &settings(&[("game", "b", 1)]));
         match (&found, expected) {
             (Ok(()), Ok(())) => {}
             (Err(text), Err(part)) if text.contains(part) => {}

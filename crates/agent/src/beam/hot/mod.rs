@@ -21,6 +21,7 @@ use lace_beam::Link;
 use lace_machine::{Life, NodeHandle};
 use lace_model::document::{NodeEntry, Upgrade};
 use parcel::Parcel;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -102,10 +103,12 @@ impl Change {
         let layer = |tree| spec::layer(&self.hands, tree);
         let old = layer(self.entry.spec.tree).await?.ok_or("it has no release")?;
         let new = layer(self.wish.spec.tree).await?.ok_or("its revision has no release")?;
-        let (hands, next, from) = (self.hands.clone(), self.next(), from.to_owned());
+        let (hands, entry, next, from) =
+            (self.hands.clone(), self.entry.clone(), self.next(), from.to_owned());
         let made = tokio::task::spawn_blocking(move || {
-            let over = spec::over_release(&hands, &Subject::node(&next), &new)?;
-            Parcel::of(&old, &new, &from, over)
+            let over =
+                |entry: &NodeEntry, layer: &Path| spec::over_release(&hands, &Subject::node(entry), layer);
+            Parcel::of(&old, &new, &from, (over(&entry, &old)?, over(&next, &new)?))
         });
         made.await.map_err(|e| e.to_string())?
     }
@@ -122,6 +125,9 @@ impl Change {
         if is_left || !handler.knows(&parcel.version) {
             parcel.put(&link, &self.node).await?;
             handler.set_unpacked(&parcel.rel).await?;
+        } else {
+            // It ran here: the family may have grown since, and its secrets may be others.
+            parcel.put_made(&link, &self.node).await?;
         }
         let before = Environment::of(&link).await?;
         let before = self.before.get_or_init(|| before);
@@ -129,7 +135,8 @@ impl Change {
         handler.install(&parcel.version).await?;
         // A runtime that restarted itself for it has ended the line, and this fails.
         before.restore(&link, parcel).await?;
-        environment::compare(before, &Environment::of(&link).await?, parcel)?;
+        let after = Environment::of(&link).await?;
+        environment::compare((before, &after), &parcel.settings, &parcel.former)?;
         self.stays_healthy().await?;
         // State that went with its process is no upgrade. From the next step on nothing counts as its failure any more.
         if ask(&self.node, NodeHandle::status).await?.life() != self.life {
@@ -174,11 +181,11 @@ impl Change {
         }
     }
 
-    /// The release `from` runs, and nothing is left of the other. Where the runtime cannot do it, its process is restarted.
+    /// The release `from` runs with what it had, and nothing is left of the other. Where the runtime cannot do it, its
+    /// process is restarted.
     async fn back(&self, from: &str, other: &Parcel) -> Result<(), String> {
-        if self.goes_back(from, other).await.is_ok() {
-            return Ok(());
-        }
+        let Err(doubt) = self.goes_back(from, other).await else { return Ok(()) };
+        tracing::debug!(node = %self.entry.id, doubt, "restarted to go back");
         let life = self.life;
         // One that has ended by itself boots the release that is permanent: it is only waited for.
         if let Err(why) = ask(&self.node, move |node| node.restart(life)).await {
@@ -186,7 +193,12 @@ impl Change {
         }
         let until = Instant::now() + BACK_WITHIN;
         loop {
-            match self.goes_back(from, other).await {
+            let gone = match ask(&self.node, NodeHandle::status).await {
+                Ok(status) if status.life() != self.life => self.goes_back(from, other).await,
+                Ok(_) => Err("its process goes on".to_owned()),
+                Err(why) => Err(why),
+            };
+            match gone {
                 Ok(()) => return Ok(()),
                 Err(why) if Instant::now() > until => return Err(why),
                 Err(_) => tokio::time::sleep(LOOK_EVERY).await,
@@ -198,9 +210,12 @@ impl Change {
         let link = self.line().await?;
         let handler = Handler::of(link.clone()).await?;
         if handler.current != from {
+            other.put_kept(&link, &self.node).await?;
             handler.install(from).await?;
             if let Some(before) = self.before.get() {
                 before.restore(&link, other).await?;
+                let after = Environment::of(&link).await?;
+                environment::compare((before, &after), &before.kept_of(&other.former), &other.settings)?;
             }
         }
         if handler.knows(&other.version) {

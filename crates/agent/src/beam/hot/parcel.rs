@@ -25,8 +25,10 @@ pub struct Parcel {
     pub rel: String,
     /// What its configuration says, what is added included.
     pub settings: Settings,
-    /// What the former one's said.
+    /// What that of the release that is left says, what is added included.
     pub former: Settings,
+    /// The configuration of the release that is left, as the handler has to find it for the way back.
+    kept: BTreeMap<PathBuf, Part>,
     pub(super) files: BTreeMap<PathBuf, Part>,
     /// Its scripts that are not the former one's: they are used from the next start on.
     pub(super) scripts: BTreeMap<PathBuf, Part>,
@@ -45,8 +47,13 @@ pub(super) enum Content {
 }
 
 impl Parcel {
-    /// Looks the new tree through. `over`: what lies over its files in a node.
-    pub fn of(old: &Path, new: &Path, from: &str, over: OverRelease) -> Result<Self, String> {
+    /// Looks the new tree through. `over`: what lies over its files in a node; `under`: over those of the old one.
+    pub fn of(
+        old: &Path,
+        new: &Path,
+        from: &str,
+        (under, over): (OverRelease, OverRelease),
+    ) -> Result<Self, String> {
         let version = flags::version(new)?;
         let mut parcel = Self { version: version.clone(), ..Self::default() };
         if version == from {
@@ -61,16 +68,19 @@ impl Parcel {
         parcel.take(Path::new("/nonexistent"), new, Path::new(&releases))?;
         parcel.rel = parcel.find_rel(&releases)?;
         parcel.take_scripts(old, new, Path::new("bin"))?;
-        let own = over.files.iter().find(|file| file.path == Path::new(CONFIG));
-        let own = own.map(|file| String::from_utf8_lossy(&file.content).into_owned());
+        let own = own(&over);
         for file in over.files {
             let scripts = &mut parcel.scripts;
             if let Some(part) = parcel.files.get_mut(&file.path).or_else(|| scripts.get_mut(&file.path)) {
                 *part = Part { mode: file.mode, content: Content::Made(file.content) };
             }
         }
-        parcel.configure(&releases, own.as_deref().unwrap_or("[]."), &over.env)?;
-        parcel.former = former(old, from, &over.env);
+        parcel.configure(&releases, &own, &over.env)?;
+        // One that cannot be read is left as it is, and explains nothing.
+        if let Ok(text) = former(old, from, &under) {
+            parcel.former = settings(&text)?;
+            parcel.kept.insert(config_of(&format!("releases/{from}")), Part::made(text));
+        }
         Ok(parcel)
     }
 
@@ -132,16 +142,15 @@ impl Parcel {
 
     /// The configuration that the release handler will read, with everything in it.
     fn configure(&mut self, releases: &str, own: &str, env: &BTreeMap<String, String>) -> Result<(), String> {
-        let dir = Path::new(HOME).join(releases);
-        let text = match (self.text(&dir.join("sys.config"))?, self.text(&dir.join("sys.config.src"))?) {
+        let path = config_of(releases);
+        let text = match (self.text(&path)?, self.text(&path.with_extension("config.src"))?) {
             (_, Some(template)) => expanded(&template, env)?,
             (Some(text), None) => text,
             (None, None) => return Err(format!("release {} has no sys.config", self.version)),
         };
         let text = merged(&text, own)?;
         self.settings = settings(&text)?;
-        let part = Part { mode: 0o644, content: Content::Made(text.into_bytes()) };
-        self.files.insert(dir.join("sys.config"), part);
+        self.files.insert(path, Part::made(text));
         Ok(())
     }
 
@@ -153,18 +162,32 @@ impl Parcel {
 
     /// Writes everything into the node.
     pub async fn put(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
-        put(&self.files, link, node).await
+        put(&self.files, |_| true, (link, node)).await
+    }
+
+    /// Writes what is made for the node, as it is today, over a release that was there before.
+    pub async fn put_made(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
+        put(&self.files, |part| matches!(part.content, Content::Made(_)), (link, node)).await
+    }
+
+    /// Writes what the release handler has to read on the way back to the release that is left.
+    pub async fn put_kept(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
+        put(&self.kept, |_| true, (link, node)).await
     }
 
     /// Puts the scripts of a release that is permanent.
     pub async fn put_scripts(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
-        put(&self.scripts, link, node).await
+        put(&self.scripts, |_| true, (link, node)).await
     }
 }
 
-async fn put(files: &BTreeMap<PathBuf, Part>, link: &Link, node: &NodeHandle) -> Result<(), String> {
+async fn put(
+    files: &BTreeMap<PathBuf, Part>,
+    which: fn(&Part) -> bool,
+    (link, node): (&Link, &NodeHandle),
+) -> Result<(), String> {
     let mut made = None;
-    for (path, part) in files {
+    for (path, part) in files.iter().filter(|(_, part)| which(part)) {
         if path.parent() != made {
             let ensure = vec![Term::charlist(&path.display().to_string())];
             link.call(Call::new("filelib", "ensure_dir", ensure)).await.map_err(|e| e.to_string())?;
@@ -178,6 +201,10 @@ async fn put(files: &BTreeMap<PathBuf, Part>, link: &Link, node: &NodeHandle) ->
 }
 
 impl Part {
+    fn made(text: String) -> Self {
+        Self { mode: 0o644, content: Content::Made(text.into_bytes()) }
+    }
+
     fn bytes(&self) -> std::io::Result<Vec<u8>> {
         match &self.content {
             Content::Of(path) => std::fs::read(path),
@@ -193,10 +220,31 @@ fn runtime(layer: &Path) -> Result<String, String> {
     Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
-fn former(old: &Path, from: &str, env: &BTreeMap<String, String>) -> Settings {
-    let read = |name: &str| of_release(old, &format!("releases/{from}/{name}")).ok().map(|(text, _)| text);
-    let template = read("sys.config.src").and_then(|text| expanded(&text, env).ok());
-    template.or_else(|| read("sys.config")).and_then(|text| settings(&text).ok()).unwrap_or_default()
+/// The configuration of a release in a node.
+fn config_of(releases: &str) -> PathBuf {
+    Path::new(HOME).join(releases).join("sys.config")
+}
+
+/// What is added to a node's configuration.
+fn own(over: &OverRelease) -> String {
+    let file = over.files.iter().find(|file| file.path == Path::new(CONFIG));
+    file.map_or_else(|| "[].".to_owned(), |file| String::from_utf8_lossy(&file.content).into_owned())
+}
+
+/// The configuration of the release that is left, as it is in the node.
+fn former(old: &Path, from: &str, under: &OverRelease) -> Result<String, String> {
+    let releases = format!("releases/{from}");
+    let read = |name: &str| {
+        let path = Path::new(HOME).join(&releases).join(name);
+        let over = under.files.iter().find(|file| file.path == path);
+        let over = over.map(|file| String::from_utf8_lossy(&file.content).into_owned());
+        over.or_else(|| of_release(old, &format!("{releases}/{name}")).ok().map(|(text, _)| text))
+    };
+    let text = match read("sys.config.src") {
+        Some(template) => expanded(&template, &under.env)?,
+        None => read("sys.config").ok_or("no sys.config")?,
+    };
+    merged(&text, &own(under))
 }
 
 /// A relup leads from the one to the other: up by that of the new release, down by that of the one that is left.
