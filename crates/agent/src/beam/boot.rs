@@ -4,6 +4,7 @@
 //! peer. Where a connection was lost and made again meanwhile, as when partitions heal or `global` prevents overlapping
 //! ones, the peer's answer is lost with it, or the lock stays, and nobody tells the runtime that its peer was away. Only
 //! another boot helps, and costs nothing as long as the node has no copy: nobody is served by a node that was never ready.
+//! Who has the copy keeps it: it leaves all of its peers at once (`global:disconnect/0`, OTP 25.1) and meets them anew.
 
 use super::line::Line;
 use super::ready::Lacks;
@@ -64,7 +65,14 @@ impl Boot {
             }
             Wait::Names => (NAMES_PATIENCE, "the global names of a peer that was lost"),
         };
-        if now < since + patience || has_copy(node).await {
+        if now < since + patience {
+            return None;
+        }
+        if has_copy(node).await {
+            if wait == Some(Wait::Names) {
+                self.waits = None;
+                meets_anew(hands, entry).await;
+            }
             return None;
         }
         Some(format!("its boot waited for {} s for {what}", patience.as_secs()))
@@ -75,6 +83,14 @@ impl Boot {
 pub(super) async fn has_copy(node: &NodeHandle) -> bool {
     let asked = crate::node::ask(node, NodeHandle::status).await;
     asked.map_or(true, |status| status.vote.is_some_and(|vote| vote.in_use))
+}
+
+/// Ends all connections of a runtime to its peers in one step, so that none of them takes another for lost. It is connected
+/// again by the next question whether it is ready.
+async fn meets_anew(hands: &Hands, entry: &NodeEntry) {
+    let Line::Open(link) = hands.lines.line(entry.id) else { return };
+    let left = link.call(Call::new("global", "disconnect", Vec::new())).await;
+    tracing::info!(node = %entry.id, ?left, "has the copy and shares no names: it meets its peers anew");
 }
 
 async fn wait_of(link: &Link, entry: &NodeEntry, lacks: &Lacks) -> Option<Wait> {
