@@ -289,9 +289,18 @@ fn an_elixir_release_and_its_tools_speak_it_too() {
     // A user's own flags stay, with ours behind them.
     let beam = "beam = { applications = [\"pond\"], tls = true }\nenv = { ERL_ZFLAGS = \"-pond frogs\" }";
     change(&dir, "lace.toml", &[("beam = { applications = [\"pond\"] }", beam)]);
+    // Its ways and certificates of elsewhere, as the guides say them, give way in its tools, too.
+    let ways =
+        "-start_epmd false -erl_epmd_port 6789\n-proto_dist inet_tls\n-ssl_dist_optfile /nowhere/tls.conf\n";
+    let rel = std::path::Path::new(&dir).join("rel");
+    std::fs::create_dir(&rel).expect("made");
+    std::fs::write(rel.join("vm.args.eex"), ways).expect("written");
+    std::fs::write(rel.join("remote.vm.args.eex"), format!("{ways}-dist_listen false\n")).expect("written");
     let ran = lace.run(&["deploy", "pond", &dir]).ends(1);
     assert!(ran.err.contains("pond@1.0.0 does not carry crypto, public_key, ssl"), "{}", ran.err);
     change(&dir, "mix.exs", &[("[:logger]", "[:logger, :ssl]"), ("\"1.0.0\"", "\"1.1.0\"")]);
+    // What was built in the same second counts as built for mix.
+    std::fs::remove_dir_all(rel.with_file_name("_build")).expect("removed");
     lace.run(&["deploy", "pond", &dir]).ok();
     for n in 1..=3 {
         let asked = "IO.inspect({Pond.frogs(), :init.get_argument(:pond), :erlang.system_info(:dist_ctrl)})";

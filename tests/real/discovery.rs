@@ -145,6 +145,7 @@ name = "big"
 
 [vars]
 right = { default = "3-6" }
+rule = { default = "rolling" }
 
 [service.big]
 release = { path = "m8ball", build = [["./build.sh", "compile"], ["./build.sh", "rel"]], output = "rel/m8ball", name = "m8ball" }
@@ -152,6 +153,7 @@ count = 4
 cpu = 0.2
 memory = "128MiB"
 beam = { name = "m8ball", global_groups = { left = "1-2", right = "{{vars.right}}" }, replace_loopback = true }
+rollout = { strategy = "{{vars.rule}}", healthy_for = "500ms" }
 stop = { timeout = "5s" }
 "#;
 
@@ -207,6 +209,54 @@ fn global_groups_share_names_within_and_are_not_connected_to_others() {
     eventually("it is told", || {
         let told = lace.run(&["beam", "status", "big"]).ok().out;
         told.contains(&format!("big/big/2: sees {}, which is not planned", named(3))) && told.contains('?')
+    });
+    // Nodes that know other groups would wait for each other for ever: all change over at once, or nobody.
+    let change = ["deploy", &file, "--var", "right=3-6 hidden", "--var", "rule=rolling"];
+    let ran = lace.run(&change).ends(8);
+    assert!(ran.err.contains("know other global groups then than now"), "{}", ran.err);
+    lace.run(&["deploy", &file, "--var", "right=3-6 hidden", "--var", "rule=all-at-once"]).ok();
+    assert_eq!(lace.ready("big"), 4);
+    let pairs = [vec![named(2)], vec![named(1)], vec![named(4)], vec![named(3)]];
+    eventually("two groups of two again", || lists(&lace, "nodes") == pairs);
+    // Whom a hidden group's node meets outside of it does not see it in the open.
+    rpc(2, &["net_kernel", "connect_node", &far]);
+    eventually("it is met out of sight", || lists(&lace, "hidden")[1] == [named(3)]);
+    assert_eq!(lists(&lace, "nodes")[1], [named(1)]);
+    lace.down_and_nothing_left();
+}
+
+#[test]
+fn clusters_that_are_global_groups_grow_and_change_over_side_by_side() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(234, 3);
+    m8ball(&lace);
+    let manifest = CLUSTERS
+        .replace("count = 6", "count = 2\nrollout = { strategy = \"blue-green\", healthy_for = \"500ms\" }")
+        .replace("cluster_size = 3", "cluster_size = 3, global_groups = true");
+    let deploy = |text: &str| {
+        fs::write(lace.files().join("lace.toml"), text).expect("written");
+        lace.run(&["deploy", &lace.files().join("lace.toml").display().to_string()]).ok();
+    };
+    deploy(&manifest);
+    // A third one comes into the first cluster, and a fourth begins the second.
+    lace.run(&["scale", "big", "4"]).ok();
+    let meshes = [others(1), others(2), others(3), Vec::new()];
+    eventually("a cluster of three and one of one", || lists(&lace, "nodes") == meshes);
+    for n in 1..=4 {
+        let node = format!("big/big/{n}");
+        let group = lace.run(&["beam", "rpc", &node, "global_group", "info"]).ok().out;
+        let own = format!("{{own_group_name,cluster_{}}}", if n < 4 { 1 } else { 2 });
+        assert!(group.contains("synced") && group.contains(&own), "{group}");
+    }
+    // The new nodes have indexes of their own, and are clusters of the same shape.
+    deploy(&manifest.replace("count = 2", "count = 4\nenv = { COLOUR = \"green\" }"));
+    let green = |n: usize| named(102 + n);
+    let meshes = [vec![green(2), green(3)], vec![green(1), green(3)], vec![green(1), green(2)], Vec::new()];
+    eventually("the same with other indexes", || lists(&lace, "nodes") == meshes);
+    eventually("their gateways are joined", || {
+        lists(&lace, "hidden") == [vec![green(4)], Vec::new(), Vec::new(), vec![green(1)]]
     });
     lace.down_and_nothing_left();
 }

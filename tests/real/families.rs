@@ -297,5 +297,11 @@ fn a_family_joins_another_one_when_both_are_up() {
     lace.run(&["restart", "ball/fans"]).ok();
     eventually("all are ready again", || ready() == 4);
     eventually("each has joined twice", || (1..=2).all(|n| joined(n).len() == 2));
+    // Families that are connected to one another deviate from no plan.
+    let far = "'ball@ball-1.ball.ball.lace.internal'";
+    let met = lace.run(&["beam", "rpc", "ball/fans/1", "net_kernel", "connect_node", far]).ok().out;
+    assert_eq!(met.trim(), "true");
+    let told = lace.run(&["beam", "status", "ball"]).ok().out;
+    assert!(told.contains("ball/fans/1") && !told.contains("not planned"), "{told}");
     lace.down_and_nothing_left();
 }

@@ -36,6 +36,7 @@ pub fn gather(capacity: Capacity) -> HostFacts {
         ("libraries".to_owned(), list(&host.libraries)),
         ("programs".to_owned(), list(&host.programs)),
         ("erts".to_owned(), list(&host.erts)),
+        ("otp".to_owned(), list(&host.otp)),
     ]);
     let versions: BTreeSet<String> =
         host.versions.iter().map(|(word, has)| format!("{word}={has}")).collect();

@@ -2,7 +2,7 @@
 
 use crate::hands::{Kept, Topics};
 use crate::held::{Held, certificate_keys};
-use lace_edge::{ClientError, GivenCertificate, NetClient};
+use lace_edge::{ClientError, GivenCertificate, NetClient, Put};
 use lace_model::{AppName, Generation};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -97,7 +97,14 @@ async fn tell(
     let told = &mut told.topics;
     for (app, topic) in wanted.iter() {
         if told.get(app) != Some(&topic.generation) {
-            client.put((**topic).clone()).await?;
+            // What is wrong with one application keeps nobody else's names back.
+            match client.put((**topic).clone()).await {
+                Ok(Put::Older { held }) => tracing::warn!(
+                    %app, ?held, offered = ?topic.generation, "newer names than the controller's hold here"
+                ),
+                Err(ClientError::Refused(cause)) => tracing::warn!(%app, cause, "names are not taken"),
+                taken => drop(taken?),
+            }
             told.insert(app.clone(), topic.generation);
         }
     }

@@ -13,7 +13,7 @@ use lace_model::event::Event;
 use lace_model::release::Release;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::{Millis, Problem, ServicePath};
-use lace_wire::api::{BeamNode, Explanation, FamilyStatus, HistoryLine, Status};
+use lace_wire::api::{BeamNode, BeamPart, Explanation, FamilyStatus, HistoryLine, Status};
 use serde::Deserialize;
 
 /// Rows of nodes on one page.
@@ -22,6 +22,10 @@ const NODES_SHOWN: usize = 100;
 const SQUARES_FROM: usize = 13;
 /// Nodes whose mesh is drawn.
 const MESH_MAX: usize = 40;
+/// Nodes that are asked whom they see.
+const ASKED_MAX: usize = 500;
+/// Nodes that are told of among those that are not as planned.
+const DEVIATING_SHOWN: usize = 50;
 /// Events shown.
 const EVENTS_SHOWN: usize = 15;
 /// Revisions shown.
@@ -41,7 +45,10 @@ struct Show {
     events: Vec<Event>,
     squares: Option<Markup>,
     /// The runtimes of an Erlang or Elixir family; empty elsewhere.
+    /// All that are drawn; of more than those, the ones that are not as planned.
     mesh: Vec<BeamNode>,
+    /// A mesh that is too large to draw.
+    parts: Vec<BeamPart>,
     /// First node shown, and how many there are.
     first: usize,
     count: usize,
@@ -92,10 +99,17 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
     let squares = (count >= SQUARES_FROM).then(|| squares::of_nodes(&family.nodes));
     family.nodes.sort_by_key(|n| n.status.path.index);
     family.nodes = family.nodes.into_iter().skip(from).take(NODES_SHOWN).collect();
-    let few = (2..=MESH_MAX).contains(&count) && spec.beam.is_some();
+    let is_asked = (2..=ASKED_MAX).contains(&count) && spec.beam.is_some();
     // A mesh that cannot be looked at now is no reason to show nothing.
-    let mesh = if few { visit.about("/v1/beam", target).await.unwrap_or_default() } else { Vec::new() };
+    let mut mesh: Vec<BeamNode> =
+        if is_asked { visit.about("/v1/beam", target).await.unwrap_or_default() } else { Vec::new() };
+    let parts = if mesh.len() > MESH_MAX { BeamPart::of(&mesh) } else { Vec::new() };
+    if !parts.is_empty() {
+        mesh.retain(|node| !node.report.deviations().is_empty());
+        mesh.truncate(DEVIATING_SHOWN);
+    }
     Ok(Show {
+        parts,
         now: visit.now,
         mesh,
         events: events(visit, &service).await?,

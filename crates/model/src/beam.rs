@@ -4,9 +4,18 @@ use crate::group::GlobalGroup;
 use crate::{Code, Problem, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// The distribution port that every BEAM node listens on (one address per node, so one port is enough).
 pub const DISTRIBUTION_PORT: u16 = 9100;
+
+/// The cookie of a service's cluster is the secret whose name starts so.
+pub const COOKIE_PREFIX: &str = "LACE_COOKIE_";
+
+/// Is a secret of this name Lace's own, and none of the application's?
+pub fn is_ours(name: &str) -> bool {
+    name.starts_with(COOKIE_PREFIX) || name.starts_with(CA_PREFIX)
+}
 
 /// The secret whose name starts so is a cluster's own authority: certificate and key (PEM), made by Lace.
 pub const CA_PREFIX: &str = "LACE_CA_";
@@ -183,6 +192,18 @@ impl Beam {
     /// Which cluster of the family a node belongs to, from 0.
     pub fn cluster_of(&self, index: u32) -> u32 {
         index.saturating_sub(1).checked_div(self.cluster_size).unwrap_or(0)
+    }
+
+    /// Do nodes of both share global names? Those that know other groups do not trust one another, and wait for ever.
+    pub fn shares_groups(&self, other: &Self) -> bool {
+        let by_cluster = |beam: &Self| beam.global_groups.then_some(beam.cluster_size);
+        self.groups == other.groups && by_cluster(self) == by_cluster(other)
+    }
+
+    /// The indexes of all nodes that a cluster may have; none where there are no clusters.
+    pub fn of_cluster(&self, cluster: u32) -> RangeInclusive<u32> {
+        let first = cluster.saturating_mul(self.cluster_size).saturating_add(1);
+        first..=first.saturating_add(self.cluster_size).saturating_sub(1)
     }
 
     /// The global group that a node is in, by name.

@@ -132,6 +132,9 @@ pub struct Needs {
     /// Applications that its boot script loads (relx and mix); empty where that is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub applications: Vec<String>,
+    /// Those of them that it does not carry: the host's Erlang has to have them, where ERTS is the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
 }
 
 /// A release as stored: key `NAME@VERSION`.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const CONDITION_BYTES_MAX: usize = 4096;
 
 /// Attributes that are lists, written with commas.
-const LISTS: [&str; 4] = ["tags", "programs", "libraries", "erts"];
+const LISTS: [&str; 5] = ["tags", "programs", "libraries", "erts", "otp"];
 /// What is known of every host, whatever it says of itself.
 const ALWAYS: [&str; 5] = ["name", "cpu", "memory", "slots", "price"];
 const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];

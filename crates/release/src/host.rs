@@ -22,6 +22,9 @@ pub struct HostFacts {
     pub programs: BTreeSet<String>,
     /// Versions of ERTS that are installed.
     pub erts: BTreeSet<String>,
+    /// Applications of its Erlang.
+    #[serde(default)]
+    pub otp: BTreeSet<String>,
 }
 
 /// Directories of programs, as nodes have them in PATH.
@@ -54,6 +57,9 @@ impl HostFacts {
             programs: PROGRAM_DIRS.iter().flat_map(|dir| names(&root.join(dir))).collect(),
             erts: names(&root.join("usr/lib/erlang"))
                 .filter_map(|name| Some(name.strip_prefix("erts-")?.to_owned()))
+                .collect(),
+            otp: names(&root.join("usr/lib/erlang/lib"))
+                .filter_map(|name| Some(name.rsplit_once('-')?.0.to_owned()))
                 .collect(),
             arch,
         }
@@ -132,6 +138,7 @@ impl HostFacts {
             libraries: list("libraries"),
             programs: list("programs"),
             erts: list("erts"),
+            otp: list("otp"),
         })
     }
 }
@@ -172,6 +179,17 @@ pub fn preflight(needs: &Needs, host: &HostFacts) -> Vec<String> {
             "ERTS {erts} is not in the release, and the host has {has}: include ERTS in the release"
         ));
     }
+    // One that says nothing of its Erlang may have them.
+    let has = |app: &&String| needs.erts_included || !host.otp.is_empty() && !host.otp.contains(*app);
+    missing.extend(needs.absent.iter().filter(has).map(|app| match needs.erts_included {
+        true => {
+            format!("the release starts the application {app}, and has it not in its lib: build it again")
+        }
+        false => format!(
+            "the Erlang application {app} is missing (Debian: apt install erlang-{})",
+            app.replace('_', "-")
+        ),
+    }));
     missing
 }
 

@@ -57,6 +57,7 @@ pub fn recognise(tree: &Tree, source: &dyn ChunkSource) -> Result<Recognised> {
     found.needs = Needs {
         erts: found.needs.erts.take(),
         erts_included: found.needs.erts_included,
+        absent: std::mem::take(&mut found.needs.absent),
         applications: std::mem::take(&mut found.needs.applications),
         programs: look.programs(&found)?,
         ..needs
@@ -113,7 +114,14 @@ impl Look<'_> {
         let relx = text.contains("RELX_") || text.contains("relx");
         let mix = !relx && (text.contains("RELEASE_ROOT") || self.is_file(&format!("{place}/env.sh")));
         let (kind, verb) = if mix { (ReleaseKind::Mix, "start") } else { (ReleaseKind::Relx, "foreground") };
+        // A release in a form that is not known lacks nothing that could be told.
+        let is_carried = |app: &&String| self.carries(app);
+        let absent = match applications.iter().any(|app| is_carried(&app)) {
+            true => applications.iter().filter(|app| !is_carried(app)).cloned().collect(),
+            false => Vec::new(),
+        };
         let needs = Needs {
+            absent,
             erts: Some(erts.to_owned()).filter(|erts| !erts.is_empty()),
             erts_included: self.node(&format!("erts-{erts}")) == Some(&TreeNode::Dir),
             applications,
@@ -127,6 +135,15 @@ impl Look<'_> {
             start: script.map(|script| vec![script, verb.to_owned()]).unwrap_or_default(),
             needs,
             ..Recognised::default()
+        })
+    }
+
+    /// Is the application in its `lib`, as a directory or archive of a version?
+    fn carries(&self, app: &str) -> bool {
+        self.names("lib").any(|name| {
+            name.strip_prefix(app)
+                .and_then(|rest| rest.strip_prefix('-'))
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         })
     }
 

@@ -1,17 +1,20 @@
 //! Who is connected to whom, drawn as a table of signs: a column for each node.
 
-use lace_wire::api::BeamNode;
+use lace_wire::api::{BeamNode, BeamPart};
 
 /// Most nodes that are drawn: wider pictures do not fit a terminal.
 const DRAWN_MAX: usize = 40;
 
-/// The picture; nothing for less than two nodes, or for too many.
+/// The picture, for less than two nodes nothing; for too many a line for each part.
 ///
 /// `*` sees it, `+` is connected to it out of sight (gateways), `!` does not though it should, `?` does though it should
 /// not, `.` neither does nor should.
 pub fn lines(nodes: &[BeamNode]) -> Vec<String> {
-    if !(2..=DRAWN_MAX).contains(&nodes.len()) {
+    if nodes.len() < 2 {
         return Vec::new();
+    }
+    if nodes.len() > DRAWN_MAX {
+        return parts(nodes);
     }
     let widest = nodes.iter().map(|node| label(node).chars().count()).max().unwrap_or_default();
     let width = widest.max("connected to".len());
@@ -23,6 +26,19 @@ pub fn lines(nodes: &[BeamNode]) -> Vec<String> {
         lines.push(format!("{:width$}  {:>2}{signs}", label(from), n + 1));
     }
     lines
+}
+
+/// More than can be drawn, in numbers.
+fn parts(nodes: &[BeamNode]) -> Vec<String> {
+    let line = |part: &BeamPart| {
+        let BeamPart { name, nodes, connected, planned, deviating } = part;
+        let deviating = match deviating {
+            0 => String::new(),
+            n => format!(", {n} not as planned"),
+        };
+        format!("{name}: {nodes} nodes, {connected} of {planned} planned connections{deviating}")
+    };
+    std::iter::once(String::new()).chain(BeamPart::of(nodes).iter().map(line)).collect()
 }
 
 fn label(node: &BeamNode) -> String {
@@ -67,5 +83,23 @@ mod tests {
             "shop/game/3 (cluster 2)   3  !  .  -",
         ];
         assert_eq!(lines(&nodes), expected);
+        // Too many to draw: five clusters of nine, of which two lack a connection.
+        let many: Vec<_> = (0..45)
+            .map(|n| {
+                let seen: &[&str] = if n == 3 || n == 20 { &[] } else { &["g@0"] };
+                let mut node = node(n + 1, &["g@0"], seen, &[], &[]);
+                node.report.cluster = Some(1 + n / 9);
+                node
+            })
+            .collect();
+        let expected = [
+            "",
+            "cluster 1: 9 nodes, 8 of 9 planned connections, 1 not as planned",
+            "cluster 2: 9 nodes, 9 of 9 planned connections",
+            "cluster 3: 9 nodes, 8 of 9 planned connections, 1 not as planned",
+            "cluster 4: 9 nodes, 9 of 9 planned connections",
+            "cluster 5: 9 nodes, 9 of 9 planned connections",
+        ];
+        assert_eq!(lines(&many), expected);
     }
 }

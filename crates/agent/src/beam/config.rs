@@ -2,7 +2,6 @@
 
 use lace_model::beam::Beam;
 use lace_model::group::GlobalGroup;
-use std::collections::BTreeMap;
 
 /// An atom, quoted.
 pub fn atom(text: &str) -> String {
@@ -24,7 +23,7 @@ pub fn text(beam: &Beam, node: &str, all: &[(u32, String)], of: impl Fn(u32) -> 
     if !beam.groups.is_empty() {
         kernel.push(ranges(beam, of));
     } else if beam.global_groups {
-        kernel.push(groups(beam, all));
+        kernel.push(groups(beam, all, of));
     }
     let all: &[String] = &all.iter().map(|(_, name)| name.clone()).collect::<Vec<_>>();
     if let Some(application) = &beam.failover {
@@ -43,13 +42,15 @@ pub fn text(beam: &Beam, node: &str, all: &[(u32, String)], of: impl Fn(u32) -> 
     format!("[{{kernel,[{}]}}].\n", kernel.join(",\n  "))
 }
 
-/// Each cluster of the family as a global group, the same on all nodes.
-fn groups(beam: &Beam, all: &[(u32, String)]) -> String {
-    let mut clusters: BTreeMap<u32, Vec<&String>> = BTreeMap::new();
-    for (index, name) in all {
-        clusters.entry(beam.cluster_of(*index)).or_default().push(name);
-    }
-    let group = |(n, names): (u32, Vec<&String>)| format!("{{cluster_{},{}}}", n + 1, atoms(names));
+/// Each cluster of the family as a global group, with all nodes that it may ever have: nodes share names when they know
+/// the same of their own group, and one that was there first cannot be told of more.
+fn groups(beam: &Beam, all: &[(u32, String)], of: impl Fn(u32) -> String) -> String {
+    let mut clusters: Vec<u32> = all.iter().map(|(index, _)| beam.cluster_of(*index)).collect();
+    clusters.dedup();
+    let group = |n: u32| {
+        let names: Vec<_> = beam.of_cluster(n).map(&of).collect();
+        format!("{{cluster_{},{}}}", n + 1, atoms(&names))
+    };
     format!("{{global_groups,[{}]}}", clusters.into_iter().map(group).collect::<Vec<_>>().join(","))
 }
 
@@ -113,7 +114,7 @@ mod tests {
     fn clusters_are_global_groups_where_that_is_wanted() {
         let beam = Beam { cluster_size: 2, global_groups: true, ..Beam::default() };
         let expected = "[{kernel,[{global_groups,[{cluster_1,['ball@10.77.0.1','ball@10.77.0.2']},\
-            {cluster_2,['ball@10.77.0.3']}]}]}].\n";
+            {cluster_2,['ball@10.77.0.3','ball@10.77.0.4']}]}]}].\n";
         assert_eq!(text(&beam, "ball@10.77.0.1", &names(3)), expected);
     }
 

@@ -3,7 +3,7 @@
 //! Not in ERL_ZFLAGS where it can be helped: those would also reach the short-lived runtimes of `rpc` and `remote`,
 //! which must not listen on the node's port nor wait for its peers.
 
-use super::CONFIG;
+use super::{CONFIG, args};
 use crate::spec::{of_release, over};
 use lace_machine::FileSpec;
 use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT, without_heart};
@@ -86,18 +86,12 @@ fn at_home(text: &str, node: &str, address: &str) -> String {
     text.replace("@127.0.0.1", &format!("@{host}")).replace("127.0.0.1", address)
 }
 
-/// The release's own flags without a cookie, and without heart (PID 1 starts the runtime again, nobody else); with our node
-/// name and our flags.
+/// The release's own flags without what is the node's ([`args`]), and without heart (PID 1 starts the runtime again, nobody
+/// else); with our node name and our flags.
 fn vm_args(text: &str, kind: ReleaseKind, beam: &Beam, node: &str, address: &str) -> String {
-    let mut lines = Vec::new();
-    for line in without_heart(text).lines() {
-        match line.split_whitespace().next() {
-            Some("-setcookie") => {}
-            Some("-proto_dist" | "-ssl_dist_optfile" | "-ssl_dist_opt") if beam.tls => {}
-            Some("-name" | "-sname") => lines.push(format!("-name {node}")),
-            _ if beam.replace_loopback => lines.push(at_home(line, node, address)),
-            _ => lines.push(line.to_owned()),
-        }
+    let mut lines = args::kept(&without_heart(text), beam.tls, Some(node));
+    if beam.replace_loopback {
+        lines.iter_mut().for_each(|line| *line = at_home(line, node, address));
     }
     lines.extend(self::lines(kind, beam, address));
     lines.push(String::new());

@@ -3,6 +3,7 @@
 //! Nothing is asked of the release: flags go into a copy of its vm.args, kernel settings into one more configuration
 //! file, the cookie into `$HOME/.erlang.cookie` on the node's tmpfs, so that it is on no command line and on no disk.
 
+mod args;
 pub mod boot;
 mod config;
 pub mod copy;
@@ -22,21 +23,12 @@ pub mod votes;
 use crate::context::{Context, Peer};
 use crate::spec::{Kin, Secrets, Subject};
 use lace_machine::FileSpec;
-use lace_model::beam::{
-    Beam, BeamNames, CA_PREFIX, DISTRIBUTION_PORT, HEART_COMMAND, is_flags, without_heart,
-};
+use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT, HEART_COMMAND, is_flags, without_heart};
 use lace_model::release::ReleaseKind;
 use lace_model::{Digest, ServicePath};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Is a secret of this name Lace's own, and none of the application's?
-pub fn is_ours(name: &str) -> bool {
-    name.starts_with(COOKIE_PREFIX) || name.starts_with(CA_PREFIX)
-}
-
-/// The cluster's cookie is the secret whose name starts so.
-pub const COOKIE_PREFIX: &str = "LACE_COOKIE_";
 /// On tmpfs: the runtime reads its cookie from here.
 const HOME: &str = "/run/lace/home";
 /// The cookie's file there.

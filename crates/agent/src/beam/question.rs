@@ -3,6 +3,7 @@
 use super::line::Line;
 use super::over;
 use super::ready::{allowed, gateways, others, own_name};
+use crate::context::Peer;
 use crate::hands::Hands;
 use lace_beam::Link;
 use lace_model::document::{EntryBody, EntryId, NodeEntry};
@@ -63,7 +64,23 @@ pub async fn describe(hands: &Hands, id: NodeId) -> Result<BeamReport, Problem> 
         alarms,
         ..BeamReport::default()
     };
-    Ok(over::describe(plan, link(hands, id).map_err(|problem| problem.message)).await)
+    let mut report = over::describe(plan, link(hands, id).map_err(|problem| problem.message)).await;
+    let joined = joined(hands, &entry, &report.nodes);
+    report.allowed.extend(joined);
+    Ok(report)
+}
+
+/// Those of other families of the application that a node sees: whoever joins families does it himself (`bootstrap`).
+fn joined(hands: &Hands, entry: &NodeEntry, nodes: &[String]) -> Vec<String> {
+    let topic = hands.topic(&entry.path.family.app);
+    let members = topic.iter().flat_map(|topic| &topic.members);
+    let others: Vec<Peer> =
+        members.filter(|member| member.path.family != entry.path.family).map(Peer::from).collect();
+    let is_of_them = |name: &&String| {
+        let host = name.split_once('@').map_or("", |(_, host)| host);
+        others.iter().any(|peer| peer.name == host || peer.address.to_string() == host)
+    };
+    nodes.iter().filter(is_of_them).cloned().collect()
 }
 
 /// Its largest processes.

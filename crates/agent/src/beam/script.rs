@@ -4,7 +4,7 @@
 //! read it. The copy does not: the runtime then reads `$HOME/.erlang.cookie`, as it does of itself. Its `env.sh` may
 //! choose another node name for another platform; the copy ends with ours, and has no `-heart`.
 
-use super::flags;
+use super::{args, flags};
 use crate::spec::{of_release, over};
 use lace_machine::FileSpec;
 use lace_model::beam::{Beam, DISTRIBUTION_PORT, without_heart};
@@ -32,7 +32,8 @@ pub fn files(layer: &Path, version: &str, node: Option<&str>, beam: &Beam) -> Re
         let port = if beam.epmd { String::new() } else { port };
         let tls = if beam.tls { format!("{}\n", flags::TLS) } else { String::new() };
         let flags = format!("-start_epmd false\n{port}{tls}-dist_listen false\n");
-        files.push(over(&remote, format!("{}\n{flags}", text.trim_end()), executable));
+        let own = args::kept(text.trim_end(), beam.tls, None).join("\n");
+        files.push(over(&remote, format!("{own}\n{flags}"), executable));
     }
     Ok(files)
 }

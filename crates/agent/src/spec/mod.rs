@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::hands::Hands;
 use crate::held::Held;
 use lace_machine::{FileSpec, Limits, NodeSpec, ProcessSpec, VoteSpec};
-use lace_model::beam::CA_PREFIX;
+use lace_model::beam::{CA_PREFIX, COOKIE_PREFIX, is_ours};
 use lace_model::document::NodeEntry;
 use lace_model::job::Job;
 use lace_model::revision::{Isolation, RevisionSpec};
@@ -133,13 +133,13 @@ impl Secrets {
 
     /// Those that are text and a person's own, for environment and templates.
     pub fn texts(&self) -> BTreeMap<String, String> {
-        let own = self.0.iter().filter(|(name, _)| !beam::is_ours(name));
+        let own = self.0.iter().filter(|(name, _)| !is_ours(name));
         own.filter_map(|(name, value)| Some((name.clone(), String::from_utf8(value.clone()).ok()?))).collect()
     }
 
     /// The cookie of all meshes of the cluster.
     fn cookie_of_all(&self) -> Option<String> {
-        self.text_of(beam::COOKIE_PREFIX)
+        self.text_of(COOKIE_PREFIX)
     }
 
     /// The cookie of one mesh of the cluster.

@@ -18,6 +18,7 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
         quantities(name, node, mistakes);
         template::check(name, node, mistakes);
         clusters(name, node, mistakes);
+        names_of_nodes(name, node, mistakes);
         groups(name, node, mistakes);
         certificates(name, node, mistakes);
         joins(name, node, &services, mistakes);
@@ -38,6 +39,21 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
     cycles(&services, mistakes);
 }
 
+/// A family cannot be called as a node of another one is: both would be one name in DNS.
+fn names_of_nodes(service: &str, node: &Node, mistakes: &mut Mistakes) {
+    let families: Vec<_> = node.each("family").collect();
+    // A service that names none has one of its own name.
+    for (family, _) in &families {
+        let Some((other, index)) = family.name.rsplit_once('-') else { continue };
+        let is_index = index.parse::<u32>().is_ok_and(|n| n > 0 && n.to_string() == index);
+        if is_index && families.iter().any(|(known, _)| known.name == other) {
+            let key = format!("service.{service}.family.{}", family.name);
+            let text = format!("{} is the name of node {index} of {other}", family.name);
+            mistakes.hint(family.place, &key, text, "give the family another name");
+        }
+    }
+}
+
 /// OTP's failover is for one cluster.
 fn clusters(service: &str, node: &Node, mistakes: &mut Mistakes) {
     let Some(beam) = node.get("beam") else { return };
@@ -45,6 +61,12 @@ fn clusters(service: &str, node: &Node, mistakes: &mut Mistakes) {
     if let Some(size) = several.filter(|_| beam.get("failover").is_some()) {
         let key = format!("service.{service}.beam.cluster_size");
         mistakes.hint(size.place, &key, "failover is for one cluster", "leave out failover, or cluster_size");
+    }
+    let joins_itself = beam.flag_of("join") == Some(false);
+    if let Some(size) = several.filter(|_| joins_itself) {
+        let key = format!("service.{service}.beam.cluster_size");
+        let text = "a family that makes its mesh itself (join = false) keeps to no clusters";
+        mistakes.hint(size.place, &key, text, "leave out join = false, or cluster_size");
     }
 }
 

@@ -126,9 +126,10 @@ fn beam() -> impl Strategy<Value = Beam> {
             let group = |first, hidden| GlobalGroup { first, last: first + backups, hidden };
             let groups =
                 [("left".to_owned(), group(1, false)), ("right".to_owned(), group(200, flags.0))].into();
+            // Failover is for one cluster.
+            let cluster_size = if failover.is_some() || grouped { 0 } else { backups };
             Beam {
-                // Failover is for one cluster.
-                cluster_size: if failover.is_some() || grouped { 0 } else { backups },
+                cluster_size,
                 groups: if grouped { groups } else { BTreeMap::new() },
                 name,
                 names,
@@ -138,7 +139,8 @@ fn beam() -> impl Strategy<Value = Beam> {
                 failover_timeout: spans.0,
                 sync_timeout: spans.1,
                 takeover: flags.0,
-                join: flags.1,
+                // Who makes its mesh itself keeps to no clusters.
+                join: flags.1 || cluster_size > 0,
                 replace_loopback: flags.2,
                 votes: flags.3,
                 applications,

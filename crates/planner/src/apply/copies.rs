@@ -9,8 +9,10 @@ use lace_model::{Code, Problem};
 /// Why a distributed application cannot roll as these families do: blue-green makes each revision a cluster of its own, and
 /// in both OTP would start the application.
 pub(crate) fn refuse_beside(spec: &RevisionSpec, families: &[Family]) -> Result<(), Problem> {
-    if let Some(beam) =
-        spec.beam.as_ref().filter(|beam| !beam.groups.is_empty() && beam.names != BeamNames::Dns)
+    if let Some(beam) = spec
+        .beam
+        .as_ref()
+        .filter(|beam| (beam.global_groups || !beam.groups.is_empty()) && beam.names != BeamNames::Dns)
     {
         let text = format!(
             "beam.global_groups: nodes named by {} are not known before they are there",

@@ -2,7 +2,7 @@
 
 use super::{LiveApplication, Work, isolation, links, merge, package, tls};
 use lace_model::application::{FamilySpec, ServiceSpec};
-use lace_model::beam::{Beam, CA_PREFIX};
+use lace_model::beam::{Beam, CA_PREFIX, COOKIE_PREFIX, is_ours};
 use lace_model::package::{PASSWORD_PREFIX, StoredPackage};
 use lace_model::release::{Release, ReleaseKind};
 use lace_model::revision::{Limits, RevisionSpec};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// The name of the secret that holds the cookie of a service's cluster.
 pub fn cookie_name(service: &ServiceName) -> String {
-    format!("LACE_COOKIE_{}", service.as_str().replace('-', "_"))
+    format!("{COOKIE_PREFIX}{}", service.as_str().replace('-', "_"))
 }
 
 /// The name of the secret that is the authority of a service's cluster, where its distribution goes over TLS.
@@ -128,10 +128,7 @@ impl Making<'_> {
             firewall: kept!(firewall),
             bootstrap: kept!(?bootstrap),
             // It belongs to its command.
-            bootstrap_with: match says.bootstrap {
-                Some(_) => says.bootstrap_with.clone(),
-                None => base.and_then(|b| b.bootstrap_with.clone()),
-            },
+            bootstrap_with: self.joins().map(str::to_owned),
             bootstrap_each_start: match says.bootstrap {
                 Some(_) => says.bootstrap_each_start.unwrap_or(false),
                 None => base.is_some_and(|b| b.bootstrap_each_start),
@@ -198,18 +195,32 @@ impl Making<'_> {
         self.says.beam.clone().or(kept).or_else(|| self.merged.beam.clone()).or(own)
     }
 
+    /// The service or family that its nodes join.
+    fn joins(&self) -> Option<&str> {
+        match self.says.bootstrap {
+            Some(_) => self.says.bootstrap_with.as_deref(),
+            None => self.base.and_then(|base| base.bootstrap_with.as_deref()),
+        }
+    }
+
+    /// The service whose cookie and authority its nodes show: who joins another one is let in there.
+    fn cluster(&self) -> ServiceName {
+        let joined = self.joins().and_then(|with| with.split('/').next()?.parse().ok());
+        joined.unwrap_or_else(|| self.name.clone())
+    }
+
     fn secrets(
         &self,
         beam: Option<&Beam>,
         generate: &mut Vec<String>,
         problems: &mut Vec<Problem>,
     ) -> BTreeMap<String, u64> {
+        let cluster = self.cluster();
         let made = [
-            (cookie_name(self.name), beam.is_some()),
-            (authority_name(self.name), beam.is_some_and(|b| b.tls)),
+            (cookie_name(&cluster), beam.is_some()),
+            (authority_name(&cluster), beam.is_some_and(|b| b.tls)),
         ];
-        let is_made =
-            |name: &String| name.starts_with(PASSWORD_PREFIX) || made.iter().any(|(made, _)| made == name);
+        let is_made = |name: &String| name.starts_with(PASSWORD_PREFIX) || is_ours(name);
         let kept = self.base.map(|b| b.secrets.keys().filter(|n| !is_made(n)).cloned().collect());
         let names: Vec<String> = self.says.secrets.clone().or(kept).unwrap_or_default();
         let mut secrets = BTreeMap::new();

@@ -42,7 +42,7 @@ fn on_host(beam: &Beam) -> bool {
 }
 
 /// Why nodes cannot change from one revision to the other as these families roll: those with TLS and those without are
-/// no cluster together.
+/// no cluster together, nor those with other names or other global groups.
 pub(crate) fn refuse_switch(
     live: &LiveService,
     to: &RevisionSpec,
@@ -50,7 +50,9 @@ pub(crate) fn refuse_switch(
 ) -> Result<(), Problem> {
     let wanted = live.wanted();
     let from = wanted.and_then(|wanted| wanted.spec.beam.as_ref());
-    let differs = |before: &Beam, then: &Beam| before.tls != then.tls || on_host(before) != on_host(then);
+    let differs = |before: &Beam, then: &Beam| {
+        before.tls != then.tls || on_host(before) != on_host(then) || !before.shares_groups(then)
+    };
     let Some((before, then)) = from.zip(to.beam.as_ref()).filter(|(before, then)| differs(before, then))
     else {
         return Ok(());
@@ -63,9 +65,12 @@ pub(crate) fn refuse_switch(
     let path = &live.service.path;
     let carrier = |beam: &Beam| if beam.tls { "TLS" } else { "plain TCP" };
     let naming = |beam: &Beam| if on_host(beam) { "as nodes on hosts" } else { "as nodes with borders" };
-    let how = match before.tls == then.tls {
-        false => format!("speak {} to one another now, and {} then", carrier(before), carrier(then)),
-        true => format!("have their names {} now, and {} then", naming(before), naming(then)),
+    let how = if before.tls != then.tls {
+        format!("speak {} to one another now, and {} then", carrier(before), carrier(then))
+    } else if on_host(before) != on_host(then) {
+        format!("have their names {} now, and {} then", naming(before), naming(then))
+    } else {
+        "know other global groups then than now".to_owned()
     };
     let text = format!(
         "{}: its nodes {how}: they cannot be one cluster while they change over one after the other",

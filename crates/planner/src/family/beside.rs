@@ -36,8 +36,9 @@ pub(super) fn is_new(draft: &Draft, index: u32) -> bool {
     sets(draft).1.contains(&index)
 }
 
-/// Where a second set begins: the lowest range that leaves both sets room to double.
-fn second(base: u32, count: u32) -> u32 {
+/// Where a second set begins: the lowest range that leaves both sets room to double. Where a family has several clusters its
+/// first one is whole there, too.
+fn second(base: u32, count: u32, cluster: u32) -> u32 {
     let room = count.saturating_mul(2);
     if base >= room.max(1) {
         return 0;
@@ -46,7 +47,7 @@ fn second(base: u32, count: u32) -> u32 {
     while step < base.saturating_add(room) {
         step = step.saturating_mul(10);
     }
-    step
+    step.checked_next_multiple_of(cluster.max(1)).unwrap_or(step)
 }
 
 /// May the new set stand beside the old one? What belongs to an index (a volume, a vote) cannot be there twice, nor what
@@ -83,7 +84,9 @@ pub(super) fn split(draft: &Draft, from: Option<u64>, to: u64) -> Option<Split> 
         Strategy::BlueGreen if draft.family().count > 0 && may_stand(draft, from, to).is_ok() => {
             // A set that an earlier rollout left is taken over.
             let base = draft.rollout.as_ref().and_then(Rollout::beside);
-            let base = base.unwrap_or_else(|| second(draft.base, draft.family().count));
+            let cluster = draft.revision(to).and_then(|to| Some(to.spec.beam.as_ref()?.cluster_size));
+            let base =
+                base.unwrap_or_else(|| second(draft.base, draft.family().count, cluster.unwrap_or_default()));
             Some(Split { base: Some(base), permille: Some(0), ..Split::default() })
         }
         _ => None,
@@ -174,16 +177,18 @@ mod tests {
 
     #[test]
     fn two_sets_have_room_to_double() {
-        for (base, count, expected) in [
-            (0, 3, 100),
-            (100, 3, 0),
-            (0, 50, 100),
-            (0, 51, 1_000),
-            (100, 60, 1_000),
-            (1_000, 60, 0),
-            (1_000, 600, 10_000),
+        for (base, count, cluster, expected) in [
+            (0, 3, 0, 100),
+            (100, 3, 0, 0),
+            (0, 50, 0, 100),
+            (0, 51, 0, 1_000),
+            (100, 60, 0, 1_000),
+            (1_000, 60, 0, 0),
+            (1_000, 600, 0, 10_000),
+            (0, 6, 3, 102),
+            (102, 6, 3, 0),
         ] {
-            assert_eq!(second(base, count), expected, "{count} after {base}");
+            assert_eq!(second(base, count, cluster), expected, "{count} after {base}");
         }
     }
 }

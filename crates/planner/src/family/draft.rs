@@ -7,6 +7,7 @@ use super::room::Room;
 use super::silence::Silence;
 use super::slot::{Slot, nodes_of, slots_of};
 use super::{market, mesh};
+use lace_model::beam::Beam;
 use lace_model::document::Verb;
 use lace_model::event::NewEvent;
 use lace_model::family::Family;
@@ -194,13 +195,16 @@ impl<'a> Draft<'a> {
         let rollout = self.rollout.as_ref();
         self.strategy_between(rollout.and_then(|r| r.from), rollout.map_or(self.family().revision, |r| r.to))
     }
-    /// The same for a rollout that is about to begin. Nodes with and without TLS are no cluster together: they change over
-    /// side by side as two clusters where the rules say so, and else all at once, whatever the rules say.
+    /// The same for a rollout that is about to begin. Nodes with and without TLS are no cluster together, nor are those with
+    /// other global groups: they change over side by side as two clusters where the rules say so, and else all at once,
+    /// whatever the rules say.
     pub fn strategy_between(&self, from: Option<u64>, to: u64) -> Strategy {
         let family = self.family();
-        let tls = |number| Some(self.revision(number)?.spec.beam.as_ref()?.tls);
+        let beam = |number| self.revision(number)?.spec.beam.as_ref();
         let is_hot = family.hot == Some(family.revision);
-        if from.and_then(tls).zip(tls(to)).is_some_and(|(before, after)| before != after) {
+        let are_two =
+            |(before, after): (&Beam, &Beam)| before.tls != after.tls || !before.shares_groups(after);
+        if from.and_then(beam).zip(beam(to)).is_some_and(are_two) {
             let parts = !is_hot && from.is_some_and(|from| beside::parts(self, from, to));
             return if parts { Strategy::BlueGreen } else { Strategy::AllAtOnce };
         }

@@ -12,6 +12,7 @@ fn host() -> HostFacts {
         libraries: set(&["libc.so.6", "libm.so.6"]),
         programs: set(&["sh"]),
         erts: set(&["13.1.5"]),
+        otp: set(&["kernel", "stdlib"]),
     }
 }
 
@@ -62,6 +63,13 @@ fn each_thing_that_is_missing_has_its_line() {
     );
     check(Needs { erts: Some("14.0".into()), erts_included: true, ..Needs::default() }, &[]);
     check(Needs { erts: Some("13.1.5".into()), ..Needs::default() }, &[]);
+    let needs =
+        |erts_included| Needs { absent: words(&["kernel", "os_mon"]), erts_included, ..Needs::default() };
+    check(needs(false), &["the Erlang application os_mon is missing (Debian: apt install erlang-os-mon)"]);
+    let lost = |app: &str| {
+        format!("the release starts the application {app}, and has it not in its lib: build it again")
+    };
+    check(needs(true), &[lost("kernel").as_str(), lost("os_mon").as_str()]);
 }
 
 #[test]

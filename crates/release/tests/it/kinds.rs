@@ -31,7 +31,11 @@ fn relx() {
             false,
         );
         put(root, "erts-13.1.5/bin/beam.smp", "no real one", true);
+        put(root, "lib/kernel-8.5.3/ebin/kernel.app", "", false);
+        put(root, "lib/ssl_verify_fun-1.0/ebin/x.app", "", false);
+        put(root, "lib/public_key-1.13.2.ez", "", false);
     });
+    assert_eq!(found.needs.absent, ["ssl"]);
     assert_eq!(found.kind, ReleaseKind::Relx);
     assert_eq!((found.name.as_deref(), found.version.as_deref()), (Some("game"), Some("1.2.0")));
     assert_eq!(found.start, ["bin/game", "foreground"]);

@@ -58,7 +58,7 @@ mod work;
 pub use access::{
     AuditLine, AuditVerdict, LoginRequest, ServerInfo, SessionInfo, TokenInfo, TokenMade, TokenRequest,
 };
-pub use beam::{AdoptRequest, BeamCallRequest, BeamNode};
+pub use beam::{AdoptRequest, BeamCallRequest, BeamNode, BeamPart};
 pub use estate::{HostRequest, PoolRequest, ProviderRequest};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,
