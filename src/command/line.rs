@@ -5,7 +5,7 @@ use super::{
     app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec, export,
     family, firewall, forward, history, host, init, job, login, logs, maintenance, node, op, open, output,
     package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema, secret,
-    server, shell, status, token, top, verb, volume, wait, why,
+    server, service, shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -132,6 +132,8 @@ pub enum Command {
     Release(release::ReleaseArgs),
     /// How to run a kind of service
     Package(package::PackageArgs),
+    /// What services of packages can do
+    Service(service::ServiceArgs),
     /// Applications
     App(app::AppArgs),
     /// Families of like nodes
@@ -211,11 +213,10 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 17] = [
+const LATER: [&str; 16] = [
     "import",
     "promote",
     "key",
-    "service",
     "backup",
     "user",
     "team",

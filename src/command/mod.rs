@@ -52,6 +52,7 @@ mod scale;
 mod schema;
 mod secret;
 mod server;
+mod service;
 mod session;
 mod shell;
 mod source;
@@ -159,6 +160,7 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Op(args) => op::run(args, s).await,
         Command::Release(args) => release::run(args, s).await,
         Command::Package(args) => package::run(args, s).await,
+        Command::Service(args) => service::run(args, s).await,
         Command::App(args) => app::run(args, s).await,
         Command::Family(args) => family::run(args, s).await,
         Command::Node(args) => node::run(args, s).await,

@@ -74,11 +74,13 @@ pub async fn run(args: OpArgs, s: &mut Session) -> Outcome {
 
 /// An operation with its verbs on nodes.
 #[derive(Serialize)]
-struct Shown {
+pub struct Shown {
+    /// The operation.
     #[serde(flatten)]
-    operation: Operation,
+    pub operation: Operation,
+    /// Its verbs on nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tasks: Vec<NodeTask>,
+    pub tasks: Vec<NodeTask>,
 }
 
 impl Shown {
@@ -94,7 +96,8 @@ impl Shown {
     }
 }
 
-fn task_state(state: TaskState) -> &'static str {
+/// Where a task stands, for people.
+pub fn task_state(state: TaskState) -> &'static str {
     match state {
         TaskState::Queued => "waits for its host",
         TaskState::Sent => "is with its host",

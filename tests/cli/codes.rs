@@ -95,6 +95,8 @@ volume delete shop/game/1/data
 package list
 package show redis
 package delete echo@0.1
+service action shop/work run parameters=x
+service scripts shop/work
 route add shop/game shop.example.com --port 80
 route cert list shop
 route list

@@ -113,6 +113,8 @@ package upload ./echo
 package list
 package show redis@1
 package delete echo@0.1
+service action shop/work run parameters=x
+service scripts shop/work
 app create shop
 app list
 app show shop

@@ -16,6 +16,7 @@ mod estate;
 mod families;
 mod forward;
 mod full;
+mod generic;
 mod ground;
 mod hosts;
 mod hot;

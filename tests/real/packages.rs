@@ -9,7 +9,7 @@ use std::path::Path;
 const HOST: &str = "site.shop.localhost";
 
 /// Applies a manifest of the application `shop`.
-fn apply(lace: &Lace, services: &str) -> Ran {
+pub fn apply(lace: &Lace, services: &str) -> Ran {
     let file = lace.files().join("lace.toml");
     fs::write(&file, format!("[application]\nname = \"shop\"\n{services}")).expect("written");
     lace.run(&["apply", file.to_str().expect("text")])

@@ -23,6 +23,7 @@ mod notify;
 mod outbox;
 mod refresh;
 mod roster;
+mod script;
 mod secret;
 mod session;
 mod simulated;

@@ -8,7 +8,7 @@
 use crate::clock::Backoff;
 use crate::hands::{Hands, Kept};
 use crate::held::Record;
-use crate::node::ask;
+use crate::script;
 use lace_machine::{ExecSpec, NodeHandle};
 use lace_model::package::{Script, words_of};
 use lace_model::{Digest, NodeId};
@@ -18,8 +18,6 @@ use tokio::sync::watch;
 
 /// Between tries of one that fails: its process may be about to start.
 const TRY_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// Characters of what a failed one said that are passed on.
-const SAID_CHARS_MAX: usize = 200;
 
 /// Where the news of one node goes.
 pub struct Notices {
@@ -76,15 +74,8 @@ impl Teller {
     }
 
     async fn run(&self) -> Result<(), String> {
-        let within = Duration::from_millis(self.script.timeout.0);
-        let command = ExecSpec::new(words_of("notify", &self.script.file));
-        let (exit, out, err) = ask(&self.node, move |node| node.output_within(&command, within)).await?;
-        if exit.code == Some(0) {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(if err.is_empty() { &out } else { &err }).into_owned();
-        let last: String = said.lines().last().unwrap_or_default().chars().take(SAID_CHARS_MAX).collect();
-        Err(format!("{} {last}", exit.reason))
+        let words = words_of("notify", &self.script.file);
+        script::run(&self.node, ExecSpec::new(words), self.script.timeout).await.map(drop)
     }
 
     /// People see it in the node's status.

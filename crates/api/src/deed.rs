@@ -45,6 +45,13 @@ impl Deed {
         if self.new_work { batch.new_work() } else { batch }
     }
 
+    /// The same, which holds only if all that was read is still so.
+    pub fn held(&self, caller: &Caller, reads: &Reads) -> Batch {
+        let mut batch = self.batch(caller);
+        reads.require(&mut batch, &BTreeSet::new());
+        batch
+    }
+
     /// Writes what the planner decided. The batch may hold more that belongs to it.
     pub async fn done(
         self,
@@ -91,21 +98,19 @@ impl Deed {
         }
     }
 
-    /// Writes tasks, and the operation that ends with them.
+    /// Writes tasks, and the operation that ends with them. The batch may hold more that belongs to it.
     pub async fn order(
         self,
         state: &ApiState,
         caller: &Caller,
         tasks: Vec<NodeTask>,
-        reads: &Reads,
+        mut batch: Batch,
     ) -> Result<Accepted, StoreError> {
-        let mut batch = self.batch(caller);
         let operation = self.begin(state, caller, &[]);
         batch.put(&operation, Expect::Absent);
         for task in tasks {
             batch.put(&NodeTask { operation: Some(operation.id), ..task }, Expect::Absent);
         }
-        reads.require(&mut batch, &BTreeSet::new());
         batch.audit(&self.verb, &self.subject, "done");
         state.store.commit_async(batch).await?;
         let message = format!("{} of {} is under way", self.verb, self.subject);

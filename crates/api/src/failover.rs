@@ -81,7 +81,8 @@ pub(crate) async fn order(
         actor: caller.name.clone(),
     };
     let deed = Deed::light("failover", name.short());
-    Ok(deed.order(state, caller, vec![task.queued(now)], &scene.reads).await?)
+    let batch = deed.held(caller, &scene.reads);
+    Ok(deed.order(state, caller, vec![task.queued(now)], batch).await?)
 }
 
 fn votes<'a>(beam: Option<&'a Beam>, path: &lace_model::FamilyPath) -> Answer<&'a Beam> {

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use lace_model::event::NewEvent;
-use lace_model::package::StoredPackage;
+use lace_model::package::{Package, StoredPackage};
 use lace_model::release::Tree;
 use lace_model::{Code, Digest, Millis};
 use lace_release::package::{PACKAGE_LIMITS, catalog, look_at};
@@ -54,6 +54,14 @@ impl ChunkSource for Here<'_> {
         let bytes = self.0.get(digest).map_err(|e| missing(e.to_string()))?;
         bytes.ok_or_else(|| missing("it is not here".into()))
     }
+}
+
+/// A package by its tree: what a service pinned, whatever has that name and version today.
+pub(crate) fn pinned(blobs: &Blobs, tree: &Digest) -> Answer<Package> {
+    let gone = || Refusal::not_found(format_args!("tree {} of the package", tree.short()));
+    let bytes = blobs.get(tree)?.ok_or_else(gone)?;
+    let tree: Tree = serde_json::from_slice(&bytes).map_err(|_| gone())?;
+    Ok(look_at(&tree, &Here(blobs))?.package)
 }
 
 /// `POST /v1/packages`.

@@ -94,26 +94,30 @@ async fn order(
     if target.index.is_some() {
         scene.one_family(target)?;
     }
-    let tasks = tasks(state, caller, &scene, target, &verb)?;
-    if tasks.is_empty() {
-        return Err(match target.index {
-            Some(_) => Refusal::not_found(format_args!("node {target}")).hint("lace node list"),
-            None => Refusal::new(Code::Conflict, format!("no node of {target} is there"))
-                .hint(format!("lace why {target}")),
-        });
-    }
-    Ok(deed.order(state, caller, tasks, &scene.reads).await?)
+    let within = if verb == Verb::Restart { RESTART_WITHIN } else { SIGNAL_WITHIN };
+    let tasks = tasks(state, caller, &scene, target, &Wish { verb, within })?;
+    let batch = deed.held(caller, &scene.reads);
+    Ok(deed.order(state, caller, tasks, batch).await?)
 }
 
-fn tasks(
+/// What nodes are to do, and within what time they have to begin.
+pub(crate) struct Wish {
+    pub verb: Verb,
+    pub within: Span,
+}
+
+/// A task for each running node under a target, in the order of their places.
+///
+/// # Errors
+/// Where no node is there.
+pub(crate) fn tasks(
     state: &ApiState,
     caller: &Caller,
     scene: &Scene,
     target: &TargetPath,
-    verb: &Verb,
+    wish: &Wish,
 ) -> Answer<Vec<NodeTask>> {
     let now = state.now();
-    let within = if *verb == Verb::Restart { RESTART_WITHIN } else { SIGNAL_WITHIN };
     let families = scene.families(target).map(|(_, family)| &family.path);
     let mut tasks = Vec::new();
     for family in families.filter_map(|path| scene.targets.get(path)) {
@@ -128,13 +132,25 @@ fn tasks(
                 path,
                 node: node.id,
                 host: node.host,
-                verb: verb.clone(),
-                within,
+                verb: wish.verb.clone(),
+                within: wish.within,
                 restarts: status.map_or(0, |row| row.value.restarts),
                 actor: caller.name.clone(),
             };
             tasks.push(task.queued(now));
         }
     }
+    if tasks.is_empty() {
+        return Err(none(target));
+    }
+    tasks.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(tasks)
+}
+
+pub(crate) fn none(target: &TargetPath) -> Refusal {
+    match target.index {
+        Some(_) => Refusal::not_found(format_args!("node {target}")).hint("lace node list"),
+        None => Refusal::new(Code::Conflict, format!("no node of {target} is there"))
+            .hint(format!("lace why {target}")),
+    }
 }

@@ -46,6 +46,7 @@ fn target_of(request: &VerbRequest) -> &TargetPath {
         | VerbRequest::Stop { target }
         | VerbRequest::Restart { target }
         | VerbRequest::Signal { target, .. }
+        | VerbRequest::Action { target, .. }
         | VerbRequest::Failover { target, .. }
         | VerbRequest::Delete { target, .. }
         | VerbRequest::Replace { target }
@@ -71,6 +72,9 @@ async fn once(state: &ApiState, caller: &Caller, request: &VerbRequest) -> Answe
             each(state, caller, target, Deed::new("restart", target), verb::restart).await
         }
         VerbRequest::Signal { target, signal } => crate::task::signal(state, caller, target, signal).await,
+        VerbRequest::Action { target, action, parameters } => {
+            crate::action::order(state, caller, target, action, parameters).await
+        }
         VerbRequest::Failover { target, to } => crate::failover::order(state, caller, target, *to).await,
         VerbRequest::Replace { target } => replace(state, caller, target).await,
         VerbRequest::Delete { target, force, delete_data } => {

@@ -119,7 +119,11 @@ impl World {
     fn outcome_due(&self, task: &NodeTask) -> Millis {
         let revisions = self.revisions.get(&task.path.family.service_path());
         let stops = revisions.into_iter().flat_map(BTreeMap::values).map(|r| r.spec.stop.timeout.ms());
-        task.deadline + stops.max().unwrap_or(0) + OUTCOME_WITHIN_MS
+        let runs = match &task.verb {
+            Verb::Action(action) => action.timeout.ms(),
+            _ => 0,
+        };
+        task.deadline + stops.max().unwrap_or(0) + runs + OUTCOME_WITHIN_MS
     }
 
     /// A host says how tasks ended. What is not known here any more is acknowledged too: nobody waits for it.

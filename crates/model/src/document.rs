@@ -7,7 +7,7 @@ use crate::revision::{Opening, RevisionSpec};
 use crate::route::{Maintenance, RouteSpec};
 use crate::target::{VoteOrder, Want};
 use crate::{
-    AppName, Digest, FamilyPath, Generation, JobId, Millis, NodeId, NodePath, ServicePath, Span, TaskId,
+    AppName, Digest, FamilyPath, Generation, JobId, Millis, Name, NodeId, NodePath, ServicePath, Span, TaskId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -120,6 +120,24 @@ pub enum Verb {
     },
     /// Change over to another release of its family in the running runtime.
     Upgrade(Box<Upgrade>),
+    /// Run a script of the node's package.
+    Action(Box<ActionRun>),
+}
+
+/// An action of a package (or the question before it) on one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionRun {
+    /// What people call it.
+    pub name: Name,
+    /// The package that it is of: a node with another one refuses.
+    pub tree: Digest,
+    /// The file of the package.
+    pub file: String,
+    /// It is killed after that.
+    pub timeout: Span,
+    /// What it finds in its environment. Stored, and shown to who may see the task: no place for secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 /// A change of release without a restart: through the runtime's own release handling.
@@ -147,7 +165,7 @@ impl Verb {
     pub fn resume(&self) -> Resume {
         match self {
             Self::Restart | Self::TakeCopy { .. } | Self::Upgrade(_) => Resume::Again,
-            Self::Signal { .. } => Resume::Unknown,
+            Self::Signal { .. } | Self::Action(_) => Resume::Unknown,
         }
     }
 }
@@ -158,6 +176,7 @@ impl std::fmt::Display for Verb {
             Self::Restart => f.write_str("restart"),
             Self::TakeCopy { .. } => f.write_str("failover"),
             Self::Upgrade(_) => f.write_str("hot upgrade"),
+            Self::Action(action) => write!(f, "action {}", action.name),
             Self::Signal { signal } => write!(f, "signal {}", crate::signal::name(*signal)),
         }
     }

@@ -7,6 +7,7 @@ use crate::beam::{hot, votes};
 use crate::clock::now;
 use crate::hands::Hands;
 use crate::refresh::Refresh;
+use crate::script;
 use lace_machine::{Event, Life, NodeHandle};
 use lace_model::document::{NodeEntry, TaskOutcome, Verb};
 use lace_model::node::{NodePhase, NodeStatus};
@@ -160,6 +161,7 @@ fn obey(order: Order, node: NodeHandle, hands: Arc<Hands>, entry: Arc<NodeEntry>
             Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await.map(none),
             Verb::TakeCopy { preference } => votes::take_copy(node, preference).await,
             Verb::Upgrade(upgrade) => hot::upgrade(hands, entry, node, *upgrade).await,
+            Verb::Action(action) => script::act(&entry, &node, *action).await,
         };
         let _ = order.done.send(match done {
             Ok(lines) => TaskOutcome::Done { lines },

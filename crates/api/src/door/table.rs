@@ -148,7 +148,7 @@ fn applications() -> Vec<Door> {
             .deployer(Target)
             .takes(Json("VerbRequest"))
             .answers(Reply::Json("Accepted"))
-            .says("Scale, start, stop, restart, signal, failover, delete, replace, rollback, rollout, activate."),
+            .says("Scale, start, stop, restart, signal, action, failover, delete, replace, rollback, rollout, activate."),
     ]
 }
 

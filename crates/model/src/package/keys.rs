@@ -239,6 +239,30 @@ static ACTION: Form = form(
         key("roles", NAMES, r#"["primary"]"#, "roles whose nodes can do it").or("all"),
         key("once", Shape::Flag, "true", "on one node that can, instead of on each").or("false"),
         key(
+            "if_all",
+            INSIDE,
+            r#""scripts/idle.sh""#,
+            "it begins nowhere unless this file ends with 0 on all of its nodes",
+        ),
+        key(
+            "if_any",
+            INSIDE,
+            r#""scripts/busy.sh""#,
+            "it begins nowhere unless this file ends with 0 on one of its nodes",
+        ),
+        key(
+            "if_all",
+            INSIDE,
+            r#""scripts/idle.sh""#,
+            "begins nowhere unless this ends with 0 on all of its nodes",
+        ),
+        key(
+            "if_any",
+            INSIDE,
+            r#""scripts/busy.sh""#,
+            "begins nowhere unless this ends with 0 on one of its nodes",
+        ),
+        key(
             "parameter",
             Shape::Map(Format::Variable, &Shape::Table(&PARAMETER)),
             r#"{ database = { type = "whole", default = 0 } }"#,

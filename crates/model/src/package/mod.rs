@@ -16,7 +16,7 @@ mod whole;
 
 pub use render::{render, template_fault};
 pub use sample::{Sample, parse_sample};
-pub use setting::{Setting, SettingKind, Value, resolve};
+pub use setting::{Setting, SettingKind, Value, resolve, resolve_parameters};
 pub use stored::StoredPackage;
 pub use used::{
     LinkUse, PACKAGE_HOME, PASSWORD_PREFIX, PackageRef, PackageUse, RoleBounds, password_of, words_of,
@@ -212,6 +212,12 @@ pub struct Action {
     pub roles: BTreeSet<Name>,
     /// One node is enough, the first that can.
     pub once: bool,
+    /// It begins nowhere unless this file ends with 0 on all of its nodes.
+    #[serde(default)]
+    pub if_all: Option<String>,
+    /// It begins nowhere unless this file ends with 0 on one of its nodes.
+    #[serde(default)]
+    pub if_any: Option<String>,
     /// What can be said to it.
     pub parameters: BTreeMap<String, Setting>,
 }
@@ -380,7 +386,8 @@ impl Package {
     /// Every file that the package names, with what it is for; a file may be there more than once.
     pub fn files(&self) -> Vec<(&str, Named)> {
         let verbs = self.scripts.values().map(|script| &script.file);
-        let actions = self.actions.values().map(|action| &action.file);
+        let actions = self.actions.values();
+        let actions = actions.flat_map(|a| [Some(&a.file), a.if_all.as_ref(), a.if_any.as_ref()]).flatten();
         let questions = [&self.check, &self.live].into_iter().flatten();
         let asked = questions.filter_map(|checked| match &checked.question {
             Question::Script { file } => Some(file),

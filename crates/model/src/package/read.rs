@@ -130,6 +130,8 @@ fn action(node: &Node) -> Option<Action> {
         timeout: node.parsed_of("timeout").unwrap_or(SCRIPT_TIMEOUT),
         roles: roles(node, "roles"),
         once: node.flag_of("once").unwrap_or(false),
+        if_all: node.text_of("if_all"),
+        if_any: node.text_of("if_any"),
         parameters: by_text(node, "parameter", |node| Some(setting(node))),
     })
 }

@@ -168,20 +168,39 @@ pub fn resolve(
     settings: &BTreeMap<String, Setting>,
     said: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Value>, Vec<String>> {
+    resolve_as("setting", settings, said)
+}
+
+/// The same for parameters of an action.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_parameters(
+    parameters: &BTreeMap<String, Setting>,
+    said: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Value>, Vec<String>> {
+    resolve_as("parameter", parameters, said)
+}
+
+fn resolve_as(
+    word: &str,
+    settings: &BTreeMap<String, Setting>,
+    said: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Value>, Vec<String>> {
     let unknown = said.keys().filter(|name| !settings.contains_key(*name)).map(|name| {
         let hint = nearest(name, settings.keys().map(String::as_str));
-        format!("there is no setting {name:?} ({hint})")
+        format!("there is no {word} {name:?} ({hint})")
     });
     let mut wrong: Vec<String> = unknown.collect();
     let mut values = BTreeMap::new();
     for (name, setting) in settings {
         let Some(text) = said.get(name).or(setting.default.as_ref()) else {
-            wrong.push(format!("the setting {name:?} has no value ({})", setting.wanted()));
+            wrong.push(format!("the {word} {name:?} has no value ({})", setting.wanted()));
             continue;
         };
         match setting.value(text) {
             Ok(value) => drop(values.insert(name.clone(), value)),
-            Err(message) => wrong.push(format!("setting {name}: {message}")),
+            Err(message) => wrong.push(format!("{word} {name}: {message}")),
         }
     }
     if wrong.is_empty() { Ok(values) } else { Err(wrong) }

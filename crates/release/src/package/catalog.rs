@@ -24,6 +24,10 @@ const PACKAGES: &[&[File]] = &[
     package!("web-static":
         "package.toml", "README.md", "templates/nginx.conf.j2";
         "scripts/start.sh", "scripts/notify.sh"),
+    package!("generic":
+        "package.toml", "README.md", "templates/agents.json.j2", "templates/generic.env.j2";
+        "scripts/start.sh", "scripts/ask.sh", "scripts/idle.sh", "scripts/busy.sh", "scripts/show.sh",
+        "scripts/notify.sh", "scripts/check.sh"),
     package!("redis":
         "package.toml", "README.md", "templates/redis.conf.j2";
         "scripts/start.sh", "scripts/check.sh", "scripts/notify.sh"),

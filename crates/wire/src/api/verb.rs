@@ -3,6 +3,7 @@
 use lace_model::OperationId;
 use lace_model::TargetPath;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Something was taken on; an operation says how it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -53,6 +54,17 @@ pub enum VerbRequest {
         target: TargetPath,
         /// Its name, with or without SIG.
         signal: String,
+    },
+    /// Run an action of the service's package.
+    Action {
+        /// The service, a family of it, or a node.
+        #[schema(value_type = String)]
+        target: TargetPath,
+        /// Its name.
+        action: String,
+        /// What is said to it, by name. Stored with the task: no place for secrets.
+        #[serde(default)]
+        parameters: BTreeMap<String, String>,
     },
     /// Move a distributed Erlang application to another node.
     Failover {

@@ -1,0 +1,146 @@
+#!/bin/bash
+# The process of a node: it begins the scripts of the release when they are asked for, one request after the other, and
+# keeps how each stands. Requests come by ask.sh.
+set -u
+home=/run/generic
+scripts='init notify run interrupt cleanup'
+grace=$LACE_SETTING_GRACE
+requests=$home/requests
+export HOME=${HOME:-/root}
+mkdir -p "$home"
+cd /app 2>/dev/null || cd /
+
+state() {
+    cat "$home/$1.state" 2>/dev/null
+}
+
+say() {
+    printf '%s\n' "$2" >"$home/$1.new" && mv "$home/$1.new" "$home/$1.state"
+}
+
+# Every process that a script began, whatever became of it: all have the mark in their environment.
+ours() {
+    grep -slz '^LACE_GENERIC=' /proc/[0-9]*/environ | cut -d/ -f3
+}
+
+strike() {
+    # shellcheck disable=SC2046  # one word each
+    kill -s "$1" $(ours) 2>/dev/null
+}
+
+# What is there once more is killed once more: who forks all the time loses the race in the end.
+kill_all() {
+    local round
+    for round in 1 2 3 4 5 6 7 8 9 10; do
+        [ -n "$(ours)" ] || return 0
+        strike KILL
+        sleep "0.0$round"
+    done
+}
+
+end_all() {
+    local until=$((SECONDS + ${grace%.*}))
+    strike TERM
+    while [ -n "$(ours)" ] && [ "$SECONDS" -lt "$until" ]; do sleep 0.1; done
+    kill_all
+}
+
+# A script from its beginning to its end.
+perform() {
+    local name=$1 limit=LACE_SETTING_${1^^}_TIMEOUT
+    shift
+    (
+        set -a
+        # shellcheck source=/dev/null
+        . /run/generic.env
+        export LACE_GENERIC=$name
+        exec setsid -w timeout -k "$grace" "${!limit}" bash "/app/$name.sh" "$@" </dev/null 3<&-
+    )
+    say "$name" "stopped (return code $?)"
+}
+
+# Begins a script, which goes on beside us. One that the release has not is passed over.
+begin() {
+    if [ ! -f "/app/$1.sh" ]; then
+        echo "lace: the release has no $1.sh: passed over"
+        return 0
+    fi
+    say "$1" running
+    perform "$@" &
+}
+
+running() {
+    local name
+    for name in $scripts; do
+        [ "$(state "$name")" != running ] || echo "$name.sh"
+    done
+    [ ! -e "$home/interrupting" ] || echo 'an interrupt'
+}
+
+interrupt() {
+    if [ -e "$home/interrupting" ]; then
+        echo 'lace: interrupted again: everything is killed'
+        kill_all
+        return 0
+    fi
+    : >"$home/interrupting"
+    [ ! -f /app/interrupt.sh ] || say interrupt running
+    (
+        if [ -f /app/interrupt.sh ]; then perform interrupt "$@"; fi
+        end_all
+        rm -f "$home/interrupting"
+    ) &
+}
+
+handle() {
+    local id=$1 verb=$2 answer=ok busy words=()
+    [ ! -f "$home/words.$id" ] || read -r -d '' -a words <"$home/words.$id"
+    busy=$(running | head -n 1)
+    case $verb in
+    interrupt) interrupt ${words[@]+"${words[@]}"} ;;
+    run | cleanup | notify)
+        if [ -n "$busy" ]; then
+            answer="$busy still runs"
+        else
+            begin "$verb" ${words[@]+"${words[@]}"}
+        fi
+        ;;
+    *) answer="there is no such script: $verb" ;;
+    esac
+    rm -f "$home/words.$id"
+    printf '%s\n' "$answer" >"$home/answer.$id.new" && mv "$home/answer.$id.new" "$home/answer.$id"
+}
+
+# Waits until the master is known: the first nodes of a service start together.
+master_known() {
+    local tries
+    for ((tries = 0; tries < 150; tries++)); do
+        if grep -q '^MASTER_IP=.' /run/generic.env; then return 0; fi
+        sleep 0.2
+    done
+    echo 'lace: no master is known after 30 s' >&2
+}
+
+finish() {
+    trap '' TERM
+    end_all
+    exit 0
+}
+
+# Of a process before this one nothing goes on.
+kill_all
+rm -f "$requests" "$home/interrupting" "$home"/answer.* "$home"/words.*
+for name in $scripts; do
+    [ "$(state "$name")" != running ] || say "$name" 'stopped (return code 137)'
+done
+mkfifo -m 600 "$requests" || exit 1
+exec 3<>"$requests"
+trap finish TERM
+if [ -z "$(state init)" ] && [ -f /app/init.sh ]; then
+    say init running
+    { master_known; perform init; } &
+fi
+while :; do
+    # Woken now and then, so that no signal waits for a request.
+    if read -r -t 5 -u 3 id verb; then handle "$id" "$verb"; fi
+done

@@ -1,0 +1,200 @@
+//! Actions of packages: what a service can do beside running, asked of its nodes by name.
+//!
+//! An action that may begin only where something is so asks its nodes first; then it begins on all of them, or on none. Such
+//! actions come one after the other: what was answered still holds when they begin.
+
+use crate::ask::WaitAsk;
+use crate::caller::Caller;
+use crate::deed::Deed;
+use crate::refusal::{Answer, Refusal};
+use crate::scene::Scene;
+use crate::state::ApiState;
+use crate::task::{Wish, none, tasks};
+use crate::wait;
+use lace_model::document::{ActionRun, Verb};
+use lace_model::manifest::nearest;
+use lace_model::object::Object;
+use lace_model::package::{Action, Package, Value, resolve_parameters};
+use lace_model::task::{NodeTask, TaskState};
+use lace_model::{Code, Digest, Name, Problem, ServicePath, Span, TargetPath, TaskId};
+use lace_planner::LiveService;
+use lace_store::{Batch, Expect};
+use lace_wire::api::Accepted;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An action that its host was not told of within this time is not begun later.
+const WITHIN: Span = Span::secs(20);
+/// Time for the file that is asked first.
+const QUESTION_TIMEOUT: Span = Span::secs(10);
+/// All answers are there after that, or the action does not begin.
+const ANSWERS_WITHIN_MS: u64 = 25_000;
+
+/// Which of a question's answers have to be good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quorum {
+    All,
+    Any,
+}
+
+/// An action, with what it is of.
+struct Wanted {
+    name: Name,
+    action: Action,
+    tree: Digest,
+    env: BTreeMap<String, String>,
+}
+
+impl Wanted {
+    fn run(&self, name: Name, file: &str, timeout: Span) -> Wish {
+        let run = ActionRun { name, tree: self.tree, file: file.to_owned(), timeout, env: self.env.clone() };
+        Wish { verb: Verb::Action(Box::new(run)), within: WITHIN }
+    }
+
+    fn questions(&self) -> impl Iterator<Item = (Quorum, &str)> {
+        let all = self.action.if_all.as_deref().map(|file| (Quorum::All, file));
+        all.into_iter().chain(self.action.if_any.as_deref().map(|file| (Quorum::Any, file)))
+    }
+}
+
+/// Begins an action on the nodes under a target.
+pub(crate) async fn order(
+    state: &ApiState,
+    caller: &Caller,
+    target: &TargetPath,
+    name: &str,
+    said: &BTreeMap<String, String>,
+) -> Answer<Accepted> {
+    let scene = Scene::load(state, target).await?;
+    let wanted = wanted(state, scene.one_service(target)?, name, said)?;
+    for (quorum, file) in wanted.questions() {
+        ask(state, caller, target, (&wanted, quorum, file)).await?;
+    }
+    // Read again: the question was written, and time went by.
+    let scene = Scene::load(state, target).await?;
+    let live = scene.one_service(target)?;
+    let found = on_nodes(state, caller, &scene, target, &wanted)?;
+    let deed = Deed::light(format!("action {name}"), target);
+    let batch = if wanted.questions().next().is_none() {
+        deed.held(caller, &scene.reads)
+    } else {
+        refuse_busy(state, &live.service.path)?;
+        touched(deed.batch(caller), &scene, live)
+    };
+    Ok(deed.order(state, caller, found, batch).await?)
+}
+
+fn wanted(
+    state: &ApiState,
+    live: &LiveService,
+    name: &str,
+    said: &BTreeMap<String, String>,
+) -> Answer<Wanted> {
+    let path = &live.service.path;
+    let used = live.wanted().and_then(|revision| revision.spec.package.as_ref());
+    let used = used.ok_or_else(|| {
+        Refusal::new(Code::Conflict, format!("{path} is not made of a package, so it has no actions"))
+            .hint(format!("run a command in its nodes: lace exec {path} -- CMD"))
+    })?;
+    let package = crate::package::pinned(state.store.blobs(), &used.tree)?;
+    let action = found(&package, name)?.clone();
+    let values = resolve_parameters(&action.parameters, said).map_err(|lines| {
+        Problem::new(Code::Usage, format!("action {name} of {path}: {}", lines.join("; ")))
+            .hint(format!("lace package show {}", used.key()))
+    })?;
+    let variable = |name: &str| format!("LACE_PARAMETER_{}", name.to_uppercase());
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let env = values.iter().map(|(name, value)| (variable(name), text(value))).collect();
+    Ok(Wanted { name: Name::new(name)?, action, tree: used.tree, env })
+}
+
+fn found<'a>(package: &'a Package, name: &str) -> Answer<&'a Action> {
+    let asked = package.actions.iter().find(|(known, _)| known.as_str() == name);
+    asked.map(|(_, action)| action).ok_or_else(|| {
+        let known = package.actions.keys().map(Name::as_str);
+        let hint = if package.actions.is_empty() { "it has none".into() } else { nearest(name, known) };
+        Refusal::not_found(format_args!("action {name:?} of package {}", package.key())).hint(hint)
+    })
+}
+
+/// The action's tasks: on nodes of its roles, on one of them where that is enough.
+fn on_nodes(
+    state: &ApiState,
+    caller: &Caller,
+    scene: &Scene,
+    target: &TargetPath,
+    wanted: &Wanted,
+) -> Answer<Vec<NodeTask>> {
+    let wish = wanted.run(wanted.name.clone(), &wanted.action.file, wanted.action.timeout);
+    able(tasks(state, caller, scene, target, &wish)?, target, &wanted.action)
+}
+
+fn able(mut tasks: Vec<NodeTask>, target: &TargetPath, action: &Action) -> Answer<Vec<NodeTask>> {
+    tasks.retain(|task| Package::is_for(&action.roles, &task.path.family.family));
+    if action.once {
+        tasks.truncate(1);
+    }
+    if tasks.is_empty() { Err(none(target)) } else { Ok(tasks) }
+}
+
+/// Asks the nodes whether the action may begin.
+async fn ask(
+    state: &ApiState,
+    caller: &Caller,
+    target: &TargetPath,
+    (wanted, quorum, file): (&Wanted, Quorum, &str),
+) -> Answer<()> {
+    let scene = Scene::load(state, target).await?;
+    let live = scene.one_service(target)?;
+    refuse_busy(state, &live.service.path)?;
+    let wish = wanted.run(wanted.name.clone(), file, QUESTION_TIMEOUT);
+    let asked = able(tasks(state, caller, &scene, target, &wish)?, target, &wanted.action)?;
+    let ids: Vec<TaskId> = asked.iter().map(|task| task.id).collect();
+    let mut batch = Batch::new(Some(caller.name.clone()));
+    for task in &asked {
+        batch.put(task, Expect::Absent);
+    }
+    state.store.commit_async(touched(batch, &scene, live)).await?;
+    let read = || ids.iter().filter_map(|id| state.store.get::<NodeTask>(&id.to_string()).transpose());
+    let read = || read().map(|row| Ok(row?.value)).collect::<Answer<Vec<NodeTask>>>();
+    let within = WaitAsk { wait_ms: Some(ANSWERS_WITHIN_MS) };
+    let answers = wait::until(state, within, read, |tasks| !tasks.iter().any(|t| t.state.is_open())).await?;
+    judge(&answers, quorum, &wanted.name, target)
+}
+
+fn judge(answers: &[NodeTask], quorum: Quorum, name: &Name, target: &TargetPath) -> Answer<()> {
+    let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|task| task.state == TaskState::Done);
+    if !good.is_empty() && (quorum == Quorum::Any || bad.is_empty()) {
+        return Ok(());
+    }
+    let said = |task: &&NodeTask| {
+        let cause = task.cause.as_deref().unwrap_or("it does not answer");
+        format!("{}: {cause}", task.path.short())
+    };
+    let text = format!("action {name} of {target} does not begin now");
+    Err(Problem::new(Code::Conflict, text)
+        .details(bad.iter().map(said))
+        .hint(format!("see how it stands: lace status {target}"))
+        .into())
+}
+
+/// One at a time: two that asked at once would both be told yes.
+fn refuse_busy(state: &ApiState, path: &ServicePath) -> Answer<()> {
+    let rows = state.store.snapshot(|view| view.list::<NodeTask>(""))?;
+    let mut open = rows.into_iter().map(|row| row.value).filter(|task| task.state.is_open());
+    let busy = open.find(|t| matches!(t.verb, Verb::Action(_)) && t.path.family.service_path() == *path);
+    match busy {
+        None => Ok(()),
+        Some(task) => {
+            let text = format!("{} of {} is under way", task.verb, task.path.short());
+            Err(Refusal::new(Code::Conflict, text).hint("try again when it has ended: lace op list"))
+        }
+    }
+}
+
+/// Writes the service as it is, so that of two that ask at once only one is written.
+fn touched(mut batch: Batch, scene: &Scene, live: &LiveService) -> Batch {
+    batch.put(&live.service, scene.reads.expect(&live.service));
+    let id = (lace_model::family::Service::KIND, live.service.key());
+    scene.reads.require(&mut batch, &BTreeSet::from([id]));
+    batch
+}

@@ -1,0 +1,142 @@
+//! The package `generic`: the five scripts of a release, on a master and its nodes.
+
+use crate::lace::{Lace, Ran, eventually, may_run};
+use crate::packages::apply;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The example of the ConPaaS guide: each script writes down that it ran, how it was called and where. `hang` makes it stay,
+/// deaf to SIGTERM, with a child that has left its session.
+fn code(dir: &Path) {
+    fs::create_dir_all(dir.join("code")).expect("made");
+    let text = "#!/bin/bash\n\
+        echo \"Executing script ${0##*/}\" >> /root/generic.out\n\
+        echo \"Parameters ($#): $@\" >> /root/generic.out\n\
+        echo \"My IP is $MY_IP\" >> /root/generic.out\n\
+        echo \"My role is $MY_ROLE\" >> /root/generic.out\n\
+        echo \"My master IP is $MASTER_IP\" >> /root/generic.out\n\
+        cp /var/cache/cpsagent/agents.json /root/agents.${0##*/}\n\
+        echo \"said by ${0##*/}\"\n\
+        [ \"${1:-}\" != wait ] || exec tail -f /dev/null\n\
+        if [ \"${1:-}\" = hang ]; then\n  trap '' TERM\n  (setsid tail -f /dev/null &)\n  while :; do tail -f /dev/null; done\nfi\n";
+    for name in ["init", "notify", "run", "interrupt", "cleanup"] {
+        fs::write(dir.join(format!("code/{name}.sh")), text).expect("written");
+    }
+}
+
+fn work(nodes: u32) -> String {
+    format!(
+        "[service.work]\npackage = \"generic\"\nrelease = {{ path = \"./code\", kind = \"generic\" }}\n\
+         settings = {{ grace = \"1s\" }}\n[service.work.family.node]\ncount = {nodes}\n"
+    )
+}
+
+/// The service under test.
+struct Work<'a>(&'a Lace);
+
+impl Work<'_> {
+    fn action(&self, words: &[&str]) -> Ran {
+        self.0.run(&[&["service", "action", "shop/work"], words].concat())
+    }
+
+    /// How a script stands, by node.
+    fn stands(&self, script: &str) -> BTreeMap<String, String> {
+        let said = self.0.run(&["service", "scripts", "shop/work", "--format", "json"]).ok().json();
+        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        let nodes = said.as_array().expect("a list").iter();
+        nodes.map(|node| (text(&node["node"]), text(&node["scripts"][script]))).collect()
+    }
+
+    fn all_stand(&self, script: &str, state: &str, nodes: usize) -> bool {
+        let stands = self.stands(script);
+        stands.len() == nodes && stands.values().all(|found| found == state)
+    }
+
+    fn in_node(&self, node: &str, words: &str) -> String {
+        self.0.run(&["exec", &format!("shop/work/{node}"), "--", "sh", "-c", words]).ok().out
+    }
+
+    /// How often a script ran in a node.
+    fn ran(&self, node: &str, script: &str) -> usize {
+        self.in_node(node, "cat /root/generic.out").matches(&format!("Executing script {script}")).count()
+    }
+}
+
+const GOOD: &str = "stopped (return code 0)";
+const NODES: [&str; 4] = ["master/1", "node/1", "node/2", "node/3"];
+
+#[test]
+fn five_scripts_run_on_a_master_and_its_nodes() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(156, 0);
+    code(lace.files());
+    apply(&lace, &work(3)).ok();
+    let work_ = Work(&lace);
+    eventually("each node is initialised", || work_.all_stand("init.sh", GOOD, 4));
+    assert!(work_.all_stand("run.sh", "never started", 4));
+    let master = lace.run(&["node", "show", "shop/work/master/1", "--format", "json"]).ok().json();
+    let master = format!("My master IP is {}", master["status"]["address"].as_str().unwrap_or_default());
+    for node in NODES {
+        let out = work_.in_node(node, "cat /root/generic.out");
+        let role = node.split('/').next().expect("a role");
+        assert!(out.contains(&format!("My role is {role}")) && out.contains(&master), "{node}: {out}");
+    }
+    eventually("all know all", || {
+        NODES.iter().all(|node| {
+            work_.in_node(node, "cat /var/cache/cpsagent/agents.json").matches("\"ip\"").count() == 4
+        })
+    });
+
+    // What is refused, and in what words.
+    assert!(work_.action(&["interrupt"]).ends(8).err.contains("nothing to interrupt"));
+    assert!(work_.action(&["rum"]).ends(7).err.contains("run"));
+    assert!(work_.action(&["run", "parameter=x"]).ends(2).err.contains("parameters"));
+    assert!(lace.run(&["scale", "shop/work/master", "2"]).ends(2).err.contains("always 1"));
+
+    work_.action(&["run", "parameters=wait two  *"]).ok();
+    assert!(work_.all_stand("run.sh", "running", 4));
+    for verb in ["run", "cleanup"] {
+        let ran = work_.action(&[verb]).ends(8);
+        assert!(ran.err.contains("run.sh still runs") && ran.err.contains("node/3"), "{}", ran.err);
+    }
+    assert!(work_.in_node("node/2", "cat /root/generic.out").contains("Parameters (3): wait two *"));
+
+    // A node more while the scripts run: it is initialised; the others are told when they have time, once.
+    apply(&lace, &work(4)).ok();
+    eventually("the new one is initialised", || {
+        work_.stands("init.sh").get("shop/work/node/4").map(String::as_str) == Some(GOOD)
+    });
+    assert!(NODES.iter().all(|node| work_.ran(node, "notify.sh") == 0));
+    work_.action(&["interrupt"]).ok();
+    eventually("the run has ended", || {
+        let stands = work_.stands("run.sh");
+        NODES.iter().all(|node| stands[&format!("shop/work/{node}")] == "stopped (return code 143)")
+    });
+    eventually("all are told", || NODES.iter().all(|node| work_.ran(node, "notify.sh") == 1));
+    assert_eq!(work_.ran("node/4", "notify.sh"), 0, "it is the news");
+    assert!(work_.in_node("master/1", "cat /root/agents.notify.sh").contains("node-4"));
+
+    // Deaf scripts with children that left: the second interrupt kills all of it, at once.
+    eventually("all are idle", || work_.action(&["run", "parameters=hang"]).status == 0);
+    work_.action(&["interrupt", "parameters=hang"]).ok();
+    eventually("it is interrupted", || work_.all_stand("interrupt.sh", "running", 5));
+    work_.action(&["interrupt"]).ok();
+    for script in ["run.sh", "interrupt.sh"] {
+        eventually("it is killed", || work_.all_stand(script, "stopped (return code 137)", 5));
+    }
+    let left = "pgrep -c tail || true";
+    eventually("nothing is left", || {
+        NODES.iter().all(|node| work_.in_node(node, left).trim_end().ends_with('0'))
+    });
+
+    // Two nodes fewer; the others are told.
+    apply(&lace, &work(2)).ok();
+    eventually("all are told", || NODES[..3].iter().all(|node| work_.ran(node, "notify.sh") == 2));
+    eventually("all are idle", || work_.action(&["cleanup"]).status == 0);
+    eventually("it is cleaned up", || work_.all_stand("cleanup.sh", GOOD, 3));
+    assert!(lace.run(&["logs", "shop/work"]).ok().out.contains("said by cleanup.sh"));
+    assert!(NODES[..3].iter().all(|node| work_.ran(node, "init.sh") == 1));
+}
