@@ -84,6 +84,17 @@ fn certificates_are_fresh_and_not_the_authority_s() {
 }
 
 #[test]
+fn a_certificate_is_for_its_host_on_both_sides() {
+    let text = issued(&authority(), "a.b");
+    let der = CertificateDer::from_pem_slice(text.as_bytes()).expect("pem");
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("a certificate");
+    let usage = certificate.extended_key_usage().expect("readable").expect("there").value;
+    assert!(usage.server_auth && usage.client_auth && !usage.any);
+    let names = certificate.subject_alternative_name().expect("readable").expect("there").value;
+    assert_eq!(format!("{:?}", names.general_names), "[DNSName(\"a.b\")]");
+}
+
+#[test]
 fn both_sides_show_and_check() {
     let text = options();
     assert_eq!(text.matches("{verify,verify_peer}").count(), 2);
