@@ -14,7 +14,7 @@ pub struct Documents {
     /// False until the engine has said everything once: before that nothing may be removed from the host.
     pub complete: bool,
     /// Entries by id.
-    pub entries: HashMap<EntryId, Entry>,
+    pub entries: BTreeMap<EntryId, Entry>,
     /// Topics by application.
     pub topics: BTreeMap<AppName, Topic>,
     /// Trees that entries named, and when the last of those went.
@@ -48,7 +48,7 @@ impl Documents {
         if !self.complete {
             return Vec::new();
         }
-        let held: HashMap<_, _> = held.iter().copied().collect();
+        let held: BTreeMap<_, _> = held.iter().copied().collect();
         let newer = |e: &&Entry| held.get(&e.id).is_none_or(|g| *g < e.generation);
         let upserts: Vec<_> = self.entries.values().filter(newer).cloned().collect();
         let removes: Vec<_> = held
@@ -62,7 +62,7 @@ impl Documents {
     }
 
     fn topics_missing(&self, held: &[(AppName, Generation)]) -> Vec<ToAgent> {
-        let held: HashMap<_, _> = held.iter().cloned().collect();
+        let held: BTreeMap<_, _> = held.iter().cloned().collect();
         let newer = |t: &&Topic| held.get(&t.app).is_none_or(|g| *g < t.generation);
         let gone = held.keys().filter(|app| !self.topics.contains_key(*app)).cloned().map(ToAgent::TopicGone);
         self.topics.values().filter(newer).cloned().map(ToAgent::Topic).chain(gone).collect()

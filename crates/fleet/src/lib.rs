@@ -16,7 +16,7 @@ mod usage;
 pub use document::Documents;
 pub use link::FleetLink;
 pub use liveness::UsageNow;
-pub use session::{Fleet, FleetEvent, HEARD_WITHIN_MS};
+pub use session::{Fleet, FleetEvent, HEARD_WITHIN_MS, Hello};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -17,7 +17,7 @@ use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
 use lace_wire::DRAINS_SINCE;
 use lace_wire::api::UsagePoint;
 use lace_wire::link::frame::{HostFacts, JobReport, ToAgent, ToController};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::mpsc;
@@ -340,7 +340,7 @@ impl Fleet {
     }
 
     /// A session begins: its frames come out of the receiver. A former session of the host ends.
-    pub(crate) fn connected(
+    pub fn connected(
         &self,
         host: HostId,
         blocks: Vec<Block>,
@@ -379,7 +379,7 @@ impl Fleet {
     }
 
     /// A frame of a session came.
-    pub(crate) fn heard(&self, host: HostId, frame: ToController) {
+    pub fn heard(&self, host: HostId, frame: ToController) {
         self.alive(host);
         match frame {
             ToController::Report { nodes, jobs, tasks } => {
@@ -443,7 +443,7 @@ impl Fleet {
     }
 
     /// A session ended. A newer session of the same host is not touched.
-    pub(crate) fn lost(&self, host: HostId, number: u64) {
+    pub fn lost(&self, host: HostId, number: u64) {
         let mut hosts = self.hosts();
         let Some(state) = hosts.get_mut(&host) else {
             return;
@@ -483,18 +483,23 @@ impl Fleet {
 }
 
 /// The content of a hello frame.
-pub(crate) struct Hello {
+pub struct Hello {
+    /// Wire version.
     pub version: u32,
+    /// Facts of the host.
     pub facts: HostFacts,
+    /// Entries that it holds.
     pub entries: Vec<(EntryId, Generation)>,
+    /// Topics that it holds.
     pub topics: Vec<(AppName, Generation)>,
+    /// All of its nodes.
     pub nodes: Vec<NodeStatus>,
 }
 
 impl Hello {
     /// Entries, and nodes that have none.
     fn held(&self) -> Vec<(EntryId, Generation)> {
-        let mut held: HashMap<EntryId, Generation> = self.entries.iter().copied().collect();
+        let mut held: BTreeMap<EntryId, Generation> = self.entries.iter().copied().collect();
         for node in &self.nodes {
             held.entry(EntryId::Node(node.id)).or_insert(node.generation);
         }

@@ -109,6 +109,9 @@ impl Look<'_> {
             );
             return Failed(Code::Conflict, text, Vec::new());
         }
+        if let Some(replaced) = replaced(goal, family) {
+            return replaced;
+        }
         self.rollout(goal, family, target, revision)
             .unwrap_or_else(|wanted| self.nodes(goal, family, target, wanted))
     }
@@ -175,10 +178,10 @@ impl Look<'_> {
         }
     }
 
-    /// A restart of what never came so far as to have nodes: there is nothing to restart.
+    /// Of what never came so far as to have nodes none can be restarted, started or added: nobody tries it again.
     fn never_had_nodes(&self, goal: &Goal, target: &Target) -> bool {
         let waited = self.now >= self.op.started_at + CANNOT_PLACE_AFTER_MS;
-        goal.restart > 0 && waited && self.running(target).next().is_none()
+        (goal.restart > 0 || !self.rolls()) && waited && self.running(target).next().is_none()
     }
 
     /// Does the operation bring a revision, or work with the one that is there?
@@ -197,11 +200,6 @@ impl Look<'_> {
 
     fn nodes(&self, goal: &Goal, family: &Family, target: &Target, revision: Option<u64>) -> GoalProgress {
         let path = &goal.family;
-        if family.count < goal.ready {
-            let text =
-                format!("{path} shall have {} nodes by now: a newer request replaced this one", family.count);
-            return Failed(Code::Conflict, text, Vec::new());
-        }
         // No rollout leads these: their tasks say how far they are.
         let restarting = if revision.is_none() { self.restarting(target) } else { None };
         let ready =
@@ -264,19 +262,17 @@ impl Look<'_> {
         }
     }
 
-    /// A node that came with this operation and does not come up.
+    /// A node that came with this operation and does not come up; or one of before that is not up when it has had as long.
     fn broken(&self, goal: &Goal, family: &Family, target: &Target) -> Option<GoalProgress> {
         let deadline = family.rollout.deadline;
-        for node in self
-            .running(target)
-            .filter(|n| target.indexes(goal.ready).contains(&n.index) && n.planned_at >= self.op.started_at)
-        {
+        for node in self.running(target).filter(|n| target.indexes(goal.ready).contains(&n.index)) {
             let status = self.observed.get(&node.id);
             if status.is_some_and(is_ready) {
                 continue;
             }
-            let crashed = status.is_some_and(|s| crate::family::has_crashed(s, s.restarts));
-            let late = self.now >= node.planned_at + deadline.ms();
+            let is_new = node.planned_at >= self.op.started_at;
+            let crashed = is_new && status.is_some_and(|s| crate::family::has_crashed(s, s.restarts));
+            let late = self.now >= node.planned_at.max(self.op.started_at) + deadline.ms();
             if crashed || late {
                 let exit = status.and_then(|s| s.exit.as_ref());
                 let why = exit.map_or_else(|| format!("not ready after {deadline}"), ToString::to_string);
@@ -321,6 +317,19 @@ impl Look<'_> {
         let ready = |n: &&PlannedNode| counts(n) && self.observed.get(&n.id).is_some_and(is_ready);
         self.running(target).filter(ready).count() as u32
     }
+}
+
+/// Somebody wants fewer nodes meanwhile, or none.
+fn replaced(goal: &Goal, family: &Family) -> Option<GoalProgress> {
+    let path = &goal.family;
+    let text = if family.count < goal.ready {
+        format!("{path} shall have {} nodes by now: a newer request replaced this one", family.count)
+    } else if !family.running && goal.ready > 0 {
+        format!("{path} was stopped meanwhile: a newer request replaced this one")
+    } else {
+        return None;
+    };
+    Some(Failed(Code::Conflict, text, Vec::new()))
 }
 
 /// The rollout is over, and this restart begins no other: nodes are restarted with the revisions that they have.

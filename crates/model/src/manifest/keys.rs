@@ -222,9 +222,9 @@ pub(crate) static SERVICE: Form = Form {
             "state",
             Shape::OneOf(&["replaceable", "single-writer", "pinned"]),
             r#""replaceable""#,
-            "what a failed host means"
+            "what a failed host means; with volumes a node is pinned to its host unless this says otherwise"
         )
-        .or("replaceable"),
+        .or("replaceable, with volumes pinned"),
         key(
             "task",
             Shape::Map(Format::Name, &Shape::Table(&TASK)),

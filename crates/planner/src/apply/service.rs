@@ -6,7 +6,7 @@ use super::{COUNT_MAX, LiveService, Work, condition, copies, doors, isolation, m
 use crate::edit::goal_of;
 use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::change::{Action, Change};
-use lace_model::family::{Family, Service};
+use lace_model::family::{Family, Service, StateKind};
 use lace_model::revision::{Limits, Revision, RevisionSpec};
 use lace_model::{Code, Digest, FamilyName, FamilyPath, Problem, ServiceName, ServicePath};
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +148,11 @@ impl Compared<'_> {
             condition::check(work, &family);
         }
         family.rollout = self.says.rollout.clone().unwrap_or(family.rollout);
-        family.state = self.says.state.unwrap_or(family.state);
+        family.state = self.filled.state.unwrap_or_else(|| match &self.spec.package {
+            // The package has said it when the service was made of it.
+            Some(_) => family.state,
+            None => usual_state(!self.spec.volumes.is_empty()),
+        });
         if live.is_none() || self.says.needs.is_some() {
             family.needs = needs::families(work, self.merged.needs.as_deref().unwrap_or_default());
         }
@@ -336,6 +340,11 @@ impl Difference {
     }
 }
 
+/// What nobody said: data on a host's disk does not move with its node, which would find an empty volume elsewhere.
+fn usual_state(has_volumes: bool) -> StateKind {
+    if has_volumes { StateKind::Pinned } else { StateKind::Replaceable }
+}
+
 fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family {
     Family {
         path,
@@ -355,7 +364,7 @@ fn fresh(path: FamilyPath, service: &ServiceSpec, family: &FamilySpec) -> Family
         pools: family.pools.clone().unwrap_or_default(),
         condition: family.condition.clone().filter(|text| !text.trim().is_empty()),
         scale: family.scale,
-        state: service.state.unwrap_or_default(),
+        state: StateKind::default(),
         needs: BTreeSet::new(),
         hosts: BTreeSet::new(),
         deleting: false,

@@ -31,6 +31,7 @@ pub(super) fn missing(draft: &mut Draft) {
             let wants_host = matches!(reason, Reason::WaitsForJob { .. }) && draft.homeless.is_empty();
             if wants_host && !place::could(draft, index, revision, None) {
                 draft.homeless.insert(index);
+                place::tell_rejections(draft, revision);
             }
             draft.reason(reason);
             continue;
