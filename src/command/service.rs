@@ -105,6 +105,9 @@ async fn tasks(s: &mut Session, id: OperationId) -> Result<Vec<NodeTask>, Proble
 /// What the nodes said; who said nothing is done.
 fn said(shown: &Shown) -> String {
     let mut text = String::new();
+    if shown.tasks.is_empty() {
+        text.push_str(&shown.operation.message);
+    }
     for task in &shown.tasks {
         let name = task.path.short();
         if task.lines.is_empty() {

@@ -140,3 +140,97 @@ fn five_scripts_run_on_a_master_and_its_nodes() {
     assert!(lace.run(&["logs", "shop/work"]).ok().out.contains("said by cleanup.sh"));
     assert!(NODES[..3].iter().all(|node| work_.ran(node, "init.sh") == 1));
 }
+
+/// The same with another word in `init.sh`, as an archive.
+fn archive(lace: &Lace, word: &str) -> String {
+    let dir = lace.files().join(word);
+    code(&dir);
+    fs::write(dir.join("code/init.sh"), format!("echo {word} >> /root/version\n")).expect("written");
+    let file = lace.files().join(format!("{word}.tar.gz"));
+    let mut tar = std::process::Command::new("tar");
+    let made = tar.arg("-czf").arg(&file).arg("-C").arg(dir.join("code")).arg(".").status();
+    assert!(made.expect("tar").success());
+    file.to_str().expect("text").to_owned()
+}
+
+#[test]
+fn versions_of_code_are_enabled_whole_and_the_active_one_stays() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(156, 1);
+    code(lace.files());
+    apply(&lace, &work(1)).ok();
+    let work_ = Work(&lace);
+    let upload = |word: &str, version: &str| {
+        let file = archive(&lace, word);
+        lace.run(&["release", "upload", "work", &file, "--files", "--version", version])
+    };
+    upload("two", "2").ok();
+    upload("three", "3").ok();
+    upload("three", "3").ok();
+    // The same version with other content, by two at once: one of them is told no.
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| upload("four", "4"));
+        (one.join().expect("ran").status, upload("five", "4").status)
+    });
+    assert_eq!((one, other), (0, 8));
+    // What leaves the tree never comes in.
+    let evil = lace.files().join("evil");
+    fs::create_dir_all(&evil).expect("made");
+    std::os::unix::fs::symlink("../../../etc/shadow", evil.join("run.sh")).expect("linked");
+    let evil =
+        lace.run(&["release", "upload", "work", evil.to_str().expect("text"), "--files", "--version", "9"]);
+    assert!(evil.status != 0 && evil.err.contains("run.sh"), "{}", evil.err);
+    let listed = lace.run(&["release", "list", "--format", "json"]).ok().json();
+    let versions: Vec<_> = listed.as_array().expect("a list").iter().map(|r| r["version"].clone()).collect();
+    assert_eq!(versions[..3], ["4", "3", "2"], "the newest first, and no other");
+
+    // Not active until it is enabled.
+    let version = |node: &str| work_.in_node(node, "cat /root/version 2>/dev/null || true").trim().to_owned();
+    assert!(version("master/1").is_empty());
+    lace.run(&["release", "activate", "shop/work", "work@2"]).ok();
+    eventually("all have it", || ["master/1", "node/1"].iter().all(|node| version(node).ends_with("two")));
+    let refused = lace.run(&["release", "delete", "work@2"]).ends(8);
+    assert!(refused.err.contains("in use by shop/work"), "{}", refused.err);
+
+    // The controller dies amid enabling another one: afterwards it is there, whole.
+    let asked = lace.run(&["release", "activate", "shop/work", "work@3", "--timeout", "1ms"]);
+    assert!([0, 4].contains(&asked.status), "{}", asked.err);
+    lace.kill("server");
+    eventually("all have it", || {
+        ["master/1", "node/1"].iter().all(|node| {
+            let words = ["exec", &format!("shop/work/{node}"), "--", "cat", "/root/version"];
+            lace.run(&words).out.trim().ends_with("three")
+        })
+    });
+    lace.run(&["wait", "shop", "--for", "healthy", "--timeout", "60s"]).ok();
+
+    // Code whose init.sh fails is taken back by itself; it says why.
+    let dir = lace.files().join("bad");
+    code(&dir);
+    fs::write(dir.join("code/init.sh"), "echo it is broken >&2\nexit 7\n").expect("written");
+    let bad = dir.join("code");
+    lace.run(&["release", "upload", "work", bad.to_str().expect("text"), "--files", "--version", "5"]).ok();
+    let ran = lace.run(&["release", "activate", "shop/work", "work@5", "--timeout", "110s"]).ends(3);
+    assert!(ran.err.contains("it is broken"), "{}", ran.err);
+    eventually("the former one runs", || version("node/1").ends_with("three"));
+
+    let to = lace.files().join("back");
+    lace.run(&["release", "download", "work@3", to.to_str().expect("text")]).ok();
+    assert_eq!(fs::read_to_string(to.join("init.sh")).expect("read"), "echo three >> /root/version\n");
+
+    // A script that says very much ends as any other.
+    let dir = lace.files().join("loud");
+    code(&dir);
+    fs::write(dir.join("code/run.sh"), "yes 'this is said again and again' | head -c 10000000\n")
+        .expect("written");
+    let loud = dir.join("code");
+    lace.run(&["release", "upload", "work", loud.to_str().expect("text"), "--files", "--version", "6"]).ok();
+    lace.run(&["release", "activate", "shop/work", "work@6"]).ok();
+    lace.run(&["release", "delete", "work@5"]).ok();
+    eventually("it has its process", || work_.action(&["run"]).status == 0);
+    eventually("all of it is said", || work_.all_stand("run.sh", GOOD, 2));
+    let last = lace.run(&["logs", "shop/work/node/1"]).ok().out;
+    assert!(last.contains("again and again"));
+}

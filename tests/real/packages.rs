@@ -261,6 +261,24 @@ fn redis_replicates_and_follows_its_primary() {
         in_app(&with_password).contains("OK") && in_app("echo $STORE").contains(":another@")
     });
     lace.run(&healthy).ok();
+    // Lace makes another one, as an action; nobody sees it.
+    lace.run(&["service", "action", "shop/cache", "renew-password"]).ok();
+    eventually("the new one is known", || {
+        !in_app("echo $STORE").contains(":another@") && in_app(&with_password).contains("OK")
+    });
+    lace.run(&healthy).ok();
+    let ran = lace.run(&["service", "action", "shop/app", "renew-password"]).ends(8);
+    assert!(ran.err.contains("no password"), "{}", ran.err);
+
+    // An action of the package: its parameters have types, and it runs where it can.
+    assert!(redis("primary/1", "set key third").ends_with("OK"));
+    let flush = ["service", "action", "shop/cache", "flush"];
+    let wrong = lace.run(&[&flush[..], &["database=99"]].concat()).ends(2);
+    assert!(wrong.err.contains("99 is more than 15"), "{}", wrong.err);
+    lace.run(&[&flush[..], &["database=1"]].concat()).ok();
+    assert!(redis("primary/1", "get key").ends_with("third"), "that is another database");
+    assert!(lace.run(&flush).ok().out.contains("primary/1: OK"));
+    eventually("it is forgotten", || redis("replica/1", "exists key").ends_with('0'));
 
     // What cannot be installed is said where people look.
     let dir = lace.files().join("listener");

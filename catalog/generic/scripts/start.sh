@@ -121,24 +121,38 @@ master_known() {
     echo 'lace: no master is known after 30 s' >&2
 }
 
+# Did a script fail? One that was interrupted did not.
+failed() {
+    case $(state "$1") in
+    'stopped (return code 0)' | 'stopped (return code 137)' | 'stopped (return code 143)') return 1 ;;
+    'stopped '*) return 0 ;;
+    esac
+    return 1
+}
+
 finish() {
-    trap '' TERM
+    trap '' TERM USR1
     end_all
-    exit 0
+    exit "$1"
 }
 
 # Of a process before this one nothing goes on.
 kill_all
 rm -f "$requests" "$home/interrupting" "$home"/answer.* "$home"/words.*
 for name in $scripts; do
-    [ "$(state "$name")" != running ] || say "$name" 'stopped (return code 137)'
+    [ "$(state "$name")" != running ] || say "$name" 'stopped (return code 1)'
 done
 mkfifo -m 600 "$requests" || exit 1
 exec 3<>"$requests"
-trap finish TERM
-if [ -z "$(state init)" ] && [ -f /app/init.sh ]; then
+trap 'finish 0' TERM
+trap 'echo "lace: init.sh failed: it is tried again" >&2; finish 1' USR1
+if [ -f /app/init.sh ] && { [ -z "$(state init)" ] || failed init; }; then
     say init running
-    { master_known; perform init; } &
+    {
+        master_known
+        perform init
+        if failed init; then kill -s USR1 $$; fi
+    } &
 fi
 while :; do
     # Woken now and then, so that no signal waits for a request.

@@ -14,7 +14,7 @@ use crate::wait;
 use lace_model::document::{ActionRun, Verb};
 use lace_model::manifest::nearest;
 use lace_model::object::Object;
-use lace_model::package::{Action, Package, Value, resolve_parameters};
+use lace_model::package::{Action, Package, RENEW_PASSWORD, Value, resolve_parameters};
 use lace_model::task::{NodeTask, TaskState};
 use lace_model::{Code, Digest, Name, Problem, ServicePath, Span, TargetPath, TaskId};
 use lace_planner::LiveService;
@@ -65,7 +65,11 @@ pub(crate) async fn order(
     said: &BTreeMap<String, String>,
 ) -> Answer<Accepted> {
     let scene = Scene::load(state, target).await?;
-    let wanted = wanted(state, scene.one_service(target)?, name, said)?;
+    let live = scene.one_service(target)?;
+    if name == RENEW_PASSWORD && said.is_empty() {
+        return crate::secret::renew(state, caller, &target.app, password(live)?).await;
+    }
+    let wanted = wanted(state, live, name, said)?;
     for (quorum, file) in wanted.questions() {
         ask(state, caller, target, (&wanted, quorum, file)).await?;
     }
@@ -81,6 +85,16 @@ pub(crate) async fn order(
         touched(deed.batch(caller), &scene, live)
     };
     Ok(deed.order(state, caller, found, batch).await?)
+}
+
+/// The secret that holds the password of what a service provides.
+fn password(live: &LiveService) -> Answer<&str> {
+    let used = live.wanted().and_then(|revision| revision.spec.package.as_ref());
+    let secret = used.and_then(|package| package.passwords.values().next());
+    secret.map(String::as_str).ok_or_else(|| {
+        let text = format!("{} has no password that Lace made", live.service.path);
+        Refusal::new(Code::Conflict, text).hint("its package provides nothing that wants one")
+    })
 }
 
 fn wanted(

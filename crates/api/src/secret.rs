@@ -60,14 +60,30 @@ pub(crate) async fn put(
         return Err(Refusal::usage("the value has a NUL sign in it, which no environment can hold")
             .hint("give bytes as text, such as base64, and let the program take them apart"));
     }
+    Ok(Json(keep(&state, &caller, &app, &name, value.to_vec()).await?))
+}
+
+/// Gives a secret that Lace made another value, which nobody sees; what uses it rolls.
+pub(crate) async fn renew(state: &ApiState, caller: &Caller, app: &AppName, name: &str) -> Answer<Accepted> {
+    let value = generate(state, name)?;
+    keep(state, caller, app, name, value.into_bytes()).await
+}
+
+async fn keep(
+    state: &ApiState,
+    caller: &Caller,
+    app: &AppName,
+    name: &str,
+    value: Vec<u8>,
+) -> Answer<Accepted> {
     let subject = format!("{app}/secret/{name}");
     let deed = Deed::new("secret set", &subject);
-    let mut batch = deed.batch(&caller);
-    batch.secret_put(&app, &name, SecretValue::new(value.to_vec()), false);
+    let mut batch = deed.batch(caller);
+    batch.secret_put(app, name, SecretValue::new(value), false);
     batch.event(NewEvent::new("secret.set", &subject, "a new value"));
-    let version = deed.only(&state, batch).await?.secrets.first().map_or(1, |s| s.2);
+    let version = deed.only(state, batch).await?.secrets.first().map_or(1, |s| s.2);
     // The value is safe from here on; were this cut short, the next apply would make the new revisions.
-    Ok(Json(again(|| roll(&state, &caller, &app, &name, version)).await?))
+    again(|| roll(state, caller, app, name, version)).await
 }
 
 /// Services that use the secret get a new revision.

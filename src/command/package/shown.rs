@@ -1,6 +1,6 @@
 //! A package for people.
 
-use lace_model::package::{ReleaseWish, Setting, StoredPackage};
+use lace_model::package::{RENEW_PASSWORD, ReleaseWish, Setting, StoredPackage};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -34,6 +34,9 @@ pub(super) fn picture(package: &StoredPackage) -> String {
         line("consumes", format!("{name}: {}", consumed.interface));
     }
     values(&mut line, "setting", &spec.settings);
+    if spec.provides.values().any(|provided| provided.password) {
+        line("action", format!("{RENEW_PASSWORD} makes another password; all who have it roll"));
+    }
     for (name, action) in &spec.actions {
         line("action", format!("{name} {}", action.help));
         values(&mut line, "", &action.parameters);

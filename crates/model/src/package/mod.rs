@@ -19,7 +19,8 @@ pub use sample::{Sample, parse_sample};
 pub use setting::{Setting, SettingKind, Value, resolve, resolve_parameters};
 pub use stored::StoredPackage;
 pub use used::{
-    LinkUse, PACKAGE_HOME, PASSWORD_PREFIX, PackageRef, PackageUse, RoleBounds, password_of, words_of,
+    LinkUse, PACKAGE_HOME, PASSWORD_PREFIX, PackageRef, PackageUse, RENEW_PASSWORD, RoleBounds, password_of,
+    words_of,
 };
 pub use verb::Verb;
 

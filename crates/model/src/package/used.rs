@@ -113,6 +113,8 @@ pub struct LinkUse {
     pub password: Option<String>,
 }
 
+/// The action that every service has whose package provides something with a password: another one, for all who have it.
+pub const RENEW_PASSWORD: &str = "renew-password";
 /// How names of secrets begin that hold the passwords of services.
 pub const PASSWORD_PREFIX: &str = "LACE_PASSWORD_";
 

@@ -1,7 +1,7 @@
 //! Rules that no single value shows: names that point at nothing, things that are there twice, bounds on numbers.
 
 use super::setting::Setting;
-use super::{Verb, read};
+use super::{RENEW_PASSWORD, Verb, read};
 use crate::ByteSize;
 use crate::manifest::mistake::{Mistakes, nearest};
 use crate::manifest::shape::join;
@@ -241,6 +241,9 @@ fn actions(tree: &Node, mistakes: &mut Mistakes) {
         if let Some(verb) = Verb::of(&key.name) {
             let hint = format!("write it under [script], or give the action another name than {verb}");
             mistakes.hint(key.place, &path, "this is the name of a verb", hint);
+        }
+        if key.name == RENEW_PASSWORD {
+            mistakes.hint(key.place, &path, "this is an action that Lace has itself", "give it another name");
         }
         known_roles(tree, node, "roles", &path, mistakes);
         let count = node.each("parameter").count();

@@ -119,6 +119,7 @@ fn each_mistake_says_what_is_wrong_and_how_to_mend_it() {
         ("script.init = { file = \"s\", timeout = \"0s\" }", "script.init.timeout: 0ms is not between"),
         ("script.init = 3", "text or a table is wanted, a whole number found"),
         ("action.backup = { script = \"s\" }", "this is the name of a verb (write it under [script]"),
+        ("action.renew-password = { script = \"s\" }", "this is an action that Lace has itself"),
         ("action.a = {}", "action.a.script: the key is missing"),
         (
             "action.a = { script = \"s\", parameter.p = { type = \"whole\", default = \"x\" } }",

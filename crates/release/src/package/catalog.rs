@@ -30,7 +30,7 @@ const PACKAGES: &[&[File]] = &[
         "scripts/notify.sh", "scripts/check.sh"),
     package!("redis":
         "package.toml", "README.md", "templates/redis.conf.j2";
-        "scripts/start.sh", "scripts/check.sh", "scripts/notify.sh"),
+        "scripts/start.sh", "scripts/check.sh", "scripts/notify.sh", "scripts/flush.sh"),
 ];
 
 /// A package that came with Lace.
