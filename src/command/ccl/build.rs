@@ -61,7 +61,8 @@ else
         exit 1
     fi
 fi
-printf 'lace-ccl-made %s\n' "$(readlink -f -- "$found")"
+# The last step may have ended within a line.
+printf '\nlace-ccl-made %s\n' "$(readlink -f -- "$found")"
 left=3000
 while [ ! -e /run/lace-ccl-taken ]; do
     left=$((left - 1))
@@ -87,13 +88,35 @@ fn starts(step: &str) -> bool {
     words.len() > 1 && words.last().is_some_and(|last| verbs.contains(last))
 }
 
+/// A step without what would start the release, and that part.
+fn parted(step: &str) -> (Option<String>, Option<String>) {
+    // What is quoted is not taken apart.
+    if step.contains(['"', '\'', '\\', '`', '$']) {
+        return if starts(step) { (None, Some(step.to_owned())) } else { (Some(step.to_owned()), None) };
+    }
+    let spaced = step.replace(';', " ; ").replace("&&", " \u{1} ").replace('&', " & ").replace('\u{1}', "&&");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let is_between = |word: &&str| ["&&", "||", ";", "&", "|"].contains(word);
+    let (mut begin, mut before) = (0, 0);
+    for segment in words.split(is_between) {
+        if starts(&segment.join(" ")) {
+            let kept = words[..before].join(" ");
+            return (Some(kept).filter(|kept| !kept.is_empty()), Some(words[begin..].join(" ")));
+        }
+        before = begin + segment.len();
+        begin = before + 1;
+    }
+    (Some(step.to_owned()), None)
+}
+
 /// Sends the source, builds it, and brings the release here.
 pub async fn run(s: &mut Session, config: &Config, near: &Path) -> Result<Built, Problem> {
     let source = source::bring(s, config, near).await?;
     let at = source.commit.as_deref().map(|commit| format!(" at {}", &commit[..commit.len().min(12)]));
     s.out.note(format!("source: {}{}", config.url, at.unwrap_or_default()));
-    let (left_out, steps): (Vec<_>, Vec<_>) = config.steps.iter().cloned().partition(|step| starts(step));
-    for step in left_out {
+    let (kept, left_out): (Vec<_>, Vec<_>) = config.steps.iter().map(|step| parted(step)).unzip();
+    let steps = kept.into_iter().flatten();
+    for step in left_out.into_iter().flatten() {
         s.out.note(format!("left out of the build, for Lace starts it on every node: {step}"));
     }
     let client = s.watching_client()?;
@@ -214,7 +237,7 @@ fn failed(job: Job) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::starts;
+    use super::{parted, starts};
 
     #[test]
     fn steps_that_start_are_known() {
@@ -227,6 +250,16 @@ mod tests {
             ("./restart me", false),
         ] {
             assert_eq!(starts(step), expected, "{step}");
+        }
+        for (step, kept, left_out) in [
+            ("make rel && rel/x/bin/x start", Some("make rel"), Some("rel/x/bin/x start")),
+            ("make;bin/x start; sleep 5", Some("make"), Some("bin/x start ; sleep 5")),
+            ("bin/x start &", None, Some("bin/x start &")),
+            ("make all  && ls", Some("make all  && ls"), None),
+            ("echo \"a; b start\"", Some("echo \"a; b start\""), None),
+        ] {
+            let found = parted(step);
+            assert_eq!((found.0.as_deref(), found.1.as_deref()), (kept, left_out), "{step}");
         }
     }
 }

@@ -18,6 +18,29 @@ const NODES_MAX: u32 = 1_000;
 const STEPS_MAX: usize = 100;
 /// Where GitHub's repositories are.
 const GITHUB: &str = "https://github.com";
+/// What is known of EC2, without underscores.
+const EC2_KEYS: [&str; 20] = [
+    "accesskeyid",
+    "accesskey",
+    "keyid",
+    "key",
+    "secretaccesskey",
+    "secretkey",
+    "secret",
+    "availabilityzone",
+    "zone",
+    "endpoint",
+    "url",
+    "host",
+    "region",
+    "imageid",
+    "image",
+    "ami",
+    "amiid",
+    "instancetype",
+    "type",
+    "size",
+];
 /// The keys that are neither `ec2_*` nor `github_*`.
 const KEYS: [&str; 11] = [
     "ccl_provider",
@@ -164,8 +187,14 @@ impl Pairs {
             let Some(value) = text(&value) else {
                 return self.mistake(line, column, format!("{written} has to be a text"));
             };
+            if is_ec2 && !EC2_KEYS.contains(&rest) {
+                self.notes
+                    .push(format!("{written} is not used: known of EC2 are ec2_{}", EC2_KEYS.join(", ec2_")));
+            }
             let keys = if is_ec2 { &mut self.ec2 } else { &mut self.github };
-            keys.insert(rest.to_owned(), value);
+            if keys.insert(rest.to_owned(), value).is_some() {
+                self.mistake(line, column, format!("{written} is said twice"));
+            }
             return;
         }
         if !KEYS.contains(&key.as_str()) {
@@ -190,8 +219,12 @@ impl Pairs {
     fn number(&mut self, key: &str, from: u32) -> Option<u32> {
         let Placed { line, column, term } = self.known.get(key)?.clone();
         let number = match &term {
-            // Names of nodes, as some wrote: their number is what counts.
-            Term::List(nodes) if key == "ccl_failovernodes" => u32::try_from(nodes.len()).ok(),
+            // Names of nodes, as some wrote: their number is what counts. A text is a list, too, of characters.
+            Term::List(nodes)
+                if key == "ccl_failovernodes" && text(&term).is_none_or(|text| text.is_empty()) =>
+            {
+                u32::try_from(nodes.len()).ok()
+            }
             term => text(term).and_then(|text| text.parse().ok()),
         };
         let found = number.filter(|n| (from..=NODES_MAX).contains(n));
@@ -300,6 +333,10 @@ impl Pairs {
         if !asked && backups.is_some_and(|n| n > 0) {
             let Placed { line, column, .. } = self.known["ccl_failovernodes"].clone();
             self.mistake(line, column, "ccl_failovernodes needs ccl_failovernodename");
+        }
+        if let Some(more) = backups.filter(|n| *n >= size && size > 0) {
+            self.notes
+                .push(format!("{more} failover nodes are more than there are beside the first: all are"));
         }
         let backups = backups.unwrap_or(size.saturating_sub(1)).min(size.saturating_sub(1));
         let failover = asked.then_some(Failover { backups, application });

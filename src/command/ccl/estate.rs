@@ -64,8 +64,15 @@ pub fn of(config: &Config) -> Result<Estate, Problem> {
     let endpoint = find(&["endpoint", "url", "host"]);
     // Amazon's own endpoints name their region: ec2.eu-west-1.amazonaws.com.
     let bare = endpoint.as_deref().map(|e| e.trim_start_matches("https://").trim_start_matches("http://"));
-    let amazons =
-        bare.and_then(|host| host.strip_prefix("ec2.")?.strip_suffix(".amazonaws.com").map(str::to_owned));
+    let bare = bare.map(|host| host.trim_end_matches('/'));
+    let amazons = bare.and_then(|host| match host {
+        "ec2.amazonaws.com" => Some(REGION.to_owned()),
+        host => host.strip_prefix("ec2.")?.strip_suffix(".amazonaws.com").map(str::to_owned),
+    });
+    if let Some(said) = endpoint.as_deref().filter(|said| amazons.is_none() && !said.contains("://")) {
+        let text = format!("ec2_endpoint {said:?} is no address: http:// or https:// has to stand before it");
+        return Err(Problem::new(Code::InvalidManifest, text));
+    }
     Ok(Estate {
         name: name_of(&config.name),
         access_key,

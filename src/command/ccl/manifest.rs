@@ -20,6 +20,10 @@ pub fn of(config: &Config, built: &Built, pool: Option<&str>) -> Result<Located,
         Some(failover) => Some(moving(config, failover, &applications(&built.path))?),
         None => None,
     };
+    if let Some(start) = &config.start {
+        super::super::upload::words(start)
+            .map_err(|why| Problem::new(Code::InvalidManifest, format!("ccl_start: {why}")))?;
+    }
     let text = text(config, application.as_deref(), pool);
     understand(&text, built.path.clone(), Path::new("the cluster's manifest"), &ManifestArgs::default())
 }

@@ -138,8 +138,12 @@ async fn deploy(args: CclDeployArgs, s: &mut Session) -> Outcome {
     }
     // A path in the file counts from the file.
     let near = s.at(&args.config).parent().map(Path::to_path_buf).unwrap_or_default();
-    let built = build::run(s, &config, &near).await?;
     let app = config.name.clone();
+    // What a first build that fails leaves behind can be destroyed without naming it.
+    if memory::last(s).is_err() {
+        memory::keep(s, &app)?;
+    }
+    let built = build::run(s, &config, &near).await?;
     let pool = estate.as_ref().map(|estate| estate.name.as_str());
     let mut located = manifest::of(&config, &built, pool)?;
     super::manifest::bring_releases(s, &mut located).await?;
