@@ -254,7 +254,7 @@ cpu = 0.25
 memory = "128MiB"
 needs = ["ball"]
 beam = { net_ticktime = 8, connect_all = false }
-bootstrap = { command = ["sh", "-ec", "echo {{first}} >> /tmp/joined"], with = "ball" }
+bootstrap = { command = ["sh", "-ec", "echo {{first.node}} >> /tmp/joined"], with = "ball" }
 check = { http = ":8080/up", interval = "500ms", timeout = "1s", failures = 3, grace = "20s" }
 "#;
 
@@ -282,7 +282,10 @@ fn a_family_joins_another_one_when_both_are_up() {
     // Each once, with the first ready node of the other family, by its name.
     let at_first: Vec<_> = (1..=2).map(joined).collect();
     for lines in &at_first {
-        assert!(lines.len() == 1 && lines[0].contains("ball-1.ball.ball."), "{at_first:?}");
+        assert!(
+            lines.len() == 1 && lines[0].ends_with("ball@ball-1.ball.ball.lace.internal"),
+            "{at_first:?}"
+        );
     }
     lace.run(&["restart", "ball/fans"]).ok();
     eventually("all are ready again", || ready() == 4);

@@ -222,6 +222,7 @@ mod tests {
             shares: Default::default(),
             certificates: Vec::new(),
             challenges: Vec::new(),
+            runtimes: Default::default(),
         };
         let mut held = State::default();
         held.topics.insert(app, topic);

@@ -38,6 +38,7 @@ fn topic() -> Result<Topic, Box<dyn Error>> {
         shares: Default::default(),
         certificates: Vec::new(),
         challenges: Vec::new(),
+        runtimes: Default::default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Documents and topics: what a host is told.
 
 use crate::authority::Challenge;
+use crate::beam::BeamNames;
 use crate::certificate::CertificateRef;
 use crate::job::Job;
 use crate::revision::{Opening, RevisionSpec};
@@ -258,6 +259,9 @@ pub struct Topic {
     /// What doors answer to authorities that ask whether names are ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub challenges: Vec<Challenge>,
+    /// How the Erlang runtimes of families are called: the part before the `@`, and what stands behind it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub runtimes: BTreeMap<FamilyPath, (String, BeamNames)>,
 }
 
 /// The ways into a service.

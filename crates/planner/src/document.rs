@@ -1,6 +1,6 @@
 //! What hosts are told of targets: entries of their documents, and topics.
 
-use lace_model::beam::{Beam, DISTRIBUTION_PORT};
+use lace_model::beam::{Beam, BeamNames, DISTRIBUTION_PORT};
 use lace_model::check::Probe;
 use lace_model::document::{Entry, EntryBody, EntryId, Member, NodeEntry, RevisionShare, Topic};
 use lace_model::node::{NodePhase, NodeStatus};
@@ -82,11 +82,13 @@ pub fn topic<'a>(
         shares: BTreeMap::new(),
         certificates: Vec::new(),
         challenges: Vec::new(),
+        runtimes: Default::default(),
     };
     for target in targets.into_iter().filter(|t| t.family.app == *app) {
         let known = revisions.get(&target.family.service_path());
         add_members(&mut topic.members, target, observed, known);
         add_ports(&mut topic.ports, target, known);
+        topic.runtimes.extend(runtime_of(target, known));
         if let Some(rollout) = &target.rollout
             && let (revision, Some(permille)) = (rollout.to, rollout.permille())
         {
@@ -95,6 +97,17 @@ pub fn topic<'a>(
     }
     topic.members.sort();
     topic
+}
+
+/// How the Erlang runtimes of a family are called, by its newest revision that runs.
+fn runtime_of(
+    target: &Target,
+    revisions: Option<&BTreeMap<u64, Revision>>,
+) -> Option<(FamilyPath, (String, BeamNames))> {
+    let newest = target.nodes.iter().filter(|n| n.want == Want::Run).map(|n| n.revision).max()?;
+    let beam = revisions?.get(&newest)?.spec.beam.as_ref()?;
+    let base = beam.name.clone().unwrap_or_else(|| target.family.service.to_string());
+    Some((target.family.clone(), (base, beam.names)))
 }
 
 fn add_members(

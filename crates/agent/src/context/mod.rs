@@ -33,7 +33,7 @@ pub struct Context {
     env: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
     /// Another one than the lowest index.
-    first: Option<Peer>,
+    first: Option<(Peer, Option<(String, BeamNames)>)>,
     /// Services that it uses.
     links: BTreeMap<String, Link>,
     /// The package that it is made of, and who else is.
@@ -97,21 +97,29 @@ impl Context {
         self.env = env;
     }
 
-    /// Calls this one the first.
-    pub fn set_first(&mut self, member: &Member) {
-        self.first = Some(member.into());
+    /// Calls this one the first; one of another family has its own family's name before the `@`.
+    pub fn set_first(&mut self, member: &Member, topic: Option<&Topic>) {
+        let runtime = topic.and_then(|topic| topic.runtimes.get(&member.path.family)).cloned();
+        self.first = Some((member.into(), runtime));
     }
 
     fn place(&self, peer: &Peer) -> Place {
-        let node = self.beam.as_ref().map(|(name, names)| crate::beam::node_name(name, *names, peer));
+        self.place_of(peer, self.beam.as_ref())
+    }
+
+    fn place_of(&self, peer: &Peer, runtime: Option<&(String, BeamNames)>) -> Place {
+        let node = runtime.map(|(name, names)| crate::beam::node_name(name, *names, peer));
         let (index, name, address) = (peer.index, peer.name.clone(), peer.address.to_string());
         Place { index, name, address, state: peer.state.as_str(), node }
     }
 
     fn value(&self) -> Value {
         let all: Vec<_> = self.peers.iter().map(|peer| self.place(peer)).collect();
-        let first = self.first.as_ref().or(self.peers.first());
-        let first = first.map(|peer| Value::from_object(self.place(peer)));
+        let first = match &self.first {
+            Some((peer, runtime)) => Some(self.place_of(peer, runtime.as_ref())),
+            None => self.peers.first().map(|peer| self.place(peer)),
+        };
+        let first = first.map(Value::from_object);
         minijinja::context! {
             self => Value::from_object(self.place(&self.me)),
             index => self.me.index,
@@ -230,6 +238,7 @@ pub mod tests {
             shares: Default::default(),
             certificates: Vec::new(),
             challenges: Vec::new(),
+            runtimes: Default::default(),
         }
     }
 

@@ -122,7 +122,7 @@ impl Patient {
     async fn join(&self, first: &Member, topic: Option<&Topic>) -> Result<(), String> {
         // Without secrets: words of a command can be seen by anybody.
         let mut context = Context::of(&Subject::node(&self.entry), topic, BTreeMap::new());
-        context.set_first(first);
+        context.set_first(first, topic);
         let words = self.entry.spec.bootstrap.iter().flatten();
         let argv = words.map(|word| context.render("bootstrap", word)).collect::<Result<Vec<_>, _>>()?;
         let env = BTreeMap::from([("LACE_FIRST".to_owned(), first.path.fqdn()), crate::beam::no_dump()]);

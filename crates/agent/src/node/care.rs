@@ -126,7 +126,7 @@ impl Care {
         if let Some(live) = entry.spec.live.clone() {
             tasks.spawn(patient.clone().liveness(live));
         }
-        let others_good = watch::Sender::new(questions == 0);
+        let others_good = watch::Sender::new(questions == 0 || was_ready);
         if bootstrap::is_due(hands, &entry, started_at) {
             tasks.spawn(patient.bootstrap(questions, others_good.subscribe()));
             questions += 1;

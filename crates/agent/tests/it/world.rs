@@ -186,6 +186,7 @@ impl World {
             shares: Default::default(),
             certificates: Vec::new(),
             challenges: Vec::new(),
+            runtimes: Default::default(),
         });
     }
 }

@@ -222,6 +222,7 @@ impl Stage {
                 shares: Default::default(),
                 certificates: Vec::new(),
                 challenges: Vec::new(),
+                runtimes: Default::default(),
             })
             .await?;
         Ok(())

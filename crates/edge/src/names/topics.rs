@@ -195,6 +195,7 @@ mod tests {
             shares: Default::default(),
             certificates: Vec::new(),
             challenges: vec![Challenge { host, token: "t".into(), authorization: "a".into() }],
+            runtimes: Default::default(),
         }
     }
 

@@ -178,6 +178,7 @@ pub fn topic(app: &str, number: u64, lines: &[&str]) -> Topic {
         shares: Default::default(),
         certificates: Vec::new(),
         challenges: Vec::new(),
+        runtimes: Default::default(),
     }
 }
 

@@ -127,15 +127,38 @@ fn certificates(service: &str, node: &Node, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whom a node joins has to be there.
+/// Whom a node joins has to be there, and must not wait for it in turn.
 fn joins(service: &str, node: &Node, services: &BTreeMap<&str, &Node>, mistakes: &mut Mistakes) {
-    let Some(with) = node.get("bootstrap").and_then(|said| said.get("with")) else { return };
-    let Some(named) = with.text().map(|text| text.split('/').next().unwrap_or_default()) else { return };
-    if !services.contains_key(named) {
+    let Some((with, said)) = joined(node) else { return };
+    let key = format!("service.{service}.bootstrap.with");
+    let (named, family) = said.split_once('/').map_or((said, None), |(named, family)| (named, Some(family)));
+    let Some(other) = services.get(named) else {
         let hint = nearest(named, services.keys().copied());
-        let key = format!("service.{service}.bootstrap.with");
-        mistakes.hint(with.place, &key, format!("there is no service {named:?}"), hint);
+        return mistakes.hint(with.place, &key, format!("there is no service {named:?}"), hint);
+    };
+    let mut families: Vec<&str> = other.each("family").map(|(family, _)| family.name.as_str()).collect();
+    if families.is_empty() {
+        families.push(named);
     }
+    if let Some(family) = family.filter(|family| !families.contains(family)) {
+        let hint = nearest(family, families.into_iter());
+        return mistakes.hint(with.place, &key, format!("{named} has no family {family:?}"), hint);
+    }
+    let back = joined(other).and_then(|(_, said)| said.split('/').next());
+    if named == service && family.is_none() {
+        let hint =
+            "name a family of it, or leave `with` out: the first ready node of its own family is joined";
+        mistakes.hint(with.place, &key, "the service would wait for itself", hint);
+    } else if named != service && back == Some(service) {
+        let text = format!("{named} joins {service} in turn: both would wait for ever");
+        mistakes.hint(with.place, &key, text, "leave out one of the two");
+    }
+}
+
+/// Whom a service's nodes join: the service, or SERVICE/FAMILY.
+fn joined(node: &Node) -> Option<(&Node, &str)> {
+    let with = node.get("bootstrap")?.get("with")?;
+    Some((with, with.text()?))
 }
 
 /// What is linked has to be there.

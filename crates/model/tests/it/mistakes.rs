@@ -172,6 +172,8 @@ fn each_mistake_says_what_is_wanted() {
         ("beam = { global_groups = { left = \"1-3\" }, failover = \"x\" }", "failover is for all nodes"),
         ("beam = { cluster_size = 3, join = false }", "keeps to no clusters"),
         ("family.web = {}\nfamily.web-1 = {}", "web-1 is the name of node 1 of web"),
+        ("bootstrap = { command = [\"join\"], with = \"x\" }", "would wait for itself"),
+        ("bootstrap = { command = [\"join\"], with = \"x/nobody\" }", "x has no family"),
         ("bootstrap = \"join\"", "write join-first or cmd:COMMAND"),
         ("before = [\"x\"]", "before[0]: a list of words is wanted"),
         ("check = { interval = \"2s\" }", "exactly one of http, tcp, exec is wanted, 0 found"),
