@@ -65,7 +65,7 @@ async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     facts.underlay = underlay::find(&config).await;
     let identity = identity::obtain(&config, &facts).await?;
     let hands = hands::Hands::open(&config, &identity).await?;
-    hands.moved(facts.underlay.map(|underlay| underlay.address));
+    hands.moved(facts.underlay.as_ref().map(|underlay| underlay.address));
     let roster = Arc::new(roster::Roster::new(hands.clone()));
     roster.recall();
     let _wall = hands.wall.clone().keep(hands.clone());

@@ -19,7 +19,7 @@ pub async fn find(config: &AgentConfig) -> Option<Underlay> {
     if here.is_none() {
         tracing::warn!(%address, "no interface has this address: nodes of other hosts are out of reach");
     }
-    here.map(|here| Underlay { address, prefix: here.prefix, behind: None })
+    here.map(|here| Underlay { address, prefix: here.prefix, behind: None, within: None })
 }
 
 async fn own_address(config: &AgentConfig) -> Option<Ipv4Addr> {

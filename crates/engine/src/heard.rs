@@ -109,7 +109,10 @@ impl World {
         let Some(known) = self.hosts.get_mut(&host) else { return };
         let subject = format!("host/{}", known.name);
         batch.event(NewEvent::new("host.connected", subject, "the host's agent has a session"));
-        let (capacity, attributes, agent_version, underlay) = facts;
+        let (capacity, attributes, agent_version, mut underlay) = facts;
+        if let Some(underlay) = &mut underlay {
+            underlay.within = self.machines.get(&host).and_then(|machine| machine.network.clone());
+        }
         let said = Host { capacity, attributes, agent_version, underlay, ..known.clone() };
         if *known != said {
             *known = said;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A machine that joined is a host with room once its agent is here; until then it is still waited for, at most so long.
-const SEEN_WITHIN_MS: Millis = 60_000;
+pub(crate) const SEEN_WITHIN_MS: Millis = 60_000;
 
 impl World {
     /// What pools offer whose providers make hosts.
@@ -34,8 +34,14 @@ impl World {
             there: u32::try_from(hosts + others).unwrap_or(u32::MAX),
             coming: coming.collect(),
             made: made.collect(),
+            network: Some(pool.network(self.region(pool).as_deref())),
             closed: self.closed(pool),
         }
+    }
+
+    /// Where its machines are made.
+    fn region(&self, pool: &Pool) -> Option<String> {
+        pool.region.clone().or_else(|| self.providers.get(&pool.provider)?.region.clone())
     }
 
     fn is_coming(&self, machine: &Machine) -> bool {
@@ -72,8 +78,8 @@ impl World {
         let Some(pool) = self.pools.get(pool).cloned() else { return };
         let Some(name) = self.free_name(&pool.name) else { return };
         let id = HostId::derive(&self.seed, &format!("machine/{name}/{}", self.now));
-        let region = pool.region.clone();
-        let region = region.or_else(|| self.providers.get(&pool.provider)?.region.clone());
+        let region = self.region(&pool);
+        let network = pool.network(region.as_deref());
         let machine = Machine {
             id,
             name,
@@ -82,6 +88,13 @@ impl World {
             region,
             state: MachineState::Ordered,
             instance: None,
+            network: Some(network),
+            zone: None,
+            kind: None,
+            address: None,
+            epoch: Some(self.epoch),
+            price: pool.price.clone(),
+            taken_at: None,
             ordered_at: self.now,
             since: self.now,
             why: None,

@@ -1,6 +1,7 @@
 //! What goes: families whose last node is gone, then their services, then applications; hosts that were emptied.
 
 use crate::job::is_active;
+use crate::order::SEEN_WITHIN_MS;
 use crate::world::World;
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
@@ -11,7 +12,7 @@ use lace_model::object::revision_key;
 use lace_model::revision::Revision;
 use lace_model::target::Target;
 use lace_model::task::NodeTask;
-use lace_model::{FamilyPath, ServicePath};
+use lace_model::{FamilyPath, HostId, ServicePath};
 use lace_store::{Batch, Expect};
 
 impl World {
@@ -63,7 +64,28 @@ impl World {
             self.apps.remove(&app);
             self.topics_dirty.insert(app);
         }
+        self.take_away(batch);
         self.remove_hosts(batch);
+    }
+
+    /// Hosts that their provider has no longer and that nobody sees: they are forgotten, and their nodes are lost.
+    fn take_away(&mut self, batch: &mut Batch) {
+        let silent = |id: HostId| {
+            let liveness = self.liveness.get(&id).copied().unwrap_or_default();
+            !liveness.connected && self.now >= liveness.last_seen.max(self.started_at) + SEEN_WITHIN_MS
+        };
+        let taken = self.machines.values().filter(|machine| machine.taken_at.is_some());
+        let taken: Vec<_> = taken
+            .filter(|m| m.is_host() && self.hosts.contains_key(&m.id) && silent(m.id))
+            .map(|m| (m.id, m.name.clone(), m.provider.clone()))
+            .collect();
+        for (id, name, provider) in taken {
+            let text = format!("removed: {provider} has its machine no longer");
+            batch.delete::<Host>(&id.to_string(), Expect::Any);
+            batch.event(NewEvent::new("host.removed", format!("host/{name}"), text));
+            self.forget_host(id);
+            self.give_back(id, batch);
+        }
     }
 
     fn remove_hosts(&mut self, batch: &mut Batch) {

@@ -334,6 +334,15 @@ impl World {
         self.dirty.extend(picked);
     }
 
+    /// A host is known no longer; whatever is on it is lost.
+    pub fn forget_host(&mut self, host: HostId) {
+        self.hosts.remove(&host);
+        self.forgotten.push(host);
+        self.hosts_dirty = true;
+        self.dirty_where(|_| true);
+        self.jobs_dirty = true;
+    }
+
     /// A host came, went or changed: its families, and those that wait for room.
     pub fn host_changed(&mut self, host: HostId) {
         let touched: Vec<_> = self

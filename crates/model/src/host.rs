@@ -36,7 +36,7 @@ impl Block {
 }
 
 /// Where a host is in the network that carries packets between hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Underlay {
     /// Its address there.
     pub address: Ipv4Addr,
@@ -46,6 +46,9 @@ pub struct Underlay {
     /// same private network may be there many times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<IpAddr>,
+    /// The network that its machine was made in ([`crate::pool::Pool::network`]); the controller says it, never the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
 }
 
 impl Underlay {
@@ -55,29 +58,43 @@ impl Underlay {
         self.behind = Some(address).filter(|a| !a.is_loopback() && *a != IpAddr::V4(self.address));
     }
 
-    /// The network: hosts of the same one reach each other without anybody's help.
+    /// The network: hosts of the same one reach each other without anybody's help. Each machine of a provider's network may
+    /// be seen at a public address of its own: where we had them made there, they are together all the same.
     pub fn network(&self) -> Network {
+        if let (Some(within), Some(_)) = (&self.within, self.behind) {
+            return Network::Made(within.clone());
+        }
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
         let base = Ipv4Addr::from(u32::from(self.address) & mask);
-        Network { behind: self.behind, base, prefix: self.prefix }
+        Network::Seen { behind: self.behind, base, prefix: self.prefix }
     }
 }
 
 /// A network between hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network {
-    /// The translator that it is behind.
-    pub behind: Option<IpAddr>,
-    /// Its first address.
-    pub base: Ipv4Addr,
-    /// Length of its prefix.
-    pub prefix: u8,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Network {
+    /// Known by its addresses.
+    Seen {
+        /// The translator that it is behind.
+        behind: Option<IpAddr>,
+        /// Its first address.
+        base: Ipv4Addr,
+        /// Length of its prefix.
+        prefix: u8,
+    },
+    /// Made at a provider, or lived in there: `provider/region/network`.
+    Made(String),
 }
 
 impl std::fmt::Display for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix)?;
-        self.behind.map_or(Ok(()), |translator| write!(f, " behind {translator}"))
+        match self {
+            Self::Seen { behind, base, prefix } => {
+                write!(f, "{base}/{prefix}")?;
+                behind.map_or(Ok(()), |translator| write!(f, " behind {translator}"))
+            }
+            Self::Made(network) => write!(f, "network {network}"),
+        }
     }
 }
 
@@ -185,7 +202,7 @@ mod tests {
     fn hosts_of_one_network_are_known_by_address_and_translator() {
         let at = |address: &str, seen: &str| {
             let address = address.parse().expect("an address");
-            let mut underlay = Underlay { address, prefix: 24, behind: None };
+            let mut underlay = Underlay { address, prefix: 24, behind: None, within: None };
             underlay.seen_at(seen.parse().expect("an address"));
             underlay.network()
         };
@@ -197,5 +214,25 @@ mod tests {
         assert_ne!(away, here, "the same addresses at somebody else's");
         assert_eq!(away.to_string(), "192.168.1.0/24 behind 203.0.113.5");
         assert_eq!(at("192.168.1.8", "203.0.113.5"), away);
+    }
+
+    #[test]
+    fn machines_of_one_network_at_a_provider_are_together_whatever_address_each_is_seen_at() {
+        let at = |address: &str, seen: &str, within: &str| {
+            let address = address.parse().expect("an address");
+            let mut underlay =
+                Underlay { address, prefix: 24, behind: None, within: Some(within.to_owned()) };
+            underlay.seen_at(seen.parse().expect("an address"));
+            underlay.network()
+        };
+        let first = at("10.80.1.4", "203.0.113.5", "amazon/eu/net");
+        assert_eq!(
+            at("10.80.2.9", "198.51.100.7", "amazon/eu/net"),
+            first,
+            "another zone, another public address"
+        );
+        assert_ne!(at("10.80.1.5", "203.0.113.5", "amazon/us/net"), first, "another region");
+        let inside = at("10.80.1.4", "10.80.1.4", "amazon/eu/net");
+        assert_eq!(inside.to_string(), "10.80.1.0/24", "a controller inside sees its own host there, too");
     }
 }

@@ -1,7 +1,9 @@
 //! Machines: ordered from pools; each becomes a host, or is given up.
 
+use crate::pool::Price;
 use crate::{HostId, Millis, Name, Span};
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 
 /// A machine that has not joined so long after it was ordered is given up, and paid for no longer.
 pub const BOOT_WITHIN: Span = Span::secs(15 * 60);
@@ -43,6 +45,28 @@ pub struct Machine {
     /// Its id at the provider, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// The network that it is made in ([`crate::pool::Pool::network`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Its zone, once it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Its kind at the provider, once it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its address inside, where the provider says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The controller's epoch when it was ordered, which it bears as a tag: after a restore, that tells what was ordered since
+    /// the backup from what nobody ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// What an hour of it cost when it was ordered, where that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Since when its provider has it no longer, though nobody here gave it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Millis>,
     /// When it was ordered.
     pub ordered_at: Millis,
     /// Since when it is in this state.

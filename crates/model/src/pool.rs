@@ -120,7 +120,17 @@ pub struct Pool {
     pub made_at: Millis,
 }
 
+/// The attribute of pools that names a network of somebody else's to live in (EC2: `vpc-…`).
+pub const ADOPT: &str = "vpc";
+
 impl Pool {
+    /// What the network of its machines is called among all: `provider/region/network`. Machines of one account in one region
+    /// share a network, unless a pool lives in somebody else's. `region` is the provider's where the pool says none.
+    pub fn network(&self, region: Option<&str>) -> String {
+        let (provider, network) = (&self.provider, self.attributes.get(ADOPT).map_or("net", String::as_str));
+        format!("{provider}/{}/{network}", region.unwrap_or("-"))
+    }
+
     /// What is known of every host of it, by name.
     pub fn known(&self) -> BTreeMap<String, String> {
         let named = [

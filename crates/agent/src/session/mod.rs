@@ -32,7 +32,7 @@ pub async fn keep(
         for address in &config.controllers {
             // A lease may have ended meanwhile, a cable may be in another socket.
             facts.underlay = underlay::find(config).await;
-            hands.moved(facts.underlay.map(|underlay| underlay.address));
+            hands.moved(facts.underlay.as_ref().map(|underlay| underlay.address));
             let dialled = Link::dial(address, &identity.ca, Some(&identity.shown())).await;
             let ended = match dialled {
                 Ok(link) => hold::hold(config, link, facts.clone(), &hands, &roster).await,

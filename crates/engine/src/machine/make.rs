@@ -3,15 +3,15 @@
 use super::{Accounts, Next, abandon, account, because, key, words};
 use lace_model::Millis;
 use lace_model::machine::{Machine, MachineState};
-use lace_model::pool::Pool;
-use lace_providers::provider::{Error, HostWanted, Instance, Key, Network, NetworkWanted, Port, Provider};
+use lace_model::pool::{ADOPT, Pool};
+use lace_providers::provider::{
+    EPOCH, Error, HostWanted, Instance, Key, Network, NetworkWanted, Port, Provider,
+};
 use lace_store::Store;
 use std::collections::BTreeMap;
 
 /// What machines of ours have at every provider, inside: far from the addresses of nodes (10.192.0.0/10).
 const RANGE: &str = "10.80.0.0/16";
-/// The attribute of pools that names a network of somebody else's to live in.
-const ADOPT: &str = "vpc";
 /// The attribute of pools whose machines may be taken away, for less money.
 const SPOT: &str = "spot";
 /// The attribute of pools that says the size of the first disk.
@@ -20,7 +20,9 @@ const DISK: &str = "disk_gib";
 pub(super) async fn make(store: &Store, accounts: &dyn Accounts, machine: &Machine, now: Millis) -> Next {
     match made(store, accounts, machine).await {
         Ok(instance) => {
-            let made = Machine { instance: Some(instance.id), why: None, ..machine.clone() };
+            let Instance { id, zone, kind, private, .. } = instance;
+            let (instance, zone, kind) = (Some(id), Some(zone), Some(kind));
+            let made = Machine { instance, zone, kind, address: private, why: None, ..machine.clone() };
             Next::Put(made.now(MachineState::Made, now))
         }
         Err(error) if may_come(&error) => Next::Again(because(machine, &error)),
@@ -49,6 +51,8 @@ async fn made(store: &Store, accounts: &dyn Accounts, machine: &Machine) -> Resu
     let account = account(accounts, machine)?;
     // Before anything is made: where machines could not call us, none is.
     let user_data = accounts.user_data(machine)?;
+    let mut tags = BTreeMap::from([("lace-pool".to_owned(), pool.name.to_string())]);
+    tags.extend(machine.epoch.map(|epoch| (EPOCH.to_owned(), epoch.to_string())));
     let (network, zone) = network(account.as_ref(), &pool).await?;
     let wanted = HostWanted {
         key: key(machine),
@@ -60,7 +64,7 @@ async fn made(store: &Store, accounts: &dyn Accounts, machine: &Machine) -> Resu
         user_data,
         spot: pool.attributes.get(SPOT).is_some_and(|said| said == "true"),
         disk_gib: pool.attributes.get(DISK).and_then(|said| said.parse().ok()),
-        tags: BTreeMap::from([("lace-pool".to_owned(), pool.name.to_string())]),
+        tags,
     };
     account.create_host(&wanted).await
 }

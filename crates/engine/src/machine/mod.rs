@@ -20,11 +20,15 @@ use tokio::task::JoinSet;
 const PERIOD: Duration = Duration::from_secs(10);
 /// Changes that come close upon each other are taken together.
 const REST: Duration = Duration::from_secs(1);
-/// Machines that are tended at once: providers limit how often they are asked.
+/// Machines that are tended at once at each provider: they limit how often they are asked.
 const AT_ONCE: usize = 8;
 /// What failed and may pass is tried again after so long at first, then after twice that, and so on.
 const AGAIN_MS: Millis = 5_000;
 const AGAIN_MS_MAX: Millis = 60_000;
+/// One look waits so long for providers. Whoever takes longer is heard in a later one, and keeps nobody else waiting.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A row that changed while its machine was made is read and written anew at most so often.
+const MERGES_MAX: usize = 4;
 
 /// The way to providers; handed in by the composition.
 pub trait Accounts: Send + Sync + 'static {
@@ -58,9 +62,10 @@ pub async fn keep_machines(
     loop {
         machines.turn().await?;
         tokio::time::sleep(REST).await;
+        let period = if machines.is_busy() { Duration::ZERO } else { PERIOD };
         tokio::select! {
             Ok(()) = changed.changed() => {}
-            () = tokio::time::sleep(PERIOD) => {}
+            () = tokio::time::sleep(period) => {}
         }
     }
 }
@@ -72,6 +77,9 @@ pub struct Machines {
     accounts: Arc<dyn Accounts>,
     later: HashMap<HostId, Later>,
     strays: stray::Strays,
+    tended: JoinSet<(Row<Machine>, Next)>,
+    /// Those that are being tended, and at whose provider.
+    busy: HashMap<HostId, Name>,
 }
 
 #[derive(Clone, Copy)]
@@ -94,10 +102,16 @@ enum Next {
 impl Machines {
     /// Nothing is asked yet.
     pub fn new(store: Store, clock: Arc<dyn Clock>, accounts: Arc<dyn Accounts>) -> Self {
-        Self { store, clock, accounts, later: HashMap::new(), strays: stray::Strays::default() }
+        let (later, busy) = Default::default();
+        Self { store, clock, accounts, later, strays: stray::Strays::default(), tended: JoinSet::new(), busy }
     }
 
-    /// Looks at all once.
+    /// Is any provider asked now?
+    pub fn is_busy(&self) -> bool {
+        !self.busy.is_empty() || self.strays.is_busy()
+    }
+
+    /// Looks at all once. Providers that take longer than two seconds are heard in a later look.
     ///
     /// # Errors
     /// What the store says.
@@ -106,34 +120,58 @@ impl Machines {
         if self.store.meta()?.adopt {
             return Ok(());
         }
-        self.strays.look(&self.store, self.accounts.as_ref(), self.clock.now_ms()).await?;
+        self.strays.ask(&self.store, &self.accounts, self.clock.now_ms())?;
         let rows = self.store.list::<Machine>("")?;
         self.later.retain(|id, _| rows.iter().any(|row| row.value.id == *id));
         let now = self.clock.now_ms();
         let last = lasts(&rows);
         let due = |row: &Row<Machine>| self.later.get(&row.value.id).is_none_or(|later| later.at <= now);
-        let mut waiting: Vec<Row<Machine>> = rows.into_iter().filter(due).collect();
-        let mut tended = JoinSet::new();
+        let mut waiting: Vec<Row<Machine>> =
+            rows.into_iter().filter(|row| due(row) && !self.busy.contains_key(&row.value.id)).collect();
+        let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            while let Some(row) = waiting.pop_if(|_| tended.len() < AT_ONCE) {
-                let (store, accounts) = (self.store.clone(), Arc::clone(&self.accounts));
-                let last = last.contains(&row.value.id);
-                tended.spawn(async move {
-                    let next = tend(&store, accounts.as_ref(), &row.value, last, now).await;
-                    (row, next)
-                });
+            for row in std::mem::take(&mut waiting) {
+                if self.busy.values().filter(|provider| **provider == row.value.provider).count() < AT_ONCE {
+                    self.begin(row, &last, now);
+                } else {
+                    waiting.push(row);
+                }
             }
-            match tended.join_next().await {
-                None => return Ok(()),
-                Some(Ok((row, next))) => self.write(row, next).await?,
-                Some(Err(error)) => tracing::error!(%error, "a machine could not be tended"),
+            if self.tended.is_empty() {
+                self.busy.clear();
+            }
+            if !self.is_busy() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                Some(tended) = self.tended.join_next() => match tended {
+                    Ok((row, next)) => {
+                        self.busy.remove(&row.value.id);
+                        self.write(row, next).await?;
+                    }
+                    Err(error) => tracing::error!(%error, "a machine could not be tended"),
+                },
+                Some(looked) = self.strays.next() => self.strays.heard(&self.store, looked, now).await?,
+                () = tokio::time::sleep_until(until) => return Ok(()),
             }
         }
+    }
+
+    fn begin(&mut self, row: Row<Machine>, last: &HashSet<HostId>, now: Millis) {
+        let (store, accounts) = (self.store.clone(), Arc::clone(&self.accounts));
+        let last = last.contains(&row.value.id);
+        self.busy.insert(row.value.id, row.value.provider.clone());
+        self.tended.spawn(async move {
+            let next = tend(&store, accounts.as_ref(), &row.value, last, now).await;
+            (row, next)
+        });
     }
 
     async fn write(&mut self, row: Row<Machine>, next: Next) -> Result<(), StoreError> {
         let (id, now) = (row.value.id, self.clock.now_ms());
         let mut batch = Batch::new(None);
+        let mut made = None;
         match next {
             Next::Stay => return Ok(()),
             Next::Again(machine) => {
@@ -149,6 +187,7 @@ impl Machines {
                 self.later.remove(&id);
                 batch.event(told(&machine));
                 batch.put(&machine, Expect::Rev(row.rev));
+                made = Some(machine).filter(|machine| machine.state == MachineState::Made);
             }
             Next::Gone => {
                 self.later.remove(&id);
@@ -156,10 +195,29 @@ impl Machines {
             }
         }
         match self.store.commit_async(batch).await {
-            // It changed meanwhile, and is looked at again.
-            Err(StoreError::Conflict { .. }) => Ok(()),
+            // It changed meanwhile, and is looked at again; what was bought is not forgotten over that.
+            Err(StoreError::Conflict { .. }) => match made {
+                Some(made) => self.keep(&made).await,
+                None => Ok(()),
+            },
             done => done.map(drop),
         }
+    }
+
+    /// A machine was made while its row became another one: that one says now what was made.
+    async fn keep(&self, made: &Machine) -> Result<(), StoreError> {
+        for _ in 0..MERGES_MAX {
+            let row = self.store.get::<Machine>(&made.id.to_string())?;
+            let Some(Row { value, rev }) = row.filter(|row| row.value.instance.is_none()) else { break };
+            let Machine { instance, zone, kind, address, .. } = made.clone();
+            let mut batch = Batch::new(None);
+            batch.put(&Machine { instance, zone, kind, address, ..value }, Expect::Rev(rev));
+            match self.store.commit_async(batch).await {
+                Err(StoreError::Conflict { .. }) => {}
+                done => return done.map(drop),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -23,8 +23,8 @@ fn hosts_of_a_network_hear_of_each_other_once() {
     let mut scene = Scene::new(3);
     let ids = ids(&scene);
     for (id, address) in ids.iter().zip([[192, 168, 1, 1], [192, 168, 1, 2], [192, 168, 2, 1]]) {
-        let underlay = Underlay { address: address.into(), prefix: 24, behind: None };
-        scene.change::<Host>(&id.to_string(), |host| host.underlay = Some(underlay));
+        let underlay = Underlay { address: address.into(), prefix: 24, behind: None, within: None };
+        scene.change::<Host>(&id.to_string(), |host| host.underlay = Some(underlay.clone()));
     }
     assert_eq!(networks_told(&mut scene), [1, 2]);
     assert_eq!(networks_told(&mut scene), [0; 0], "nothing new");

@@ -8,10 +8,12 @@ use lace_model::machine::{ASK_AGAIN_AFTER, BOOT_WITHIN, Machine, MachineState};
 use lace_model::pool::{Pool, Price};
 use lace_model::provider::{Provider as Row, ProviderKind};
 use lace_model::{ByteSize, CpuMillis, HostId, Name, Reason};
-use lace_providers::provider::{Error, HostKind, HostWanted, InstanceState, Key, NetworkWanted, Provider};
-use lace_providers::sim::{Call, Cloud, Shape};
-use lace_store::{Batch, Clock, Expect};
-use std::collections::BTreeMap;
+use lace_providers::provider::{
+    EPOCH, Error, HostKind, HostWanted, InstanceState, Key, NetworkWanted, Provider,
+};
+use lace_providers::sim::{Call, Cloud, Remote, Shape};
+use lace_store::{Batch, Clock, Expect, Store};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 const SHOP: &str = "shop/web/web";
@@ -20,14 +22,26 @@ const SHOP: &str = "shop/web/web";
 struct Sims {
     cloud: Cloud,
     tickets: Mutex<BTreeMap<HostId, String>>,
+    /// An account that never answers, of the provider `stuck`.
+    stuck: Option<String>,
+    /// Whose rows become others while their machines are made.
+    meddle: Mutex<Option<Store>>,
 }
 
 impl Accounts for Sims {
-    fn open(&self, _: &Name, _: Option<&str>) -> Result<Arc<dyn Provider>, Error> {
+    fn open(&self, provider: &Name, _: Option<&str>) -> Result<Arc<dyn Provider>, Error> {
+        if let Some(at) = self.stuck.as_ref().filter(|_| provider.as_str() == "stuck") {
+            return Ok(Arc::new(Remote::new(at, "ours", "let me in")?));
+        }
         Ok(Arc::new(self.cloud.open("ours", "let me in")))
     }
 
     fn user_data(&self, machine: &Machine) -> Result<String, Error> {
+        if let Some(store) = self.meddle.lock().expect("meddle").take() {
+            let mut batch = Batch::new(None);
+            batch.put(&machine.clone().now(MachineState::Leaving, START), Expect::Any);
+            store.commit(batch).expect("changed");
+        }
         let ticket = format!("ticket of {}", machine.name);
         self.tickets.lock().expect("tickets").insert(machine.id, ticket.clone());
         Ok(ticket)
@@ -85,7 +99,7 @@ impl Estate {
         let scene = Scene::new(0);
         let clock = Arc::clone(&scene.clock);
         let cloud = Cloud::new(shape(), Arc::new(move || clock.now_ms()));
-        let sims = Arc::new(Sims { cloud, tickets: Mutex::default() });
+        let sims = Arc::new(Sims { cloud, tickets: Mutex::default(), stuck: None, meddle: Mutex::default() });
         let (store, clock) = (scene.store.clone(), scene.clock.clone());
         let machines = Machines::new(store, clock, sims.clone());
         let moon = Row {
@@ -319,10 +333,12 @@ async fn machines_that_nobody_ordered_are_deleted_where_they_are_ours_and_left_a
     estate.sims = Arc::new(Sims {
         cloud: Cloud::new(shape, Arc::new(move || clock.now_ms())),
         tickets: Mutex::default(),
+        stuck: None,
+        meddle: Mutex::default(),
     });
     let (store, clock) = (estate.scene.store.clone(), estate.scene.clock.clone());
     estate.machines = Machines::new(store, clock, estate.sims.clone());
-    for installation in ["ours", "theirs"] {
+    for (installation, epoch) in [("ours", "1"), ("ours", "0"), ("theirs", "1")] {
         let account = estate.sims.cloud.open(installation, "let me in");
         let wanted = NetworkWanted {
             key: Key::new("net").expect("a key"),
@@ -334,7 +350,7 @@ async fn machines_that_nobody_ordered_are_deleted_where_they_are_ours_and_left_a
         };
         let network = account.ensure_network(&wanted).await.expect("a network");
         let stray = HostWanted {
-            key: Key::new("stray").expect("a key"),
+            key: Key::new(if epoch == "0" { "older" } else { "stray" }).expect("a key"),
             name: "stray".into(),
             network,
             zone: None,
@@ -343,7 +359,7 @@ async fn machines_that_nobody_ordered_are_deleted_where_they_are_ours_and_left_a
             user_data: String::new(),
             spot: false,
             disk_gib: None,
-            tags: BTreeMap::new(),
+            tags: BTreeMap::from([(EPOCH.to_owned(), epoch.to_owned())]),
         };
         account.create_host(&stray).await.expect("a machine");
     }
@@ -356,17 +372,89 @@ async fn machines_that_nobody_ordered_are_deleted_where_they_are_ours_and_left_a
             hosts
                 .filter(|host| host.state != InstanceState::Leaving)
                 .map(|host| host.key.to_string())
-                .collect()
+                .collect::<Vec<_>>()
         }
     };
-    let (ours, theirs): (Vec<_>, Vec<_>) = (living("ours").await, living("theirs").await);
-    assert_eq!(ours, [estate.rows()[0].id.to_string()], "what was ordered stays");
+    let (ours, theirs): (BTreeSet<_>, Vec<_>) =
+        (living("ours").await.into_iter().collect(), living("theirs").await);
+    let stay = [estate.rows()[0].id.to_string(), "older".to_owned()];
+    assert_eq!(ours, stay.into(), "what was ordered stays, by this state or by the one before a restore");
     assert_eq!(theirs, ["stray"]);
     let told = |kind: &str| -> Vec<String> {
         let events = estate.scene.store.events(0, 1_000).expect("readable");
         events.into_iter().filter(|event| event.kind == kind).map(|event| event.message).collect()
     };
     assert!(told("host.stray")[0].starts_with("deleted the machine sim-"), "{:?}", told("host.stray"));
-    assert!(told("host.stranger")[0].contains("of installation theirs: it is left alone"));
-    assert_eq!((told("host.stray").len(), told("host.stranger").len()), (1, 1), "told once");
+    assert!(told("host.stranger")[0].contains("was ordered before this state was restored"));
+    assert!(told("host.stranger")[1].contains("of installation theirs: it is left alone"));
+    assert_eq!((told("host.stray").len(), told("host.stranger").len()), (1, 2), "told once");
+}
+
+#[tokio::test]
+async fn a_machine_that_its_provider_took_away_is_replaced_and_one_that_is_only_not_listed_is_not() {
+    let mut estate = Estate::new();
+    estate.scene.serve(SHOP, 1, vec![]);
+    estate.pass(40).await;
+    let first = estate.rows()[0].clone();
+    assert_eq!((first.zone.as_deref(), first.kind.as_deref()), (Some("moon-a"), Some("small")));
+    assert_eq!((first.network.as_deref(), first.epoch), (Some("moon/moon/net"), Some(1)));
+    assert!(first.address.is_some() && first.price.is_some());
+    // The list lacks it, and its host is here all the same: another account's keys, say.
+    estate.sims.cloud.lose(&Key::new(&first.id.to_string()).expect("a key"));
+    estate.pass(700).await;
+    assert_eq!(estate.states(), [("cheap-1".to_owned(), MachineState::Joined)]);
+    assert!(estate.rows()[0].taken_at.is_some());
+    estate.scene.hosts.get_mut(&first.id).expect("a host").connected = false;
+    estate.pass(420).await;
+    let rows = estate.rows();
+    assert!(rows.iter().all(|machine| machine.id != first.id), "it counts no longer: {rows:?}");
+    assert_eq!(rows.iter().filter(|machine| machine.is_host()).count(), 1);
+    assert_ne!(estate.scene.target(SHOP).nodes[0].host, first.id);
+    let events = estate.scene.store.events(0, 10_000).expect("readable");
+    assert_eq!(events.iter().filter(|event| event.kind == "host.taken").count(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_keeps_no_other_one_waiting() {
+    let mut estate = Estate::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = format!("http://{}", silent.local_addr().expect("an address"));
+    estate.sims = Arc::new(Sims {
+        cloud: estate.sims.cloud.clone(),
+        tickets: Mutex::default(),
+        stuck: Some(at),
+        meddle: Mutex::default(),
+    });
+    let (store, clock) = (estate.scene.store.clone(), estate.scene.clock.clone());
+    estate.machines = Machines::new(store, clock, estate.sims.clone());
+    let mut batch = Batch::new(None);
+    let row = estate.scene.store.get::<Row>("moon").expect("readable").expect("a provider").value;
+    batch.put(&Row { name: name("stuck"), ..row }, Expect::Absent);
+    batch.put(&Pool { provider: name("stuck"), ..pool("nowhere", "moon-a", "0.001") }, Expect::Absent);
+    estate.scene.store.commit(batch).expect("a provider");
+    for (path, pools) in [(SHOP, "nowhere"), ("other/api/api", "cheap")] {
+        estate.scene.serve(path, 1, vec![]);
+        estate.scene.change::<Family>(path, |family| family.pools = vec![name(pools)]);
+    }
+    let began = std::time::Instant::now();
+    estate.pass(3).await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+    let expected = [("cheap-1", MachineState::Made), ("nowhere-1", MachineState::Ordered)];
+    assert_eq!(estate.states(), expected.map(|(name, state)| (name.to_owned(), state)));
+}
+
+#[tokio::test]
+async fn what_was_made_while_its_row_changed_is_known_all_the_same() {
+    let mut estate = Estate::new();
+    *estate.sims.meddle.lock().expect("meddle") = Some(estate.scene.store.clone());
+    estate.scene.serve(SHOP, 1, vec![]);
+    let heard = estate.scene.obey();
+    estate.scene.turn(heard);
+    estate.machines.turn().await.expect("tended");
+    let machine = estate.rows().remove(0);
+    assert_eq!(machine.state, MachineState::Leaving);
+    assert!(machine.instance.is_some_and(|instance| instance.starts_with("sim-")), "paid for, and known");
+    estate.scene.change::<Family>(SHOP, |family| family.count = 0);
+    estate.pass(10).await;
+    assert_eq!((estate.states().len(), estate.sims.cloud.things()), (0, 0));
 }

@@ -76,6 +76,8 @@ pub struct Offer {
     pub there: u32,
     /// Machines that are on their way.
     pub coming: Vec<Name>,
+    /// The network that its machines are made in ([`Pool::network`]), where that is known.
+    pub network: Option<String>,
     /// Hosts that were made from it.
     pub made: BTreeSet<HostId>,
     /// Why nothing is to be had now, and until when that counts.

@@ -39,7 +39,7 @@ pub(super) fn place_in_order(view: &HostView, pools: &[Name]) -> Option<usize> {
 }
 
 /// The network that a family's nodes are in: names lead to all of them from each, so they must reach each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Home(pub Option<Network>);
 
 impl Home {
@@ -59,9 +59,10 @@ impl Home {
     }
 
     /// Why a host is not in it, if so.
-    pub fn lacks(self, view: &HostView) -> Option<HostRejection> {
+    pub fn lacks(&self, view: &HostView) -> Option<HostRejection> {
         let network = view.host.network();
-        let word = |network: Option<Network>| network.map_or("no network".to_owned(), |n| n.to_string());
-        (network != self.0).then(|| HostRejection::Network { network: word(network), nodes: word(self.0) })
+        let word =
+            |network: &Option<Network>| network.as_ref().map_or("no network".to_owned(), Network::to_string);
+        (network != self.0).then(|| HostRejection::Network { network: word(&network), nodes: word(&self.0) })
     }
 }

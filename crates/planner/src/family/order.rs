@@ -7,7 +7,7 @@ use super::place::suits_never;
 use super::room::demand;
 use crate::condition::Condition;
 use lace_model::family::Select;
-use lace_model::host::{Capacity, Host};
+use lace_model::host::{Capacity, Host, Network};
 use lace_model::{ByteSize, CpuMillis, HostId, Millis, Name, Reason};
 use std::collections::BTreeMap;
 
@@ -38,9 +38,16 @@ pub(super) fn order(draft: &mut Draft) {
             None => open.push(offer),
         }
     }
+    let mut lacking = lacking;
     if let Some((offer, host)) = open.iter().find_map(|offer| Some((*offer, offer.coming.first()?))) {
         draft.wake(draft.now() + LOOK_AGAIN_MS);
-        return draft.reason(waits(offer, Some(host.clone())));
+        draft.reason(waits(offer, Some(host.clone())));
+        // What nobody knows the size of may take them all.
+        let takes = expected(&open, &wanted, draft.family().per_host).unwrap_or(u32::MAX);
+        lacking = lacking.saturating_sub(takes);
+        if lacking == 0 {
+            return;
+        }
     }
     open.sort_by_key(|offer| rank(draft, offer));
     for offer in open {
@@ -49,6 +56,17 @@ pub(super) fn order(draft: &mut Draft) {
             None => return place(draft, offer, lacking, &wanted),
         }
     }
+}
+
+/// Nodes that the hosts take which are on their way; none where nobody knows the size of one.
+fn expected(open: &[&Offer], wanted: &Used, per_host: Option<u32>) -> Option<u32> {
+    let coming = open.iter().filter(|offer| !offer.coming.is_empty());
+    coming.map(|offer| Some(nodes_of(&capacity(offer)?, wanted, per_host).saturating_mul(count(offer)))).sum()
+}
+
+/// Hosts of a pool that are on their way.
+fn count(offer: &Offer) -> u32 {
+    u32::try_from(offer.coming.len()).unwrap_or(u32::MAX)
 }
 
 fn is_named(offer: &Offer, pools: &[Name]) -> bool {
@@ -74,7 +92,11 @@ fn place(draft: &mut Draft, offer: &Offer, lacking: u32, wanted: &Used) {
         Some(capacity) => lacking.div_ceil(nodes_of(&capacity, wanted, draft.family().per_host).max(1)),
     };
     let room = offer.pool.hosts_max.map_or(u32::MAX, |most| most.saturating_sub(offer.there));
-    let hosts = hosts.min(room).min(offer.there.max(HOSTS_AT_ONCE_MIN));
+    let at_once = offer.there.saturating_sub(count(offer)).max(HOSTS_AT_ONCE_MIN);
+    let hosts = hosts.min(room).min(at_once.saturating_sub(count(offer)));
+    if hosts == 0 {
+        return;
+    }
     draft.orders.push(Order { pool: offer.pool.name.clone(), hosts });
     draft.reason(waits(offer, None));
 }
@@ -144,8 +166,9 @@ fn out_of_reach(draft: &Draft, offer: &Offer) -> Option<String> {
         draft.input.hosts.iter().filter(|view| view.host.pool.as_ref() == Some(&offer.pool.name)).collect();
     // Where one of them is elsewhere the next one may be, too: it would be paid for and take nothing.
     let elsewhere = known.iter().find_map(|view| home.lacks(view));
-    match (elsewhere, home.0) {
+    match (elsewhere, &home.0) {
         (Some(why), _) => Some(format!("a host of it {why}")),
+        (None, Some(Network::Made(network))) if offer.network.as_ref() == Some(network) => None,
         (None, _) if !known.is_empty() => None,
         (None, Some(network)) => {
             Some(format!("nobody knows whether its hosts reach the family's nodes in {network}"))

@@ -158,7 +158,7 @@ fn rejection(draft: &Draft, view: &HostView, revision: u64, credit: Used) -> Opt
     if let Some(why) = draft.unwanted.get(&host.id) {
         return Some(why.clone());
     }
-    if let Some(why) = draft.market.home.and_then(|home| home.lacks(view)) {
+    if let Some(why) = draft.market.home.as_ref().and_then(|home| home.lacks(view)) {
         return Some(why);
     }
     if !view.missing.is_empty() {
@@ -249,7 +249,7 @@ fn open(draft: &Draft, revision: u64) -> Stall {
         let view = &hosts[*at];
         is_open(view)
             && !draft.unwanted.contains_key(&view.host.id)
-            && draft.market.home.is_none_or(|home| home.lacks(view).is_none())
+            && draft.market.home.as_ref().is_none_or(|home| home.lacks(view).is_none())
             && lacks(&view.host.capacity, &view.used, &wanted).is_none()
             && is_listed(draft, view)
     };

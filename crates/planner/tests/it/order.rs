@@ -25,7 +25,14 @@ fn offer(text: &str, price: Option<&str>) -> Offer {
         hosts_max: None,
         made_at: 0,
     };
-    Offer { pool: Arc::new(pool), there: 0, coming: Vec::new(), made: Default::default(), closed: None }
+    Offer {
+        pool: Arc::new(pool),
+        there: 0,
+        coming: Vec::new(),
+        network: None,
+        made: Default::default(),
+        closed: None,
+    }
 }
 
 /// The same, with a changed pool.
@@ -159,7 +166,8 @@ fn conditions_hold_of_pools_too() {
 
 #[test]
 fn a_family_is_not_split_over_networks_that_do_not_reach_each_other() {
-    let underlay = |address: [u8; 4]| Some(Underlay { address: address.into(), prefix: 24, behind: None });
+    let underlay =
+        |address: [u8; 4]| Some(Underlay { address: address.into(), prefix: 24, behind: None, within: None });
     let mut near = host(1);
     near.host.underlay = underlay([192, 168, 1, 1]);
     near.host.capacity.slots = 1;
@@ -179,6 +187,41 @@ fn a_family_is_not_split_over_networks_that_do_not_reach_each_other() {
     of_pool.host.underlay = underlay([10, 80, 0, 2]);
     let why = told(&family(2), &[near, of_pool], &[offer("moon", None)]);
     assert!(why[0].starts_with("pool moon: a host of it is in 10.80.0.0/24"), "{why:?}");
+}
+
+#[test]
+fn what_is_on_its_way_holds_up_no_more_than_it_takes() {
+    let mut coming = with(offer("cheap", Some("0.1")), |pool| {
+        pool.attributes =
+            [("cpu", "2"), ("memory", "64GiB")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    });
+    (coming.there, coming.coming) = (1, vec![name("cheap-1")]);
+    let takes = 2_000 / revision(1).spec.limits_of(&name("web")).cpu.0.max(1);
+    let orders = |count: u32| ordered(&family(count), std::slice::from_ref(&coming));
+    assert_eq!(orders(takes), [], "it takes them all");
+    assert_eq!(orders(takes + 1), [("cheap".to_owned(), 1)], "one more than it takes");
+    assert_eq!(orders(takes * 100), [("cheap".to_owned(), 19)], "twenty at a time, with the one on its way");
+}
+
+#[test]
+fn machines_that_are_seen_at_public_addresses_of_their_own_carry_one_family() {
+    let of_moon = |n: u8| {
+        let mut view = host(n);
+        view.host.pool = Some(name("moon"));
+        view.host.capacity.slots = 1;
+        let behind = Some([203, 0, 113, n].into());
+        let within = Some("moon/eu/net".to_owned());
+        view.host.underlay = Some(Underlay { address: [10, 80, n, 4].into(), prefix: 24, behind, within });
+        view
+    };
+    let outcome = decided(&family(2), &[of_moon(1), of_moon(2)], &[]);
+    let nodes = outcome.target.expect("planned").nodes;
+    assert_eq!(nodes.len(), 2, "each on a host of its own, in one network");
+    // The next one will be in the same network, though none of that pool was seen yet.
+    let mut more = with(offer("more", None), |pool| pool.provider = name("moon"));
+    more.network = Some("moon/eu/net".to_owned());
+    let outcome = decided(&family(3), &[of_moon(1), of_moon(2)], std::slice::from_ref(&more));
+    assert_eq!(outcome.orders, [Order { pool: name("more"), hosts: 1 }]);
 }
 
 #[test]

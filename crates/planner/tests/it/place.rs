@@ -322,7 +322,7 @@ fn a_family_stays_in_one_network() {
     let at = |number: u8, net: u8| {
         let mut view = host(number);
         let address = Ipv4Addr::new(192, 168, net, number);
-        view.host.underlay = Some(Underlay { address, prefix: 24, behind: None });
+        view.host.underlay = Some(Underlay { address, prefix: 24, behind: None, within: None });
         view
     };
     // The network with the most room takes all, although another host joined first.

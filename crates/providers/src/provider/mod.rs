@@ -17,8 +17,8 @@ mod noun;
 pub use error::{Error, Result};
 pub use key::{BadKey, Key};
 pub use noun::{
-    Account, Address, HostKind, HostWanted, Instance, InstanceState, Limit, Network, NetworkWanted, Port,
-    Stranger, Subnet, USER_DATA_BYTES_MAX, Volume, VolumeWanted,
+    Account, Address, EPOCH, HostKind, HostWanted, Instance, InstanceState, Limit, Network, NetworkWanted,
+    Port, Stranger, Subnet, USER_DATA_BYTES_MAX, Volume, VolumeWanted,
 };
 
 use async_trait::async_trait;

@@ -8,6 +8,9 @@ use std::net::Ipv4Addr;
 /// The script that a machine boots with has at most so many bytes (EC2: 16 KiB before base64).
 pub const USER_DATA_BYTES_MAX: usize = 16 << 10;
 
+/// The tag of machines that names the controller's epoch in which each was ordered.
+pub const EPOCH: &str = "lace-epoch";
+
 /// Who we are at a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -175,6 +178,9 @@ pub struct Instance {
     pub private: Option<Ipv4Addr>,
     /// Its address outside.
     pub public: Option<Ipv4Addr>,
+    /// The controller's epoch in which it was ordered, where its tag says so ([`EPOCH`]).
+    #[serde(default)]
+    pub epoch: Option<u64>,
 }
 
 /// A machine of another installation.

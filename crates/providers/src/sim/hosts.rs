@@ -3,7 +3,7 @@
 use super::Caller;
 use super::world::{Machine, World};
 use crate::provider::{
-    Error, HostWanted, Instance, InstanceState, Key, Result, Stranger, USER_DATA_BYTES_MAX,
+    EPOCH, Error, HostWanted, Instance, InstanceState, Key, Result, Stranger, USER_DATA_BYTES_MAX,
 };
 use lace_model::Millis;
 
@@ -51,6 +51,7 @@ impl World {
             kind: wanted.kind.clone(),
             private: Some(private),
             public: None,
+            epoch: wanted.tags.get(EPOCH).and_then(|epoch| epoch.parse().ok()),
         };
         let (of, network) = (who.installation.to_owned(), wanted.network.id.clone());
         let user_data = wanted.user_data.clone();

@@ -3,7 +3,7 @@
 use super::{Ec2, INSTALLATION, KEY, OURS, Ours};
 use crate::ec2::action::{Machine, Run, Tag, Which};
 use crate::provider::{
-    Error, HostWanted, Instance, InstanceState, Key, Result, Stranger, Subnet, USER_DATA_BYTES_MAX,
+    EPOCH, Error, HostWanted, Instance, InstanceState, Key, Result, Stranger, Subnet, USER_DATA_BYTES_MAX,
 };
 
 /// More tags than these, and EC2's own, no thing may have.
@@ -140,6 +140,7 @@ fn state(word: &str) -> InstanceState {
 }
 
 fn seen(machine: Machine, key: Key) -> Instance {
+    let epoch = machine.tag(EPOCH).and_then(|epoch| epoch.parse().ok());
     let Machine { id, reason, zone, kind, private, public, .. } = machine;
-    Instance { id, key, state: state(&machine.state), reason, zone, kind, private, public }
+    Instance { id, key, state: state(&machine.state), reason, zone, kind, private, public, epoch }
 }
