@@ -1,6 +1,7 @@
 //! What a machine boots with to become a host: a script of the shell that fetches our program, checks it, and joins.
 
 use lace_model::host::JoinTicket;
+use lace_providers::ssh::{STATE, UNIT};
 use std::fmt::Write;
 
 /// Where the program is fetched from, where the machine's image has none.
@@ -85,6 +86,13 @@ pub fn script(ticket: &JoinTicket, source: &Source, digest: &str) -> Result<Stri
          join() {{\n\tlace up --detach --join - <\"$dir/ticket\"\n}}\n\
          again join\n"
     );
+    // A boot runs user data once only. Where systemd does not take it over, what joined goes on as it is until then.
+    let _ = write!(
+        text,
+        "keep() {{\n{UNIT}\n}}\n\
+         if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then\n\
+         \tkeep \"$(dirname \"$(command -v lace)\")\" '{STATE}' || lace up --detach\nfi\n"
+    );
     Ok(text)
 }
 
@@ -142,7 +150,14 @@ mod tests {
         let text = script(&ticket(), &Source::Controller, "ab12").expect("made");
         assert!(text.contains("at='192.0.2.1:7441' name=controller.lace.internal path=/program/ab12\n"));
         assert!(text.contains("<<'HEADER'\nauthorization: Bearer lace_token\nHEADER\n"));
-        assert!(text.ends_with("again join\n"));
+        let joined = text.find("\nagain join\n").expect("it joins");
+        let kept = text.find("/lace\" up --unit --state").expect("it comes up at every boot");
+        let once = text.find("\tkeep \"$(dirname").expect("where systemd runs");
+        assert!(
+            joined < kept
+                && kept < once
+                && text[once..].contains("'/var/lib/lace' || lace up --detach\nfi\n")
+        );
         let arguments = text.lines().filter(|line| line.contains("curl") || line.contains("python3"));
         assert!(arguments.into_iter().all(|line| !line.contains("lace_token")));
         let odd = JoinTicket { controllers: vec!["x'; rm -rf /;'".into()], ..ticket() };

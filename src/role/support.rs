@@ -8,7 +8,7 @@ use lace_engine::Witness;
 use lace_engine::certificate::Authority;
 use lace_fleet::Support;
 use lace_model::event::NewEvent;
-use lace_model::host::{Block, Host};
+use lace_model::host::{Block, Host, Underlay};
 use lace_model::machine::{Machine, MachineState};
 use lace_model::token::Token;
 use lace_model::{Code, Digest, FamilyPath, HostId, Millis, Name, NodeId, Object, Problem};
@@ -172,6 +172,8 @@ impl ControllerSupport {
         let blocks = register.free_blocks(&self.space, request.facts.capacity.slots).ok_or_else(|| {
             Problem::new(Code::CannotPlace, format!("the private space {} is used up", self.space))
         })?;
+        // Ours to say, never the host's.
+        let within = machine.and_then(|machine| machine.network.clone());
         let host = Host {
             id: machine.map_or_else(|| HostId(uuid::Uuid::now_v7()), |machine| machine.id),
             name,
@@ -182,7 +184,7 @@ impl ControllerSupport {
             agent_version: request.facts.agent_version.clone(),
             joined_at: self.clock.now_ms(),
             removing: false,
-            underlay: request.facts.underlay,
+            underlay: request.facts.underlay.clone().map(|said| Underlay { within, ..said }),
             pool: machine.map(|machine| machine.pool.clone()),
         };
         debug_assert!(!host.key().is_empty());

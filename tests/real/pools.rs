@@ -22,9 +22,10 @@ mod moto;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// `$1` is the machine's own directory, `$2` says whether it lacks curl. The umask is that of images which are strict with it.
-/// The machine stays on after what it boots with.
+/// The machine stays on after what it boots with, and has no systemd: its units would be those of the machine around it.
 const MACHINE: &str = "\
     own=$1; mount --bind $own/var-lib /var/lib && mount --bind $own/bin /usr/local/bin && \
+    if [ -d /run/systemd ]; then mount -t tmpfs none /run/systemd; fi && \
     if [ \"$2\" = without-curl ]; then mount --bind /dev/null /usr/bin/curl; fi && \
     { cd /; umask 077; \"$own/user-data\" >\"$own/console\" 2>&1; echo $? >\"$own/booted\"; exec sleep 100000; }";
 

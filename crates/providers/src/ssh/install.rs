@@ -28,8 +28,8 @@ const JOIN: &str = "\"$1/lace\" up --detach --state \"$2\" --join -";
 /// Its first line is ours, so that there are always two: the failure keeps all of them.
 const DOCTOR: &str = "echo doctor; \"$1/lace\" doctor 2>&1";
 
-/// What joined goes on under systemd, so that it comes up at every boot.
-const UNIT: &str = "\
+/// What joined goes on under systemd, so that it comes up at every boot: `$1` is the binary's directory, `$2` the state's.
+pub const UNIT: &str = "\
     unit=/etc/systemd/system/lace.service; \
     \"$1/lace\" up --unit --state \"$2\" >\"$unit.new\" && mv -f \"$unit.new\" \"$unit\" && \
     \"$1/lace\" down --keep-nodes --state \"$2\" && \

@@ -18,6 +18,7 @@ mod run;
 pub use address::Server;
 pub use binary::Binary;
 pub use connection::{Connection, Welcome};
+pub use install::UNIT;
 pub use keys::{Login, read_key, usual_keys};
 pub use known::KnownHosts;
 pub use look::{Facts, look};
