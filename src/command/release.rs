@@ -1,6 +1,6 @@
 //! `lace release`: uploaded versions of code.
 
-use super::output::{ago, clock};
+use super::output::{Cell, ago, clock};
 use super::upload::{Wish, upload, words};
 use super::{Exit, Outcome, Session, confirm, source, watch};
 use clap::{Args, Subcommand};
@@ -8,6 +8,7 @@ use lace_model::release::{Release, Tree};
 use lace_model::{ByteSize, Code, Digest, Name, Problem, TargetPath};
 use lace_wire::api::VerbRequest;
 use lace_wire::client::Client;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 const EXAMPLE: &str = "Example:
@@ -30,9 +31,12 @@ pub enum ReleaseVerb {
     /// Upload a directory, an archive, or what a git repository builds; only what is missing travels
     #[command(after_help = EXAMPLE)]
     Upload(UploadArgs),
-    /// List them
-    #[command(after_help = "Example:\n  lace release list")]
-    List,
+    /// List them, the newest of each name first
+    #[command(after_help = "Example:\n  lace release list\n  lace release list shop/game")]
+    List {
+        /// Those of this service, and which of them it runs
+        target: Option<TargetPath>,
+    },
     /// Show one
     #[command(after_help = "Example:\n  lace release show game@1.2.0")]
     Show {
@@ -120,7 +124,8 @@ fn release_text(text: &str) -> Result<String, String> {
 pub async fn run(args: ReleaseArgs, s: &mut Session) -> Outcome {
     match args.verb {
         ReleaseVerb::Upload(args) => upload_one(args, s).await?,
-        ReleaseVerb::List => list(s).await?,
+        ReleaseVerb::List { target: None } => list(s).await?,
+        ReleaseVerb::List { target: Some(target) } => versions(s, &target).await?,
         ReleaseVerb::Show { release } => {
             let release = find(&s.client()?, &release).await?;
             s.out.item(&release, picture);
@@ -168,6 +173,41 @@ async fn list(s: &mut Session) -> Result<(), Problem> {
             ByteSize(release.bytes).human().into(),
             ago(now, release.uploaded_at).into(),
             release.start.join(" ").into(),
+        ]
+    });
+    Ok(())
+}
+
+/// A release of a service.
+#[derive(Serialize)]
+struct Version {
+    #[serde(flatten)]
+    release: Release,
+    /// The service runs it, or shall.
+    active: bool,
+}
+
+async fn versions(s: &mut Session, target: &TargetPath) -> Result<(), Problem> {
+    let client = s.client()?;
+    let active = client.revision(target).await?.spec.release;
+    let name = active.split('@').next().unwrap_or_default().to_owned();
+    let mut releases = client.releases().await?;
+    releases.retain(|release| release.name.as_str() == name);
+    releases.sort_by_key(|release| std::cmp::Reverse(release.uploaded_at));
+    let version = |release: Release| Version {
+        active: format!("{}@{}", release.name, release.version) == active,
+        release,
+    };
+    let versions: Vec<Version> = releases.into_iter().map(version).collect();
+    let now = s.now();
+    s.out.list(&versions, &["name", "version", "state", "size", "uploaded"], |version| {
+        let release = &version.release;
+        vec![
+            release.name.as_str().into(),
+            release.version.as_str().into(),
+            if version.active { Cell::good("active") } else { Cell::faint("kept") },
+            ByteSize(release.bytes).human().into(),
+            ago(now, release.uploaded_at).into(),
         ]
     });
     Ok(())

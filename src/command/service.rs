@@ -1,5 +1,7 @@
 //! `lace service`: what services of packages can do beside running.
 
+mod spec;
+
 use super::op::{Shown, task_state};
 use super::{Exit, Outcome, Session, watch};
 use clap::{Args, Subcommand};
@@ -27,6 +29,45 @@ pub struct ServiceArgs {
 /// The verbs of `lace service`.
 #[derive(Subcommand, Debug)]
 pub enum ServiceVerb {
+    /// Make one of a package, with its application where that is missing
+    #[command(
+        after_help = "Example:\n  lace service create shop/cache --package redis --set maxmemory=48MiB"
+    )]
+    Create(spec::CreateArgs),
+    /// Change settings; those that are not named stay as they are
+    #[command(after_help = "Example:\n  lace service set shop/cache maxmemory=96MiB --unset append")]
+    Set(spec::SetArgs),
+    /// Let one use what another one provides: its address, and its password where it wants one
+    #[command(after_help = "Example:\n  lace service link shop/app shop/cache --name store")]
+    Link {
+        /// The service that uses it
+        from: TargetPath,
+        /// The service that provides it
+        to: TargetPath,
+        /// How the link is called; as the service that provides it where none is said
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Take a link away
+    #[command(after_help = "Example:\n  lace service unlink shop/app store")]
+    Unlink {
+        /// The service that used it
+        from: TargetPath,
+        /// The link, or the service that it leads to
+        to: String,
+    },
+    /// List services with their packages, releases and links
+    #[command(after_help = "Example:\n  lace service list shop")]
+    List {
+        /// Of this application only
+        app: Option<lace_model::AppName>,
+    },
+    /// Show what was said of one
+    #[command(after_help = "Example:\n  lace service show shop/cache")]
+    Show {
+        /// The service
+        target: TargetPath,
+    },
     /// Run an action of its package
     #[command(after_help = "\
 What a package can do: lace package show PACKAGE. Parameters are stored with the task: no place for
@@ -54,6 +95,12 @@ Example:
 /// Runs `lace service`.
 pub async fn run(args: ServiceArgs, s: &mut Session) -> Outcome {
     match args.verb {
+        ServiceVerb::Create(args) => return spec::create(args, s).await,
+        ServiceVerb::Set(args) => return spec::set(args, s).await,
+        ServiceVerb::Link { from, to, name } => return spec::link(&from, &to, name, s).await,
+        ServiceVerb::Unlink { from, to } => return spec::unlink(&from, &to, s).await,
+        ServiceVerb::List { app } => return spec::list(app, s).await,
+        ServiceVerb::Show { target } => return spec::show(&target, s).await,
         ServiceVerb::Action { target, action, parameters } => {
             let parameters = parameters.iter().map(|text| parameter(text)).collect::<Result<_, _>>()?;
             let shown = act(s, &VerbRequest::Action { target, action, parameters }).await?;

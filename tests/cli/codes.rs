@@ -97,6 +97,12 @@ package show redis
 package delete echo@0.1
 service action shop/work run parameters=x
 service scripts shop/work
+service create shop/cache --package redis
+service set shop/cache maxmemory=1MiB
+service link shop/game shop/cache
+service unlink shop/game cache
+service list shop
+service show shop/cache
 route add shop/game shop.example.com --port 80
 route cert list shop
 route list

@@ -2,6 +2,7 @@
 
 mod acme;
 mod adopted;
+mod adversary;
 mod beam_tls;
 mod carry;
 mod ccl;
@@ -46,4 +47,5 @@ mod tls;
 mod tools;
 mod up;
 mod verbs;
+mod versions;
 mod votes;

@@ -23,9 +23,9 @@ use lace_wire::api::Accepted;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An action that its host was not told of within this time is not begun later.
-const WITHIN: Span = Span::secs(20);
+pub(crate) const WITHIN: Span = Span::secs(20);
 /// Time for the file that is asked first.
-const QUESTION_TIMEOUT: Span = Span::secs(10);
+pub(crate) const QUESTION_TIMEOUT: Span = Span::secs(10);
 /// All answers are there after that, or the action does not begin.
 const ANSWERS_WITHIN_MS: u64 = 25_000;
 
@@ -162,17 +162,21 @@ async fn ask(
     refuse_busy(state, &live.service.path)?;
     let wish = wanted.run(wanted.name.clone(), file, QUESTION_TIMEOUT);
     let asked = able(tasks(state, caller, &scene, target, &wish)?, target, &wanted.action)?;
-    let ids: Vec<TaskId> = asked.iter().map(|task| task.id).collect();
     let mut batch = Batch::new(Some(caller.name.clone()));
     for task in &asked {
         batch.put(task, Expect::Absent);
     }
     state.store.commit_async(touched(batch, &scene, live)).await?;
+    judge(&answers(state, &asked).await?, quorum, &wanted.name, target)
+}
+
+/// What became of questions, when all are answered or the time for them is over.
+pub(crate) async fn answers(state: &ApiState, asked: &[NodeTask]) -> Answer<Vec<NodeTask>> {
+    let ids: Vec<TaskId> = asked.iter().map(|task| task.id).collect();
     let read = || ids.iter().filter_map(|id| state.store.get::<NodeTask>(&id.to_string()).transpose());
     let read = || read().map(|row| Ok(row?.value)).collect::<Answer<Vec<NodeTask>>>();
     let within = WaitAsk { wait_ms: Some(ANSWERS_WITHIN_MS) };
-    let answers = wait::until(state, within, read, |tasks| !tasks.iter().any(|t| t.state.is_open())).await?;
-    judge(&answers, quorum, &wanted.name, target)
+    wait::until(state, within, read, |tasks| !tasks.iter().any(|t| t.state.is_open())).await
 }
 
 fn judge(answers: &[NodeTask], quorum: Quorum, name: &Name, target: &TargetPath) -> Answer<()> {
@@ -192,7 +196,7 @@ fn judge(answers: &[NodeTask], quorum: Quorum, name: &Name, target: &TargetPath)
 }
 
 /// One at a time: two that asked at once would both be told yes.
-fn refuse_busy(state: &ApiState, path: &ServicePath) -> Answer<()> {
+pub(crate) fn refuse_busy(state: &ApiState, path: &ServicePath) -> Answer<()> {
     let rows = state.store.snapshot(|view| view.list::<NodeTask>(""))?;
     let mut open = rows.into_iter().map(|row| row.value).filter(|task| task.state.is_open());
     let busy = open.find(|t| matches!(t.verb, Verb::Action(_)) && t.path.family.service_path() == *path);

@@ -18,6 +18,7 @@ mod beam;
 mod blob;
 mod caller;
 mod certificate;
+mod change;
 mod deed;
 pub mod door;
 mod event;

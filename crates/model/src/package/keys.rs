@@ -114,6 +114,12 @@ static PACKAGE: Form = form(
             "does it run a release of the user's? It lies at /app",
         )
         .or("none"),
+        key(
+            "change_if_all",
+            INSIDE,
+            r#""scripts/idle.sh""#,
+            "another release or setting is refused unless this file ends with 0 on all of its nodes",
+        ),
     ],
 );
 
@@ -249,18 +255,6 @@ static ACTION: Form = form(
             INSIDE,
             r#""scripts/busy.sh""#,
             "it begins nowhere unless this file ends with 0 on one of its nodes",
-        ),
-        key(
-            "if_all",
-            INSIDE,
-            r#""scripts/idle.sh""#,
-            "begins nowhere unless this ends with 0 on all of its nodes",
-        ),
-        key(
-            "if_any",
-            INSIDE,
-            r#""scripts/busy.sh""#,
-            "begins nowhere unless this ends with 0 on one of its nodes",
         ),
         key(
             "parameter",

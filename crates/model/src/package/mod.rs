@@ -54,6 +54,9 @@ pub struct Package {
     pub state: StateKind,
     /// Does it run a release of the user's?
     pub release: ReleaseWish,
+    /// A script that ends with 0 on every node, or people cannot have another revision replace them.
+    #[serde(default)]
+    pub change_if_all: Option<String>,
     /// Its roles; each becomes a family.
     pub roles: BTreeMap<Name, Role>,
     /// What can be set.
@@ -398,6 +401,7 @@ impl Package {
             MetricSource::Script { file } => Some(file),
             MetricSource::Http { .. } => None,
         });
+        let actions = actions.chain(&self.change_if_all);
         let scripts = verbs.chain(actions).chain(asked).chain(figures);
         let scripts = scripts.map(|file| (file.as_str(), Named::Script));
         scripts.chain(self.templates.values().map(|t| (t.from.as_str(), Named::Template))).collect()

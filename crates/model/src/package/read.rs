@@ -22,6 +22,7 @@ pub(super) fn package(tree: &Node) -> Option<Package> {
         summary: head.text_of("summary").unwrap_or_default(),
         state: head.word_of("state").unwrap_or_default(),
         release: head.word_of("release").unwrap_or_default(),
+        change_if_all: head.text_of("change_if_all"),
         roles: named(tree, "role", |node| Some(role(node))),
         settings: by_text(tree, "setting", |node| Some(setting(node))),
         ports: named(tree, "port", port),

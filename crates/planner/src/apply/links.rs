@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a service links, resolved. What the file does not say stays as it is.
 pub(super) fn of(making: &Making, problems: &mut Vec<Problem>) -> BTreeMap<String, LinkUse> {
-    if let Some(own) = making.package {
+    // A statement about links alone names no package: the pinned one knows which there may be.
+    let pinned = making.base.and_then(|base| base.package.as_ref()).filter(|_| making.says.links.is_some());
+    let pinned = pinned.and_then(|used| making.live.packages.iter().find(|known| known.tree == used.tree));
+    if let Some(own) = making.package.or(pinned) {
         problems.extend(missing(making, &own.spec));
     }
     let (Some(said), base) = (&making.says.links, making.base) else {

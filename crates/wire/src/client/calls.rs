@@ -22,6 +22,7 @@ use lace_model::package::StoredPackage;
 use lace_model::pool::Pool;
 use lace_model::provider::Provider;
 use lace_model::release::Release;
+use lace_model::revision::Revision;
 use lace_model::secret::SecretInfo;
 use lace_model::task::NodeTask;
 use lace_model::vm::VmTop;
@@ -83,6 +84,11 @@ impl Client {
     /// The revisions of a service, the newest first.
     pub async fn history(&self, target: &TargetPath) -> Answer<Vec<HistoryLine>> {
         self.ask(self.get(&["v1", "history"]).query("target", target)).await
+    }
+
+    /// The revision that a service shall run.
+    pub async fn revision(&self, target: &TargetPath) -> Answer<Revision> {
+        self.ask(self.get(&["v1", "revision"]).query("target", target)).await
     }
 
     /// Why something is as it is.
