@@ -9,7 +9,7 @@ use super::tls::TlsListener;
 use super::{Failure, addresses, asked_to_end, block_on, doors, link, tls};
 use axum::serve::ListenerExt;
 use clap::Parser;
-use lace_api::{ApiState, Config, NewToken, SystemIds, mint_token};
+use lace_api::{ApiState, Config, NewToken, SystemIds, Turns, mint_token};
 use lace_engine::Witness;
 use lace_engine::certificate::{Authority, Identity};
 use lace_fleet::Fleet;
@@ -187,6 +187,7 @@ fn api_state(
         streams: Arc::new(fleet),
         clock,
         ids: Arc::new(SystemIds),
+        turns: Turns::default(),
         config: Arc::new(Config {
             loopback_http: loopback,
             public_url: addresses::url(args.listen, addresses::from_elsewhere(args.listen)),

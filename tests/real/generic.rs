@@ -132,6 +132,20 @@ fn five_scripts_run_on_a_master_and_its_nodes() {
         NODES.iter().all(|node| work_.in_node(node, left).trim_end().ends_with('0'))
     });
 
+    // Of two that ask at once one is told no: nowhere run both.
+    let before = work_.ran("node/1", "run.sh");
+    let at_once = std::thread::scope(|scope| {
+        let one = scope.spawn(|| Work(&lace).action(&["run", "parameters=wait"]).status);
+        let other = Work(&lace).action(&["run", "parameters=wait"]).status;
+        let mut both = [one.join().expect("ran"), other];
+        both.sort_unstable();
+        both
+    });
+    assert_eq!(at_once, [0, 8]);
+    assert!(work_.all_stand("run.sh", "running", 5));
+    assert_eq!(work_.ran("node/1", "run.sh"), before + 1);
+    work_.action(&["interrupt"]).ok();
+
     // Two nodes fewer; the others are told.
     apply(&lace, &work(2)).ok();
     eventually("all are told", || NODES[..3].iter().all(|node| work_.ran(node, "notify.sh") == 2));
@@ -233,4 +247,62 @@ fn versions_of_code_are_enabled_whole_and_the_active_one_stays() {
     eventually("all of it is said", || work_.all_stand("run.sh", GOOD, 2));
     let last = lace.run(&["logs", "shop/work/node/1"]).ok().out;
     assert!(last.contains("again and again"));
+}
+
+/// A package with actions that are slow, loud or no good.
+fn patient(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(dir.join("scripts")).expect("made");
+    let action = |name: &str| format!("[action.{name}]\nscript = \"scripts/{name}.sh\"\ntimeout = \"20s\"\n");
+    let actions: String = ["slow", "loud", "bad"].map(action).concat();
+    let text = format!(
+        "[package]\nname = \"patient\"\nversion = \"1\"\n[role.one]\n[script]\nstart = \"scripts/start.sh\"\n{actions}\
+         [action.late]\nscript = \"scripts/slow.sh\"\ntimeout = \"1s\"\n"
+    );
+    fs::write(dir.join("package.toml"), text).expect("written");
+    let scripts = [
+        ("start", "exec sleep 100000"),
+        ("slow", "echo x >> /tmp/slow\nsleep 4\necho slept"),
+        ("loud", "yes again | head -c 50000000\necho the end"),
+        ("bad", "echo it will not do >&2\nexit 9"),
+    ];
+    for (name, text) in scripts {
+        let path = dir.join(format!("scripts/{name}.sh"));
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+    }
+}
+
+#[test]
+fn an_action_has_one_outcome_whoever_dies_meanwhile() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(156, 2);
+    let dir = lace.files().join("patient");
+    patient(&dir);
+    lace.run(&["package", "upload", dir.to_str().expect("text")]).ok();
+    apply(&lace, "[service.x]\npackage = \"patient\"\n").ok();
+    let act = |words: &[&str]| lace.run(&[&["service", "action", "shop/x"], words].concat());
+    let begun = || lace.run(&["exec", "shop/x/one/1", "--", "cat", "/tmp/slow"]).out.lines().count();
+
+    assert!(act(&["bad"]).ends(1).err.contains("it will not do"));
+    assert!(act(&["loud"]).ok().out.lines().count() <= 100, "only its last words are kept");
+    act(&["late"]).ends(1);
+    assert_eq!(begun(), 1);
+
+    // The controller dies: the action goes on, and its outcome is known.
+    assert_eq!(act(&["slow", "--timeout", "1ms"]).status, 4);
+    eventually("it has begun", || begun() == 2);
+    lace.kill("server");
+    let op = || lace.run(&["op", "list", "--subject", "shop/x", "--format", "json"]).json();
+    eventually("it is done", || op()[0]["state"] == "done");
+
+    // The agent dies: nobody knows, it says so, and does not do it again.
+    assert_eq!(act(&["slow", "--timeout", "1ms"]).status, 4);
+    eventually("it has begun", || begun() == 3);
+    lace.kill("agent");
+    eventually("it is not known", || op()[0]["state"] == "failed");
+    assert!(op()[0]["message"].as_str().is_some_and(|text| text.contains("not known")), "{}", op()[0]);
+    assert_eq!(begun(), 3);
 }

@@ -13,7 +13,6 @@ use crate::task::{Wish, none, tasks};
 use crate::wait;
 use lace_model::document::{ActionRun, Verb};
 use lace_model::manifest::nearest;
-use lace_model::object::Object;
 use lace_model::package::{Action, Package, RENEW_PASSWORD, Value, resolve_parameters};
 use lace_model::task::{NodeTask, TaskState};
 use lace_model::{Code, Digest, Name, Problem, ServicePath, Span, TargetPath, TaskId};
@@ -21,6 +20,7 @@ use lace_planner::LiveService;
 use lace_store::{Batch, Expect};
 use lace_wire::api::Accepted;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An action that its host was not told of within this time is not begun later.
 pub(crate) const WITHIN: Span = Span::secs(20);
@@ -70,20 +70,19 @@ pub(crate) async fn order(
         return crate::secret::renew(state, caller, &target.app, password(live)?).await;
     }
     let wanted = wanted(state, live, name, said)?;
+    let asks = wanted.questions().next().is_some();
+    let _turn = asks.then(|| state.turns.take(&live.service.path)).transpose()?;
+    if asks {
+        refuse_busy(state, &live.service.path)?;
+    }
     for (quorum, file) in wanted.questions() {
         ask(state, caller, target, (&wanted, quorum, file)).await?;
     }
-    // Read again: the question was written, and time went by.
+    // Read again: time went by.
     let scene = Scene::load(state, target).await?;
-    let live = scene.one_service(target)?;
     let found = on_nodes(state, caller, &scene, target, &wanted)?;
     let deed = Deed::light(format!("action {name}"), target);
-    let batch = if wanted.questions().next().is_none() {
-        deed.held(caller, &scene.reads)
-    } else {
-        refuse_busy(state, &live.service.path)?;
-        touched(deed.batch(caller), &scene, live)
-    };
+    let batch = deed.held(caller, &scene.reads);
     Ok(deed.order(state, caller, found, batch).await?)
 }
 
@@ -158,15 +157,14 @@ async fn ask(
     (wanted, quorum, file): (&Wanted, Quorum, &str),
 ) -> Answer<()> {
     let scene = Scene::load(state, target).await?;
-    let live = scene.one_service(target)?;
-    refuse_busy(state, &live.service.path)?;
     let wish = wanted.run(wanted.name.clone(), file, QUESTION_TIMEOUT);
     let asked = able(tasks(state, caller, &scene, target, &wish)?, target, &wanted.action)?;
     let mut batch = Batch::new(Some(caller.name.clone()));
     for task in &asked {
         batch.put(task, Expect::Absent);
     }
-    state.store.commit_async(touched(batch, &scene, live)).await?;
+    scene.reads.require(&mut batch, &BTreeSet::new());
+    state.store.commit_async(batch).await?;
     judge(&answers(state, &asked).await?, quorum, &wanted.name, target)
 }
 
@@ -195,7 +193,7 @@ fn judge(answers: &[NodeTask], quorum: Quorum, name: &Name, target: &TargetPath)
         .into())
 }
 
-/// One at a time: two that asked at once would both be told yes.
+/// What has begun may not have come to its node yet.
 pub(crate) fn refuse_busy(state: &ApiState, path: &ServicePath) -> Answer<()> {
     let rows = state.store.snapshot(|view| view.list::<NodeTask>(""))?;
     let mut open = rows.into_iter().map(|row| row.value).filter(|task| task.state.is_open());
@@ -209,10 +207,33 @@ pub(crate) fn refuse_busy(state: &ApiState, path: &ServicePath) -> Answer<()> {
     }
 }
 
-/// Writes the service as it is, so that of two that ask at once only one is written.
-fn touched(mut batch: Batch, scene: &Scene, live: &LiveService) -> Batch {
-    batch.put(&live.service, scene.reads.expect(&live.service));
-    let id = (lace_model::family::Service::KIND, live.service.key());
-    scene.reads.require(&mut batch, &BTreeSet::from([id]));
-    batch
+/// Services whose nodes are being asked whether an action may begin. One at a time for each: two that asked at once would
+/// both be told yes.
+#[derive(Clone, Debug, Default)]
+pub struct Turns(Arc<Mutex<BTreeSet<ServicePath>>>);
+
+impl Turns {
+    fn all(&self) -> MutexGuard<'_, BTreeSet<ServicePath>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, path: &ServicePath) -> Answer<Turn> {
+        if self.all().insert(path.clone()) {
+            return Ok(Turn { turns: self.clone(), path: path.clone() });
+        }
+        let text = format!("another action of {path} is just beginning");
+        Err(Refusal::new(Code::Conflict, text).hint("try again in a moment"))
+    }
+}
+
+/// The turn of one; it ends when dropped.
+struct Turn {
+    turns: Turns,
+    path: ServicePath,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.all().remove(&self.path);
+    }
 }

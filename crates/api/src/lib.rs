@@ -59,6 +59,7 @@ mod wait;
 mod why;
 mod world;
 
+pub use action::Turns;
 pub use adopted::{AdoptedHandle, AdoptedNodes, NoAdopted};
 pub use door::router;
 pub use id::{CountedIds, IdSource, SystemIds};

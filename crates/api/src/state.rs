@@ -1,5 +1,6 @@
 //! What the door is handed: the store, and narrow views of everything else.
 
+use crate::action::Turns;
 use crate::adopted::AdoptedHandle;
 use crate::id::IdSource;
 use crate::live::LivenessView;
@@ -47,6 +48,8 @@ pub struct ApiState {
     pub ids: Arc<dyn IdSource>,
     /// About the controller.
     pub config: Arc<Config>,
+    /// Whose nodes are being asked whether an action may begin.
+    pub turns: Turns,
 }
 
 impl ApiState {

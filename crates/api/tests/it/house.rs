@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use lace_api::{ApiState, Config, CountedIds, FixedLiveness, NewToken, mint_token, router};
+use lace_api::{ApiState, Config, CountedIds, FixedLiveness, NewToken, Turns, mint_token, router};
 use lace_model::application::{ApplicationSpec, ApplyRequest, FamilySpec, ServiceSpec};
 use lace_model::host::{Block, Capacity, Host, Liveness};
 use lace_model::machine::{Machine, MachineState};
@@ -96,6 +96,7 @@ impl House {
             adopted: Arc::new(lace_api::NoAdopted),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
+            turns: Turns::default(),
             config: Arc::new(Config {
                 loopback_http: true,
                 public_url: "http://127.0.0.1:7440".into(),
