@@ -141,7 +141,7 @@ fn joins(service: &str, node: &Node, services: &BTreeMap<&str, &Node>, mistakes:
         families.push(named);
     }
     if let Some(family) = family.filter(|family| !families.contains(family)) {
-        let hint = nearest(family, families.into_iter());
+        let hint = nearest(family, families);
         return mistakes.hint(with.place, &key, format!("{named} has no family {family:?}"), hint);
     }
     let back = joined(other).and_then(|(_, said)| said.split('/').next());
