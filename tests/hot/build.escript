@@ -3,7 +3,8 @@
 %% version, a relup from it and back to it.
 %%
 %% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is
-%% sick, 5.x sets what its configuration does not say, 6.x wants another emulator, and 7.x lacks its code.
+%% sick, 5.x sets what its configuration does not say, 6.x wants another emulator, 7.x lacks its code, and 8.x changes its mind
+%% after its settings are in place. All find another net_ticktime in their configuration than on their command line.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
@@ -37,7 +38,8 @@ build(Version, Dir, Former) ->
     Script = filename:join([Dir, "bin", "counter"]),
     {ok, _} = file:copy(filename:join(Ball, "ball.sh"), Script),
     ok = file:change_mode(Script, 8#755),
-    write(filename:join(Place, "sys.config"), [{counter, [{step, 1}, {made_for, Version}]}]),
+    write(filename:join(Place, "sys.config"), [{kernel, [{net_ticktime, 60}]},
+                                                {counter, [{step, 1}, {made_for, Version}]}]),
     ok = file:write_file(filename:join(Releases, "start_erl.data"),
                          [erlang:system_info(version), " ", Version]).
 
@@ -75,6 +77,7 @@ compile_counter(Version, Dir, Former) ->
             {ok, [{release, {_, Old}, _, _}]} = file:consult(Rel),
             Change = case Version of
                 "6." ++ _ -> [{update, counter, {advanced, []}}, restart_emulator];
+                "8." ++ _ -> [{apply, {erlang, throw, [{error, no}]}}, point_of_no_return, {update, counter, {advanced, []}}];
                 _ -> [{update, counter, {advanced, []}}]
             end,
             write(filename:join(Ebin, "counter.appup"), {Version, [{Old, Change}], [{Old, Change}]})

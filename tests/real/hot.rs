@@ -26,6 +26,7 @@ fn build(lace: &Lace) {
     make("5.0.0", Some(place("2.0.0")));
     make("6.0.0", Some(place("2.0.0")));
     make("7.0.0", Some(place("2.0.0")));
+    make("8.0.0", Some(place("2.0.0")));
 }
 
 fn upload(lace: &Lace, version: &str, dir: &Path) {
@@ -103,6 +104,21 @@ fn a_running_release_is_upgraded_and_a_bad_one_goes_back() {
     }
     let before = values(&lace);
     assert_eq!(before[0][1], 3);
+    // A person's own settings, beside the configuration and above it: they are there whatever is installed.
+    let own = |function: &str, words: &[&str]| {
+        let said = lace
+            .run(&[&["beam", "rpc", "count/count/1", "application", function, "counter"], words].concat());
+        said.ok().out.trim().to_owned()
+    };
+    own("set_env", &["by_hand", "17"]);
+    own("set_env", &["step", "5"]);
+    let own_stay = || {
+        assert_eq!(
+            (own("get_env", &["by_hand"]), own("get_env", &["step"])),
+            ("{ok,17}".into(), "{ok,5}".into())
+        );
+    };
+    own_stay();
 
     let began = std::time::Instant::now();
     lace.run(&["release", "activate", "count/count", "counter@2.0.0"]).ok();
@@ -111,6 +127,7 @@ fn a_running_release_is_upgraded_and_a_bad_one_goes_back() {
         eprintln!("{line}");
     }
     stays(&before, &values(&lace), "2.0.0");
+    own_stay();
     assert_eq!(lace.ready("count"), NODES);
 
     // What is sick goes back, and says why; what has no relup is not begun.
@@ -133,6 +150,15 @@ fn a_running_release_is_upgraded_and_a_bad_one_goes_back() {
     let ran = lace.run(&["release", "activate", "count/count", "counter@6.0.0", "--hot"]).ends(3);
     assert!(ran.err.contains("the relup of release 6.0.0 restarts the runtime"), "{}", ran.err);
     stays(&before, &values(&lace), "2.0.0");
+    // What fails when its settings are in place already leaves none of them.
+    let ran = lace.run(&["release", "activate", "count/count", "counter@8.0.0", "--hot"]).ends(3);
+    assert!(
+        ran.err.contains("install_release: ") && ran.err.contains("release 2.0.0 runs again"),
+        "{}",
+        ran.err
+    );
+    stays(&before, &values(&lace), "2.0.0");
+    own_stay();
     // The release handler finds that its code is missing before it changes anything.
     let ran = lace.run(&["release", "activate", "count/count", "counter@7.0.0", "--hot"]).ends(3);
     assert!(ran.err.contains("check_install_release: ") && ran.err.contains("counter.beam"), "{}", ran.err);

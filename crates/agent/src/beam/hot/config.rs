@@ -52,6 +52,21 @@ pub fn settings(text: &str) -> Result<Settings, String> {
     Ok(found)
 }
 
+/// What an application's `.app` file says in its `env`; nothing where it cannot be read.
+pub fn own_settings(app: &str, text: &str) -> Settings {
+    let read = parse_all(text).unwrap_or_default();
+    let Some([_, _, parts]) = read.first().and_then(Term::as_tuple) else { return Settings::new() };
+    let env = parts.as_list().unwrap_or_default().iter().find_map(|part| match part.as_tuple() {
+        Some([key, value]) if key.as_atom() == Some("env") => value.as_list(),
+        _ => None,
+    });
+    let pair = |pair: &Term| match pair.as_tuple() {
+        Some([key, value]) => Some(((app.to_owned(), key.as_atom()?.to_owned()), canonical(value))),
+        _ => None,
+    };
+    env.unwrap_or_default().iter().filter_map(pair).collect()
+}
+
 fn named(section: &Term) -> Option<(&str, &[Term])> {
     let [name, settings] = section.as_tuple()? else { return None };
     Some((name.as_atom()?, settings.as_list()?))

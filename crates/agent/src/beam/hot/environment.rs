@@ -1,9 +1,8 @@
 //! The applications of a runtime with their settings, before and after.
 
 use super::config::{Settings, canonical};
-use super::parcel::Parcel;
 use lace_beam::{Call, Link, Term};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that are told of settings in doubt.
 const TOLD_MAX: usize = 5;
@@ -40,58 +39,135 @@ impl Environment {
     }
 }
 
+/// What configurations and applications say of settings, on both sides of a change.
+#[derive(Default)]
+pub struct Said {
+    /// The configuration of the release that is left.
+    pub old: Settings,
+    /// That of the one that is installed.
+    pub new: Settings,
+    /// What applications of the old release say themselves (`env` of their `.app` files).
+    pub defaults: Settings,
+    /// What is added to every node: as it is today, whatever was said when the release that is left began.
+    pub ours: BTreeSet<Key>,
+}
+
 impl Environment {
-    /// Gives the runtime again what applications had set for themselves while they ran: the release handler drops all that
-    /// no configuration says. What changed since is left alone.
-    pub async fn restore(&self, link: &Link, parcel: &Parcel) -> Result<(), String> {
+    /// Gives the runtime again what nobody changed by a configuration: the release handler makes all settings anew out of
+    /// `.app` files and sys.config, whatever was set while it ran.
+    pub async fn restore(&self, link: &Link, said: &Said) -> Result<(), String> {
         let now = Self::of(link).await?;
-        let is_lost = |key: &&(String, String)| {
-            !now.settings.contains_key(*key)
-                && !parcel.former.contains_key(*key)
-                && self.versions.get(&key.0) == now.versions.get(&key.0)
-        };
-        for key in self.settings.keys().filter(is_lost) {
-            let words = [Term::atom(&key.0), Term::atom(&key.1), self.settings[key].clone()];
-            let call = Call::new("application", "set_env", words.into());
-            link.call(call).await.map_err(|e| format!("{} {} cannot be kept: {e}", key.0, key.1))?;
-        }
-        Ok(())
+        let lost = self.settings.iter().filter(|(key, value)| self.is_lost(&now, key, value, said));
+        set(link, lost).await
     }
 
-    /// What of a configuration it has as that says: only that can be asked for again.
-    pub fn kept_of(&self, said: &Settings) -> Settings {
-        let is_kept = |(key, value): &(&(String, String), &Term)| self.settings.get(*key) == Some(*value);
-        said.iter().filter(is_kept).map(|(key, value)| (key.clone(), value.clone())).collect()
+    /// Gives the runtime everything again that it had.
+    pub async fn restore_all(&self, link: &Link) -> Result<(), String> {
+        let now = Self::of(link).await?;
+        let other = |(key, value): &(&Key, &Term)| {
+            now.versions.contains_key(&key.0) && now.settings.get(*key) != Some(*value)
+        };
+        set(link, self.settings.iter().filter(other)).await
+    }
+
+    fn is_lost(&self, now: &Self, key: &Key, value: &Term, said: &Said) -> bool {
+        let has = now.settings.get(key);
+        let is_explained = said.old.get(key) != said.new.get(key) || said.ours.contains(key);
+        if has == Some(value) || !now.versions.contains_key(&key.0) || is_explained {
+            return false;
+        }
+        if said.new.contains_key(key) {
+            return true;
+        }
+        // A default is the new version's to change; what somebody else set since is left alone, and looked at.
+        let default = said.defaults.get(key);
+        match has {
+            None => self.versions.get(&key.0) == now.versions.get(&key.0) || default != Some(value),
+            Some(has) => default == Some(has),
+        }
+    }
+
+    /// Does it have what it had before, and nothing else?
+    ///
+    /// # Errors
+    /// Names what differs.
+    pub fn is_as(&self, before: &Self) -> Result<(), String> {
+        let mut doubts = Vec::new();
+        for (app, version) in &before.versions {
+            match self.versions.get(app) {
+                Some(has) if has == version => {}
+                Some(has) => doubts.push(format!("{app} has version {has} instead of {version}")),
+                None => doubts.push(format!("{app} is not loaded any more")),
+            }
+        }
+        let keys = before.settings.keys().chain(self.settings.keys());
+        let differs = |key: &&Key| before.settings.get(*key) != self.settings.get(*key);
+        let names: std::collections::BTreeSet<_> = keys.filter(differs).collect();
+        doubts.extend(names.into_iter().map(|(app, key)| format!("{app} {key} is not as it was")));
+        told(doubts)
     }
 }
 
-/// Is everything there that a configuration says, `new` for what is installed now, and did nothing else change?
+/// Application and name.
+pub type Key = (String, String);
+
+async fn set(link: &Link, settings: impl Iterator<Item = (&Key, &Term)>) -> Result<(), String> {
+    for (key, value) in settings {
+        let words = vec![Term::atom(&key.0), Term::atom(&key.1), value.clone()];
+        let call = Call::new("application", "set_env", words);
+        link.call(call).await.map_err(|e| format!("{} {} cannot be kept: {e}", key.0, key.1))?;
+    }
+    Ok(())
+}
+
+/// Settings that the command line says: they count above every configuration (`application_controller`).
+pub async fn of_command_line(link: &Link) -> Result<BTreeSet<Key>, String> {
+    let asked = link.call(Call::new("init", "get_arguments", Vec::new())).await;
+    let said = asked.map_err(|e| format!("its command line: {e}"))?;
+    let mut found = BTreeSet::new();
+    for flag in said.as_list().unwrap_or_default() {
+        let [app, words] = flag.as_tuple().unwrap_or_default() else { continue };
+        let (Some(app), Some(words)) = (app.as_atom(), words.as_list()) else { continue };
+        let keys = words.iter().step_by(2).filter_map(Term::as_text);
+        found.extend(keys.map(|key| (app.to_owned(), key)));
+    }
+    Ok(found)
+}
+
+/// Is everything there that the new configuration says, and did nothing else change?
 ///
 /// # Errors
-/// Names the settings that are in doubt. A change is explained by a configuration, old or new, that names the setting,
-/// and by another version of its application.
+/// Names the settings that are in doubt. A change is explained by configurations that say different things of the setting,
+/// by another version of its application, and by the command line (`above`), which no configuration outdoes.
 pub fn compare(
     (before, after): (&Environment, &Environment),
-    new: &Settings,
-    old: &Settings,
+    said: &Said,
+    above: &BTreeSet<Key>,
 ) -> Result<(), String> {
     let mut doubts = Vec::new();
-    for (key, value) in new {
-        if after.versions.contains_key(&key.0) && after.settings.get(key) != Some(value) {
+    for (key, value) in said.new.iter().filter(|(key, _)| !above.contains(*key)) {
+        let has = after.settings.get(key);
+        let is_kept = said.old.get(key) == Some(value) && has == before.settings.get(key);
+        if after.versions.contains_key(&key.0) && has != Some(value) && !is_kept {
             doubts.push(format!("{} {} is not as its sys.config says", key.0, key.1));
         }
     }
     let all =
         before.settings.keys().chain(after.settings.keys().filter(|k| !before.settings.contains_key(*k)));
     for key in all {
-        let is_explained = new.contains_key(key)
-            || old.contains_key(key)
+        let is_explained = said.old.get(key) != said.new.get(key)
+            || above.contains(key)
+            || said.ours.contains(key)
             || before.versions.get(&key.0) != after.versions.get(&key.0);
         if before.settings.get(key) != after.settings.get(key) && !is_explained {
             let how = if after.settings.contains_key(key) { "changed" } else { "is gone" };
             doubts.push(format!("{} {} {how}, and no sys.config says so", key.0, key.1));
         }
     }
+    told(doubts)
+}
+
+fn told(mut doubts: Vec<String>) -> Result<(), String> {
     if doubts.is_empty() {
         return Ok(());
     }
@@ -116,8 +192,9 @@ mod tests {
 
     fn check(after: (&str, &[(&str, &str, i64)]), new: &[(&str, &str, i64)], expected: Result<(), &str>) {
         let before = environment("1", &[("kernel", "tick", 8), ("game", "a", 1), ("game", "b", 1)]);
-        let after = environment(after.0, after.1);
-        let found = compare((&before, &after), &settings(new), &settings(&[("game", "b", 1)]));
+        let said = Said { new: settings(new), old: settings(&[("game", "b", 1)]), ..Said::default() };
+        let above = BTreeSet::from([("kernel".to_owned(), "port".to_owned())]);
+        let found = compare((&before, &environment(after.0, after.1)), &said, &above);
         match (&found, expected) {
             (Ok(()), Ok(())) => {}
             (Err(text), Err(part)) if text.contains(part) => {}
@@ -127,8 +204,8 @@ mod tests {
 
     #[test]
     fn what_no_configuration_explains_is_a_doubt() {
-        let (tick, a) = (("kernel", "tick", 8), ("game", "a", 1));
-        check(("1", &[tick, a, ("game", "b", 1)]), &[], Ok(()));
+        let (tick, a, b) = (("kernel", "tick", 8), ("game", "a", 1), ("game", "b", 1));
+        check(("1", &[tick, a, b]), &[], Ok(()));
         check(("1", &[tick, a]), &[], Ok(()));
         check(("1", &[tick, ("game", "a", 2)]), &[("game", "a", 2)], Ok(()));
         check(("2", &[tick]), &[], Ok(()));
@@ -136,5 +213,46 @@ mod tests {
         check(("2", &[a]), &[], Err("kernel tick is gone"));
         check(("2", &[tick, a]), &[("game", "c", 1)], Err("game c is not as its sys.config says"));
         check(("1", &[tick, a, ("game", "new", 1)]), &[], Err("game new changed"));
+        // Said the same by both: it has to stay.
+        check(("1", &[tick, a, ("game", "b", 2)]), &[b], Err("game b"));
+        // The command line counts above what a configuration says.
+        check(("1", &[tick, a, b, ("kernel", "port", 1)]), &[b, ("kernel", "port", 2)], Ok(()));
+    }
+
+    #[test]
+    fn what_was_set_while_it_ran_is_lost_and_a_default_is_not() {
+        let said = Said {
+            old: settings(&[("game", "step", 1), ("game", "mode", 1)]),
+            new: settings(&[("game", "step", 1), ("game", "mode", 2)]),
+            defaults: settings(&[("game", "d", 1), ("kernel", "k", 1)]),
+            ..Said::default()
+        };
+        let lost = |version: &str, before: (&str, &str, i64), now: &[(&str, &str, i64)]| {
+            let then = environment("1", &[before]);
+            let (key, value) = then.settings.iter().next().expect("one");
+            then.is_lost(&environment(version, now), key, value, &said)
+        };
+        // Another value than both configurations say.
+        assert!(lost("2", ("game", "step", 5), &[("game", "step", 1)]));
+        // What the configurations change is theirs.
+        assert!(!lost("2", ("game", "mode", 5), &[("game", "mode", 2)]));
+        // Set by the application itself, and no default of it.
+        assert!(lost("2", ("game", "own", 5), &[]) && lost("1", ("game", "own", 5), &[]));
+        assert!(!lost("2", ("game", "d", 1), &[]) && lost("1", ("game", "d", 1), &[]));
+        assert!(lost("2", ("game", "d", 7), &[("game", "d", 1)]));
+        assert!(lost("1", ("kernel", "k", 7), &[("kernel", "k", 1)]));
+        // What somebody set since.
+        assert!(!lost("1", ("kernel", "k", 7), &[("kernel", "k", 9)]));
+    }
+
+    #[test]
+    fn what_went_back_is_as_it_was_in_all() {
+        let before = environment("1", &[("game", "a", 1)]);
+        assert_eq!(environment("1", &[("game", "a", 1)]).is_as(&before), Ok(()));
+        let told = environment("2", &[("game", "a", 2), ("game", "b", 1)]).is_as(&before).unwrap_err();
+        assert!(
+            told.contains("game has version 2 instead of 1; game a is not as it was; game b is"),
+            "{told}"
+        );
     }
 }

@@ -22,6 +22,7 @@ use lace_machine::{Life, NodeHandle};
 use lace_model::document::{NodeEntry, Upgrade};
 use parcel::Parcel;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -47,6 +48,10 @@ struct Change {
     before: OnceLock<Environment>,
     /// The life of the process that is changed over.
     life: Option<Life>,
+    /// Its runtime was told to take the other release on.
+    installs: AtomicBool,
+    /// Its process was ended to go back: what it had been given while it ran is gone with it.
+    restarted: AtomicBool,
 }
 
 /// Changes a node over; what it says is for people. An error says why it has the release that it had.
@@ -57,7 +62,16 @@ pub async fn upgrade(
     wish: Upgrade,
 ) -> Result<Vec<String>, String> {
     let began = Instant::now();
-    let mut change = Change { hands, entry, node, wish, before: OnceLock::new(), life: None };
+    let mut change = Change {
+        hands,
+        entry,
+        node,
+        wish,
+        before: OnceLock::new(),
+        life: None,
+        installs: AtomicBool::new(false),
+        restarted: AtomicBool::new(false),
+    };
     let handler = Handler::of(change.line().await?).await?;
     change.life = ask(&change.node, NodeHandle::status).await?.life();
     let parcel = change.parcel(&handler.permanent).await?;
@@ -132,11 +146,13 @@ impl Change {
         let before = Environment::of(&link).await?;
         let before = self.before.get_or_init(|| before);
         handler.check_install(&parcel.version).await?;
+        self.installs.store(true, Ordering::Relaxed);
         handler.install(&parcel.version).await?;
         // A runtime that restarted itself for it has ended the line, and this fails.
-        before.restore(&link, parcel).await?;
+        before.restore(&link, &parcel.said).await?;
+        let above = environment::of_command_line(&link).await?;
         let after = Environment::of(&link).await?;
-        environment::compare((before, &after), &parcel.settings, &parcel.former)?;
+        environment::compare((before, &after), &parcel.said, &above)?;
         self.stays_healthy().await?;
         // State that went with its process is no upgrade. From the next step on nothing counts as its failure any more.
         if ask(&self.node, NodeHandle::status).await?.life() != self.life {
@@ -185,8 +201,9 @@ impl Change {
     /// process is restarted.
     async fn back(&self, from: &str, other: &Parcel) -> Result<(), String> {
         let Err(doubt) = self.goes_back(from, other).await else { return Ok(()) };
-        tracing::debug!(node = %self.entry.id, doubt, "restarted to go back");
+        tracing::info!(node = %self.entry.id, doubt, "restarted to go back");
         let life = self.life;
+        self.restarted.store(true, Ordering::Relaxed);
         // One that has ended by itself boots the release that is permanent: it is only waited for.
         if let Err(why) = ask(&self.node, move |node| node.restart(life)).await {
             tracing::debug!(node = %self.entry.id, why, "not restarted to go back");
@@ -209,18 +226,47 @@ impl Change {
     async fn goes_back(&self, from: &str, other: &Parcel) -> Result<(), String> {
         let link = self.line().await?;
         let handler = Handler::of(link.clone()).await?;
-        if handler.current != from {
+        let is_other = handler.current != from;
+        if is_other {
             other.put_kept(&link, &self.node).await?;
             handler.install(from).await?;
-            if let Some(before) = self.before.get() {
-                before.restore(&link, other).await?;
-                let after = Environment::of(&link).await?;
-                environment::compare((before, &after), &before.kept_of(&other.former), &other.settings)?;
+        }
+        let was_touched = is_other || self.installs.load(Ordering::Relaxed);
+        // An install that failed half way may have left the new settings under the old name.
+        if let Some(before) =
+            self.before.get().filter(|_| was_touched && !self.restarted.load(Ordering::Relaxed))
+        {
+            before.restore_all(&link).await?;
+            Environment::of(&link).await?.is_as(before)?;
+        }
+        if handler.knows(&other.version)
+            && let Err(error) = handler.remove(&other.version).await
+        {
+            tracing::warn!(node = %self.entry.id, error, "the release that was not taken on stays unpacked");
+        }
+        // What was not touched is no worse than before.
+        if was_touched { self.settles().await } else { Ok(()) }
+    }
+
+    /// Healthy within some time; who does not see a peer that comes or goes is.
+    async fn settles(&self) -> Result<(), String> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let ready = ready::ask(&self.hands, &self.entry, &self.node, false).await;
+            let why = match ready {
+                Err(lacks) if !lacks.peers_only => lacks.what,
+                _ => match &self.entry.spec.check {
+                    Some(check) => match probe(check, &self.entry, &self.node).await {
+                        Ok(()) => return Ok(()),
+                        Err(why) => why,
+                    },
+                    None => return Ok(()),
+                },
+            };
+            if Instant::now() > until {
+                return Err(why);
             }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        if handler.knows(&other.version) {
-            handler.remove(&other.version).await?;
-        }
-        self.is_healthy().await
     }
 }

@@ -2,7 +2,8 @@
 //! running one, with everything that is added to a node's release.
 
 use super::super::{CONFIG, flags};
-use super::config::{Settings, expanded, merged, settings};
+use super::config::{Settings, expanded, merged, own_settings, settings};
+use super::environment::Said;
 use crate::node::ask;
 use crate::spec::{HOME, OverRelease, of_release};
 use lace_beam::{Call, Link, Term};
@@ -23,10 +24,8 @@ pub struct Parcel {
     pub version: String,
     /// Its `.rel` file in the node.
     pub rel: String,
-    /// What its configuration says, what is added included.
-    pub settings: Settings,
-    /// What that of the release that is left says, what is added included.
-    pub former: Settings,
+    /// What its configuration says, and that of the release that is left, what is added included.
+    pub said: Said,
     /// The configuration of the release that is left, as the handler has to find it for the way back.
     kept: BTreeMap<PathBuf, Part>,
     pub(super) files: BTreeMap<PathBuf, Part>,
@@ -78,9 +77,11 @@ impl Parcel {
         parcel.configure(&releases, &own, &over.env)?;
         // One that cannot be read is left as it is, and explains nothing.
         if let Ok(text) = former(old, from, &under) {
-            parcel.former = settings(&text)?;
+            parcel.said.old = settings(&text)?;
             parcel.kept.insert(config_of(&format!("releases/{from}")), Part::made(text));
         }
+        parcel.said.defaults = defaults(old);
+        parcel.said.ours = settings(&own)?.into_keys().collect();
         Ok(parcel)
     }
 
@@ -149,7 +150,7 @@ impl Parcel {
             (None, None) => return Err(format!("release {} has no sys.config", self.version)),
         };
         let text = merged(&text, own)?;
-        self.settings = settings(&text)?;
+        self.said.new = settings(&text)?;
         self.files.insert(path, Part::made(text));
         Ok(())
     }
@@ -245,6 +246,19 @@ fn former(old: &Path, from: &str, under: &OverRelease) -> Result<String, String>
         None => read("sys.config").ok_or("no sys.config")?,
     };
     merged(&text, &own(under))
+}
+
+/// What the applications of a release say of their own settings. Of one that lies elsewhere nothing is known.
+fn defaults(layer: &Path) -> Settings {
+    let mut found = Settings::new();
+    for entry in std::fs::read_dir(layer.join("app/lib")).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some((app, _)) = name.rsplit_once('-') else { continue };
+        let file = format!("lib/{name}/ebin/{app}.app");
+        let Some((text, _)) = of_release(layer, &file).ok() else { continue };
+        found.extend(own_settings(app, &text));
+    }
+    found
 }
 
 /// A relup leads from the one to the other: up by that of the new release, down by that of the one that is left.
