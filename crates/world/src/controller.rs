@@ -66,6 +66,7 @@ impl Controller {
             adopted: Arc::new(NoAdopted),
             clock: clock.clone(),
             ids: ids.clone(),
+            turns: lace_api::Turns::default(),
             config: Arc::new(Config {
                 loopback_http: true,
                 public_url: "http://127.0.0.1:7440".into(),

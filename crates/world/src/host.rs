@@ -2,6 +2,7 @@
 //! writes down. It may die, as a whole or its agent alone.
 
 use crate::people::BAD;
+use lace_fleet::Hello;
 use lace_model::document::{Entry, EntryBody, EntryId, NodeEntry, Task, TaskOutcome, Verb};
 use lace_model::host::Capacity;
 use lace_model::job::Job as JobEntry;
@@ -114,18 +115,20 @@ impl Host {
     }
 
     /// Its first words.
-    pub fn hello(
-        &self,
-    ) -> (HostFacts, Vec<(EntryId, Generation)>, Vec<(AppName, Generation)>, Vec<NodeStatus>) {
+    pub fn hello(&self) -> Hello {
         let facts = HostFacts {
             capacity: self.capacity.clone(),
             attributes: BTreeMap::new(),
             agent_version: "simulated".into(),
             underlay: None,
         };
-        let entries = self.entries.iter().map(|(id, generation)| (*id, *generation)).collect();
-        let topics = self.topics.iter().map(|(app, generation)| (app.clone(), *generation)).collect();
-        (facts, entries, topics, self.nodes.values().map(|node| self.status(node)).collect())
+        Hello {
+            version: lace_wire::WIRE_VERSION,
+            facts,
+            entries: self.entries.iter().map(|(id, generation)| (*id, *generation)).collect(),
+            topics: self.topics.iter().map(|(app, generation)| (app.clone(), *generation)).collect(),
+            nodes: self.nodes.values().map(|node| self.status(node)).collect(),
+        }
     }
 
     /// What an agent says again after its first words: ended jobs and tasks, until they are acknowledged.

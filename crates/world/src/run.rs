@@ -8,7 +8,6 @@ use crate::people;
 use crate::plan::{Act, Plan};
 use crate::trace::Trace;
 use lace_api::CountedIds;
-use lace_fleet::Hello;
 use lace_model::host::{Block, Capacity};
 use lace_model::{ByteSize, CpuMillis, Digest, HostId, Millis, Name};
 use lace_store::{Batch, Clock, Expect, ManualClock, MasterKey, Store};
@@ -384,9 +383,7 @@ impl<'p> World<'p> {
             let wait = self.chance.u64(100..KEEPALIVE_MS / 2);
             return self.at(wait, What::Connect(n));
         };
-        let (facts, entries, topics, nodes) = host.hello();
-        let hello = Hello { version: lace_wire::WIRE_VERSION, facts, entries, topics, nodes };
-        let (number, frames) = controller.fleet.connected(host.id, row.value.blocks, hello);
+        let (number, frames) = controller.fleet.connected(host.id, row.value.blocks, host.hello());
         self.links[n].session = Some(Session::new(number, self.life, frames));
         host.says_again();
         self.trace.say(self.now(), format!("h{n} has session {number}"));
