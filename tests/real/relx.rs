@@ -90,12 +90,18 @@ fn a_release_of_rebar3_clusters_is_upgraded_and_stops_with_its_hooks() {
     assert!(cluster.contains("ring@ring-2.ring.ring.lace.internal"), "{cluster}");
 
     let before: Vec<Value> = (1..=NODES).map(|n| asked(&lace, n)).collect();
+    // What the start script exports is in templates, too.
+    let root =
+        || lace.run(&["beam", "rpc", "ring/ring/1", "application", "get_env", "ring", "root"]).ok().out;
+    let root_before = root();
+    assert!(root_before.contains("{ok,\"/app"), "{root_before}");
     lace.run(&["release", "activate", "ring/ring", "ring@1.1.0"]).ok();
     for (n, before) in (1..=NODES).zip(&before) {
         let after = asked(&lace, n);
         let expected = (&"1.1.0".into(), &2.into(), &before[2], &format!("node_{n}").into());
         assert_eq!((&after[0], &after[1], &after[2], &after[3]), expected, "{before} became {after}");
     }
+    assert_eq!(root(), root_before);
     // The script that has 1.0.0 written into it boots what is permanent.
     let pid = before[0][2].to_string();
     let _ = lace.run(&["exec", "ring/ring/1", "--", "kill", "-9", &pid]);

@@ -120,6 +120,18 @@ async fn set(link: &Link, settings: impl Iterator<Item = (&Key, &Term)>) -> Resu
     Ok(())
 }
 
+/// The environment of the runtime's process.
+pub async fn of_process(link: &Link) -> Result<BTreeMap<String, String>, String> {
+    let asked = link.call(Call::new("os", "getenv", Vec::new())).await;
+    let said = asked.map_err(|e| format!("its environment: {e}"))?;
+    let pair = |line: &Term| {
+        let line = line.as_text()?;
+        let (name, value) = line.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    Ok(said.as_list().unwrap_or_default().iter().filter_map(pair).collect())
+}
+
 /// Settings that the command line says: they count above every configuration (`application_controller`).
 pub async fn of_command_line(link: &Link) -> Result<BTreeSet<Key>, String> {
     let asked = link.call(Call::new("init", "get_arguments", Vec::new())).await;

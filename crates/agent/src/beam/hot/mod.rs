@@ -117,11 +117,18 @@ impl Change {
         let layer = |tree| spec::layer(&self.hands, tree);
         let old = layer(self.entry.spec.tree).await?.ok_or("it has no release")?;
         let new = layer(self.wish.spec.tree).await?.ok_or("its revision has no release")?;
+        // Templates are filled in by the script that starts the runtime, with all that it exports.
+        let env = environment::of_process(&self.line().await?).await?;
         let (hands, entry, next, from) =
             (self.hands.clone(), self.entry.clone(), self.next(), from.to_owned());
         let made = tokio::task::spawn_blocking(move || {
-            let over =
-                |entry: &NodeEntry, layer: &Path| spec::over_release(&hands, &Subject::node(entry), layer);
+            let over = |entry: &NodeEntry, layer: &Path| {
+                let mut over = spec::over_release(&hands, &Subject::node(entry), layer)?;
+                env.iter().for_each(|(name, value)| {
+                    over.env.entry(name.clone()).or_insert_with(|| value.clone());
+                });
+                Ok::<_, String>(over)
+            };
             Parcel::of(&old, &new, &from, (over(&entry, &old)?, over(&next, &new)?))
         });
         made.await.map_err(|e| e.to_string())?

@@ -6,6 +6,7 @@ use super::config::{Settings, expanded, merged, own_settings, settings};
 use super::environment::Said;
 use crate::node::ask;
 use crate::spec::{HOME, OverRelease, of_release};
+use lace_beam::term::parse::parse_all;
 use lace_beam::{Call, Link, Term};
 use lace_machine::NodeHandle;
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ impl Parcel {
         let path = config_of(releases);
         let text = match (self.text(&path)?, self.text(&path.with_extension("config.src"))?) {
             (_, Some(template)) => expanded(&template, env)?,
+            (Some(text), None) if is_replaced(env) => expanded(&text, env)?,
             (Some(text), None) => text,
             (None, None) => return Err(format!("release {} has no sys.config", self.version)),
         };
@@ -226,6 +228,11 @@ fn config_of(releases: &str) -> PathBuf {
     Path::new(HOME).join(releases).join("sys.config")
 }
 
+/// Does relx's script put variables into a plain configuration, too?
+fn is_replaced(env: &BTreeMap<String, String>) -> bool {
+    env.get("RELX_REPLACE_OS_VARS").is_some_and(|said| said == "true")
+}
+
 /// What is added to a node's configuration.
 fn own(over: &OverRelease) -> String {
     let file = over.files.iter().find(|file| file.path == Path::new(CONFIG));
@@ -243,7 +250,10 @@ fn former(old: &Path, from: &str, under: &OverRelease) -> Result<String, String>
     };
     let text = match read("sys.config.src") {
         Some(template) => expanded(&template, &under.env)?,
-        None => read("sys.config").ok_or("no sys.config")?,
+        None => match read("sys.config").ok_or("no sys.config")? {
+            text if is_replaced(&under.env) => expanded(&text, &under.env)?,
+            text => text,
+        },
     };
     merged(&text, &own(under))
 }
@@ -263,20 +273,52 @@ fn defaults(layer: &Path) -> Settings {
 
 /// A relup leads from the one to the other: up by that of the new release, down by that of the one that is left.
 fn check_relup(old: &Path, new: &Path, version: &str, from: &str) -> Result<(), String> {
-    let relup = |layer: &Path, of: &str| of_release(layer, &format!("releases/{of}/relup")).ok();
-    let (up, down) = (relup(new, version), relup(old, from));
-    let leads = |relup: &Option<(String, bool)>, to: &str| {
-        relup.as_ref().map(|(text, _)| text.clone()).filter(|text| text.contains(&format!("\"{to}\"")))
+    let hint = "build it with appups and a relup from there, or roll it without --hot";
+    let read = |layer: &Path, of: &str| of_release(layer, &format!("releases/{of}/relup")).ok();
+    let (up, down) = (read(new, version), read(old, from));
+    let way = |relup: &Option<(String, bool)>, place: usize, other: &str| match relup {
+        Some((text, _)) => way(text, place, other),
+        None => Ok(None),
     };
-    let Some(text) = leads(&up, from).or_else(|| leads(&down, version)) else {
-        let hint = "build it with appups and a relup from there, or roll it without --hot";
-        return Err(match up {
+    let steps = match way(&up, UP, from)? {
+        Some(steps) => steps,
+        None => way(&down, DOWN, version)?.ok_or_else(|| match up {
             None => format!("release {version} has no relup: {hint}"),
             Some(_) => format!("the relup of release {version} knows no way from {from}: {hint}"),
-        });
+        })?,
     };
-    match RESTARTS.iter().find(|word| text.contains(**word)) {
+    match steps.iter().filter_map(Term::as_atom).find(|word| RESTARTS.contains(word)) {
         Some(word) => Err(format!("the relup of release {version} restarts the runtime ({word})")),
         None => Ok(()),
+    }
+}
+
+/// Where ways up and ways down stand in a relup: `{VSN, [{FROM, DESCR, STEPS}], [{TO, DESCR, STEPS}]}`.
+const UP: usize = 1;
+const DOWN: usize = 2;
+
+/// The steps of a relup from or to another version; none where it has no such way.
+fn way(text: &str, place: usize, other: &str) -> Result<Option<Vec<Term>>, String> {
+    let read = parse_all(text).map_err(|error| format!("the relup: {error}"))?;
+    let ways = read.first().and_then(Term::as_tuple).and_then(|relup| relup.get(place)?.as_list());
+    let found = ways.unwrap_or_default().iter().find_map(|way| match way.as_tuple() {
+        Some([version, _, steps]) if version.as_text().as_deref() == Some(other) => steps.as_list(),
+        _ => None,
+    });
+    Ok(found.map(<[Term]>::to_vec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relup_is_read_for_the_way_that_is_meant() {
+        let text = "{\"2\",[{\"1\",[],[{load_object_code,{a,\"2\",[a]}},point_of_no_return]},\
+            {\"0\",[],[restart_new_emulator]}],[{\"1\",[],[restart_emulator]}]}.";
+        let steps = |place, other: &str| way(text, place, other).unwrap().map(|steps| steps.len());
+        assert_eq!((steps(UP, "1"), steps(UP, "0"), steps(UP, "3")), (Some(2), Some(1), None));
+        assert_eq!((steps(DOWN, "1"), steps(DOWN, "0")), (Some(1), None));
+        assert!(way("{", UP, "1").is_err());
     }
 }
