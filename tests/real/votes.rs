@@ -335,13 +335,29 @@ fn whole(lace: &Lace, count: &Count, app: App, places: &[Place]) {
     count.never_two();
 }
 
+/// A kernel's table that is read while sockets come and go may lack one: that nobody runs a copy is believed at the third
+/// look. A hand-over takes longer.
+const MISSES: u32 = 3;
+
+/// Looks for a copy that has to stay at a node; how often it was missed in a row.
+#[track_caller]
+fn misses(holder: Option<u64>, index: u64, misses: u32, what: &str) -> u32 {
+    let missed = if holder.is_none() { misses + 1 } else { 0 };
+    assert!(
+        holder == Some(index) || (1..MISSES).contains(&missed),
+        "{what}: node {holder:?} instead of {index}"
+    );
+    missed
+}
+
 /// For so long it stays where it is.
 #[track_caller]
 fn stays(count: &Count, app: App, places: &[Place], index: u64, seconds: u64) {
     let until = Instant::now() + Duration::from_secs(seconds);
+    let mut missed = 0;
     while Instant::now() < until {
         std::thread::sleep(COUNT_EVERY);
-        assert_eq!(index_of(places, count.holder(app)), Some(index), "{} has left node {index}", app.name);
+        missed = misses(index_of(places, count.holder(app)), index, missed, app.name);
     }
 }
 
@@ -399,16 +415,18 @@ const HOLDS_FOR: Duration = Duration::from_secs(8);
 /// As long as the troubles last nobody without a majority runs a copy, and who had it and has a majority keeps it.
 fn holds(count: &Count, families: &[(App, Vec<Place>)], troubles: &[Trouble]) {
     let until = Instant::now() + HOLDS_FOR;
+    let mut missed = vec![0; families.len()];
     while Instant::now() < until {
         std::thread::sleep(COUNT_EVERY);
         count.never_two();
-        for ((app, places), trouble) in families.iter().zip(troubles) {
+        for (n, ((app, places), trouble)) in families.iter().zip(troubles).enumerate() {
             let holder = index_of(places, count.holder(*app));
             // The first had it when this began.
-            let may = match trouble.heirs.contains(&1) {
-                true => holder == Some(1),
-                false => holder.is_none_or(|index| trouble.heirs.contains(&index)),
-            };
+            if trouble.heirs.contains(&1) {
+                missed[n] = misses(holder, 1, missed[n], &trouble.words);
+                continue;
+            }
+            let may = holder.is_none_or(|index| trouble.heirs.contains(&index));
             assert!(may, "{} is run by {holder:?}, and should be by one of {:?}", app.name, trouble.heirs);
         }
     }
