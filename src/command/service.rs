@@ -7,15 +7,13 @@ use super::{Exit, Outcome, Session, watch};
 use clap::{Args, Subcommand};
 use lace_model::task::NodeTask;
 use lace_model::{Code, OperationId, Problem, TargetPath};
-use lace_wire::api::VerbRequest;
+use lace_wire::api::{NodeScripts, VerbRequest};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// Most bytes of a parameter that is read from a file: no parameter of a package may be longer.
 const PARAMETER_BYTES_MAX: u64 = 64 << 10;
-/// The action that `lace service scripts` asks for: lines of `SCRIPT STATE`.
-const SCRIPTS: &str = "scripts";
 
 /// `lace service`.
 #[derive(Args, Debug)]
@@ -107,8 +105,8 @@ pub async fn run(args: ServiceArgs, s: &mut Session) -> Outcome {
             s.out.item(&shown, said);
         }
         ServiceVerb::Scripts { target } => {
-            let request = VerbRequest::Action { target, action: SCRIPTS.into(), parameters: BTreeMap::new() };
-            let nodes: Vec<Scripts> = act(s, &request).await?.tasks.iter().map(Scripts::of).collect();
+            let nodes: Vec<Scripts> =
+                s.client()?.scripts(&target).await?.into_iter().map(Scripts::of).collect();
             table(s, &nodes);
         }
     }
@@ -170,22 +168,27 @@ fn said(shown: &Shown) -> String {
 struct Scripts {
     node: String,
     scripts: BTreeMap<String, String>,
+    /// Why it could not be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
 }
 
 impl Scripts {
-    fn of(task: &NodeTask) -> Self {
-        let pair = |line: &String| line.split_once(' ').map(|(name, state)| (name.into(), state.into()));
-        Self { node: task.path.short(), scripts: task.lines.iter().filter_map(pair).collect() }
+    fn of(node: NodeScripts) -> Self {
+        let scripts = node.scripts.into_iter().map(|script| (script.name, script.state)).collect();
+        Self { node: node.path.short(), scripts, trouble: node.trouble }
     }
 }
 
 fn table(s: &mut Session, nodes: &[Scripts]) {
     let names: BTreeSet<&str> =
         nodes.iter().flat_map(|node| node.scripts.keys().map(String::as_str)).collect();
-    let columns: Vec<&str> = ["node"].into_iter().chain(names.iter().copied()).collect();
+    let in_trouble = nodes.iter().any(|node| node.trouble.is_some()).then_some("trouble");
+    let columns: Vec<&str> = ["node"].into_iter().chain(names.iter().copied()).chain(in_trouble).collect();
     s.out.list(nodes, &columns, |node| {
         let state = |name: &&str| node.scripts.get(*name).map_or("-", String::as_str).into();
-        [node.node.as_str().into()].into_iter().chain(names.iter().map(state)).collect()
+        let trouble = in_trouble.map(|_| node.trouble.as_deref().unwrap_or("-").into());
+        [node.node.as_str().into()].into_iter().chain(names.iter().map(state)).chain(trouble).collect()
     });
 }
 

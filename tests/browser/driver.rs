@@ -219,9 +219,10 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", media);
     }
 
-    /// Keeps a picture of the page, as an artefact for people.
+    /// Keeps a picture of the whole page, as an artefact for people.
     pub fn picture(&self, dir: &Path, name: &str) {
-        let shot = self.cdp("Page.captureScreenshot", json!({"format": "png"}));
+        let shown = json!({"format": "png", "captureBeyondViewport": true});
+        let shot = self.cdp("Page.captureScreenshot", shown);
         let bytes = STANDARD.decode(shot["data"].as_str().unwrap_or_default()).expect("a picture");
         std::fs::create_dir_all(dir).expect("a directory");
         std::fs::write(dir.join(format!("{name}.png")), bytes).expect("written");

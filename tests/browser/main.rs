@@ -4,6 +4,7 @@ mod driver;
 #[path = "../real/lace.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod lace;
+mod packages;
 mod pages;
 mod story;
 

@@ -123,7 +123,7 @@ fn routes_tell_what_they_carry(lace: &Lace, browser: &Browser) {
     });
 }
 
-fn look_at(lace: &Lace, browser: &Browser, page: &str) {
+pub fn look_at(lace: &Lace, browser: &Browser, page: &str) {
     browser.resize(1280, 900, false);
     browser.dark(false);
     browser.go(&format!("{}{page}", lace.url()));

@@ -5,7 +5,7 @@ use crate::ask::{Ask, Doc, TargetAsk};
 use crate::caller::Caller;
 use crate::refusal::{Answer, Refusal};
 use crate::state::ApiState;
-use crate::stream::Place;
+use crate::stream::{Place, gather};
 use crate::world::World;
 use axum::Json;
 use axum::extract::State;
@@ -18,13 +18,11 @@ use lace_model::{Code, NodePath, Problem, TargetPath};
 use lace_store::Batch;
 use lace_wire::api::{BeamCallRequest, BeamNode};
 use lace_wire::beam::{ANSWER_BYTES_MAX, BeamAnswer, BeamAsk, BeamReport};
-use lace_wire::stream::{StreamFrame, StreamPair, StreamRequest};
+use lace_wire::stream::StreamRequest;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// How long a host may take to open the question.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// For a report: the agent asks with less patience.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
 /// For calls, walks and dumps: the agent's own patience is shorter.
@@ -161,21 +159,5 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// Asks, and gathers what is said until the end.
 async fn question(state: &ApiState, place: Place, ask: BeamAsk) -> Result<Vec<u8>, Problem> {
     let request = StreamRequest::Beam { node: place.node, ask };
-    let opening = within(OPEN_WITHIN, state.streams.open(place.host, request));
-    let StreamPair { to: _kept, mut from } = opening.await?;
-    let mut answer = Vec::new();
-    while let Some(frame) = from.recv().await {
-        match frame {
-            StreamFrame::Stdout(bytes) if answer.len() + bytes.len() <= BYTES_MAX => {
-                answer.extend_from_slice(&bytes);
-            }
-            StreamFrame::Stdout(_) => {
-                return Err(Problem::new(Code::TooLarge, "the answer is too large").hint("ask for a part"));
-            }
-            StreamFrame::Exit(_) => return Ok(answer),
-            StreamFrame::Failed(problem) => return Err(problem),
-            _ => {}
-        }
-    }
-    Err(Problem::new(Code::NodeUnreachable, "the host's answer broke off"))
+    gather(state, place.host, request, BYTES_MAX).await.map(|(answer, _)| answer)
 }

@@ -45,6 +45,7 @@ mod rename;
 mod room;
 mod route;
 mod scene;
+mod scripts;
 mod secret;
 mod server;
 mod session;

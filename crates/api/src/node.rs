@@ -12,15 +12,27 @@ use lace_model::{FamilyPath, Millis, NodePath, TargetPath};
 use lace_wire::api::{NodeView, UsageHistory, UsageView};
 use serde::Deserialize;
 
+/// `?target=&host=`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodesAsk {
+    target: Option<TargetPath>,
+    host: Option<String>,
+}
+
 /// `GET /v1/nodes`.
 pub(crate) async fn list(
     State(state): State<ApiState>,
     caller: Caller,
-    Ask(ask): Ask<TargetAsk>,
+    Ask(ask): Ask<NodesAsk>,
 ) -> Answer<Json<Vec<NodeView>>> {
     let world = World::load(&state, ask.target.as_ref(), &caller).await?;
     let all = world.families.keys().flat_map(|path| world.views(&state, path));
-    Ok(Json(all.filter(|view| is_asked(ask.target.as_ref(), &view.status.path)).collect()))
+    let there = |view: &NodeView| {
+        is_asked(ask.target.as_ref(), &view.status.path)
+            && ask.host.as_ref().is_none_or(|host| view.host == *host)
+    };
+    Ok(Json(all.filter(there).collect()))
 }
 
 fn is_asked(target: Option<&TargetPath>, path: &NodePath) -> bool {

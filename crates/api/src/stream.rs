@@ -20,7 +20,7 @@ use lace_model::family::Family;
 use lace_model::host::Host;
 use lace_model::target::Target;
 use lace_model::token::Role;
-use lace_model::{Code, FamilyPath, HostId, Name, NodeId, NodePath, TargetPath};
+use lace_model::{Code, FamilyPath, HostId, Name, NodeId, NodePath, Problem, TargetPath};
 use lace_store::Batch;
 use lace_wire::api::{StreamAction, StreamOpen};
 use lace_wire::client::{decode_frame, encode_frame};
@@ -200,6 +200,33 @@ fn request_of(state: &ApiState, caller: &Caller, asked: &StreamOpen) -> Answer<(
             node().map(|(h, node)| (h, StreamRequest::Forward { node, port }))?
         }
     })
+}
+
+/// Asks a host for something that ends, and gathers what is said on stdout; with it the status that it ended with.
+pub(crate) async fn gather(
+    state: &ApiState,
+    host: HostId,
+    request: StreamRequest,
+    bytes_max: usize,
+) -> Result<(Vec<u8>, i32), Problem> {
+    let late = |_| Problem::new(Code::NodeUnreachable, "its host did not answer in time");
+    let opening = tokio::time::timeout(OPEN_WITHIN, state.streams.open(host, request));
+    let StreamPair { to: _kept, mut from } = opening.await.map_err(late)??;
+    let mut answer = Vec::new();
+    while let Some(frame) = from.recv().await {
+        match frame {
+            StreamFrame::Stdout(bytes) if answer.len() + bytes.len() <= bytes_max => {
+                answer.extend_from_slice(&bytes);
+            }
+            StreamFrame::Stdout(_) => {
+                return Err(Problem::new(Code::TooLarge, "the answer is too large").hint("ask for a part"));
+            }
+            StreamFrame::Exit(status) => return Ok((answer, status)),
+            StreamFrame::Failed(problem) => return Err(problem),
+            _ => {}
+        }
+    }
+    Err(Problem::new(Code::NodeUnreachable, "the host's answer broke off"))
 }
 
 /// Carries frames both ways until either side has enough.

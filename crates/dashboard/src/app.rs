@@ -3,21 +3,20 @@
 use crate::drawing;
 use crate::operation::{Under, under_way};
 use crate::page::{self, Noun};
+use crate::plan::{self, Change};
 use crate::visit::Visit;
 use crate::words::Markup;
 use askama::Template;
 use axum::Form;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::response::Response;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
-use lace_model::change::{Action, Plan};
 use lace_model::event::Event;
 use lace_model::family::Application;
 use lace_model::manifest::{self, Options};
 use lace_model::secret::SecretInfo;
 use lace_model::{AppName, Code, Millis, Problem};
-use lace_wire::api::{Accepted, AppStatus, AppSummary, Status};
+use lace_wire::api::{AppStatus, AppSummary, Status};
 use serde::Deserialize;
 
 /// Events shown on an application's page.
@@ -97,7 +96,7 @@ async fn make(visit: &Visit, name: &str) -> Result<String, Problem> {
     Ok(format!("application {} is made", made.name))
 }
 
-/// A manifest as text; planned first, and applied with the digest of the plan that was shown.
+/// A manifest as text; `plan` is the digest of the plan that was shown.
 #[derive(Deserialize)]
 pub struct ManifestForm {
     text: String,
@@ -107,36 +106,16 @@ pub struct ManifestForm {
     plan: String,
 }
 
-#[derive(Template)]
-#[template(path = "plan.html")]
-struct Planned {
-    plan: Plan,
-    text: String,
-    prune: bool,
-}
-
-/// `POST /act/manifest`: without the digest of a plan it shows the plan, with it it does it.
+/// `POST /act/manifest`: a manifest, planned first.
 pub async fn manifest(visit: Visit, Form(form): Form<ManifestForm>) -> Response {
-    if !form.plan.is_empty() {
-        return page::accepted(apply(&visit, &form).await);
-    }
-    match plan(&visit, form).await.map(|p| p.render()) {
-        Ok(text) => page::html(StatusCode::OK, text.unwrap_or_default()),
-        Err(problem) => page::did(Err(problem)),
-    }
+    plan::answer(&visit, change(form)).await
 }
 
-async fn plan(visit: &Visit, form: ManifestForm) -> Result<Planned, Problem> {
+fn change(form: ManifestForm) -> Result<Change, Problem> {
     let request = request(&form)?;
-    let plan = visit.post(&format!("/v1/apps/{}/plan", request.app), &request).await?;
-    Ok(Planned { plan, prune: form.prune.is_some(), text: form.text })
-}
-
-async fn apply(visit: &Visit, form: &ManifestForm) -> Result<Accepted, Problem> {
-    let mut request = request(form)?;
-    let digest = form.plan.parse();
-    request.plan = Some(digest.map_err(|_| Problem::new(Code::Usage, "this is not the digest of a plan"))?);
-    visit.post(&format!("/v1/apps/{}/apply", request.app), &request).await
+    let prune = form.prune.map(|on| ("prune".to_owned(), on));
+    let fields = [("text".to_owned(), form.text)].into_iter().chain(prune).collect();
+    Ok(Change { request, to: "/act/manifest", fields, plan: form.plan })
 }
 
 fn request(form: &ManifestForm) -> Result<ApplyRequest, Problem> {
@@ -158,14 +137,4 @@ fn request(form: &ManifestForm) -> Result<ApplyRequest, Problem> {
         delete_data: false,
         plan: None,
     })
-}
-
-/// What a change does, as a word.
-fn action(action: &Action) -> &'static str {
-    match action {
-        Action::Create => "create",
-        Action::Update => "update",
-        Action::Delete => "delete",
-        Action::Drift => "drift",
-    }
 }

@@ -1,5 +1,7 @@
 //! A family of nodes: how it is and why, its nodes, rollout, revisions, release, settings.
 
+use crate::action;
+use crate::package::{self, Sheet};
 use crate::page::Noun;
 use crate::squares;
 use crate::visit::Visit;
@@ -13,7 +15,7 @@ use lace_model::event::Event;
 use lace_model::release::Release;
 use lace_model::rollout::{Phase, Rollout};
 use lace_model::{Millis, Problem, ServicePath};
-use lace_wire::api::{BeamNode, BeamPart, Explanation, FamilyStatus, HistoryLine, Status};
+use lace_wire::api::{BeamNode, BeamPart, Explanation, FamilyStatus, HistoryLine, NodeScripts, Status};
 use serde::Deserialize;
 
 /// Rows of nodes on one page.
@@ -38,6 +40,11 @@ struct Show {
     family: FamilyStatus,
     service: ServicePath,
     spec: ServiceSpec,
+    sheet: Sheet,
+    actions: Vec<action::Action>,
+    runs: Vec<action::Run>,
+    /// How the scripts of its code stand, where it has any.
+    scripts: Option<Vec<NodeScripts>>,
     own: FamilySpec,
     history: Vec<HistoryLine>,
     why: Vec<String>,
@@ -68,9 +75,9 @@ pub async fn of_service(visit: Visit, Path((app, service)): Path<(String, String
     match status {
         Ok(status) => match status.apps.iter().flat_map(|a| &a.families).next() {
             Some(family) => Redirect::to(&words::family_page(&family.path)).into_response(),
-            None => crate::nothing_here(&visit, &format!("family of {target}")),
+            None => crate::nothing_here(&visit, &format!("family of {target}")).await,
         },
-        Err(problem) => visit.refused(Noun::Apps, &problem),
+        Err(problem) => visit.refused(Noun::Apps, &problem).await,
     }
 }
 
@@ -91,6 +98,7 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
     let mut family = family.ok_or_else(|| Problem::not_found(format!("family {target}")))?;
     let service = family.path.service_path();
     let mut spec: ApplicationSpec = visit.get(&format!("/v1/apps/{}/export", service.app)).await?;
+    let packages = package::of_all(visit, &spec).await;
     let spec = spec.services.remove(&service.service).unwrap_or_default();
     let mut history: Vec<HistoryLine> = visit.about("/v1/history", &service.to_string()).await?;
     history.truncate(REVISIONS_SHOWN);
@@ -108,9 +116,18 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
         mesh.retain(|node| !node.report.deviations().is_empty());
         mesh.truncate(DEVIATING_SHOWN);
     }
+    let own = packages.get(&service.service);
+    let scripts = match own {
+        Some(package) => action::scripts(visit, &service, package, count).await,
+        None => None,
+    };
     Ok(Show {
+        actions: own.map(action::of).unwrap_or_default(),
+        runs: if own.is_some() { action::runs(visit, &service).await? } else { Vec::new() },
+        scripts,
         parts,
         now: visit.now,
+        sheet: package::sheet(&service.service, &spec, &packages),
         mesh,
         events: events(visit, &service).await?,
         releases: releases(visit).await?,

@@ -59,8 +59,7 @@ async fn load_one(visit: &Visit, name: &str) -> Result<Show, Problem> {
     let hosts: Vec<HostView> = visit.get("/v1/hosts").await?;
     let view = hosts.into_iter().find(|h| h.host.name.as_str() == name);
     let view = view.ok_or_else(|| Problem::not_found(format!("host {name}")).hint("lace host list"))?;
-    let mut nodes: Vec<NodeView> = visit.get("/v1/nodes").await?;
-    nodes.retain(|n| n.host == name);
+    let nodes: Vec<NodeView> = visit.get(&format!("/v1/nodes?host={}", crate::api::encoded(name))).await?;
     let subject = crate::api::encoded(&format!("host/{name}"));
     let mut events: Vec<Event> =
         visit.get(&format!("/v1/events?subject={subject}&limit={EVENTS_SHOWN}")).await?;

@@ -6,6 +6,7 @@
 //! and takes no decision.
 
 mod act;
+mod action;
 mod api;
 mod app;
 mod asset;
@@ -13,6 +14,7 @@ mod audit;
 mod drawing;
 mod event;
 mod family;
+mod field;
 mod help;
 mod host;
 mod job;
@@ -20,7 +22,9 @@ mod login;
 mod node;
 mod operation;
 mod overview;
+mod package;
 mod page;
+mod plan;
 mod release;
 mod revision;
 mod route;
@@ -114,7 +118,9 @@ fn deeds() -> Router<Dashboard> {
     Router::new()
         .route("/act/verb", post(act::verb))
         .route("/act/firewall", post(act::firewall))
+        .route("/act/action", post(action::act))
         .route("/act/manifest", post(app::manifest))
+        .route("/act/settings", post(package::set))
         .route("/act/app", post(app::create))
         .route("/act/secret", post(secret::set))
         .route("/act/secret/remove", post(secret::remove))
@@ -130,9 +136,11 @@ fn deeds() -> Router<Dashboard> {
 }
 
 /// The answer where a page's parts cannot be read from its path.
-fn nothing_here(visit: &visit::Visit, what: &str) -> Response {
-    visit.refused(
-        Noun::Overview,
-        &lace_model::Problem::not_found(what).hint("the overview lists what there is"),
-    )
+async fn nothing_here(visit: &visit::Visit, what: &str) -> Response {
+    visit
+        .refused(
+            Noun::Overview,
+            &lace_model::Problem::not_found(what).hint("the overview lists what there is"),
+        )
+        .await
 }

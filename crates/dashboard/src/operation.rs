@@ -8,6 +8,7 @@ use axum::Form;
 use axum::extract::Path;
 use axum::response::Response;
 use lace_model::operation::{Goal, Operation, OperationState};
+use lace_model::task::NodeTask;
 use lace_model::{Millis, Problem};
 use lace_wire::api::{FamilyStatus, Status};
 use serde::Deserialize;
@@ -40,6 +41,8 @@ struct Show {
     now: Millis,
     operation: Operation,
     percent: u64,
+    /// What it had nodes do.
+    tasks: Vec<NodeTask>,
 }
 
 /// `GET /operations`.
@@ -112,7 +115,16 @@ async fn load_one(visit: &Visit, id: &str) -> Result<Show, Problem> {
         OperationState::Running => Families::default().percent(visit, &operation).await,
         _ => 100,
     };
-    Ok(Show { now: visit.now, operation, percent })
+    let tasks: Vec<NodeTask> = visit.get(&format!("/v1/tasks?operation={}", crate::api::encoded(id))).await?;
+    let is_counted = operation.state == OperationState::Running && !tasks.is_empty();
+    let percent = if is_counted { done(&tasks) } else { percent };
+    Ok(Show { now: visit.now, operation, percent, tasks })
+}
+
+/// Tasks that have ended, in percent.
+fn done(tasks: &[NodeTask]) -> u64 {
+    let ended = tasks.iter().filter(|task| !task.state.is_open()).count();
+    words::percent(ended as u64, tasks.len() as u64)
 }
 
 #[derive(Deserialize)]

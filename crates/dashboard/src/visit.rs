@@ -61,32 +61,24 @@ impl Visit {
     /// The page, or the page that says why not.
     pub async fn page<T: Template>(&self, title: &str, noun: Noun, made: Result<T, Problem>) -> Response {
         match made.and_then(|inner| inner.render().map_err(|e| Problem::new(Code::Error, e.to_string()))) {
-            Ok(inner) => {
-                let session = if self.inside { None } else { self.get("/v1/session").await.ok() };
-                self.framed(StatusCode::OK, title, noun, inner, session)
-            }
-            Err(problem) => self.refused(noun, &problem),
+            Ok(inner) => self.framed(StatusCode::OK, title, noun, inner).await,
+            Err(problem) => self.refused(noun, &problem).await,
         }
     }
 
     /// The page of a refusal; strangers get the login page.
-    pub fn refused(&self, noun: Noun, problem: &Problem) -> Response {
+    pub async fn refused(&self, noun: Noun, problem: &Problem) -> Response {
         if problem.code == Code::NotAuthenticated {
             return crate::login::page(self, StatusCode::UNAUTHORIZED, None);
         }
         let status = StatusCode::from_u16(problem.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
         let inner = page::Refused { problem, code: page::code_word(problem.code) }.render();
-        self.framed(status, "Not possible", noun, inner.unwrap_or_default(), None)
+        self.framed(status, "Not possible", noun, inner.unwrap_or_default()).await
     }
 
-    fn framed(
-        &self,
-        status: StatusCode,
-        title: &str,
-        noun: Noun,
-        inner: String,
-        session: Option<SessionInfo>,
-    ) -> Response {
+    async fn framed(&self, status: StatusCode, title: &str, noun: Noun, inner: String) -> Response {
+        let session: Option<SessionInfo> =
+            if self.inside { None } else { self.get("/v1/session").await.ok() };
         let frame = Frame { title, noun, inner, session, version: &self.dashboard.version, now: self.now };
         page::response(status, frame, self.inside)
     }

@@ -7,6 +7,7 @@ use lace_model::host::Host;
 use lace_model::job::JobState;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::operation::OperationState;
+use lace_model::task::TaskState;
 use lace_model::token::Role;
 use lace_model::{ByteSize, FamilyPath, Millis, NodePath};
 use lace_wire::api::{Health, HostView};
@@ -156,6 +157,18 @@ pub fn of_job(state: JobState) -> (State, &'static str) {
     }
 }
 
+/// A verb on a node as a state and a word.
+pub fn of_task(state: TaskState) -> (State, &'static str) {
+    match state {
+        TaskState::Failed => (State::Bad, "failed"),
+        TaskState::Unknown => (State::Poor, "nobody knows"),
+        TaskState::Expired => (State::Poor, "not begun in time"),
+        TaskState::Queued => (State::Moving, "on its way"),
+        TaskState::Sent => (State::Moving, "running"),
+        TaskState::Done => (State::Good, "done"),
+    }
+}
+
 /// A size.
 pub fn bytes(bytes: &u64) -> String {
     ByteSize(*bytes).human()
@@ -232,9 +245,12 @@ pub fn subject_page(subject: &str) -> Option<String> {
     let parts: Vec<&str> = subject.split('/').collect();
     match parts.as_slice() {
         ["host", name] => Some(format!("/hosts/{name}")),
-        ["release" | "token" | "operation" | "controller", ..] => None,
+        ["release", _] => Some("/releases".into()),
+        ["provider" | "pool", _] => Some("/providers".into()),
+        ["token" | "operation" | "controller" | "package" | "authority", ..] => None,
         [_, "secret", _] => Some("/secrets".into()),
         [_, "job", id] => Some(format!("/jobs/{id}")),
+        [_, "certificate", _] => Some("/routes".into()),
         [app] => Some(format!("/apps/{app}")),
         [app, service] => Some(format!("/apps/{app}/{service}")),
         [app, service, index] if is_number(index) => Some(format!("/apps/{app}/{service}/{service}/{index}")),
@@ -308,7 +324,14 @@ mod tests {
         assert_eq!(page("shop/web/backend/2"), "/apps/shop/web/backend/2");
         assert_eq!(page("shop/web/backend"), "/apps/shop/web/backend");
         assert_eq!(page("host/alpha"), "/hosts/alpha");
-        assert_eq!(page("token/x"), "");
+        assert_eq!(page("shop/certificate/www.example.com"), "/routes");
+        assert_eq!(
+            (page("provider/aws").as_str(), page("pool/small").as_str()),
+            ("/providers", "/providers")
+        );
+        for without in ["token/x", "package/redis@1", "authority", "controller/x"] {
+            assert_eq!(page(without), "", "{without}");
+        }
     }
 
     #[test]

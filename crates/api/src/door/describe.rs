@@ -200,6 +200,8 @@ fn components() -> Components {
         api::ReleaseUpload,
         api::PackageUpload,
         api::JobRequest,
+        api::NodeScripts,
+        api::ScriptState,
         api::StreamOpen,
         api::BeamNode,
         api::AdoptRequest,

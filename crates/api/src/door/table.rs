@@ -7,13 +7,17 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job,
-    metrics, node, operation, package, page, pool, provider, release, route, secret, server, session, status,
-    stream, task, token, verb, volume, why,
+    metrics, node, operation, package, page, pool, provider, release, route, scripts, secret, server,
+    session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
 
 const TARGET: Query = &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node")];
+const NODES: Query = &[
+    ("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"),
+    ("host", "those of the host of this name"),
+];
 const TASKS: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("operation", "those that belong to it")];
 const VOLUME: Query =
@@ -206,7 +210,7 @@ fn looks() -> Vec<Door> {
             .asks(TARGET)
             .answers(Reply::Json("Explanation"))
             .says("Why something is as it is."),
-        get("/v1/nodes", node::list).viewer(Target).asks(TARGET).answers(List("NodeView")).says("Nodes."),
+        get("/v1/nodes", node::list).viewer(Target).asks(NODES).answers(List("NodeView")).says("Nodes."),
         get("/v1/usage", node::usage)
             .viewer(Target)
             .asks(TARGET)
@@ -348,6 +352,12 @@ fn work() -> Vec<Door> {
             .viewer(Row)
             .answers(Reply::Json("NodeTask"))
             .says("One verb on a node, and its outcome."),
+        get("/v1/scripts", scripts::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .patience(Waits)
+            .answers(List("NodeScripts"))
+            .says("How the scripts of a service's code stand, on each node."),
         get("/v1/jobs", job::list)
             .viewer(Target)
             .asks(APP)

@@ -80,7 +80,7 @@ fn path_of(rule: &Rule) -> String {
         .replace("{name}", "alpha1");
     match rule.path {
         "/v1/status" | "/v1/history" | "/v1/revision" | "/v1/why" | "/v1/nodes" | "/v1/usage"
-        | "/v1/beam" | "/v1/beam/adopted" => {
+        | "/v1/beam" | "/v1/beam/adopted" | "/v1/scripts" => {
             format!("{path}?target=other")
         }
         "/v1/usage/history" | "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),

@@ -41,3 +41,13 @@ pub async fn page(pages: &Router, path: &str, packed: bool) -> (axum::http::resp
     let (head, body) = pages.clone().oneshot(request).await.expect("an answer").into_parts();
     (head, body.collect().await.expect("a body").to_bytes().to_vec())
 }
+
+/// What a form is answered with.
+pub async fn answered(pages: &Router, path: &str, form: &str) -> (StatusCode, String) {
+    let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = request.body(Body::from(form.to_owned())).expect("a request");
+    let answer = pages.clone().oneshot(request).await.expect("an answer");
+    let status = answer.status();
+    let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+    (status, String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -3,4 +3,5 @@
 mod fake;
 mod large;
 mod mesh;
+mod packages;
 mod strangers;

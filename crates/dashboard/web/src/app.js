@@ -42,7 +42,10 @@ document.addEventListener("htmx:after:swap", () => {
 
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
-  if (ctx.response?.status < 300 && ctx.sourceElement?.matches?.("[data-reset]")) ctx.sourceElement.reset();
+  if (!(ctx.response?.status < 300)) return;
+  if (ctx.sourceElement?.matches?.("[data-reset]")) ctx.sourceElement.reset();
+  // What was shown to be done is done.
+  ctx.sourceElement?.closest?.("[data-once]")?.remove();
 });
 
 document.addEventListener("click", (event) => {

@@ -11,7 +11,7 @@
 //! | POST /v1/verbs | [`VerbRequest`] -> [`Accepted`] |
 //! | GET /v1/history?target=T | -> [`HistoryLine`] list |
 //! | GET /v1/why?target=T | -> [`Explanation`] |
-//! | GET /v1/nodes[?target=T] · /v1/usage[?target=T] | -> [`NodeView`] list · [`UsageView`] list |
+//! | GET /v1/nodes[?target=T&host=NAME] · /v1/usage[?target=T] | -> [`NodeView`] list · [`UsageView`] list |
 //! | GET /v1/revision?target=T[&number] · /v1/usage/history?target=N[&since] | -> `Revision` · [`UsageHistory`] |
 //! | GET /v1/hosts · POST /v1/hosts/{name}/drain, /undrain · DELETE /v1/hosts/{name} | -> [`HostView`] list · [`Accepted`] |
 //! | PUT /v1/hosts/{name} | [`HostRequest`] -> [`Accepted`] |
@@ -33,6 +33,7 @@
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
 //! | GET /v1/tasks[?target&operation] · GET /v1/tasks/{id} | -> `NodeTask` |
+//! | GET /v1/scripts?target=T | -> [`NodeScripts`] list |
 //! | GET /v1/events[?since&follow&subject&limit] | -> `Event` list, or SSE with `follow` |
 //! | POST /v1/jobs | [`JobRequest`] -> `Job` |
 //! | GET /v1/jobs[?app] · GET /v1/jobs/{id}[?wait_ms] · POST /v1/jobs/{id}/cancel | -> `Job` |
@@ -66,4 +67,4 @@ pub use status::{
 };
 pub use stream::{Channel, StreamAction, StreamOpen};
 pub use verb::{Accepted, RolloutStep, VerbRequest};
-pub use work::{JobRequest, PackageUpload, ReleaseUpload};
+pub use work::{JobRequest, NodeScripts, PackageUpload, ReleaseUpload, SCRIPTS, ScriptState};

@@ -66,3 +66,27 @@ pub struct JobRequest {
     #[serde(default)]
     pub release: Option<String>,
 }
+
+/// The action of a package that says how the scripts of a service's code stand: lines of `SCRIPT STATE`.
+pub const SCRIPTS: &str = "scripts";
+
+/// How the scripts of a node's code stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NodeScripts {
+    /// The node.
+    #[schema(value_type = String)]
+    pub path: lace_model::NodePath,
+    /// In the order in which the node tells of them.
+    pub scripts: Vec<ScriptState>,
+    /// Why it cannot be asked.
+    pub trouble: Option<String>,
+}
+
+/// How a script stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ScriptState {
+    /// The script.
+    pub name: String,
+    /// In words: `never started`, `running`, `stopped (return code 0)`.
+    pub state: String,
+}

@@ -3,9 +3,9 @@
 use super::{Client, EventFeed};
 use crate::api::{
     Accepted, AdoptRequest, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation,
-    HistoryLine, HostRequest, HostView, JobRequest, LoginRequest, NodeView, PackageUpload, PoolRequest,
-    ProviderRequest, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest, UsageView,
-    VerbRequest,
+    HistoryLine, HostRequest, HostView, JobRequest, LoginRequest, NodeScripts, NodeView, PackageUpload,
+    PoolRequest, ProviderRequest, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest,
+    UsageView, VerbRequest,
 };
 use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
@@ -427,6 +427,11 @@ impl Client {
     ) -> Answer<Vec<NodeTask>> {
         let call = self.get(&["v1", "tasks"]).query_some("target", target);
         self.ask(call.query_some("operation", operation)).await
+    }
+
+    /// How the scripts of the code under a target stand, on each node.
+    pub async fn scripts(&self, target: &TargetPath) -> Answer<Vec<NodeScripts>> {
+        self.ask(self.get(&["v1", "scripts"]).query_some("target", Some(target))).await
     }
 
     /// Events after `since`, the oldest first.
