@@ -11,6 +11,10 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     match words.next().as_deref() {
         Some("pid1") => lace_machine::pid1::main(&words.collect::<Vec<_>>()),
+        // Git, for whoever pushes a release.
+        Some("confined") => {
+            std::process::exit(lace_machine::confined::main(std::env::args_os().skip(2).collect()))
+        }
         // What PID 1 runs beside the process of a node that votes.
         Some("copy") => return lace_agent::copy_main(&words.collect::<Vec<_>>()),
         _ => {}

@@ -3,9 +3,9 @@
 use super::world::World;
 use super::{
     app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec, export,
-    family, firewall, forward, history, host, init, job, login, logs, maintenance, node, op, open, output,
-    package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema, secret,
-    server, service, shell, status, token, top, verb, volume, wait, why,
+    family, firewall, forward, history, host, init, job, key, login, logs, maintenance, node, op, open,
+    output, package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema,
+    secret, server, service, shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -163,6 +163,8 @@ pub enum Command {
     Open(open::OpenArgs),
     /// Show a page instead, while a service is under repair
     Maintenance(maintenance::MaintenanceArgs),
+    /// SSH keys that may push releases by git
+    Key(key::KeyArgs),
     /// Sealed values
     Secret(secret::SecretArgs),
     /// Work that ends

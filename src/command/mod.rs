@@ -28,6 +28,7 @@ mod history;
 mod host;
 mod init;
 mod job;
+mod key;
 pub mod line;
 mod login;
 mod logs;
@@ -175,6 +176,7 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Maintenance(args) => maintenance::run(args, s).await,
         Command::Secret(args) => secret::run(args, s).await,
         Command::Job(args) => job::run(args, s).await,
+        Command::Key(args) => key::run(args, s).await,
         Command::Token(args) => token::run(args, s).await,
         Command::Audit(args) => audit::run(args, s).await,
         Command::Context(args) => context::run(args, s),

@@ -200,7 +200,7 @@ async fn versions(s: &mut Session, target: &TargetPath) -> Result<(), Problem> {
     };
     let versions: Vec<Version> = releases.into_iter().map(version).collect();
     let now = s.now();
-    s.out.list(&versions, &["name", "version", "state", "size", "uploaded"], |version| {
+    s.out.list(&versions, &["name", "version", "state", "size", "uploaded", "commit"], |version| {
         let release = &version.release;
         vec![
             release.name.as_str().into(),
@@ -208,6 +208,7 @@ async fn versions(s: &mut Session, target: &TargetPath) -> Result<(), Problem> {
             if version.active { Cell::good("active") } else { Cell::faint("kept") },
             ByteSize(release.bytes).human().into(),
             ago(now, release.uploaded_at).into(),
+            release.pushed.as_ref().map_or("-", |commit| commit.subject.as_str()).into(),
         ]
     });
     Ok(())

@@ -61,8 +61,11 @@ pub struct UpArgs {
     /// Where encrypted ones come in, `off` for nowhere; as the last time, or port 7443 beside 7480, 443 beside 80
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = door)]
     pub door_tls: Option<Door>,
+    /// Where releases are pushed to by git, `off` for nowhere; as the last time, or port 7442 beside 7440
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = door)]
+    pub git: Option<Door>,
     /// Make this machine a host of the controller elsewhere that gave this ticket (`lace host add NAME`)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "link", "space"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "link", "space", "git"])]
     pub join: Option<PathBuf>,
     /// What this host is called, with --join; its host name where not said
     #[arg(long, requires = "join")]
@@ -176,6 +179,7 @@ pub struct RestoreArgs {
 }
 
 /// A role with its words.
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub enum Role {
     /// The controller.
     Server(Vec<String>),

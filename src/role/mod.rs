@@ -20,6 +20,7 @@ pub mod net;
 mod paths;
 mod process;
 mod program;
+mod pushes;
 mod register;
 pub mod restore;
 pub mod server;

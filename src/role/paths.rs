@@ -55,6 +55,14 @@ impl State {
     pub fn authority(&self) -> PathBuf {
         self.0.join("authority")
     }
+    /// Repositories of services, which releases are pushed to.
+    pub fn repositories(&self) -> PathBuf {
+        self.server().join("git")
+    }
+    /// The key that pushers know the controller by.
+    pub fn push_key(&self) -> PathBuf {
+        self.authority().join("push_ed25519")
+    }
     /// The agent's.
     pub fn agent(&self) -> PathBuf {
         self.0.join("agent")

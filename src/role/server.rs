@@ -6,10 +6,10 @@ use super::hosts::{FleetHosts, FleetView, heard};
 use super::paths::State;
 use super::support::ControllerSupport;
 use super::tls::TlsListener;
-use super::{Failure, addresses, asked_to_end, block_on, doors, link, tls};
+use super::{Failure, addresses, asked_to_end, block_on, doors, link, pushes, tls};
 use axum::serve::ListenerExt;
 use clap::Parser;
-use lace_api::{ApiState, Config, NewToken, SystemIds, Turns, mint_token};
+use lace_api::{ApiState, Config, NewToken, PushDoor, SystemIds, Turns, mint_token};
 use lace_engine::Witness;
 use lace_engine::certificate::{Authority, Identity};
 use lace_fleet::Fleet;
@@ -19,7 +19,7 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,9 @@ pub struct ServerArgs {
     /// Where encrypted ones do
     #[arg(long)]
     pub door_tls: Option<SocketAddr>,
+    /// Where releases are pushed to by git
+    #[arg(long)]
+    pub git: Option<SocketAddr>,
 }
 
 /// Runs the role.
@@ -96,7 +99,7 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
         pass_on(events),
     ));
     tokio::spawn(watch_silence(fleet.clone()));
-    tokio::spawn(keep_house(store.clone()));
+    tokio::spawn(keep_house(store.clone(), state.repositories()));
     let keeper = lace_authority::Keeper { store: store.clone(), clock: clock.clone(), door: args.door };
     tokio::spawn(lace_authority::keep(keeper));
     let controller = addresses::from_elsewhere(args.link).to_string();
@@ -104,7 +107,12 @@ async fn serve(args: ServerArgs) -> Result<(), Failure> {
     let machines = tokio::spawn(lace_engine::keep_machines(store.clone(), clock.clone(), Arc::new(accounts)));
     let link =
         tokio::spawn(link::serve(args.link, fleet.clone(), ca.clone(), link_identity(&identity), joiners));
-    let api_state = api_state(&args, &state, store, fleet, clock, ca);
+    let pushed_to = args.git.map(|at| pushes::door(&state, at)).transpose()?;
+    let door = pushed_to.as_ref().map(|(_, door)| door.clone());
+    let api_state = api_state(&args, &state, store, fleet, clock, (ca, door));
+    if let Some((at, (key, _))) = args.git.zip(pushed_to) {
+        tokio::spawn(pushes::serve(at, key, state.repositories(), api_state.clone()));
+    }
     let api = tokio::spawn(serve_api(args.clone(), api_state, identity));
     tracing::info!(listen = %args.listen, link = %args.link, "controller serves");
     tokio::select! {
@@ -150,11 +158,11 @@ async fn watch_silence(fleet: Fleet) {
     }
 }
 
-async fn keep_house(store: Store) {
+async fn keep_house(store: Store, repositories: PathBuf) {
     loop {
         tokio::time::sleep(HOUSE_EVERY).await;
-        let store = store.clone();
-        match tokio::task::spawn_blocking(move || house(&store)).await {
+        let (store, dir) = (store.clone(), repositories.clone());
+        match tokio::task::spawn_blocking(move || house(&store, &dir)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "old rows and blobs were not removed"),
             Err(error) => tracing::warn!(%error, "old rows and blobs were not removed"),
@@ -162,9 +170,10 @@ async fn keep_house(store: Store) {
     }
 }
 
-fn house(store: &Store) -> Result<(), lace_store::StoreError> {
+fn house(store: &Store, repositories: &Path) -> Result<(), Failure> {
     lace_engine::warn_of_certificates(store, SystemClock.now_ms())?;
-    lace_engine::keep_house(store)
+    lace_engine::keep_house(store)?;
+    pushes::sweep(store, repositories)
 }
 
 fn link_identity(identity: &Identity) -> TonicIdentity {
@@ -177,7 +186,7 @@ fn api_state(
     store: Store,
     fleet: Fleet,
     clock: Arc<dyn Clock>,
-    ca: String,
+    (ca, pushes): (String, Option<PushDoor>),
 ) -> ApiState {
     let loopback = args.listen.ip().is_loopback();
     ApiState {
@@ -194,6 +203,7 @@ fn api_state(
             version: env!("CARGO_PKG_VERSION").into(),
             door: args.door,
             door_tls: args.door_tls,
+            pushes,
             agent_address: addresses::from_elsewhere(args.link).to_string(),
             authority: ca,
             scratch: state.run(),

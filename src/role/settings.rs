@@ -27,6 +27,11 @@ fn beside(door: SocketAddr) -> Option<SocketAddr> {
     Some(SocketAddr::new(door.ip(), port))
 }
 
+/// Where releases are pushed to beside the usual API; nowhere beside another one.
+fn beside_api(listen: SocketAddr) -> Option<SocketAddr> {
+    (listen.port() == LISTEN.port()).then(|| SocketAddr::new(listen.ip(), 7442))
+}
+
 /// How an installation was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -40,6 +45,9 @@ pub struct Settings {
     /// Where encrypted ones do.
     #[serde(default)]
     pub door_tls: Option<SocketAddr>,
+    /// Where releases are pushed to by git.
+    #[serde(default)]
+    pub git: Option<SocketAddr>,
     /// The private space.
     pub space: String,
     /// Short name of the installation, for interfaces, cgroups and tables.
@@ -62,6 +70,11 @@ impl Settings {
             (None, None, Some(last)) if last.door_tls.is_some() => last.door_tls,
             _ => door.and_then(beside),
         };
+        let git = match (args.git, &last) {
+            (Some(said), _) => said.0,
+            (None, Some(last)) => last.git,
+            (None, None) => beside_api(listen),
+        };
         // Addresses that were given out come from it.
         let fixed = last.filter(|_| state.agent().join("identity").exists()).map(|last| last.space);
         let space = match (&args.space, fixed) {
@@ -75,7 +88,7 @@ impl Settings {
         // The state's path names the installation on this machine: two of them never share a name.
         let label =
             lace_model::Digest::of(state.dir().as_os_str().as_encoded_bytes()).short()[..6].to_owned();
-        Ok(Self { listen, link, door, door_tls, space, label })
+        Ok(Self { listen, link, door, door_tls, git, space, label })
     }
 
     /// As the last `lace up` wrote them.
@@ -98,7 +111,8 @@ impl Settings {
 
     /// Can the controller listen there? Asked before it is started, so that a "no" comes at once and with its reason.
     pub fn can_listen(&self) -> Result<(), Failure> {
-        for (flag, address) in [("--listen", self.listen), ("--link", self.link)] {
+        let git = self.git.map(|git| ("--git", git));
+        for (flag, address) in [("--listen", self.listen), ("--link", self.link)].into_iter().chain(git) {
             TcpListener::bind(address).map_err(|e| {
                 format!("cannot listen on {address}: {e}; choose another with {flag} ADDRESS:PORT")
             })?;
@@ -149,6 +163,9 @@ mod tests {
         let state = State::new(dir.path().to_str());
         let settings = Settings::new(&args(&[]), &state).expect("settings");
         assert_eq!(settings.door.map(|door| door.to_string()).as_deref(), Some("127.0.0.1:7480"));
+        assert_eq!(settings.git.map(|git| git.to_string()).as_deref(), Some("127.0.0.1:7442"));
+        let off = Settings::new(&args(&["--git", "off"]), &state).expect("settings");
+        assert_eq!(off.git, None);
     }
 
     #[test]
@@ -162,6 +179,7 @@ mod tests {
         first.write(&state).expect("written");
         let again = new(&[]).expect("settings");
         assert_eq!((again.listen, again.link, again.door), (first.listen, first.link, None));
+        assert_eq!((first.git, again.git), (None, None), "nowhere beside an API of its own place");
         assert_eq!(new(&["--space", "10.8.0.0/16"]).expect("nobody has an address yet").space, "10.8.0.0/16");
         std::fs::create_dir_all(state.agent().join("identity")).expect("joined");
         assert_eq!(new(&[]).expect("settings").space, "10.9.0.0/16");

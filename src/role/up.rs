@@ -194,6 +194,7 @@ fn server_role(settings: &Settings, state: &State) -> RoleProcess {
     ];
     more.extend(settings.door.map(|door| ("--door", door.to_string())));
     more.extend(settings.door_tls.map(|door| ("--door-tls", door.to_string())));
+    more.extend(settings.git.map(|git| ("--git", git.to_string())));
     role("server", state, &more)
 }
 
@@ -374,6 +375,7 @@ pub fn said_words(args: &UpArgs) -> Vec<String> {
         ("--space", args.space.clone()),
         ("--door", args.door.map(|door| door.to_string())),
         ("--door-tls", args.door_tls.map(|door| door.to_string())),
+        ("--git", args.git.map(|git| git.to_string())),
     ];
     for (flag, value) in said {
         words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));

@@ -103,6 +103,9 @@ service link shop/game shop/cache
 service unlink shop/game cache
 service list shop
 service show shop/cache
+key add shop/game -
+key list shop/game
+key remove shop/game ada
 route add shop/game shop.example.com --port 80
 route cert list shop
 route list

@@ -19,7 +19,6 @@ const NOT_YET: &[&str] = &[
     "grant",
     "image",
     "import",
-    "key",
     "logdrain",
     "node add --pool",
     "notify",

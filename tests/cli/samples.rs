@@ -198,6 +198,7 @@ pub fn release(version: &str) -> Release {
         needs: Default::default(),
         bytes: 12_345_678,
         uploaded_at: NOW - 60_000,
+        pushed: None,
     }
 }
 

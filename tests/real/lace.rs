@@ -20,6 +20,7 @@ pub struct Lace {
     link: u16,
     door: u16,
     door_tls: u16,
+    git: u16,
     space: String,
     /// Nobody else on this machine tests in the same space meanwhile.
     _alone: std::fs::File,
@@ -135,9 +136,20 @@ impl Lace {
         for left in lines_with(&said(&["ip", "-o", "-4", "address"]), &gateway).lines() {
             said(&["ip", "link", "del", left.split_whitespace().nth(1).expect("a name")]);
         }
-        let [listen, link, door, door_tls] = [free_port(), free_port(), free_port(), free_port()];
+        let [listen, link, door, door_tls, git] = [(); 5].map(|()| free_port());
         let link_address = "127.0.0.1".to_owned();
-        Self { dir, exe: exe.to_owned(), listen, link_address, link, door, door_tls, space, _alone: alone }
+        Self {
+            dir,
+            exe: exe.to_owned(),
+            listen,
+            link_address,
+            link,
+            door,
+            door_tls,
+            git,
+            space,
+            _alone: alone,
+        }
     }
 
     /// `lace up --detach`.
@@ -155,6 +167,7 @@ impl Lace {
             ("--link", format!("{}:{}", self.link_address, self.link)),
             ("--door", port(self.door)),
             ("--door-tls", port(self.door_tls)),
+            ("--git", port(self.git)),
             ("--space", self.space.clone()),
             ("--state", self.state().display().to_string()),
         ];
@@ -187,6 +200,12 @@ impl Lace {
     #[allow(dead_code, reason = "the door's tests use it")]
     pub fn door_tls(&self) -> u16 {
         self.door_tls
+    }
+
+    /// The port where releases are pushed to.
+    #[allow(dead_code, reason = "the test of pushes uses it")]
+    pub fn git(&self) -> u16 {
+        self.git
     }
 
     /// A directory for the test's own files.

@@ -34,6 +34,7 @@ mod page;
 mod pebble;
 mod pools;
 mod private;
+mod push;
 mod rabbit;
 mod relx;
 mod restore;

@@ -52,13 +52,13 @@ pub(crate) async fn create(
     let read = tokio::task::spawn_blocking(move || unpack(store.blobs(), &spill.0, ask)).await;
     let upload =
         read.map_err(|e| Refusal::new(Code::Error, format!("the archive could not be read: {e}")))??;
-    let taken = match keep_upload(&state, &caller, upload.clone()).await {
+    let taken = match keep_upload(&state, &caller, upload.clone(), None).await {
         Err(refusal) if refusal.problem().code == Code::Conflict && !version_said => upload,
         kept => return kept,
     };
     // People rebuild without counting up: the same version with another content gets its digest behind it.
     let version = format!("{}-{}", taken.version, taken.tree.digest().short());
-    keep_upload(&state, &caller, ReleaseUpload { version, ..taken }).await
+    keep_upload(&state, &caller, ReleaseUpload { version, ..taken }, None).await
 }
 
 /// A file that goes away with its owner.
@@ -98,12 +98,18 @@ fn unpack(blobs: &Blobs, path: &Path, ask: ArchiveAsk) -> Answer<ReleaseUpload> 
     let packed = lace_release::read_archive(path, &Limits::default()).map_err(|e| e.problem())?;
     let found = lace_release::recognise(&packed.tree, &packed.chunks).map_err(|e| e.problem())?;
     let upload = describe(ask, found, &packed)?;
+    keep_chunks(blobs, &packed)?;
+    Ok(upload)
+}
+
+/// Keeps the chunks that are not here.
+pub(crate) fn keep_chunks(blobs: &Blobs, packed: &Packed) -> Answer<()> {
     for digest in lace_release::needed(&packed.tree) {
         if !blobs.missing(&[digest])?.is_empty() {
             blobs.put(&packed.chunks.chunk(&digest).map_err(|e| e.problem())?)?;
         }
     }
-    Ok(upload)
+    Ok(())
 }
 
 /// Refuses what is no archive, without naming our copy of it.

@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use lace_model::event::NewEvent;
 use lace_model::family::Service;
 use lace_model::object::revision_key;
+use lace_model::push::Commit;
 use lace_model::release::{Release, ReleaseRef, Tree};
 use lace_model::revision::{Revision, RevisionSpec};
 use lace_model::target::Target;
@@ -50,14 +51,15 @@ pub(crate) async fn create(
     Doc(upload): Doc<ReleaseUpload>,
 ) -> Answer<Json<Release>> {
     state.store.admit_new_work()?;
-    keep_upload(&state, &caller, upload).await
+    keep_upload(&state, &caller, upload, None).await
 }
 
-/// Makes a release of chunks that are here.
+/// Makes a release of chunks that are here; `pushed` says the commit that they are of.
 pub(crate) async fn keep_upload(
     state: &ApiState,
     caller: &Caller,
     upload: ReleaseUpload,
+    pushed: Option<Commit>,
 ) -> Answer<Json<Release>> {
     check_words(&upload)?;
     let store = state.store.clone();
@@ -75,6 +77,7 @@ pub(crate) async fn keep_upload(
         templates: upload.templates,
         needs: upload.needs,
         uploaded_at: state.now(),
+        pushed,
     };
     keep(state, caller, release).await
 }
@@ -85,7 +88,7 @@ async fn keep(state: &ApiState, caller: &Caller, release: Release) -> Answer<Jso
     if let Some(kept) = there_already(state, &key, &release)? {
         return Ok(Json(kept));
     }
-    let deed = Deed::new("release upload", &key);
+    let deed = Deed::new(if release.pushed.is_some() { "push" } else { "release upload" }, &key);
     let mut batch = deed.batch(caller);
     batch.put(&release, Expect::Absent);
     batch.event(NewEvent::new(
@@ -103,7 +106,8 @@ async fn keep(state: &ApiState, caller: &Caller, release: Release) -> Answer<Jso
 /// The release where it is there with the same content.
 fn there_already(state: &ApiState, key: &str, release: &Release) -> Answer<Option<Release>> {
     let Some(row) = state.store.get::<Release>(key)? else { return Ok(None) };
-    let mut same = Release { uploaded_at: row.value.uploaded_at, ..release.clone() };
+    let mut same =
+        Release { uploaded_at: row.value.uploaded_at, pushed: row.value.pushed.clone(), ..release.clone() };
     if row.value.needs.applications.is_empty() {
         // An older one did not look.
         same.needs.applications.clear();

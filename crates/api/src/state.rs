@@ -23,12 +23,23 @@ pub struct Config {
     pub door: Option<std::net::SocketAddr>,
     /// Where encrypted ones do.
     pub door_tls: Option<std::net::SocketAddr>,
+    /// Where releases are pushed to, if anywhere.
+    pub pushes: Option<PushDoor>,
     /// Where agents dial.
     pub agent_address: String,
     /// The authority that agents know controllers by (PEM).
     pub authority: String,
     /// Where backups are put together before they are sent.
     pub scratch: PathBuf,
+}
+
+/// Where releases are pushed to.
+#[derive(Clone, Debug)]
+pub struct PushDoor {
+    /// `ssh://git@HOST:PORT`.
+    pub url: String,
+    /// The fingerprint of the key that the server shows.
+    pub host_key: String,
 }
 
 /// Everything that handlers may use. Cheap to clone.

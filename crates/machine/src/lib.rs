@@ -13,6 +13,7 @@ mod boot;
 mod cgroup;
 mod cidr;
 mod client;
+pub mod confined;
 pub mod debian;
 mod error;
 mod firewall;

@@ -46,6 +46,9 @@ pub struct Service {
     /// It is being deleted.
     #[serde(default)]
     pub deleting: bool,
+    /// Who may push releases of it; none where no key was ever added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushes: Option<crate::push::Pushes>,
 }
 
 /// What a failed host means for the family's nodes.

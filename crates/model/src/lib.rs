@@ -29,6 +29,7 @@ pub mod operation;
 pub mod package;
 pub mod pool;
 pub mod provider;
+pub mod push;
 pub mod quantity;
 pub mod reason;
 pub mod release;

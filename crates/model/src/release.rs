@@ -163,6 +163,9 @@ pub struct Release {
     pub bytes: u64,
     /// When it came.
     pub uploaded_at: Millis,
+    /// The commit that it was made of, where it was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<crate::push::Commit>,
 }
 
 /// Which release a service uses, as a person says it.
@@ -170,7 +173,7 @@ pub struct Release {
 pub struct ReleaseRef {
     /// Name.
     pub name: Name,
-    /// Version; the newest uploaded where none is said.
+    /// Version; the newest uploaded where none is said. One that was pushed is meant only where it is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }

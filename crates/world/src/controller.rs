@@ -73,6 +73,7 @@ impl Controller {
                 version: "simulated".into(),
                 door: None,
                 door_tls: None,
+                pushes: None,
                 agent_address: "127.0.0.1:7441".into(),
                 authority: String::new(),
                 scratch: scratch.to_owned(),

@@ -2,13 +2,14 @@
 
 use crate::command::apply::submit;
 use crate::command::family::{about_service, release_ref, service_of};
-use crate::command::{Exit, Outcome, Session, watch};
+use crate::command::{Exit, Outcome, Session, key, watch};
 use clap::Args;
 use lace_model::application::ServiceSpec;
 use lace_model::manifest::nearest;
 use lace_model::package::PackageRef;
 use lace_model::release::ReleaseRef;
 use lace_model::{AppName, Code, Name, Problem, ServiceName, TargetPath};
+use lace_wire::api::PushView;
 use lace_wire::client::Client;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -126,6 +127,14 @@ struct Line {
     links: BTreeMap<String, ServiceName>,
 }
 
+/// One service, and how releases of it are pushed.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    line: Line,
+    push: PushView,
+}
+
 impl Line {
     fn of(app: &AppName, name: &ServiceName, spec: ServiceSpec) -> Self {
         Self {
@@ -172,9 +181,11 @@ pub(super) async fn list(app: Option<Name>, s: &mut Session) -> Outcome {
 
 /// One service: what was said of it.
 pub(super) async fn show(target: &TargetPath, s: &mut Session) -> Outcome {
-    let spec = one(&s.client()?, target).await?;
+    let client = s.client()?;
+    let spec = one(&client, target).await?;
     let line = Line::of(&target.app, &service_of(target)?, spec);
-    s.out.item(&line, |line| {
+    let shown = Shown { line, push: client.pushes(target).await? };
+    s.out.item(&shown, |Shown { line, push }| {
         let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
         let mut text = format!(
             "service  {}\npackage  {}\nrelease  {}\n",
@@ -184,6 +195,7 @@ pub(super) async fn show(target: &TargetPath, s: &mut Session) -> Outcome {
         );
         line.settings.iter().for_each(|(name, value)| text.push_str(&format!("setting  {name} = {value}\n")));
         line.links.iter().for_each(|(name, to)| text.push_str(&format!("link     {name} = {to}\n")));
+        key::how(push, target).iter().for_each(|line| text.push_str(&format!("push     {line}\n")));
         text
     });
     Ok(Exit::DONE)

@@ -199,6 +199,8 @@ fn components() -> Components {
         lace_wire::stream::Volume,
         api::ReleaseUpload,
         api::PackageUpload,
+        api::KeyRequest,
+        api::PushView,
         api::JobRequest,
         api::NodeScripts,
         api::ScriptState,

@@ -7,7 +7,7 @@ use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job,
-    metrics, node, operation, package, page, pool, provider, release, route, scripts, secret, server,
+    metrics, node, operation, package, page, pool, provider, push, release, route, scripts, secret, server,
     session, status, stream, task, token, verb, volume, why,
 };
 
@@ -20,6 +20,7 @@ const NODES: Query = &[
 ];
 const TASKS: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("operation", "those that belong to it")];
+const KEY: Query = &[("target", "APP/SERVICE"), ("name", "the key's name")];
 const VOLUME: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("name", "the volumes' name")];
 const NODE: Query = &[("target", "a node: APP/SERVICE/N")];
@@ -290,6 +291,21 @@ fn packages() -> Vec<Door> {
 
 fn releases() -> Vec<Door> {
     vec![
+        get("/v1/pushes", push::show)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(Reply::Json("PushView"))
+            .says("How releases of a service are pushed by git, and by which keys."),
+        post("/v1/keys", push::add)
+            .deployer(Target)
+            .takes(Json("KeyRequest"))
+            .answers(Reply::Json("PushView"))
+            .says("Lets a key push releases of a service."),
+        delete("/v1/keys", push::remove)
+            .deployer(Target)
+            .asks(KEY)
+            .answers(Reply::Json("Accepted"))
+            .says("Lets a key push no more."),
         get("/v1/releases", release::list).viewer(Shared).answers(List("Release")).says("Releases."),
         post("/v1/releases", release::create)
             .deployer(Shared)

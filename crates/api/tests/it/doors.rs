@@ -80,11 +80,12 @@ fn path_of(rule: &Rule) -> String {
         .replace("{name}", "alpha1");
     match rule.path {
         "/v1/status" | "/v1/history" | "/v1/revision" | "/v1/why" | "/v1/nodes" | "/v1/usage"
-        | "/v1/beam" | "/v1/beam/adopted" | "/v1/scripts" => {
+        | "/v1/beam" | "/v1/beam/adopted" | "/v1/scripts" | "/v1/pushes" => {
             format!("{path}?target=other")
         }
         "/v1/usage/history" | "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),
         "/v1/volumes" if rule.method == "DELETE" => format!("{path}?target=other&name=data"),
+        "/v1/keys" if rule.method == "DELETE" => format!("{path}?target=other/game&name=ada"),
         "/v1/jobs" => format!("{path}?app=other"),
         "/v1/events" | "/v1/operations" => format!("{path}?subject=other"),
         "/v1/stream" => {
@@ -100,6 +101,7 @@ fn body_of(rule: &Rule) -> String {
         "/v1/beam/call" => json!({"target": "other/game/1", "module": "erlang", "function": "node"}),
         "/v1/verbs" => json!({"verb": "stop", "target": "other"}),
         "/v1/jobs" => json!({"target": "other", "command": ["true"]}),
+        "/v1/keys" if rule.method == "POST" => json!({"target": "other/game", "key": "ssh-ed25519 AAAA ada"}),
         "/v1/tokens" => json!({"name": "x", "role": "viewer"}),
         "/v1/authority" if rule.method == "PUT" => {
             json!({"directory": "https://acme.example.com", "terms_agreed": true})

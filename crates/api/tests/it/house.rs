@@ -103,6 +103,7 @@ impl House {
                 version: "0.1.0-test".into(),
                 door: Some(([127, 0, 0, 1], 7480).into()),
                 door_tls: Some(([127, 0, 0, 1], 7443).into()),
+                pushes: None,
                 agent_address: "127.0.0.1:7441".into(),
                 authority: "a certificate".into(),
                 scratch: scratch.path().join("scratch"),

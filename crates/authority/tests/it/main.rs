@@ -29,6 +29,7 @@ fn state(pebble: &Pebble) -> Store {
         revision_last: 1,
         spec: Default::default(),
         deleting: false,
+        pushes: None,
     };
     service.spec.routes = Some(NAMES.iter().map(route).collect());
     let authority = Authority {

@@ -88,6 +88,7 @@ impl Scene {
             revision_last: 1,
             spec: Default::default(),
             deleting: false,
+            pushes: None,
         };
         batch.put(&app, Expect::Any);
         batch.put(&service, Expect::Absent);

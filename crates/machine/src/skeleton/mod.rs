@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use crate::sys::step::{Step, StepError};
 
 /// Top directories that are links into /usr on merged hosts.
-const USR_LINKS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+pub const USR_LINKS: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /// Empty directories with their modes.
 const DIRS: [(&str, u32); 20] = [
     ("usr", 0o755),

@@ -51,7 +51,7 @@ impl LiveApplication {
             None => self
                 .releases
                 .values()
-                .filter(|r| r.name == wanted.name)
+                .filter(|r| r.name == wanted.name && r.pushed.is_none())
                 .max_by(|a, b| (a.uploaded_at, &a.version).cmp(&(b.uploaded_at, &b.version))),
         }
     }

@@ -81,6 +81,7 @@ impl Compared<'_> {
             revision_last: last,
             spec: self.merged.clone(),
             deleting: false,
+            pushes: self.live.and_then(|live| live.service.pushes.clone()),
         };
         if self.live.map(|l| &l.service) != Some(&service) {
             work.edit.services.push(service);

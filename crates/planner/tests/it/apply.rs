@@ -24,6 +24,7 @@ fn release(version: &str, kind: ReleaseKind) -> Release {
         needs: lace_model::release::Needs::default(),
         bytes: 1,
         uploaded_at: version.len() as u64 + u64::from(version.as_bytes()[0]),
+        pushed: None,
     }
 }
 
@@ -189,6 +190,26 @@ fn what_the_file_leaves_out_stays_and_is_shown_as_drift() {
     let saved = verb::scale(&live.services[&name("game")], the_family(&live), 7, true, &doer()).unwrap();
     store(&mut live, &saved);
     assert!(lines(&applied(&live, &request(&[("game", ServiceSpec::default())]))).is_empty());
+}
+
+#[test]
+fn a_release_that_was_pushed_is_never_meant_without_its_version() {
+    let mut live = live();
+    let commit = serde_json::json!({
+        "service": "shop/game", "branch": "main", "commit": "0123", "subject": "Mend it", "key": "ada",
+    });
+    let pushed = Release {
+        pushed: Some(serde_json::from_value(commit).unwrap()),
+        ..release("git-0123", ReleaseKind::Generic)
+    };
+    assert!(pushed.uploaded_at > release("2", ReleaseKind::Relx).uploaded_at, "the newest");
+    live.releases.insert((pushed.name.clone(), pushed.version.clone()), pushed);
+    let mut spec = game("1");
+    spec.release.as_mut().unwrap().version = None;
+    let outcome = applied(&live, &request(&[("game", spec)]));
+    assert_eq!(outcome.edit.revisions[0].spec.release, "game@2");
+    let outcome = applied(&live, &request(&[("game", game("git-0123"))]));
+    assert_eq!(outcome.edit.revisions[0].spec.release, "game@git-0123");
 }
 
 #[test]

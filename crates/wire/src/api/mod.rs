@@ -27,6 +27,8 @@
 //! | GET /v1/apps/{app}/certificates · PUT/DELETE /v1/apps/{app}/certificates/{host} | -> `Certificate` list · chain and key (PEM) -> [`Accepted`] |
 //! | POST /v1/apps/{app}/certificates/{host}/renew | -> [`Accepted`] |
 //! | GET/PUT/DELETE /v1/authority | [`AuthorityRequest`](crate::authority::AuthorityRequest) -> [`AuthorityView`](crate::authority::AuthorityView) · [`Accepted`] |
+//! | GET /v1/pushes?target=T | -> [`PushView`] |
+//! | POST /v1/keys · DELETE /v1/keys?target&name | [`KeyRequest`] -> [`PushView`] · [`Accepted`] |
 //! | GET /v1/routes[?target=T] | -> [`RouteView`](crate::route::RouteView) list |
 //! | GET /v1/flows[?target=T] | -> [`FlowView`](crate::flow::FlowView) list |
 //! | DELETE /v1/volumes?target&name | -> [`Accepted`] |
@@ -51,6 +53,7 @@
 mod access;
 mod beam;
 mod estate;
+mod push;
 mod status;
 mod stream;
 mod verb;
@@ -61,6 +64,7 @@ pub use access::{
 };
 pub use beam::{AdoptRequest, BeamCallRequest, BeamNode, BeamPart};
 pub use estate::{HostRequest, PoolRequest, ProviderRequest};
+pub use push::{KeyRequest, PushView};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,
     RunningRevision, Status, UsageHistory, UsagePoint, UsageView,

@@ -3,9 +3,9 @@
 use super::{Client, EventFeed};
 use crate::api::{
     Accepted, AdoptRequest, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation,
-    HistoryLine, HostRequest, HostView, JobRequest, LoginRequest, NodeScripts, NodeView, PackageUpload,
-    PoolRequest, ProviderRequest, ReleaseUpload, ServerInfo, Status, TokenInfo, TokenMade, TokenRequest,
-    UsageView, VerbRequest,
+    HistoryLine, HostRequest, HostView, JobRequest, KeyRequest, LoginRequest, NodeScripts, NodeView,
+    PackageUpload, PoolRequest, ProviderRequest, PushView, ReleaseUpload, ServerInfo, Status, TokenInfo,
+    TokenMade, TokenRequest, UsageView, VerbRequest,
 };
 use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
@@ -171,6 +171,21 @@ impl Client {
     /// Orders no more.
     pub async fn authority_clear(&self) -> Answer<Accepted> {
         self.ask(self.delete(&["v1", "authority"])).await
+    }
+
+    /// How releases of a service are pushed, and by whom.
+    pub async fn pushes(&self, target: &TargetPath) -> Answer<PushView> {
+        self.ask(self.get(&["v1", "pushes"]).query("target", target)).await
+    }
+
+    /// Lets a key push releases of a service.
+    pub async fn key_add(&self, request: &KeyRequest) -> Answer<PushView> {
+        self.ask(self.post(&["v1", "keys"]).json(request)).await
+    }
+
+    /// Lets a key push no more.
+    pub async fn key_remove(&self, target: &TargetPath, name: &Name) -> Answer<Accepted> {
+        self.ask(self.delete(&["v1", "keys"]).query("target", target).query("name", name)).await
     }
 
     /// What may be known of an application's secrets.

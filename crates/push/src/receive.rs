@@ -1,0 +1,200 @@
+//! One push: git on this side, the pusher on the other, and in between the question whether it may come in.
+
+use crate::session::Speaker;
+use crate::spool::{HOOKS, SPOOL, Spool};
+use crate::{CODE_BYTES_MAX, PUSH_BYTES_MAX, Shared, repository};
+use lace_machine::confined::{Confined, tool};
+use lace_model::push::PushKey;
+use lace_model::{Code, Problem, ServicePath};
+use russh::{ChannelMsg, ChannelReadHalf};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, ChildStdin};
+
+/// Where git sees the repository.
+const REPOSITORY: &str = "/repository";
+/// Memory of each of git's processes: it maps packs of the largest size several times over.
+const MEMORY_BYTES_MAX: u64 = 2 << 30;
+/// Processor time of each of git's processes, in seconds.
+const CPU_SECONDS_MAX: u64 = 120;
+/// Most bytes of what is told to a pusher about one push.
+const ANSWER_BYTES_MAX: usize = 16 << 10;
+
+/// How git is told to behave, whatever a repository's own files may say (git-config(1)).
+fn settings() -> [String; 13] {
+    [
+        format!("core.hooksPath={HOOKS}"),
+        "core.attributesFile=/dev/null".into(),
+        "receive.fsckObjects=true".into(),
+        "receive.denyDeletes=true".into(),
+        "receive.denyNonFastForwards=false".into(),
+        "receive.advertisePushOptions=false".into(),
+        format!("receive.maxInputSize={PUSH_BYTES_MAX}"),
+        "receive.autogc=true".into(),
+        "gc.autoDetach=false".into(),
+        "pack.threads=1".into(),
+        "core.packedGitLimit=256m".into(),
+        "core.bigFileThreshold=32m".into(),
+        "safe.directory=*".into(),
+    ]
+}
+
+/// Runs one push to its end and gives its exit status.
+///
+/// # Errors
+/// It does not begin; the pusher is told why.
+pub(crate) async fn run(
+    shared: &Shared,
+    service: &ServicePath,
+    (repository, key): (String, PushKey),
+    from: ChannelReadHalf,
+    to: &Speaker,
+) -> Result<u32, Problem> {
+    let failed = |e: std::io::Error| {
+        tracing::warn!(error = %e, %service, "a push could not be taken");
+        Problem::new(Code::Error, format!("the push to {service} cannot be taken"))
+            .hint("the controller's log says why")
+    };
+    let git = tool("git").ok_or_else(|| {
+        Problem::new(Code::Error, "git is not installed on the controller's machine")
+            .hint("apt-get install git, there")
+    })?;
+    let push = unique();
+    let (dir, of, named) = (shared.door.dir.clone(), service.clone(), push.clone());
+    let repository = tokio::task::spawn_blocking(move || repository::open(&dir, &repository, &of, &named));
+    let repository = repository.await.map_err(|e| failed(e.into()))??;
+    let spool = Spool::make(&shared.door.dir, &push).map_err(failed)?;
+    let mut child = start(&shared.door.exe, &git, &repository, &spool).map_err(failed)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feeding = tokio::spawn(feed(from, stdin));
+    let told = async {
+        let out = async { copy(stdout, to, false).await };
+        let err = async { copy(stderr, to, true).await };
+        tokio::join!(out, err);
+    };
+    let judged = judge(shared, service, key, &spool);
+    let status = tokio::select! {
+        ((), status) = async { tokio::join!(told, child.wait()) } => status,
+        // It answers for as long as it is asked.
+        never = judged => match never? {},
+    };
+    feeding.abort();
+    let status = status.map_err(failed)?.code().unwrap_or(1);
+    Ok(u32::try_from(status).unwrap_or(1))
+}
+
+fn start(exe: &Path, git: &Path, repository: &Path, spool: &Spool) -> std::io::Result<Child> {
+    let confined = Confined {
+        own: vec![(repository.to_owned(), REPOSITORY.into()), (spool.dir.clone(), SPOOL.into())],
+        shown: vec![(spool.hooks.clone(), HOOKS.into())],
+        file_bytes_max: CODE_BYTES_MAX,
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        cpu_seconds_max: CPU_SECONDS_MAX,
+    };
+    let mut command = confined.command(exe, git);
+    for setting in settings() {
+        command.args(["-c", &setting]);
+    }
+    command.args(["receive-pack", REPOSITORY]);
+    command.envs([
+        ("PATH", "/usr/bin:/bin"),
+        ("HOME", "/nonexistent"),
+        ("LC_ALL", "C.UTF-8"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_ATTR_NOSYSTEM", "1"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+    ]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+}
+
+/// No two pushes of this process have the same one; what another process left was swept away before.
+fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{}{}", crate::spool::mark(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What the pusher sends, to git.
+async fn feed(mut from: ChannelReadHalf, stdin: Option<ChildStdin>) {
+    let Some(mut stdin) = stdin else { return };
+    while let Some(message) = from.wait().await {
+        match message {
+            // Git ended early: its words say why.
+            ChannelMsg::Data { data } if stdin.write_all(&data).await.is_err() => break,
+            ChannelMsg::Data { .. } => {}
+            ChannelMsg::Eof | ChannelMsg::Close => break,
+            _ => {}
+        }
+    }
+}
+
+/// What git says, to the pusher.
+async fn copy(from: Option<impl tokio::io::AsyncRead + Unpin>, to: &Speaker, as_error: bool) {
+    let Some(mut from) = from else { return };
+    let mut piece = vec![0; 32 << 10];
+    loop {
+        match from.read(&mut piece).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => to.send(&piece[..n], as_error).await,
+        }
+    }
+}
+
+enum Never {}
+
+/// Answers the hook each time that it asks. A push asks once at most, and not at all where nothing is new.
+async fn judge(
+    shared: &Shared,
+    service: &ServicePath,
+    key: PushKey,
+    spool: &Spool,
+) -> Result<Never, Problem> {
+    let broken =
+        |e: std::io::Error| Problem::new(Code::Error, format!("the push could not be looked at: {e}"));
+    let mut ours = pipe::OpenOptions::new();
+    let ours = ours.read_write(true);
+    let asked = ours.open_receiver(spool.dir.join("asked")).map_err(broken)?;
+    let mut lines = BufReader::new(asked).take(ANSWER_BYTES_MAX as u64).lines();
+    while lines.next_line().await.map_err(broken)?.is_some() {
+        let taken = match spool.pushed(service, key.clone()) {
+            Ok(pushed) => shared.door.home.take(pushed).await,
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = &taken {
+            shared.door.home.refused(service, &key.key, problem);
+        }
+        answer(&spool.dir.join("answer"), taken).await.map_err(broken)?;
+    }
+    // Whoever asks on and on is no hook of ours.
+    std::future::pending().await
+}
+
+async fn answer(path: &PathBuf, taken: Result<Vec<String>, Problem>) -> std::io::Result<()> {
+    let (verdict, lines) = match taken {
+        Ok(lines) => ("yes", lines),
+        Err(problem) => ("no", refusal(&problem)),
+    };
+    let mut text = format!("{verdict}\n");
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    while text.len() > ANSWER_BYTES_MAX {
+        text.pop();
+    }
+    // Open for reading too, so that opening does not wait for the hook; closed, the hook has read to the end.
+    let mut to = pipe::OpenOptions::new().read_write(true).open_sender(path)?;
+    to.write_all(text.as_bytes()).await
+}
+
+/// A refusal as the pusher reads it.
+pub(crate) fn refusal(problem: &Problem) -> Vec<String> {
+    let mut lines = vec![format!("lace: {}", problem.message)];
+    lines.extend(problem.details.iter().map(|line| format!("lace:   {line}")));
+    lines.extend(problem.hint.iter().map(|hint| format!("lace: hint: {hint}")));
+    lines
+}
