@@ -6,7 +6,9 @@ mod driver;
 mod lace;
 mod packages;
 mod pages;
+mod runtime;
 mod story;
+mod strangers;
 
 use crate::driver::Browser;
 use crate::lace::Lace;
@@ -21,6 +23,13 @@ fn log_in(lace: &Lace, browser: &Browser) {
     browser.go(&format!("{}/login?token={}", lace.url(), token.trim()));
     browser.says("Overview");
     browser.until("the page is live", "document.getElementById('live').dataset.state === 'live'");
+}
+
+/// A page, live.
+#[track_caller]
+fn live(lace: &Lace, browser: &Browser, path: &str) {
+    browser.go(&format!("{}{path}", lace.url()));
+    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
 }
 
 /// A project that says a line and waits; `more` is added to its service.

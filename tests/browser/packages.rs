@@ -3,17 +3,10 @@
 use crate::driver::Browser;
 use crate::lace::{Lace, eventually};
 use crate::pages::look_at;
-use crate::{log_in, may_run};
+use crate::{live, log_in, may_run};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-
-/// The page of a family, live.
-#[track_caller]
-fn open(lace: &Lace, browser: &Browser, path: &str) {
-    browser.go(&format!("{}{path}", lace.url()));
-    browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
-}
 
 /// The browser's console tells of refusals, as it always does, and of nothing else.
 #[track_caller]
@@ -77,7 +70,7 @@ fn settings_and_links_are_set_from_the_page() {
 
 /// Refused by name, planned, applied, and back at its default.
 fn settings(lace: &Lace, browser: &Browser) {
-    open(lace, browser, "/apps/shop/user/user");
+    live(lace, browser, "/apps/shop/user/user");
     let plan = "#package-settings form button";
     let browser_says = "document.getElementById('set-workers').validity.rangeOverflow";
     browser.fill("#set-workers", "9000");
@@ -120,7 +113,7 @@ fn settings(lace: &Lace, browser: &Browser) {
 }
 
 fn links(lace: &Lace, browser: &Browser) {
-    open(lace, browser, "/apps/shop/user/user");
+    live(lace, browser, "/apps/shop/user/user");
     browser.js("document.querySelector('#link-store').value = 'keeper'");
     browser.click("#links form button");
     browser.click("#planned-links .plan button");
@@ -161,7 +154,7 @@ fn five_scripts_are_steered_from_the_page() {
     code(&lace);
     let browser = Browser::start();
     log_in(&lace, &browser);
-    open(&lace, &browser, "/apps/shop/work/master");
+    live(&lace, &browser, "/apps/shop/work/master");
     // How a script stands on both nodes: the column of its name.
     let stands = |script: &str, state: &str| {
         let at = format!(

@@ -9,28 +9,8 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Every page, with one thing of each sort behind it.
-const PAGES: [&str; 19] = [
-    "/",
-    "/apps",
-    "/apps/shop",
-    "/apps/shop/web/web",
-    "/apps/shop/web/web/1",
-    "/nodes",
-    "/hosts",
-    "/routes",
-    "/releases",
-    "/operations",
-    "/events",
-    "/jobs",
-    "/secrets",
-    "/tokens",
-    "/audit",
-    "/server",
-    "/help",
-    "/help/errors",
-    "/help/api",
-];
+/// Parts of pages, which are asked for by themselves.
+const PARTS: [&str; 2] = ["/rollback/{number}", "/top"];
 
 /// Pages that have every colour.
 const DARK_TOO: [&str; 3] = ["/", "/apps/shop/web/web", "/apps/shop/web/web/1"];
@@ -54,13 +34,55 @@ fn every_page_is_sound() {
     log_in(&lace, &browser);
     routes_tell_of_their_certificates(&lace, &browser);
     routes_tell_what_they_carry(&lace, &browser);
-    for page in PAGES {
-        look_at(&lace, &browser, page);
+    for (name, page) in all(&lace) {
+        look_at_as(&lace, &browser, &name, &page);
     }
+    outside_of_the_frame(&lace, &browser);
     by_keyboard(&lace, &browser);
     other_pages_cannot_act(&lace, &browser);
     viewers_are_told_why_not(&lace, &browser);
     lace.down_and_nothing_left();
+}
+
+/// Every page that the router has, by its name, with one thing of each sort behind it.
+fn all(lace: &Lace) -> Vec<(String, String)> {
+    let first = |words: &[&str], pointer: &str| {
+        let list = lace.run(&[words, &["list", "--format", "json"]].concat()).ok().json();
+        list.pointer(pointer).and_then(Value::as_str).expect("there is one").to_owned()
+    };
+    let (job, operation) = (first(&["job"], "/0/id"), first(&["op"], "/0/id"));
+    let host = first(&["host"], "/0/host/name");
+    let filled = |path: &str| {
+        let id = if path.starts_with("/jobs") { &job } else { &operation };
+        let parts = [
+            ("{app}", "shop"),
+            ("{service}", "web"),
+            ("{family}", "web"),
+            ("{index}", "1"),
+            ("{id}", id),
+            ("{name}", &host),
+        ];
+        parts.iter().fold(path.to_owned(), |path, (part, value)| path.replace(part, value))
+    };
+    let paths =
+        lace_dashboard::pages().into_iter().filter(|path| !PARTS.iter().any(|part| path.ends_with(part)));
+    let name = |path: &str| match path.trim_matches('/').replace(['{', '}'], "").replace('/', "-") {
+        none if none.is_empty() => "overview".to_owned(),
+        name => name,
+    };
+    paths.map(|path| (name(path), filled(path))).collect()
+}
+
+/// The page of a refusal, and the one where people come in.
+fn outside_of_the_frame(lace: &Lace, browser: &Browser) {
+    for page in ["/apps/nothing", "/login"] {
+        browser.go(&format!("{}{page}", lace.url()));
+        browser.until("it is there", "document.readyState === 'complete' && document.querySelector('main')");
+        browser.resize(1280, 900, false);
+        axe(browser, page);
+        browser.picture(&pictures(), &page.trim_matches('/').replace('/', "-"));
+    }
+    assert_eq!(browser.console().len(), 1, "the refusal, and nothing else");
 }
 
 /// A certificate for a host name that is good for so long, given to the application.
@@ -124,14 +146,21 @@ fn routes_tell_what_they_carry(lace: &Lace, browser: &Browser) {
 }
 
 pub fn look_at(lace: &Lace, browser: &Browser, page: &str) {
+    look_at_as(lace, browser, &page.trim_matches('/').replace('/', "-"), page);
+}
+
+/// The same, with a name for its pictures.
+fn look_at_as(lace: &Lace, browser: &Browser, name: &str, page: &str) {
     browser.resize(1280, 900, false);
     browser.dark(false);
     browser.go(&format!("{}{page}", lace.url()));
     browser.until("the page is live", "document.getElementById('live')?.dataset.state === 'live'");
     weigh(browser, page);
     assert!(!browser.text().contains("very-secret-value"), "{page} shows a secret");
-    let name = page.trim_matches('/').replace('/', "-");
-    let name = if name.is_empty() { "overview".to_owned() } else { name };
+    let floats = browser.js(
+        "return [...document.querySelectorAll('main *')].filter(e => getComputedStyle(e).position === 'fixed').map(e => e.outerHTML)",
+    );
+    assert_eq!(floats, json!([]), "{page}: what belongs to the page lies over it");
     for (look, dark, width) in [("light", false, 1280), ("dark", true, 1280), ("phone", false, 390)] {
         browser.dark(dark);
         browser.resize(width, 900, width < 500);

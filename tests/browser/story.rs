@@ -2,8 +2,11 @@
 
 use crate::driver::Browser;
 use crate::lace::Lace;
-use crate::{log_in, may_run, project};
+use crate::{live, log_in, may_run, project};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -23,9 +26,13 @@ fn a_day_in_the_browser() {
     deploy_is_seen(&lace, &browser);
     scale_by_number(&lace, &browser);
     node_has_log_and_shell(&browser);
+    use_is_seen_over_time(&lace, &browser);
+    kill_and_recovery_are_seen(&lace, &browser);
+    good_release_is_dropped(&lace, &browser);
     bad_release_goes_back(&lace, &browser);
     going_back_shows_what_changes(&lace, &browser);
     lost_connection_heals(&lace, &browser);
+    two_people_see_each_other(&lace, &browser);
     log_out(&lace, &browser);
     lace.down_and_nothing_left();
 }
@@ -67,11 +74,90 @@ fn node_has_log_and_shell(browser: &Browser) {
     assert!(console.is_empty(), "{console:?}");
 }
 
+/// Work in the node is a curve on its page.
+fn use_is_seen_over_time(lace: &Lace, browser: &Browser) {
+    let busy = "for i in 1 2; do timeout 60 sh -c 'while :; do :; done' > /dev/null 2>&1 & done";
+    lace.run(&["exec", "shop/web/1", "--", "sh", "-c", busy]).ok();
+    let caption = "document.querySelector('.charts figure figcaption').innerText";
+    browser.until("the chart rises", &format!("parseFloat({caption}.split(':')[1]) >= 0.05"));
+    lace.run(&["exec", "shop/web/1", "--", "sh", "-c", "pkill timeout"]);
+    browser.until("the chart falls", &format!("parseFloat({caption}.split(':')[1]) < 0.05"));
+}
+
+/// What dies is told, and that it is there again; nobody reloads anything.
+fn kill_and_recovery_are_seen(lace: &Lace, browser: &Browser) {
+    live(lace, browser, "/apps/shop/web/web");
+    browser.js("window.neverReloaded = true");
+    let row = "[...document.querySelectorAll('#nodes tbody tr')].find(r => r.cells[0].innerText === '1')";
+    browser.until("it runs", &format!("{row}?.cells[1].innerText === 'ready'"));
+    let _ = lace.run(&["exec", "shop/web/1", "--", "sh", "-c", "kill -9 $(pidof sleep)"]);
+    browser.until("its death is told", &format!("{row}?.innerText.includes('killed by signal 9')"));
+    browser.until("it is an event", "document.getElementById('events').innerText.includes('node.exited')");
+    let again = format!("{row}?.cells[1].innerText === 'ready' && {row}.cells[6].innerText === '1'");
+    browser.until("it is there again", &again);
+    assert_eq!(browser.js("return window.neverReloaded"), json!(true));
+}
+
+/// A directory as an archive.
+fn packed(lace: &Lace, dir: &Path) -> PathBuf {
+    let name = dir.file_name().and_then(|name| name.to_str()).expect("a name");
+    let archive = lace.files().join(format!("{name}.tar.gz"));
+    let packed = Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(dir).arg(".").status();
+    assert!(packed.expect("tar runs").success());
+    archive
+}
+
+/// Dropped on the page, uploaded, rolled out, healthy: an archive as another program would hand it over.
+fn good_release_is_dropped(lace: &Lace, browser: &Browser) {
+    let dir = project(lace, "better", "echo better is $(hostname)", "");
+    let bytes = STANDARD.encode(std::fs::read(packed(lace, &dir)).expect("read"));
+    browser.click("#upload-details summary");
+    browser.fill("#up-version", "2.0.0");
+    browser.js(&format!(
+        "const bytes = Uint8Array.from(atob('{bytes}'), c => c.charCodeAt(0)); \
+         const dropped = new DataTransfer(); dropped.items.add(new File([bytes], 'better.tar.gz')); \
+         const form = document.querySelector('[data-upload]'); \
+         for (const kind of ['dragenter', 'dragover', 'drop']) \
+           form.dispatchEvent(new DragEvent(kind, {{bubbles: true, cancelable: true, dataTransfer: dropped}}))"
+    ));
+    browser.says("@2.0.0 is uploaded");
+    let release = "document.querySelectorAll('.figures dd')[1].innerText.endsWith('@2.0.0')";
+    browser.until("it is wanted", release);
+    browser.until("the rollout is done", "document.getElementById('rollout')?.innerText.includes('done')");
+    browser.until("all is well", "document.querySelector('.head .state').innerText === 'healthy'");
+    assert!(lace.run(&["logs", "shop/web"]).ok().out.contains("better is web-"));
+    assert_eq!(browser.js("return window.neverReloaded"), json!(true));
+}
+
+/// What one does the other sees, in both directions, as a rule within a second.
+fn two_people_see_each_other(lace: &Lace, one: &Browser) {
+    let made = lace.run(&["token", "create", "friend", "--role", "deployer", "--format", "json"]).ok().json();
+    let other = Browser::start();
+    other.go(&format!("{}/login", lace.url()));
+    other.fill("#token", made["token"].as_str().expect("a token"));
+    other.click("form button");
+    other.says("friend");
+    for browser in [one, &other] {
+        live(lace, browser, "/apps/shop/web/web");
+    }
+    let mut took = Vec::new();
+    for (round, count) in [2, 1, 2, 1, 2, 1].into_iter().enumerate() {
+        let (acts, sees) = if round % 2 == 0 { (one, &other) } else { (&other, one) };
+        acts.fill("#count", &count.to_string());
+        let began = Instant::now();
+        acts.click("form[aria-label=Scale] button");
+        let wanted = format!("document.querySelector('.figures dd').innerText.endsWith('of {count}')");
+        sees.until("the other's change is seen", &wanted);
+        took.push(began.elapsed().as_millis());
+    }
+    took.sort_unstable();
+    eprintln!("a person sees another one's change within {took:?} ms");
+    assert!(took[took.len() / 2] <= 1000, "{took:?} ms");
+}
+
 fn bad_release_goes_back(lace: &Lace, browser: &Browser) {
     let dir = project(lace, "broken", "echo no good; exit 7", "");
-    let archive = lace.files().join("broken.tar.gz");
-    let packed = Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(&dir).arg(".").status();
-    assert!(packed.expect("tar runs").success());
+    let archive = packed(lace, &dir);
     browser.go(&format!("{}/releases", lace.url()));
     browser.write("#archive", archive.to_str().expect("text"));
     browser.fill("#up-version", "6.6.6");
@@ -94,7 +180,7 @@ fn going_back_shows_what_changes(lace: &Lace, browser: &Browser) {
     let dir = project(lace, "shop", "echo here is $(hostname)", "count = 2\nenv = { COLOUR = \"red\" }");
     lace.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
     browser.until("the new revision is there", "document.querySelector('#revisions .tag.good')");
-    browser.until("revision 3 is wanted", "document.querySelector('#r3 .tag.good')");
+    browser.until("revision 4 is wanted", "document.querySelector('#r4 .tag.good')");
     browser.click("#r1 form button");
     browser.until(
         "the difference is shown",

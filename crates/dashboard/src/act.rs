@@ -9,6 +9,7 @@ use lace_model::revision::Opening;
 use lace_model::{Code, Problem, TargetPath};
 use lace_wire::api::{Accepted, RolloutStep, VerbRequest};
 use serde::Deserialize;
+use std::str::FromStr;
 
 /// A form about a target.
 #[derive(Deserialize)]
@@ -23,6 +24,8 @@ pub struct VerbForm {
     to: String,
     #[serde(default)]
     release: String,
+    #[serde(default)]
+    hot: Option<String>,
     #[serde(default)]
     force: Option<String>,
     #[serde(default)]
@@ -44,11 +47,13 @@ impl VerbForm {
                 force: self.force.is_some(),
                 delete_data: self.delete_data.is_some(),
             },
-            "rollback" => VerbRequest::Rollback { target, to: number(&self.to)? },
-            "activate" => VerbRequest::Activate { target, release: self.release, hot: false },
+            "rollback" => VerbRequest::Rollback { target, to: number(&self.to, "a revision")? },
+            "failover" => VerbRequest::Failover { target, to: number(&self.to, "a node")? },
+            "activate" => VerbRequest::Activate { target, release: self.release, hot: self.hot.is_some() },
             "pause" => step(RolloutStep::Pause),
             "resume" => step(RolloutStep::Resume),
             "promote" => step(RolloutStep::Promote),
+            "promote-step" => step(RolloutStep::PromoteStep),
             "abort" => step(RolloutStep::Abort),
             other => return Err(usage(format!("there is no verb {other:?}"))),
         })
@@ -65,12 +70,12 @@ pub fn target(text: &str) -> Result<TargetPath, Problem> {
     text.parse().map_err(|e: lace_model::name::NameError| usage(e.to_string()))
 }
 
-fn number(text: &str) -> Result<Option<u64>, Problem> {
+fn number<N: FromStr>(text: &str, of: &str) -> Result<Option<N>, Problem> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| usage(format!("{text:?} is not the number of a revision")))
+    text.parse().map(Some).map_err(|_| usage(format!("{text:?} is not the number of {of}")))
 }
 
 /// `POST /act/verb`.
@@ -105,4 +110,32 @@ async fn set_firewall(visit: &Visit, form: &FirewallForm) -> Result<Accepted, Pr
     let path = format!("/v1/apps/{}/apply", target.app);
     let request = ApplyRequest { app: target.app, spec, prune: false, delete_data: false, plan: None };
     visit.post(&path, &request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(fields: &[(&str, &str)]) -> Result<VerbRequest, Problem> {
+        let fields: serde_json::Map<_, _> =
+            fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+        serde_json::from_value::<VerbForm>(fields.into()).expect("a form").request()
+    }
+
+    #[test]
+    fn forms_become_verbs() {
+        let target: TargetPath = "shop/game".parse().expect("a target");
+        let game = ("target", "shop/game");
+        let hot = request(&[("verb", "activate"), game, ("release", "game@2"), ("hot", "on")]);
+        assert_eq!(
+            hot,
+            Ok(VerbRequest::Activate { target: target.clone(), release: "game@2".into(), hot: true })
+        );
+        let moved = |to: &str| request(&[("verb", "failover"), game, ("to", to)]);
+        assert_eq!(moved("2"), Ok(VerbRequest::Failover { target: target.clone(), to: Some(2) }));
+        assert_eq!(moved(""), Ok(VerbRequest::Failover { target: target.clone(), to: None }));
+        assert_eq!(moved("two").expect_err("no number").message, "\"two\" is not the number of a node");
+        let step = request(&[("verb", "promote-step"), game]);
+        assert_eq!(step, Ok(VerbRequest::Rollout { target, step: RolloutStep::PromoteStep }));
+    }
 }

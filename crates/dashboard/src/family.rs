@@ -13,10 +13,11 @@ use lace_model::application::{ApplicationSpec, FamilySpec, ServiceSpec};
 use lace_model::check::{Check, Probe};
 use lace_model::event::Event;
 use lace_model::release::Release;
-use lace_model::rollout::{Phase, Rollout};
-use lace_model::{Millis, Problem, ServicePath};
+use lace_model::rollout::{Phase, Rollout, Strategy};
+use lace_model::{Millis, NodePath, Problem, ServicePath};
 use lace_wire::api::{BeamNode, BeamPart, Explanation, FamilyStatus, HistoryLine, NodeScripts, Status};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// Rows of nodes on one page.
 const NODES_SHOWN: usize = 100;
@@ -56,6 +57,8 @@ struct Show {
     mesh: Vec<BeamNode>,
     /// A mesh that is too large to draw.
     parts: Vec<BeamPart>,
+    /// Nodes that run its distributed application.
+    holders: BTreeSet<NodePath>,
     /// First node shown, and how many there are.
     first: usize,
     count: usize,
@@ -111,6 +114,7 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
     // A mesh that cannot be looked at now is no reason to show nothing.
     let mut mesh: Vec<BeamNode> =
         if is_asked { visit.about("/v1/beam", target).await.unwrap_or_default() } else { Vec::new() };
+    let holders = holders(&family, &mesh);
     let parts = if mesh.len() > MESH_MAX { BeamPart::of(&mesh) } else { Vec::new() };
     if !parts.is_empty() {
         mesh.retain(|node| !node.report.deviations().is_empty());
@@ -126,6 +130,7 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
         runs: if own.is_some() { action::runs(visit, &service).await? } else { Vec::new() },
         scripts,
         parts,
+        holders,
         now: visit.now,
         sheet: package::sheet(&service.service, &spec, &packages),
         mesh,
@@ -141,6 +146,13 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
         squares,
         count,
     })
+}
+
+/// By the votes of the family, or by what its runtimes say.
+fn holders(family: &FamilyStatus, mesh: &[BeamNode]) -> BTreeSet<NodePath> {
+    let voted = family.nodes.iter().filter(|node| node.status.holds).map(|node| node.status.path.clone());
+    let said = mesh.iter().filter(|node| node.report.runs_failover()).map(|node| node.path.clone());
+    voted.chain(said).collect()
 }
 
 async fn events(visit: &Visit, service: &ServicePath) -> Result<Vec<Event>, Problem> {
@@ -174,6 +186,28 @@ impl Show {
     /// The name of its release, without the version.
     fn release_name(&self) -> &str {
         self.family.release.split('@').next().unwrap_or_default()
+    }
+    /// Its distributed application, where Lace has its nodes vote on who runs it.
+    fn voted(&self) -> Option<&str> {
+        self.spec.beam.as_ref().filter(|beam| beam.is_voted())?.failover.as_deref()
+    }
+    /// The distributed application that a node runs.
+    fn holds(&self, path: &NodePath) -> Option<&str> {
+        self.spec.beam.as_ref()?.failover.as_deref().filter(|_| self.holders.contains(path))
+    }
+    /// Nodes that may take the distributed application over.
+    fn backups(&self) -> Vec<u32> {
+        let last = self.spec.beam.as_ref().map_or(0, |beam| beam.backups + 1);
+        let free = self
+            .family
+            .nodes
+            .iter()
+            .map(|node| &node.status.path)
+            .filter(|path| !self.holders.contains(path));
+        free.map(|path| path.index).filter(|index| *index <= last).collect()
+    }
+    fn has_steps(&self) -> bool {
+        self.spec.rollout.as_ref().is_some_and(|policy| policy.strategy == Strategy::Canary)
     }
     fn is_running(&self) -> bool {
         self.family.wanted > 0

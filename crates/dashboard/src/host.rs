@@ -86,7 +86,7 @@ async fn done(visit: &Visit, form: &Deed) -> Result<Accepted, Problem> {
         "drain" | "undrain" => visit.post(&format!("{path}/{}", form.verb), &()).await,
         "remove" => {
             let path = if form.force.is_some() { format!("{path}?force=true") } else { path };
-            visit.dashboard.api.send(&visit.who, Method::DELETE, &path, &()).await
+            visit.send(Method::DELETE, &path, &()).await
         }
         other => Err(crate::act::usage(format!("there is no verb {other:?}"))),
     }

@@ -25,9 +25,12 @@ mod overview;
 mod package;
 mod page;
 mod plan;
+mod pool;
+mod provider;
 mod release;
 mod revision;
 mod route;
+mod runtime;
 mod secret;
 mod server;
 mod squares;
@@ -38,8 +41,9 @@ mod words;
 use api::Api;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 pub use help::CommandHelp;
 use page::Noun;
 use std::sync::Arc;
@@ -76,63 +80,88 @@ pub fn router(api: Router, config: Config) -> Router {
     let Config { version, secure, commands } = config;
     let dashboard = Dashboard { api: Api::new(api.clone()), version, secure, commands: commands.into() };
     let pages = Router::new()
-        .merge(looks())
-        .merge(deeds())
+        .merge(routed(looks()))
+        .merge(routed(deeds()).route_layer(from_fn(login::own_form)))
+        .route("/login", get(login::form).post(login::with_token))
+        .route("/assets/{version}/{name}", get(asset::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .with_state(dashboard)
         .layer(CompressionLayer::new());
     pages.fallback_service(api)
 }
 
-fn looks() -> Router<Dashboard> {
-    Router::new()
-        .route("/", get(overview::show))
-        .route("/apps", get(app::list))
-        .route("/apps/{app}", get(app::show))
-        .route("/apps/{app}/{service}", get(family::of_service))
-        .route("/apps/{app}/{service}/{family}", get(family::show))
-        .route("/apps/{app}/{service}/{family}/{index}", get(node::show))
-        .route("/apps/{app}/{service}/{family}/rollback/{number}", get(revision::back))
-        .route("/nodes", get(node::list))
-        .route("/hosts", get(host::list))
-        .route("/hosts/{name}", get(host::show))
-        .route("/routes", get(route::list))
-        .route("/releases", get(release::list))
-        .route("/operations", get(operation::list))
-        .route("/operations/{id}", get(operation::show))
-        .route("/events", get(event::list))
-        .route("/jobs", get(job::list))
-        .route("/jobs/{id}", get(job::show))
-        .route("/secrets", get(secret::list))
-        .route("/tokens", get(token::list))
-        .route("/audit", get(audit::list))
-        .route("/server", get(server::show))
-        .route("/help", get(help::manual))
-        .route("/help/errors", get(help::errors))
-        .route("/help/api", get(help::api))
-        .route("/login", get(login::form).post(login::with_token))
-        .route("/assets/{version}/{name}", get(asset::serve))
+/// A path, and what answers there.
+type Route = (&'static str, MethodRouter<Dashboard>);
+
+/// The pages, and the parts of pages that are asked for by themselves.
+fn looks() -> Vec<Route> {
+    vec![
+        ("/", get(overview::show)),
+        ("/apps", get(app::list)),
+        ("/apps/{app}", get(app::show)),
+        ("/apps/{app}/{service}", get(family::of_service)),
+        ("/apps/{app}/{service}/{family}", get(family::show)),
+        ("/apps/{app}/{service}/{family}/{index}", get(node::show)),
+        ("/apps/{app}/{service}/{family}/rollback/{number}", get(revision::back)),
+        ("/apps/{app}/{service}/{family}/{index}/top", get(runtime::top)),
+        ("/nodes", get(node::list)),
+        ("/hosts", get(host::list)),
+        ("/hosts/{name}", get(host::show)),
+        ("/providers", get(provider::list)),
+        ("/routes", get(route::list)),
+        ("/releases", get(release::list)),
+        ("/operations", get(operation::list)),
+        ("/operations/{id}", get(operation::show)),
+        ("/events", get(event::list)),
+        ("/jobs", get(job::list)),
+        ("/jobs/{id}", get(job::show)),
+        ("/secrets", get(secret::list)),
+        ("/tokens", get(token::list)),
+        ("/audit", get(audit::list)),
+        ("/server", get(server::show)),
+        ("/help", get(help::manual)),
+        ("/help/errors", get(help::errors)),
+        ("/help/api", get(help::api)),
+    ]
 }
 
-fn deeds() -> Router<Dashboard> {
-    Router::new()
-        .route("/act/verb", post(act::verb))
-        .route("/act/firewall", post(act::firewall))
-        .route("/act/action", post(action::act))
-        .route("/act/manifest", post(app::manifest))
-        .route("/act/settings", post(package::set))
-        .route("/act/app", post(app::create))
-        .route("/act/secret", post(secret::set))
-        .route("/act/secret/remove", post(secret::remove))
-        .route("/act/host", post(host::act))
-        .route("/act/job", post(job::run))
-        .route("/act/job/cancel", post(job::cancel))
-        .route("/act/operation/cancel", post(operation::cancel))
-        .route("/act/release/delete", post(release::delete))
-        .route("/act/token", post(token::create))
-        .route("/act/token/delete", post(token::delete))
-        .route("/act/adopted", post(server::adopted))
-        .route("/act/logout", post(login::out))
+/// What forms are posted to.
+fn deeds() -> Vec<Route> {
+    vec![
+        ("/act/verb", post(act::verb)),
+        ("/act/firewall", post(act::firewall)),
+        ("/act/action", post(action::act)),
+        ("/act/manifest", post(app::manifest)),
+        ("/act/settings", post(package::set)),
+        ("/act/app", post(app::create)),
+        ("/act/secret", post(secret::set)),
+        ("/act/secret/remove", post(secret::remove)),
+        ("/act/host", post(host::act)),
+        ("/act/provider", post(provider::act)),
+        ("/act/pool", post(pool::act)),
+        ("/act/job", post(job::run)),
+        ("/act/job/cancel", post(job::cancel)),
+        ("/act/operation/cancel", post(operation::cancel)),
+        ("/act/release/delete", post(release::delete)),
+        ("/act/token", post(token::create)),
+        ("/act/token/delete", post(token::delete)),
+        ("/act/adopted", post(server::adopted)),
+        ("/act/logout", post(login::out)),
+    ]
+}
+
+fn routed(routes: Vec<Route>) -> Router<Dashboard> {
+    routes.into_iter().fold(Router::new(), |router, (path, answers)| router.route(path, answers))
+}
+
+/// The paths of the pages, so that a test forgets none.
+pub fn pages() -> Vec<&'static str> {
+    looks().into_iter().map(|(path, _)| path).collect()
+}
+
+/// The paths that forms are posted to, so that a test forgets none.
+pub fn forms() -> Vec<&'static str> {
+    deeds().into_iter().map(|(path, _)| path).collect()
 }
 
 /// The answer where a page's parts cannot be read from its path.

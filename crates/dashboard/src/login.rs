@@ -6,8 +6,9 @@ use crate::page;
 use crate::visit::Visit;
 use askama::Template;
 use axum::Form;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use lace_model::{Code, Problem};
 use lace_wire::api::{LoginRequest, SessionInfo, TokenMade};
@@ -114,6 +115,16 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Forms are taken from our own pages alone: those of others cannot add the header. The API looks at it, too; here even a form
+/// that asks nothing of the API is sent away.
+pub async fn own_form(request: Request, next: Next) -> Response {
+    if request.headers().contains_key("x-lace-csrf") {
+        return next.run(request).await;
+    }
+    let problem = Problem::new(Code::NotAllowed, "the form was sent by another page, or by none");
+    page::did(Err(problem.hint("use the page's own button; programs post to the API")))
 }
 
 /// `POST /act/logout`: the session ends, here and at the controller.

@@ -8,6 +8,7 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use lace_model::{Millis, Problem};
 use lace_wire::api::{Explanation, NodeView, UsageView};
+use lace_wire::beam::BeamReport;
 use serde::Deserialize;
 
 /// Rows on one page.
@@ -59,6 +60,8 @@ struct Show {
     node: NodeView,
     usage: Option<UsageView>,
     why: Vec<String>,
+    /// What its Erlang or Elixir runtime says of itself.
+    beam: Option<BeamReport>,
 }
 
 /// `GET /apps/{app}/{service}/{family}/{index}`.
@@ -78,11 +81,17 @@ async fn load_one(visit: &Visit, target: &str) -> Result<Show, Problem> {
         .ok_or_else(|| Problem::not_found(format!("node {target}")).hint("it may have been scaled away"))?;
     let usage: Vec<UsageView> = visit.about("/v1/usage", target).await?;
     let why: Explanation = visit.about("/v1/why", target).await?;
-    Ok(Show { now: visit.now, usage: usage.into_iter().next(), node, why: why.lines })
+    let beam = crate::runtime::of(visit, target).await?;
+    Ok(Show { now: visit.now, usage: usage.into_iter().next(), node, why: why.lines, beam })
 }
 
 impl Show {
     fn path(&self) -> String {
         self.node.status.path.to_string()
+    }
+    /// The distributed application that it runs.
+    fn holds(&self) -> Option<&str> {
+        let report = self.beam.as_ref()?;
+        report.failover.as_deref().filter(|_| self.node.status.holds || report.runs_failover())
     }
 }

@@ -18,6 +18,7 @@ pub enum Noun {
     Apps,
     Nodes,
     Hosts,
+    Providers,
     Routes,
     Releases,
     Operations,
@@ -31,7 +32,7 @@ pub enum Noun {
 }
 
 /// Address, word and icon (a path on a 16 x 16 grid) of each noun.
-const NOUNS: [(Noun, &str, &str, &str); 14] = [
+const NOUNS: [(Noun, &str, &str, &str); 15] = [
     (Noun::Overview, "/", "Overview", "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z"),
     (Noun::Apps, "/apps", "Applications", "M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6"),
     (
@@ -41,6 +42,12 @@ const NOUNS: [(Noun, &str, &str, &str); 14] = [
         "M8 2v4M3.5 12 7 8.5M12.5 12 9 8.5M8 6a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3z",
     ),
     (Noun::Hosts, "/hosts", "Hosts", "M2 3h12v4H2zM2 9h12v4H2zM4.5 5h1M4.5 11h1"),
+    (
+        Noun::Providers,
+        "/providers",
+        "Providers",
+        "M4.5 12.5a3 3 0 0 1 .3-6 3.5 3.5 0 0 1 6.7.8 2.6 2.6 0 0 1 0 5.2z",
+    ),
     (Noun::Routes, "/routes", "Routes", "M2 8h5M7 8l4-5h3M7 8l4 5h3M12 1l2 2-2 2M12 11l2 2-2 2"),
     (Noun::Releases, "/releases", "Releases", "M2 5h12v9H2zM4 2h8l2 3H2zM6.5 8h3"),
     (

@@ -50,7 +50,17 @@ impl Visit {
 
     /// Posts JSON to the API.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Problem> {
-        self.dashboard.api.send(&self.who, Method::POST, path, body).await
+        self.send(Method::POST, path, body).await
+    }
+
+    /// Sends JSON to the API by another method.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Problem> {
+        self.dashboard.api.send(&self.who, method, path, body).await
     }
 
     /// A call without a JSON answer.

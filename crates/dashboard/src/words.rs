@@ -5,7 +5,7 @@ use askama::filters::HtmlSafe;
 use jiff::Timestamp;
 use lace_model::host::Host;
 use lace_model::job::JobState;
-use lace_model::node::{NodePhase, NodeStatus};
+use lace_model::node::{AlarmLevel, NodeAlarm, NodePhase, NodeStatus};
 use lace_model::operation::OperationState;
 use lace_model::task::TaskState;
 use lace_model::token::Role;
@@ -169,6 +169,14 @@ pub fn of_task(state: TaskState) -> (State, &'static str) {
     }
 }
 
+/// How near a limit is, as shape and word.
+pub fn alarm(alarm: &NodeAlarm) -> Markup {
+    match alarm.level {
+        AlarmLevel::Warning => State::Poor.mark("warning"),
+        AlarmLevel::Critical => State::Bad.mark("critical"),
+    }
+}
+
 /// A size.
 pub fn bytes(bytes: &u64) -> String {
     ByteSize(*bytes).human()
@@ -246,7 +254,8 @@ pub fn subject_page(subject: &str) -> Option<String> {
     match parts.as_slice() {
         ["host", name] => Some(format!("/hosts/{name}")),
         ["release", _] => Some("/releases".into()),
-        ["provider" | "pool", _] => Some("/providers".into()),
+        ["provider", name] => Some(format!("/providers#provider-{name}")),
+        ["pool", name] => Some(format!("/providers#pool-{name}")),
         ["token" | "operation" | "controller" | "package" | "authority", ..] => None,
         [_, "secret", _] => Some("/secrets".into()),
         [_, "job", id] => Some(format!("/jobs/{id}")),
@@ -325,10 +334,8 @@ mod tests {
         assert_eq!(page("shop/web/backend"), "/apps/shop/web/backend");
         assert_eq!(page("host/alpha"), "/hosts/alpha");
         assert_eq!(page("shop/certificate/www.example.com"), "/routes");
-        assert_eq!(
-            (page("provider/aws").as_str(), page("pool/small").as_str()),
-            ("/providers", "/providers")
-        );
+        assert_eq!(page("provider/aws"), "/providers#provider-aws");
+        assert_eq!(page("pool/small"), "/providers#pool-small");
         for without in ["token/x", "package/redis@1", "authority", "controller/x"] {
             assert_eq!(page(without), "", "{without}");
         }

@@ -44,7 +44,9 @@ pub async fn page(pages: &Router, path: &str, packed: bool) -> (axum::http::resp
 
 /// What a form is answered with.
 pub async fn answered(pages: &Router, path: &str, form: &str) -> (StatusCode, String) {
-    let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = Request::post(path)
+        .header("x-lace-csrf", "page")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let request = request.body(Body::from(form.to_owned())).expect("a request");
     let answer = pages.clone().oneshot(request).await.expect("an answer");
     let status = answer.status();

@@ -5,29 +5,60 @@ import { load } from "./styles.js";
 const EVERY_MS = 2000;
 const KEPT = 4000;
 
-const figures = [
-  { title: "Processors", of: (p) => p.cpu_millis / 1000, limit: (d) => d.cpuLimit / 1000, say: (v) => (v == null ? "" : v.toFixed(2)) },
-  { title: "Memory, MiB", of: (p) => p.memory / 1048576, limit: (d) => d.memoryLimit / 1048576, say: (v) => (v == null ? "" : v.toFixed(1)) },
-  { title: "Processes", of: (p) => p.pids, limit: () => NaN, say: (v) => (v == null ? "" : String(v)) },
-];
+const whole = (v) => (v == null ? "" : String(v));
+const fixed = (digits) => (v) => (v == null ? "" : v.toFixed(digits));
+const unlimited = () => NaN;
+
+async function json(path, query) {
+  const answer = await fetch(`${path}?${new URLSearchParams(query)}`).catch(() => undefined);
+  return answer?.ok ? answer.json() : undefined;
+}
+
+/** Where points come from, and what of them is drawn. */
+const sources = {
+  usage: {
+    figures: [
+      { title: "Processors", of: (p) => p.cpu_millis / 1000, limit: (d) => d.cpuLimit / 1000, say: fixed(2) },
+      { title: "Memory, MiB", of: (p) => p.memory / 1048576, limit: (d) => d.memoryLimit / 1048576, say: fixed(1) },
+      { title: "Processes", of: (p) => p.pids, limit: unlimited, say: whole },
+    ],
+    more: async (target, last) => (await json("/v1/usage/history", { target, since: last?.at ?? 0 }))?.points ?? [],
+  },
+  // What a runtime says of itself is kept nowhere: its charts begin when the page is opened.
+  runtime: {
+    figures: [
+      { title: "Memory of the runtime, MiB", of: (p) => p.memory.total / 1048576, limit: unlimited, say: fixed(1) },
+      { title: "Processes of the runtime", of: (p) => p.processes.count, limit: unlimited, say: whole },
+      { title: "Ready to run", of: (p) => p.run_queue, limit: unlimited, say: whole },
+      { title: "Reductions a second, thousands", of: (p) => p.work, limit: unlimited, say: fixed(1) },
+    ],
+    async more(target, last) {
+      const sample = (await json("/v1/beam", { target }))?.[0]?.sample;
+      if (!sample || sample.uptime_ms === last?.uptime_ms) return [];
+      // Counters begin anew with the runtime.
+      const goesOn = last && sample.uptime_ms > last.uptime_ms;
+      const work = goesOn ? (sample.reductions - last.reductions) / (sample.uptime_ms - last.uptime_ms) : null;
+      return [{ ...sample, at: Date.now(), work }];
+    },
+  },
+};
 
 /** Fills the place with the charts of its target. */
 export async function start(place) {
   await load("./chart.css");
   place.replaceChildren();
   const points = [];
-  const charts = figures.map((figure) => chart(place, figure, points));
+  const source = sources[place.dataset.figures ?? "usage"];
+  const charts = source.figures.map((figure) => chart(place, figure, points));
   const style = new MutationObserver(() => charts.forEach((c) => c.redraw(false)));
   style.observe(document.documentElement, { attributes: true });
 
   async function more() {
     if (!place.isConnected) return;
     if (!document.hidden) {
-      const since = points.at(-1)?.at ?? 0;
-      const query = new URLSearchParams({ target: place.dataset.target, since });
-      const answer = await fetch(`/v1/usage/history?${query}`).catch(() => undefined);
-      if (answer?.ok) {
-        points.push(...(await answer.json()).points);
+      const come = await source.more(place.dataset.target, points.at(-1));
+      if (come.length) {
+        points.push(...come);
         points.splice(0, Math.max(0, points.length - KEPT));
         charts.forEach((c) => c.take());
       }

@@ -1,4 +1,4 @@
-// A shell in a node: xterm.js over the API's stream.
+// A shell in a node, or of its runtime: xterm.js over the API's stream.
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import { EXIT, FAILED, RESIZE, STDERR, STDIN, STDOUT, json, open } from "./stream.js";
@@ -6,7 +6,8 @@ import { load, strictDocument } from "./styles.js";
 
 /** Fills the place with a button that opens the shell of its target. */
 export function start(place) {
-  place.innerHTML = `<p class="row"><button type="button" class="strong open">Open a shell</button><span class="dim says" role="status">Runs as the node's user. Ctrl F6 leaves the terminal.</span></p><div class="terminal" hidden></div>`;
+  const whose = place.dataset.action === "beam-shell" ? "It is the runtime's own." : "Runs as the node's user.";
+  place.innerHTML = `<p class="row"><button type="button" class="strong open">Open a shell</button><span class="dim says" role="status">${whose} Ctrl F6 leaves the terminal.</span></p><div class="terminal" hidden></div>`;
   place.querySelector(".open").addEventListener("click", () => run(place));
 }
 
@@ -48,7 +49,9 @@ async function run(place) {
     button.textContent = "Open another shell";
     watch.disconnect();
   };
-  const request = { target: place.dataset.target, action: "exec", argv: [], env: { TERM: "xterm-256color" }, terminal: size(), stdin: true };
+  const common = { target: place.dataset.target, env: { TERM: "xterm-256color" }, terminal: size() };
+  const request =
+    place.dataset.action === "beam-shell" ? { ...common, action: "beam-shell" } : { ...common, action: "exec", argv: [], stdin: true };
   const stream = open(request, {
     opened: () => {
       state.textContent = "Connected. Ctrl F6 leaves the terminal.";
