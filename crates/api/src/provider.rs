@@ -66,6 +66,7 @@ pub(crate) async fn add(
         kind,
         region: None,
         endpoint: None,
+        discount: None,
         credentials: Vec::new(),
         made_at: state.now(),
     };

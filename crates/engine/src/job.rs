@@ -58,6 +58,7 @@ impl World {
                 job.host = Some(host);
                 job.address = Some(address);
                 self.topics_dirty.insert(job.app.clone());
+                self.money_dirty = true;
             } else {
                 let detail = Some("waits for room: no connected host has enough".to_owned());
                 if job.detail == detail {
@@ -96,6 +97,7 @@ impl World {
         }
         job.started_at = news.started_at.or(job.started_at);
         if let Some(end) = news.ended {
+            self.money_dirty = true;
             job.ended_at = Some(end.at);
             job.exit = end.exit;
             job.detail = end.detail;

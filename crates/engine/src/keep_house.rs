@@ -1,13 +1,15 @@
-//! What nobody needs any more: ended operations and tasks beyond a number, blobs that no release and no package names.
+//! What nobody needs any more: ended operations and tasks beyond a number, blobs that no release and no package names, the single
+//! charges of months of long ago.
 
 use lace_model::Digest;
 use lace_model::Span;
+use lace_model::money::{Account, Bill, Charge, MONTHS_IN_ROWS, Month};
 use lace_model::operation::{Operation, OperationState};
 use lace_model::package::StoredPackage;
 use lace_model::release::{Release, Tree};
 use lace_model::task::NodeTask;
-use lace_store::{Batch, Expect, Store, StoreError};
-use std::collections::BTreeSet;
+use lace_store::{Batch, Expect, Row, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Ended operations that are kept; a row is about a kilobyte.
 const OPERATIONS_KEPT: usize = 2_000;
@@ -16,6 +18,9 @@ const TASKS_KEPT: usize = 2_000;
 /// Blobs younger than this stay: an upload puts chunks first, and names them in a release later.
 const BLOB_GRACE: Span = Span::secs(24 * 3600);
 
+/// Charges that one transaction makes part of a bill.
+const CHARGES_AT_ONCE: usize = 4_000;
+
 /// Removes what nobody needs any more. Blocks for as long as the disk takes.
 ///
 /// # Errors
@@ -23,6 +28,7 @@ const BLOB_GRACE: Span = Span::secs(24 * 3600);
 pub fn keep_house(store: &Store) -> Result<(), StoreError> {
     drop_operations(store)?;
     drop_tasks(store)?;
+    sum_up_charges(store)?;
     let mut live = BTreeSet::new();
     for tree in named_trees(store)? {
         live.insert(tree);
@@ -59,6 +65,37 @@ fn drop_operations(store: &Store) -> Result<(), StoreError> {
         store.commit(batch)?;
     }
     Ok(())
+}
+
+/// Of months of long ago only the sums stay: not a millionth is lost.
+fn sum_up_charges(store: &Store) -> Result<(), StoreError> {
+    let accounts = store.list::<Account>("")?;
+    let months: BTreeSet<Month> = accounts.iter().flat_map(|row| row.value.months.keys().copied()).collect();
+    for month in months.iter().rev().skip(MONTHS_IN_ROWS) {
+        let charges = store.list::<Charge>(&format!("{month}/"))?;
+        for some in charges.chunks(CHARGES_AT_ONCE) {
+            sum_up(store, *month, some)?;
+        }
+    }
+    Ok(())
+}
+
+fn sum_up(store: &Store, month: Month, charges: &[Row<Charge>]) -> Result<(), StoreError> {
+    let known = store.list::<Bill>(&format!("{month}/"))?;
+    let expect: BTreeMap<String, Expect> =
+        known.iter().map(|row| (row.value.currency.clone(), Expect::Rev(row.rev))).collect();
+    let mut bills: BTreeMap<String, Bill> =
+        known.into_iter().map(|row| (row.value.currency.clone(), row.value)).collect();
+    let mut batch = Batch::new(None);
+    for charge in charges {
+        let currency = charge.value.currency.clone();
+        bills.entry(currency.clone()).or_insert_with(|| Bill::new(month, currency)).enter(&charge.value);
+        batch.delete::<Charge>(&charge.value.key(), Expect::Rev(charge.rev));
+    }
+    for (currency, bill) in &bills {
+        batch.put(bill, expect.get(currency).copied().unwrap_or(Expect::Absent));
+    }
+    store.commit(batch).map(drop)
 }
 
 /// Those of running operations stay: they are what the operation waits for.

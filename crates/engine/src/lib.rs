@@ -11,6 +11,7 @@ mod heard;
 mod job;
 mod keep_house;
 mod machine;
+mod money;
 mod neighbours;
 mod operation;
 mod order;

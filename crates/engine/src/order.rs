@@ -30,7 +30,7 @@ impl World {
         let made = ordered().filter(|machine| machine.is_host()).map(|machine| machine.id);
         let coming = ordered().filter(|machine| self.is_coming(machine)).map(|machine| machine.name.clone());
         Offer {
-            pool: Arc::clone(pool),
+            pool: self.priced(pool),
             there: u32::try_from(hosts + others).unwrap_or(u32::MAX),
             coming: coming.collect(),
             made: made.collect(),
@@ -93,7 +93,7 @@ impl World {
             kind: None,
             address: None,
             epoch: Some(self.epoch),
-            price: pool.price.clone(),
+            price: self.priced(&pool).price.clone(),
             taken_at: None,
             ordered_at: self.now,
             since: self.now,

@@ -93,7 +93,7 @@ impl World {
             let mut liveness = self.liveness.get(&host.id).copied().unwrap_or_default();
             liveness.last_seen = liveness.last_seen.max(self.started_at);
             let missing = self.missing(path, host);
-            let pool = host.pool.as_ref().and_then(|pool| self.pools.get(pool)).cloned();
+            let pool = host.pool.as_ref().and_then(|pool| self.pools.get(pool)).map(|pool| self.priced(pool));
             let ports = taken.ports.into_keys().collect();
             let (used, taken) = (taken.used, taken.addresses);
             HostView { host: host.clone(), liveness, used, taken, ports, missing, pool }
@@ -261,6 +261,7 @@ impl World {
             taken.entry(node.host).or_default().enter(&takes, node.address);
         }
         self.put(&target, batch);
+        self.money_dirty = true;
         self.topics_dirty.insert(path.app.clone());
         self.targets.insert(path.clone(), target);
     }

@@ -115,6 +115,7 @@ impl Engine {
         self.world.dispatch_jobs(&mut batch);
         self.world.move_tasks(&mut batch);
         self.world.remove_emptied(&mut batch);
+        self.world.charge_hosts(&mut batch);
         self.world.end_operations(&mut batch);
         batch
     }
@@ -148,6 +149,7 @@ impl Engine {
             || !self.world.operations.is_empty()
             || self.world.open_tasks().next().is_some();
         let topics = self.world.topics_due();
+        let tick = tick || self.world.money_dirty;
         families.into_iter().chain(topics).chain(tick.then_some(self.world.now + 1_000)).min()
     }
 }

@@ -6,6 +6,7 @@ use lace_model::family::{Application, Family, Service};
 use lace_model::host::{DOOR, Host, Liveness, Neighbour, Network};
 use lace_model::job::{Job, JobState};
 use lace_model::machine::Machine;
+use lace_model::money::{Account, AccountName, Meter};
 use lace_model::node::NodeStatus;
 use lace_model::operation::{Operation, OperationState};
 use lace_model::pool::Pool;
@@ -48,6 +49,12 @@ pub(crate) struct World {
     pub providers: BTreeMap<Name, Provider>,
     /// Machines that were ordered from pools.
     pub machines: BTreeMap<HostId, Machine>,
+    /// Up to when hosts are charged, and the sums of whoever pays.
+    pub meters: BTreeMap<HostId, Meter>,
+    pub accounts: BTreeMap<AccountName, Account>,
+    /// Whoever pays, or how much, may have changed; else hosts are charged at this time.
+    pub money_dirty: bool,
+    pub money_due: Millis,
     /// Releases by `NAME@VERSION`: what they need of a host.
     pub releases: BTreeMap<String, Release>,
     pub jobs: BTreeMap<JobId, Job>,
@@ -117,6 +124,9 @@ impl World {
         self.pools = pools.into_iter().map(|(name, pool)| (name, Arc::new(pool))).collect();
         self.providers = self.all(store, |p: &Provider| p.name.clone())?;
         self.machines = self.all(store, |m: &Machine| m.id)?;
+        self.meters = self.all(store, |m: &Meter| m.host)?;
+        self.accounts = self.all(store, |a: &Account| a.name.clone())?;
+        self.money_dirty = true;
         self.releases = self.all(store, Release::key)?;
         self.jobs = self.all(store, |j: &Job| j.id)?;
         self.operations = self.all(store, |o: &Operation| o.id)?;
@@ -192,7 +202,7 @@ impl World {
     }
 
     /// The revision that an object was read at, as an expectation.
-    fn expect<T: Object>(&self, key: &str) -> Expect {
+    pub fn expect<T: Object>(&self, key: &str) -> Expect {
         self.revs.get(&(T::KIND.to_owned(), key.to_owned())).map_or(Expect::Absent, |rev| Expect::Rev(*rev))
     }
 
@@ -229,6 +239,7 @@ impl World {
             "target" => {
                 let value = self.fetch::<Target>(store, key)?;
                 replace(&mut self.targets, key.parse().ok(), value);
+                self.money_dirty = true;
                 self.targets_told.retain(|family, _| family.to_string() != key);
                 self.family_touched(key);
             }
@@ -236,6 +247,7 @@ impl World {
                 let value = self.fetch::<Release>(store, key)?;
                 replace(&mut self.releases, Some(key.to_owned()), value);
             }
+            "meter" | "account" => self.take_money(store, change.kind.as_str(), key)?,
             "pool" | "provider" | "machine" => self.take_estate(store, change.kind.as_str(), key)?,
             "revision" => self.take_revision(store, key)?,
             "node" => self.take_node(store, key)?,
@@ -244,6 +256,7 @@ impl World {
                 self.forgotten.extend(key.parse::<HostId>().ok().filter(|_| value.is_none()));
                 replace(&mut self.hosts, key.parse().ok(), value);
                 self.hosts_dirty = true;
+                self.money_dirty = true;
                 self.dirty_where(|_| true);
                 self.jobs_dirty = true;
                 // What has no nodes is known to every host, also to a new one.
@@ -259,6 +272,7 @@ impl World {
                 }
                 replace(&mut self.jobs, key.parse().ok(), value);
                 self.jobs_dirty = true;
+                self.money_dirty = true;
             }
             "task" => self.take_task(store, key)?,
             "operation" => {
@@ -287,7 +301,20 @@ impl World {
                 replace(&mut self.machines, key.parse().ok(), value);
             }
         }
+        self.money_dirty = true;
         self.dirty_where(|_| true);
+        Ok(())
+    }
+
+    /// What this engine wrote itself: only the revisions are news.
+    fn take_money(&mut self, store: &Store, kind: &str, key: &str) -> Result<(), StoreError> {
+        if kind == "meter" {
+            let value = self.fetch::<Meter>(store, key)?;
+            replace(&mut self.meters, key.parse().ok(), value);
+        } else {
+            let value = self.fetch::<Account>(store, key)?;
+            replace(&mut self.accounts, key.parse().ok(), value);
+        }
         Ok(())
     }
 

@@ -22,6 +22,7 @@ pub mod id;
 pub mod job;
 pub mod machine;
 pub mod manifest;
+pub mod money;
 pub mod name;
 pub mod node;
 pub mod object;

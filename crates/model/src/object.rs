@@ -1,7 +1,7 @@
 //! Which nouns are stored as objects, and under which key.
 
 use crate::{
-    adopted, authority, family, host, job, machine, node, operation, package, pool, provider, release,
+    adopted, authority, family, host, job, machine, money, node, operation, package, pool, provider, release,
     revision, target, task, token,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,6 +48,10 @@ objects! {
     "provider" provider::Provider: |it| it.name.to_string();
     "pool" pool::Pool: |it| it.name.to_string();
     "machine" machine::Machine: |it| it.id.to_string();
+    "meter" money::Meter: |it| it.host.to_string();
+    "charge" money::Charge: |it| money::Charge::key(it);
+    "bill" money::Bill: |it| money::Bill::key(it);
+    "account" money::Account: |it| it.name.to_string();
     "token" token::Token: |it| it.id.to_string();
     "adopted" adopted::Adopted: |it| it.path.to_string();
 }

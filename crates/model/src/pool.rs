@@ -4,6 +4,7 @@ use crate::{Millis, Name};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 /// Money is counted in millionths.
 pub const MICRO: u64 = 1_000_000;
@@ -88,6 +89,80 @@ impl fmt::Display for Price {
     }
 }
 
+/// What is taken off a price, in hundredths of a percent: below 100 %, since nothing costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Discount(u32);
+
+impl Discount {
+    const WHOLE: u32 = 10_000;
+
+    /// A price without it, rounded to whole millionths and never nothing.
+    #[must_use]
+    pub fn off(self, price: Price) -> Price {
+        let (whole, left) = (u64::from(Self::WHOLE), u64::from(Self::WHOLE - self.0));
+        let micro_per_hour =
+            (price.micro_per_hour.saturating_mul(left).saturating_add(whole / 2) / whole).max(1);
+        Price { micro_per_hour, ..price }
+    }
+}
+
+impl fmt::Display for Discount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:02}", self.0 / 100, self.0 % 100);
+        write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+impl FromStr for Discount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is no discount: write 7.5%, below 100% and with at most two decimals");
+        let number = text.trim().strip_suffix('%').unwrap_or(text.trim()).trim();
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |text: &str| text.len() <= 2 && text.chars().all(|c| c.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(part) {
+            return Err(bad());
+        }
+        let (whole, part): (u32, u32) =
+            (whole.parse().map_err(|_| bad())?, format!("{part:0<2}").parse().map_err(|_| bad())?);
+        Ok(Self(whole * 100 + part))
+    }
+}
+
+impl TryFrom<String> for Discount {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Discount> for String {
+    fn from(discount: Discount) -> Self {
+        discount.to_string()
+    }
+}
+
+/// Pools' attribute that says the discount, where it is not the provider's.
+pub const DISCOUNT: &str = "discount";
+/// Pools' attribute that says of which units of time the provider bills started ones: `second`, `minute` or `hour`.
+pub const BILLING: &str = "billing";
+
+/// Milliseconds of a unit of [`BILLING`].
+///
+/// # Errors
+/// In words: no unit.
+pub fn billing_ms(word: &str) -> Result<Millis, String> {
+    match word {
+        "second" => Ok(1_000),
+        "minute" => Ok(60_000),
+        "hour" => Ok(3_600_000),
+        _ => Err(format!("{word:?} is no unit of billing: second, minute or hour")),
+    }
+}
+
 /// A pool as stored: key = its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
@@ -131,6 +206,21 @@ impl Pool {
         format!("{provider}/{}/{network}", region.unwrap_or("-"))
     }
 
+    /// What an hour of a host costs, the discount taken off: its own, or else the provider's.
+    pub fn price_net(&self, of_provider: Option<Discount>) -> Option<Price> {
+        let own = self.attributes.get(DISCOUNT).and_then(|text| text.parse().ok());
+        let price = self.price.clone()?;
+        Some(
+            own.or(of_provider)
+                .map_or_else(|| price.clone(), |discount: Discount| discount.off(price.clone())),
+        )
+    }
+
+    /// The provider bills started units of so long: a second, where the pool says none.
+    pub fn unit_ms(&self) -> Millis {
+        self.attributes.get(BILLING).and_then(|word| billing_ms(word).ok()).unwrap_or(1_000)
+    }
+
     /// What is known of every host of it, by name.
     pub fn known(&self) -> BTreeMap<String, String> {
         let named = [
@@ -150,6 +240,26 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn discounts_are_taken_off_to_the_millionth() {
+        let price = |micro_per_hour| Price { micro_per_hour, ..Price::said("1 EUR", 0).expect("a price") };
+        for (text, shown, of, left) in [
+            ("7.5%", "7.5%", 1_000_000, 925_000),
+            ("10", "10%", 15, 14),
+            ("0.01%", "0.01%", 10_000, 9_999),
+            ("99.99", "99.99%", 1, 1),
+        ] {
+            let discount: Discount = text.parse().expect(text);
+            assert_eq!(
+                (discount.to_string().as_str(), discount.off(price(of)).micro_per_hour),
+                (shown, left)
+            );
+        }
+        for bad in ["100%", "-1%", "", "%", "1.234%", "five", "."] {
+            assert!(bad.parse::<Discount>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn prices_are_exact() {

@@ -104,6 +104,9 @@ pub struct Provider {
     /// Where its API answers, where that is not the usual place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// What is taken off the prices of its pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<crate::pool::Discount>,
     /// Names of the credentials that it has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<String>,

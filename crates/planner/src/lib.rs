@@ -13,6 +13,7 @@ pub mod explain;
 pub mod family;
 pub mod goal;
 pub mod health;
+pub mod money;
 mod obtain;
 mod scale;
 pub mod verb;

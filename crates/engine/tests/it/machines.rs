@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 const SHOP: &str = "shop/web/web";
 
 /// The way to the simulated provider, and the tickets that it booted machines with.
-struct Sims {
-    cloud: Cloud,
+pub struct Sims {
+    pub cloud: Cloud,
     tickets: Mutex<BTreeMap<HostId, String>>,
     /// An account that never answers, of the provider `stuck`.
     stuck: Option<String>,
@@ -52,12 +52,12 @@ impl Accounts for Sims {
     }
 }
 
-struct Estate {
-    scene: Scene,
-    sims: Arc<Sims>,
-    machines: Machines,
+pub struct Estate {
+    pub scene: Scene,
+    pub sims: Arc<Sims>,
+    pub machines: Machines,
     /// Machines come up and join.
-    boots: bool,
+    pub boots: bool,
 }
 
 fn shape() -> Shape {
@@ -78,7 +78,7 @@ fn shape() -> Shape {
     }
 }
 
-fn pool(text: &str, zone: &str, price: &str) -> Pool {
+pub fn pool(text: &str, zone: &str, price: &str) -> Pool {
     Pool {
         name: name(text),
         provider: name("moon"),
@@ -95,7 +95,7 @@ fn pool(text: &str, zone: &str, price: &str) -> Pool {
 
 impl Estate {
     /// No host, and two pools: the cheap one is in zone moon-a.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let scene = Scene::new(0);
         let clock = Arc::clone(&scene.clock);
         let cloud = Cloud::new(shape(), Arc::new(move || clock.now_ms()));
@@ -107,6 +107,7 @@ impl Estate {
             kind: ProviderKind::Ec2,
             region: Some("moon".into()),
             endpoint: None,
+            discount: None,
             credentials: Vec::new(),
             made_at: START,
         };
@@ -118,12 +119,12 @@ impl Estate {
         Self { scene, sims, machines, boots: true }
     }
 
-    fn rows(&self) -> Vec<Machine> {
+    pub fn rows(&self) -> Vec<Machine> {
         let rows = self.scene.store.list::<Machine>("").expect("readable");
         rows.into_iter().map(|row| row.value).collect()
     }
 
-    fn states(&self) -> Vec<(String, MachineState)> {
+    pub fn states(&self) -> Vec<(String, MachineState)> {
         let mut states: Vec<_> = self.rows().into_iter().map(|m| (m.name.to_string(), m.state)).collect();
         states.sort_by(|a, b| a.0.cmp(&b.0));
         states
@@ -134,7 +135,7 @@ impl Estate {
     }
 
     /// So many seconds go by, in each of which everybody does something.
-    async fn pass(&mut self, seconds: u64) {
+    pub async fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
             let heard = self.scene.obey();
             self.scene.turn(heard);

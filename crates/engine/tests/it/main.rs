@@ -3,5 +3,6 @@
 mod estate;
 mod hosts;
 mod machines;
+mod money;
 mod scenes;
 mod tasks;

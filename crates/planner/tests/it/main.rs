@@ -8,6 +8,7 @@ mod hot;
 mod isolation;
 mod make;
 mod meshes;
+mod money;
 mod order;
 mod packages;
 mod place;
