@@ -92,6 +92,12 @@ pool remove private
 host add beta
 host set alpha --pool private
 volume delete shop/game/1/data
+volume create shop/game data 1GiB
+volume attach shop/game/data
+volume detach shop/game/data
+volume resize shop/game/data 2GiB
+volume snapshot shop/game/data before
+volume restore shop/game/data before
 package list
 package show redis
 package delete echo@0.1

@@ -27,12 +27,7 @@ const NOT_YET: &[&str] = &[
     "sync",
     "team",
     "user",
-    "volume attach",
-    "volume create",
-    "volume detach",
-    "volume resize",
-    "volume restore",
-    "volume snapshot",
+    "volume create --shared",
 ];
 
 /// Flags of lines for several commands, which belong to another one of them (`delete`).

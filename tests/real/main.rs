@@ -49,4 +49,5 @@ mod tools;
 mod up;
 mod verbs;
 mod versions;
+mod volumes;
 mod votes;

@@ -139,7 +139,10 @@ impl Hands {
             blocks: identity.blocks.clone(),
         };
         hands.wall.nudge();
-        Ok(Arc::new(hands))
+        let hands = Arc::new(hands);
+        let thawed = hands.clone();
+        tokio::task::spawn_blocking(move || thawed.volumes.thaw());
+        Ok(hands)
     }
 
     /// The topic of an application.

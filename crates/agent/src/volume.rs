@@ -9,14 +9,16 @@ use crate::config::AgentError;
 use crate::hands::Hands;
 use crate::held::Record;
 use crate::node::claim::Claims;
-use lace_model::document::NodeEntry;
+use lace_model::document::{EntryBody, EntryId, NodeEntry};
 use lace_model::revision::VolumeSpec;
-use lace_model::{Name, NodePath};
+use lace_model::{Name, NodeId, NodePath};
+use lace_wire::stream::{SnapshotStep, VolumeSnapshot};
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Nobody but root gets past here: a node's root can leave setuid files of root's in its volume.
 const OUTER_MODE: u32 = 0o700;
@@ -28,6 +30,8 @@ pub struct Volumes {
     dir: PathBuf,
     /// Which node has the volumes of a place.
     pub held: Claims<NodePath>,
+    /// Those that are being deleted or put back: no node gets one meanwhile, whatever it is that it has of the place.
+    at_work: Mutex<HashSet<PathBuf>>,
 }
 
 impl Volumes {
@@ -37,7 +41,7 @@ impl Volumes {
         made.map_err(AgentError::state("make", &dir))?;
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(OUTER_MODE))
             .map_err(AgentError::state("protect", &dir))?;
-        Ok(Self { dir, held })
+        Ok(Self { dir, held, at_work: Mutex::default() })
     }
 
     /// The volumes of a node, made where they are not there yet. Outer ones come first.
@@ -60,6 +64,9 @@ impl Volumes {
 
     fn give_one(&self, place: &NodePath, volume: &VolumeSpec) -> Result<lace_machine::VolumeSpec, String> {
         let source = self.path(place, volume);
+        if self.works().contains(&source) {
+            return Err(format!("volume {}: it is being deleted or put back", volume.name));
+        }
         make(&source)
             .map_err(|e| format!("volume {}: cannot make {}: {e}", volume.name, source.display()))?;
         let (target, size_bytes) = (volume.at.clone().into(), Some(volume.size.0));
@@ -100,6 +107,15 @@ impl Volumes {
         // Places of volumes that were deleted stay behind as empty directories.
         let _ = std::fs::remove_dir_all(&to);
         std::fs::rename(&from, &to).map_err(|e| format!("{}: {e}", from.display()))
+    }
+
+    fn works(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of what an agent held still when it died amid a snapshot.
+    pub fn thaw(&self) {
+        lace_machine::volume::thaw_all(self.there(|_| true).into_iter().map(|volume| volume.dir));
     }
 
     /// Makes a volume that is not there, of an archive. No node gets its place meanwhile.
@@ -155,6 +171,17 @@ impl There {
         lace_machine::volume::disk_bytes(&self.dir)
     }
 
+    /// Its snapshots, the oldest first.
+    pub fn snapshots(&self) -> Vec<VolumeSnapshot> {
+        let one = |lace_machine::volume::Snapshot { name, at, bytes }| VolumeSnapshot { name, at, bytes };
+        lace_machine::volume::snapshots(&self.dir).into_iter().map(one).collect()
+    }
+
+    /// Removes a snapshot.
+    pub fn forget(&self, snapshot: &Name) -> Result<(), String> {
+        lace_machine::volume::forget(&self.dir, snapshot.as_str()).map_err(|e| e.to_string())
+    }
+
     /// Packs what it holds.
     pub fn pack(&self, to: BorrowedFd<'_>) -> Result<(), String> {
         let packed = lace_machine::volume::pack(&self.dir, to);
@@ -181,14 +208,65 @@ pub fn erase(hands: &Hands, place: &NodePath) {
     hands.volumes.held.free(place, ERASER);
 }
 
-/// Deletes one volume where no node has its place, and none gets it meanwhile.
+/// Deletes one volume where no node has it, and none gets it meanwhile.
 pub fn erase_one(hands: &Hands, volume: &There) -> Result<(), String> {
-    if hands.volumes.held.try_claim(&volume.place, ERASER).is_err() {
+    if holder(hands, volume).is_some() {
         return Ok(());
     }
-    let removed = volume.remove();
-    hands.volumes.held.free(&volume.place, ERASER);
-    removed
+    alone(hands, volume, || volume.remove())
+}
+
+/// Does something about a snapshot of a volume. A node that has the volume is held up while one is taken.
+///
+/// # Errors
+/// What is in the way.
+pub fn snapshot(hands: &Hands, volume: &There, name: &Name, step: SnapshotStep) -> Result<(), String> {
+    let named = |e: io::Error| format!("volume {} of {}: {e}", volume.name, volume.place);
+    let held = holder(hands, volume).is_some();
+    match step {
+        SnapshotStep::Restore if held => Err(format!("volume {} of {} is in use", volume.name, volume.place)),
+        SnapshotStep::Take if held => {
+            lace_machine::volume::take(&volume.dir, name.as_str(), true).map_err(named)
+        }
+        SnapshotStep::Take => alone(hands, volume, || {
+            lace_machine::volume::take(&volume.dir, name.as_str(), false).map_err(named)
+        }),
+        SnapshotStep::Restore => {
+            alone(hands, volume, || lace_machine::volume::restore(&volume.dir, name.as_str()).map_err(named))
+        }
+        SnapshotStep::Forget => volume.forget(name),
+    }
+}
+
+/// Does something to a volume that no node has; none gets it meanwhile.
+///
+/// # Errors
+/// A node has it, or somebody is at it already; what the work says.
+fn alone(hands: &Hands, volume: &There, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let volumes = &hands.volumes;
+    if !volumes.works().insert(volume.dir.clone()) {
+        return Err(format!("volume {} of {} is just being worked on", volume.name, volume.place));
+    }
+    // A node claims its place before it is given volumes: one that came in between is seen here.
+    let done = match holder(hands, volume) {
+        Some(_) => Err(format!("volume {} of {} is in use", volume.name, volume.place)),
+        None => work(),
+    };
+    volumes.works().remove(&volume.dir);
+    done
+}
+
+/// Who has a volume. A node has its place whole, but of the volumes that are there only those that its revision says; of one that is
+/// known no more, all.
+pub fn holder(hands: &Hands, volume: &There) -> Option<String> {
+    let holder = hands.volumes.held.holder(&volume.place)?;
+    let lacks = holder.parse().ok().and_then(|id| {
+        hands.held.read(|state| match &state.entries.get(&EntryId::Node(NodeId(id)))?.body {
+            EntryBody::Node(node) => Some(node.spec.volumes.iter().all(|said| said.name != volume.name)),
+            _ => None,
+        })
+    });
+    (lacks != Some(true)).then_some(holder)
 }
 
 /// Deletes the volumes of a place; whoever calls has it.

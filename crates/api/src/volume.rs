@@ -1,5 +1,7 @@
 //! Volumes: hosts are asked for them, for they know best; nothing about them is stored.
 
+pub(crate) mod snapshot;
+
 use crate::ask::Ask;
 use crate::caller::Caller;
 use crate::deed::Deed;

@@ -6,8 +6,10 @@
 //! itself is the volume, and a note says that its size is not enforced. A volume stays what it was made as.
 
 mod carry;
+mod snapshot;
 
 pub use carry::{fill, pack};
+pub use snapshot::{Snapshot, forget, restore, snapshots, take, thaw_all};
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -64,11 +66,12 @@ pub(crate) fn sweep(below: &Path) {
     }
 }
 
-/// Removes a volume that no node has.
+/// Removes a volume that no node has, and its snapshots.
 ///
 /// # Errors
 /// What is left cannot be removed.
 pub fn remove(source: &Path) -> io::Result<()> {
+    snapshots(source).iter().try_for_each(|snapshot| forget(source, &snapshot.name))?;
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     fs::remove_file(image_of(source)).or_else(|e| if absent(&e) { Ok(()) } else { Err(e) })?;
     fs::remove_dir_all(source).or_else(|e| if absent(&e) { Ok(()) } else { Err(e) })

@@ -87,6 +87,18 @@ pub enum StreamRequest {
         /// Which.
         name: Name,
     },
+    /// Do something about a snapshot of the volumes of a name: one JSON list of these [`Volume`]s on stdout. All of this
+    /// host's or none.
+    Snapshot {
+        /// Of what.
+        under: TargetPath,
+        /// Which volumes.
+        name: Name,
+        /// Which snapshot.
+        snapshot: Name,
+        /// What.
+        step: SnapshotStep,
+    },
     /// Put the volumes of one application under another one's name, where they are not yet: no node has any. The answer is
     /// an empty JSON list on stdout.
     MoveVolumes {
@@ -129,6 +141,30 @@ pub enum StreamRequest {
     },
 }
 
+/// What is done about a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SnapshotStep {
+    /// Take it; a node that has the volume is held up meanwhile.
+    Take,
+    /// Put what it holds in the volume's place; refused while a node has the volume.
+    Restore,
+    /// Remove it; none is fine.
+    Forget,
+}
+
+/// A snapshot of a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct VolumeSnapshot {
+    /// Its name.
+    pub name: String,
+    /// When it was taken.
+    #[schema(value_type = u64)]
+    pub at: Millis,
+    /// Bytes of the disk that it takes.
+    pub bytes: u64,
+}
+
 /// A volume as its host has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Volume {
@@ -151,6 +187,9 @@ pub struct Volume {
     /// It goes when its node goes.
     #[serde(default)]
     pub doomed: bool,
+    /// Its snapshots, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<VolumeSnapshot>,
 }
 
 impl StreamRequest {
@@ -166,6 +205,7 @@ impl StreamRequest {
             | Self::BeamShell { node, .. } => Some(*node),
             Self::Volumes { .. }
             | Self::EraseVolumes { .. }
+            | Self::Snapshot { .. }
             | Self::MoveVolumes { .. }
             | Self::VolumeOut { .. }
             | Self::VolumeIn { .. } => None,

@@ -95,6 +95,9 @@ async fn serve(hands: &Arc<Hands>, request: StreamRequest, from: &mut In, out: &
     match request {
         StreamRequest::Volumes { under, erase } => volumes::serve(hands, under, erase, out).await,
         StreamRequest::EraseVolumes { under, name } => volumes::erase(hands, under, name, out).await,
+        StreamRequest::Snapshot { under, name, snapshot, step } => {
+            volumes::snapshot(hands, under, name, (snapshot, step), out).await
+        }
         StreamRequest::MoveVolumes { from, to } => volumes::relocate(hands, from, to, out).await,
         StreamRequest::VolumeOut { place, name } => volumes::out_of(hands, place, name, from, out).await,
         StreamRequest::VolumeIn { place, name, size } => {
@@ -139,6 +142,7 @@ async fn serve_node(
         // These are for the host itself.
         StreamRequest::Volumes { .. }
         | StreamRequest::EraseVolumes { .. }
+        | StreamRequest::Snapshot { .. }
         | StreamRequest::MoveVolumes { .. }
         | StreamRequest::VolumeOut { .. }
         | StreamRequest::VolumeIn { .. } => Ok(()),

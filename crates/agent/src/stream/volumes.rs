@@ -5,7 +5,7 @@ use super::{In, Out, failed};
 use crate::hands::Hands;
 use crate::volume::{self, There};
 use lace_model::{Code, Name, NodeId, NodePath, Problem, TargetPath};
-use lace_wire::stream::{StreamFrame, Volume};
+use lace_wire::stream::{SnapshotStep, StreamFrame, Volume};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -41,6 +41,34 @@ pub async fn erase(hands: &Arc<Hands>, under: TargetPath, name: Name, out: &Out)
         there.iter().map(one).collect::<Result<Vec<_>, String>>()
     });
     answer(&erased.await.map_err(failed)?.map_err(failed)?, out).await
+}
+
+/// Takes, restores or forgets a snapshot of the volumes of a name.
+pub async fn snapshot(
+    hands: &Arc<Hands>,
+    under: TargetPath,
+    name: Name,
+    (snapshot, step): (Name, SnapshotStep),
+    out: &Out,
+) -> Result<(), Problem> {
+    let hands = hands.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let mut there = hands.volumes.there(|place| under.covers_node(place));
+        there.retain(|volume| volume.name == name);
+        let mut done = Vec::new();
+        for volume in &there {
+            if let Err(cause) = volume::snapshot(&hands, volume, &snapshot, step) {
+                if step == SnapshotStep::Take {
+                    done.iter().for_each(|volume: &&There| drop(volume.forget(&snapshot)));
+                }
+                return Err(cause);
+            }
+            done.push(volume);
+        }
+        Ok(there.iter().map(|volume| tell(&hands, volume, false)).collect::<Vec<_>>())
+    });
+    let told = done.await.map_err(failed)?.map_err(|text| Problem::new(Code::Conflict, text))?;
+    answer(&told, out).await
 }
 
 /// Puts the volumes of an application under another name.
@@ -129,7 +157,7 @@ fn tell(hands: &Hands, there: &There, erase: bool) -> Volume {
     if erase {
         volume::erase(hands, &there.place);
     }
-    let holder = hands.volumes.held.holder(&there.place);
+    let holder = volume::holder(hands, there);
     Volume {
         path: there.place.clone(),
         name: there.name.clone(),
@@ -138,5 +166,6 @@ fn tell(hands: &Hands, there: &There, erase: bool) -> Volume {
         node: holder.and_then(|id| id.parse().ok().map(NodeId)),
         host: String::new(),
         doomed: hands.held.read(|state| state.doomed.contains(&there.place)),
+        snapshots: there.snapshots(),
     }
 }

@@ -23,6 +23,11 @@ const TASKS: Query =
 const KEY: Query = &[("target", "APP/SERVICE"), ("name", "the key's name")];
 const VOLUME: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("name", "the volumes' name")];
+const SNAPSHOT: Query = &[
+    ("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"),
+    ("name", "the volumes' name"),
+    ("snapshot", "the snapshot's name"),
+];
 const NODE: Query = &[("target", "a node: APP/SERVICE/N")];
 const TOP: Query = &[("target", "a node: APP/SERVICE/N"), ("most", "so many by each rank (10, at most 100)")];
 const APP: Query = &[("app", "the application")];
@@ -461,6 +466,24 @@ fn house() -> Vec<Door> {
             .asks(TARGET)
             .answers(List("Volume"))
             .says("What outlives nodes, as the hosts that answer have it."),
+        post("/v1/volumes/snapshot", volume::snapshot::take)
+            .deployer(Target)
+            .asks(SNAPSHOT)
+            .patience(Waits)
+            .answers(Reply::Json("Accepted"))
+            .says("Takes a snapshot of volumes; nodes that have them wait meanwhile."),
+        post("/v1/volumes/restore", volume::snapshot::restore)
+            .deployer(Target)
+            .asks(SNAPSHOT)
+            .patience(Waits)
+            .answers(Reply::Json("Accepted"))
+            .says("Puts what a snapshot holds in the place of volumes that no node has."),
+        delete("/v1/volumes/snapshot", volume::snapshot::forget)
+            .deployer(Target)
+            .asks(SNAPSHOT)
+            .patience(Waits)
+            .answers(Reply::Json("Accepted"))
+            .says("Deletes a snapshot of volumes."),
         post("/v1/hosts/{name}/drain", host::drain)
             .admin()
             .answers(Reply::Json("Accepted"))

@@ -84,6 +84,9 @@ fn path_of(rule: &Rule) -> String {
             format!("{path}?target=other")
         }
         "/v1/usage/history" | "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),
+        "/v1/volumes/snapshot" | "/v1/volumes/restore" => {
+            format!("{path}?target=other&name=data&snapshot=before")
+        }
         "/v1/volumes" if rule.method == "DELETE" => format!("{path}?target=other&name=data"),
         "/v1/keys" if rule.method == "DELETE" => format!("{path}?target=other/game&name=ada"),
         "/v1/jobs" => format!("{path}?app=other"),

@@ -35,7 +35,7 @@ pub fn pack(source: &Path, to: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Where the content can be read. A node that has the volume has the same file system, by the same loop device.
-fn reading(source: &Path) -> io::Result<(PathBuf, Mounted)> {
+pub(super) fn reading(source: &Path) -> io::Result<(PathBuf, Mounted)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let image = image_of(source);
     if !image.exists() {

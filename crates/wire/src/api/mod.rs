@@ -32,6 +32,7 @@
 //! | GET /v1/routes[?target=T] | -> [`RouteView`](crate::route::RouteView) list |
 //! | GET /v1/flows[?target=T] | -> [`FlowView`](crate::flow::FlowView) list |
 //! | DELETE /v1/volumes?target&name | -> [`Accepted`] |
+//! | POST/DELETE /v1/volumes/snapshot?target&name&snapshot · POST /v1/volumes/restore?... | -> [`Accepted`] |
 //! | GET /v1/volumes[?target] | -> [`Volume`](crate::stream::Volume) list |
 //! | GET /v1/operations[?subject] · GET /v1/operations/{id}[?wait_ms] · POST /v1/operations/{id}/cancel | -> `Operation` |
 //! | GET /v1/tasks[?target&operation] · GET /v1/tasks/{id} | -> `NodeTask` |

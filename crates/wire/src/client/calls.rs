@@ -91,6 +91,11 @@ impl Client {
         self.ask(self.get(&["v1", "revision"]).query("target", target)).await
     }
 
+    /// A revision of a service by its number.
+    pub async fn revision_number(&self, target: &TargetPath, number: u64) -> Answer<Revision> {
+        self.ask(self.get(&["v1", "revision"]).query("target", target).query("number", number)).await
+    }
+
     /// Why something is as it is.
     pub async fn why(&self, target: &TargetPath) -> Answer<Explanation> {
         self.ask(self.get(&["v1", "why"]).query("target", target)).await
@@ -215,6 +220,48 @@ impl Client {
     /// Deletes volumes of a name; none where a node has one of them.
     pub async fn volumes_delete(&self, target: &TargetPath, name: &Name) -> Answer<Accepted> {
         self.ask(self.delete(&["v1", "volumes"]).query("target", target).query("name", name)).await
+    }
+
+    /// Takes a snapshot of volumes.
+    pub async fn volumes_snapshot(
+        &self,
+        target: &TargetPath,
+        name: &Name,
+        snapshot: &Name,
+    ) -> Answer<Accepted> {
+        self.snapshot(Method::POST, "snapshot", target, (name, snapshot)).await
+    }
+
+    /// Puts what a snapshot holds in the place of volumes.
+    pub async fn volumes_restore(
+        &self,
+        target: &TargetPath,
+        name: &Name,
+        snapshot: &Name,
+    ) -> Answer<Accepted> {
+        self.snapshot(Method::POST, "restore", target, (name, snapshot)).await
+    }
+
+    /// Deletes a snapshot of volumes.
+    pub async fn snapshot_delete(
+        &self,
+        target: &TargetPath,
+        name: &Name,
+        snapshot: &Name,
+    ) -> Answer<Accepted> {
+        self.snapshot(Method::DELETE, "snapshot", target, (name, snapshot)).await
+    }
+
+    async fn snapshot(
+        &self,
+        method: Method,
+        verb: &str,
+        target: &TargetPath,
+        (name, snapshot): (&Name, &Name),
+    ) -> Answer<Accepted> {
+        let call = self.call(method, &["v1", "volumes", verb]).query("target", target);
+        let call = call.query("name", name).query("snapshot", snapshot);
+        self.ask(call.waiting(Duration::from_secs(90))).await
     }
 
     /// What outlives nodes.
