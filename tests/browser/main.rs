@@ -1,6 +1,7 @@
 //! The dashboard in a real browser, before a real controller with real nodes. Needs root, chromium and chromedriver.
 
 mod driver;
+mod estate;
 #[path = "../real/lace.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod lace;

@@ -122,6 +122,10 @@ fn links(lace: &Lace, browser: &Browser) {
         "the page says so",
         "document.querySelector('#link-store option[selected]')?.value === 'keeper'",
     );
+    live(lace, browser, "/apps/shop");
+    let drawn = browser.js("return document.querySelector('.drawing .arrow.link title').textContent");
+    assert_eq!(drawn, json!("user uses keeper by its link store"));
+    live(lace, browser, "/apps/shop/user/user");
     browser.js("document.querySelector('#link-store').value = ''");
     browser.click("#links form button");
     browser.click("#planned-links .plan button");

@@ -114,6 +114,10 @@ fn routes_tell_of_their_certificates(lace: &Lace, browser: &Browser) {
         let leads = browser.js(&format!("return {}.parentElement.querySelector('th a').href", cell(host)));
         assert!(leads.as_str().is_some_and(|url| url.starts_with(&format!("https://{host}"))), "{leads}");
     }
+    browser.go(&format!("{}/", lace.url()));
+    let alarms = "document.getElementById('alarms')?.innerText";
+    browser.until("the overview tells of it", &format!("{alarms}?.includes('soon.example.com')"));
+    assert_eq!(browser.js(&format!("return {alarms}.includes('long.example.com')")), json!(false));
 }
 
 /// Requests a second of a route and of its family, while somebody asks.

@@ -6,7 +6,7 @@ use axum::Form;
 use axum::response::Response;
 use lace_model::application::{ApplicationSpec, ApplyRequest, ServiceSpec};
 use lace_model::revision::Opening;
-use lace_model::{Code, Problem, TargetPath};
+use lace_model::{Code, Problem, ServicePath, TargetPath};
 use lace_wire::api::{Accepted, RolloutStep, VerbRequest};
 use serde::Deserialize;
 use std::str::FromStr;
@@ -106,10 +106,15 @@ async fn set_firewall(visit: &Visit, form: &FirewallForm) -> Result<Accepted, Pr
     let openings: Result<Vec<Opening>, _> =
         lines.map(|line| line.parse().map_err(|e: String| usage(e))).collect();
     let spec = ServiceSpec { firewall: Some(openings?), ..ServiceSpec::default() };
+    apply(visit, ServicePath { app: target.app, service }, spec).await
+}
+
+/// Says something of one service; what is not said stays.
+pub async fn apply(visit: &Visit, path: ServicePath, spec: ServiceSpec) -> Result<Accepted, Problem> {
+    let ServicePath { app, service } = path;
     let spec = ApplicationSpec { services: [(service, spec)].into() };
-    let path = format!("/v1/apps/{}/apply", target.app);
-    let request = ApplyRequest { app: target.app, spec, prune: false, delete_data: false, plan: None };
-    visit.post(&path, &request).await
+    let door = format!("/v1/apps/{app}/apply");
+    visit.post(&door, &ApplyRequest { app, spec, prune: false, delete_data: false, plan: None }).await
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! An application as a drawing: services in the order of their needs, their nodes inside, arrows to what they need.
+//! An application as a drawing: services in the order of their needs, their nodes inside, arrows to what they need or use.
 //!
 //! A layered drawing (after Sugiyama, Tagawa and Toda, 1981) without its crossing step: an application has few services.
 
@@ -22,11 +22,31 @@ const DOTS_MAX: usize = 44;
 struct Place<'a> {
     name: &'a ServiceName,
     families: Vec<&'a FamilyStatus>,
-    needs: &'a [ServiceName],
+    needs: Vec<Need<'a>>,
     clustered: bool,
     x: usize,
     y: usize,
     height: usize,
+}
+
+/// Why a service leans on another one.
+struct Need<'a> {
+    to: &'a ServiceName,
+    /// The link by which it uses it; none where it only waits for it.
+    link: Option<&'a str>,
+}
+
+/// What a service needs and uses, each once: a link says more than a need.
+fn needs<'a>(name: &ServiceName, spec: &'a ApplicationSpec) -> Vec<Need<'a>> {
+    let Some(service) = spec.services.get(name) else { return Vec::new() };
+    let links = service.links.iter().flatten().map(|(link, to)| Need { to, link: Some(link) });
+    let mut all: Vec<Need> = links.collect();
+    for to in service.needs.iter().flatten() {
+        if !all.iter().any(|need| need.to == to) {
+            all.push(Need { to, link: None });
+        }
+    }
+    all
 }
 
 /// The drawing, with its text for whoever does not see it.
@@ -42,8 +62,9 @@ pub fn of(app: &AppStatus, spec: &ApplicationSpec) -> Markup {
         name = app.name
     );
     for place in places.values() {
-        for need in place.needs.iter().filter_map(|need| places.get(need)) {
-            svg.push_str(&arrow(place, need));
+        for need in &place.needs {
+            let to = places.get(need.to);
+            svg.extend(to.map(|to| arrow(place, to, need.link)));
         }
     }
     for place in places.values() {
@@ -62,7 +83,7 @@ fn placed<'a>(app: &'a AppStatus, spec: &'a ApplicationSpec) -> BTreeMap<&'a Ser
     let mut places = BTreeMap::new();
     for (name, families) in families {
         let service = spec.services.get(name);
-        let needs = service.and_then(|s| s.needs.as_deref()).unwrap_or_default();
+        let needs = needs(name, spec);
         let layer = depth(name, spec, spec.services.len());
         let nodes = families.iter().map(|f| f.nodes.len()).sum::<usize>().clamp(1, DOTS_MAX);
         let height = HEAD + nodes.div_ceil(DOTS_A_ROW) * DOT + 12;
@@ -77,23 +98,25 @@ fn placed<'a>(app: &'a AppStatus, spec: &'a ApplicationSpec) -> BTreeMap<&'a Ser
 
 /// The longest way to a service that needs nothing; a ring of needs ends at the number of services.
 fn depth(name: &ServiceName, spec: &ApplicationSpec, left: usize) -> usize {
-    let needs = spec.services.get(name).and_then(|s| s.needs.as_deref()).unwrap_or_default();
     if left == 0 {
         return 0;
     }
-    needs.iter().map(|need| 1 + depth(need, spec, left - 1)).max().unwrap_or(0)
+    needs(name, spec).iter().map(|need| 1 + depth(need.to, spec, left - 1)).max().unwrap_or(0)
 }
 
-fn arrow(from: &Place<'_>, to: &Place<'_>) -> String {
+fn arrow(from: &Place<'_>, to: &Place<'_>, link: Option<&str>) -> String {
     let (x1, y1) = (from.x, from.y + from.height / 2);
     let (x2, y2) = (to.x + BOX_WIDTH, to.y + to.height / 2);
     let bend = BOX_GAP_X / 2;
+    let (class, why) = match link {
+        Some(link) => ("arrow link", format!("{} uses {} by its link {link}", from.name, to.name)),
+        None => ("arrow", format!("{} needs {}", from.name, to.name)),
+    };
     format!(
-        "<path class=\"arrow\" marker-end=\"url(#arrow)\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}\"><title>{} needs {}</title></path>",
+        "<path class=\"{class}\" marker-end=\"url(#arrow)\" d=\"M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}\"><title>{}</title></path>",
         x1.saturating_sub(bend),
         x2 + bend,
-        from.name,
-        to.name
+        escaped(&why)
     )
 }
 

@@ -15,7 +15,9 @@ use lace_model::event::Event;
 use lace_model::release::Release;
 use lace_model::rollout::{Phase, Rollout, Strategy};
 use lace_model::{Millis, NodePath, Problem, ServicePath};
-use lace_wire::api::{BeamNode, BeamPart, Explanation, FamilyStatus, HistoryLine, NodeScripts, Status};
+use lace_wire::api::{
+    BeamNode, BeamPart, Explanation, FamilyStatus, HistoryLine, NodeScripts, PushView, Status,
+};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -44,6 +46,8 @@ struct Show {
     sheet: Sheet,
     actions: Vec<action::Action>,
     runs: Vec<action::Run>,
+    /// How releases of it are pushed.
+    push: PushView,
     /// How the scripts of its code stand, where it has any.
     scripts: Option<Vec<NodeScripts>>,
     own: FamilySpec,
@@ -101,6 +105,7 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
     let mut family = family.ok_or_else(|| Problem::not_found(format!("family {target}")))?;
     let service = family.path.service_path();
     let mut spec: ApplicationSpec = visit.get(&format!("/v1/apps/{}/export", service.app)).await?;
+    package::pin(visit, &service, &mut spec).await?;
     let packages = package::of_all(visit, &spec).await;
     let spec = spec.services.remove(&service.service).unwrap_or_default();
     let mut history: Vec<HistoryLine> = visit.about("/v1/history", &service.to_string()).await?;
@@ -129,6 +134,7 @@ async fn load(visit: &Visit, target: &str, from: usize) -> Result<Show, Problem>
         actions: own.map(action::of).unwrap_or_default(),
         runs: if own.is_some() { action::runs(visit, &service).await? } else { Vec::new() },
         scripts,
+        push: crate::push::of(visit, &service.to_string()).await?,
         parts,
         holders,
         now: visit.now,

@@ -10,8 +10,9 @@ use axum::extract::Path;
 use axum::http::Method;
 use axum::response::Response;
 use lace_model::event::Event;
+use lace_model::pool::Pool;
 use lace_model::{Millis, Problem};
-use lace_wire::api::{Accepted, HostView, NodeView};
+use lace_wire::api::{Accepted, HostRequest, HostView, NodeView};
 use serde::Deserialize;
 
 /// Rows of hosts; the map shows all.
@@ -34,6 +35,7 @@ struct Show {
     now: Millis,
     view: HostView,
     nodes: Vec<NodeView>,
+    pools: Vec<Pool>,
     events: Vec<Event>,
 }
 
@@ -44,7 +46,8 @@ pub async fn list(visit: Visit) -> Response {
 
 async fn load(visit: &Visit) -> Result<Hosts, Problem> {
     let mut hosts: Vec<HostView> = visit.get("/v1/hosts").await?;
-    let (map, all) = (squares::of_hosts(&hosts), hosts.len());
+    let pools: Vec<Pool> = visit.get("/v1/pools").await?;
+    let (map, all) = (squares::of_hosts(&hosts, &pools), hosts.len());
     hosts.sort_by_key(|h| (crate::words::of_host(h).0, h.host.name.clone()));
     hosts.truncate(SHOWN);
     Ok(Hosts { now: visit.now, all, hosts, map })
@@ -64,7 +67,15 @@ async fn load_one(visit: &Visit, name: &str) -> Result<Show, Problem> {
     let mut events: Vec<Event> =
         visit.get(&format!("/v1/events?subject={subject}&limit={EVENTS_SHOWN}")).await?;
     events.sort_by_key(|e| std::cmp::Reverse(e.seq));
-    Ok(Show { now: visit.now, view, nodes, events })
+    let pools = visit.get("/v1/pools").await?;
+    Ok(Show { now: visit.now, view, nodes, pools, events })
+}
+
+impl Show {
+    /// Is it a host of this pool?
+    fn is_of(&self, pool: &Pool) -> bool {
+        self.view.host.pool.as_ref() == Some(&pool.name)
+    }
 }
 
 #[derive(Deserialize)]
@@ -73,6 +84,8 @@ pub struct Deed {
     verb: String,
     #[serde(default)]
     force: Option<String>,
+    #[serde(default)]
+    pool: String,
 }
 
 /// `POST /act/host`.
@@ -88,6 +101,7 @@ async fn done(visit: &Visit, form: &Deed) -> Result<Accepted, Problem> {
             let path = if form.force.is_some() { format!("{path}?force=true") } else { path };
             visit.send(Method::DELETE, &path, &()).await
         }
+        "pool" => visit.send(Method::PUT, &path, &HostRequest { pool: Some(form.pool.clone()) }).await,
         other => Err(crate::act::usage(format!("there is no verb {other:?}"))),
     }
 }

@@ -27,6 +27,7 @@ mod page;
 mod plan;
 mod pool;
 mod provider;
+mod push;
 mod release;
 mod revision;
 mod route;
@@ -139,6 +140,8 @@ fn deeds() -> Vec<Route> {
         ("/act/host", post(host::act)),
         ("/act/provider", post(provider::act)),
         ("/act/pool", post(pool::act)),
+        ("/act/route", post(route::act)),
+        ("/act/key", post(push::act)),
         ("/act/job", post(job::run)),
         ("/act/job/cancel", post(job::cancel)),
         ("/act/operation/cancel", post(operation::cancel)),

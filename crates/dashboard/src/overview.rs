@@ -8,8 +8,11 @@ use crate::words::{self, Markup, State};
 use askama::Template;
 use axum::response::Response;
 use lace_model::event::Event;
-use lace_model::{Millis, Problem};
-use lace_wire::api::{AppStatus, AppSummary, Health, HostView, Status};
+use lace_model::pool::{Pool, Price};
+use lace_model::{Millis, Name, Problem};
+use lace_wire::api::{AppStatus, AppSummary, Health, HostView, ServerInfo, Status};
+use lace_wire::route::RouteView;
+use std::collections::BTreeMap;
 
 /// Applications whose trouble is told in words; the others are in the table with their state.
 const TROUBLED_MAX: usize = 20;
@@ -27,6 +30,8 @@ struct Overview {
     wanted: u32,
     hosts: usize,
     connected: usize,
+    /// What an hour of all hosts costs, as far as it is known; a line for each currency.
+    costs: Vec<String>,
     running: Vec<Under>,
     alarms: Vec<Alarm>,
     map: Option<Markup>,
@@ -52,6 +57,7 @@ async fn load(visit: &Visit) -> Result<Overview, Problem> {
     let hosts: Option<Vec<HostView>> = visit.get("/v1/hosts").await.ok();
     let mut events: Vec<Event> = visit.get(&format!("/v1/events?limit={EVENTS_SHOWN}")).await?;
     events.sort_by_key(|e| std::cmp::Reverse(e.seq));
+    let pools: Vec<Pool> = visit.get("/v1/pools").await.unwrap_or_default();
     let mut alarms = hosts.as_deref().map(silent_hosts).unwrap_or_default();
     for app in
         apps.iter().filter(|a| a.health >= Health::Degraded && a.health != Health::Stopped).take(TROUBLED_MAX)
@@ -59,6 +65,7 @@ async fn load(visit: &Visit) -> Result<Overview, Problem> {
         let status: Status = visit.about("/v1/status", app.name.as_str()).await?;
         alarms.extend(status.apps.iter().flat_map(troubles));
     }
+    alarms.extend(house(visit).await);
     let worst =
         apps.iter().map(|a| a.health).filter(|h| *h != Health::Stopped).max().unwrap_or(Health::Healthy);
     Ok(Overview {
@@ -69,12 +76,44 @@ async fn load(visit: &Visit) -> Result<Overview, Problem> {
         wanted: apps.iter().map(|a| a.wanted).sum(),
         connected: hosts.iter().flatten().filter(|h| h.liveness.connected).count(),
         hosts: hosts.as_ref().map_or(0, Vec::len),
-        map: hosts.as_deref().map(squares::of_hosts),
+        map: hosts.as_deref().map(|hosts| squares::of_hosts(hosts, &pools)),
+        costs: costs(hosts.as_deref().unwrap_or_default(), &pools),
         running: under_way(visit).await?,
         apps,
         alarms,
         events,
     })
+}
+
+fn costs(hosts: &[HostView], pools: &[Pool]) -> Vec<String> {
+    let prices: BTreeMap<&Name, &Price> =
+        pools.iter().filter_map(|pool| Some((&pool.name, pool.price.as_ref()?))).collect();
+    let mut sums: BTreeMap<&str, Price> = BTreeMap::new();
+    for price in hosts.iter().filter_map(|view| prices.get(view.host.pool.as_ref()?)) {
+        let none = Price { micro_per_hour: 0, ..(*price).clone() };
+        let sum = sums.entry(&price.currency).or_insert(none);
+        sum.micro_per_hour = sum.micro_per_hour.saturating_add(price.micro_per_hour);
+    }
+    sums.values().map(Price::to_string).collect()
+}
+
+/// What wants a look in the house itself: a restored controller, certificates that end. Who may not see it goes without.
+async fn house(visit: &Visit) -> Vec<Alarm> {
+    let info: Option<ServerInfo> = visit.get("/v1/server").await.ok();
+    let adopts = info.filter(|info| info.adopt).map(|info| Alarm {
+        mark: State::Poor.mark("adopt mode"),
+        page: "/server".into(),
+        subject: "the controller".into(),
+        message: format!("was restored; {} nodes are unknown to it", info.unknown_nodes.len()),
+    });
+    let routes: Vec<RouteView> = visit.get("/v1/routes").await.unwrap_or_default();
+    let ending = routes.iter().filter(|route| crate::route::ends_soon(route, visit.now)).map(|route| Alarm {
+        mark: State::Poor.mark("certificate ends"),
+        page: "/routes".into(),
+        subject: route.door.clone(),
+        message: crate::route::certificate(route, visit.now),
+    });
+    adopts.into_iter().chain(ending).take(TROUBLED_MAX).collect()
 }
 
 fn sentence(apps: &[AppSummary]) -> String {
@@ -108,4 +147,36 @@ fn troubles(app: &AppStatus) -> Vec<Alarm> {
         message: f.message.clone(),
     };
     families.map(alarm).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_hour_costs_what_its_hosts_cost_by_currency() {
+        let pool = |name: &str, price: Option<&str>| {
+            let price = price.map(|text| Price::said(text, 1).expect("a price"));
+            let mut pool = json!({"name": name, "provider": "p", "made_at": 1});
+            pool["price"] = json!(price);
+            serde_json::from_value::<Pool>(pool).expect("a pool")
+        };
+        let host = |pool: Option<&str>| {
+            let id = "00000000-0000-0000-0000-000000000001";
+            let view = json!({
+                "host": {
+                    "id": id, "name": "h", "capacity": {"cpu": "8", "memory": "32GiB", "slots": 500}, "attributes": {}, "blocks": [],
+                    "agent_version": "0", "joined_at": 1, "pool": pool,
+                },
+                "liveness": {"connected": true, "last_seen": 1, "disk_used_permille": 1},
+                "nodes": 0, "cpu_used": 0, "memory_used": 0,
+            });
+            serde_json::from_value::<HostView>(view).expect("a host")
+        };
+        let pools = [pool("a", Some("0.01 EUR")), pool("b", Some("0.5")), pool("c", None)];
+        let hosts = [Some("a"), Some("a"), Some("b"), Some("c"), Some("gone"), None].map(host);
+        assert_eq!(costs(&hosts, &pools), ["0.02 EUR per hour", "0.50 USD per hour"]);
+        assert!(costs(&hosts[3..], &pools).is_empty(), "what is not known is not nothing");
+    }
 }

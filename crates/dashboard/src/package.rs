@@ -7,8 +7,9 @@ use crate::visit::Visit;
 use axum::Form;
 use axum::response::Response;
 use lace_model::application::{ApplicationSpec, ApplyRequest, ServiceSpec};
-use lace_model::package::{Package, PackageRef, StoredPackage};
-use lace_model::{Name, Problem, ServiceName};
+use lace_model::package::{Package, PackageRef, PackageUse, StoredPackage};
+use lace_model::{Name, Problem, ServiceName, ServicePath};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Where the form goes.
@@ -55,6 +56,29 @@ impl Sheet {
 
 /// The packages of an application's services, as far as they are there.
 pub type Packages = BTreeMap<ServiceName, Package>;
+
+/// What of a revision is looked at here.
+#[derive(Deserialize)]
+struct Pinned {
+    spec: PinnedSpec,
+}
+
+#[derive(Deserialize)]
+struct PinnedSpec {
+    package: Option<PackageUse>,
+}
+
+/// Has a service name the version of its package that it runs: another one may have come since.
+pub async fn pin(visit: &Visit, path: &ServicePath, spec: &mut ApplicationSpec) -> Result<(), Problem> {
+    let Some(service) = spec.services.get_mut(&path.service).filter(|service| service.package.is_some())
+    else {
+        return Ok(());
+    };
+    let revision: Pinned = visit.about("/v1/revision", &path.to_string()).await?;
+    let used = revision.spec.package.map(|used| PackageRef { name: used.name, version: Some(used.version) });
+    service.package = used.or_else(|| service.package.clone());
+    Ok(())
+}
 
 /// Asks for the packages of the services of an application, each once.
 pub async fn of_all(visit: &Visit, spec: &ApplicationSpec) -> Packages {

@@ -62,28 +62,28 @@ async fn done(visit: &Visit, fields: &[(String, String)]) -> Result<Accepted, Pr
     }
 }
 
-/// What a form says. A field that is not in it stays as it is; an empty price says that it is not known.
+/// The field of attributes: one called `attributes` would hide that of the form's own in the browser.
+const ATTRIBUTES: &str = "attribute_lines";
+/// What people write where a price is not known any more.
+const UNKNOWN: &str = "unknown";
+
+/// What a form says. A field that is empty, or not in it, stays as it is; no hosts at most are any number.
 fn said(fields: &[(String, String)]) -> Result<PoolRequest, Problem> {
     let one =
         |key: &str| fields.iter().find(|(name, _)| name == key).map(|(_, value)| value.trim().to_owned());
     let word = |key| one(key).filter(|text| !text.is_empty());
     let provider = word("provider").map(|text| Name::new(&text)).transpose();
-    let hosts_max = match one("hosts_max").as_deref() {
-        None => None,
-        Some("") => Some(0),
-        Some(text) => {
-            let wrong = |_| crate::act::usage(format!("hosts at most: {text:?} is not a number"));
-            Some(text.parse().map_err(wrong)?)
-        }
-    };
+    let wrong = |text: &str| crate::act::usage(format!("hosts at most: {text:?} is not a number"));
+    let hosts_max = word("hosts_max").map(|text| text.parse().map_err(|_| wrong(&text))).transpose()?;
+    let price = word("price").map(|text| if text == UNKNOWN { String::new() } else { text });
     Ok(PoolRequest {
         provider: provider.map_err(|e| crate::act::usage(e.to_string()))?,
         region: word("region"),
         zone: word("zone"),
         image: word("image"),
         profile: word("profile"),
-        attributes: attributes(&one("attributes").unwrap_or_default())?,
-        price_per_hour: one("price"),
+        attributes: attributes(&one(ATTRIBUTES).unwrap_or_default())?,
+        price_per_hour: price,
         hosts_max,
     })
 }
@@ -108,11 +108,15 @@ mod tests {
         };
         let price = said(&fields(&[("price", "0.02 EUR")])).expect("good");
         assert_eq!(price, PoolRequest { price_per_hour: Some("0.02 EUR".into()), ..PoolRequest::default() });
-        let all = said(&fields(&[("price", ""), ("hosts_max", ""), ("attributes", "disk = ssd\n\ngpu=")]));
-        let all = all.expect("good");
+        assert_eq!(
+            said(&fields(&[("price", " "), ("hosts_max", "")])).expect("good"),
+            PoolRequest::default()
+        );
+        let all = [("price", "unknown"), ("hosts_max", "0"), ("attribute_lines", "disk = ssd\n\ngpu=")];
+        let all = said(&fields(&all)).expect("good");
         assert_eq!((all.price_per_hour.as_deref(), all.hosts_max), (Some(""), Some(0)));
         assert_eq!(all.attributes.get("disk").map(String::as_str), Some("ssd"));
-        for wrong in [("hosts_max", "many"), ("attributes", "ssd"), ("provider", "No name")] {
+        for wrong in [("hosts_max", "many"), ("attribute_lines", "ssd"), ("provider", "No name")] {
             assert!(said(&fields(&[wrong])).is_err(), "{wrong:?}");
         }
     }

@@ -1,6 +1,8 @@
 //! Many things as squares: a few as links, thousands as one path for each state.
 
 use crate::words::{self, Markup, State, escaped};
+use lace_model::Name;
+use lace_model::pool::Pool;
 use lace_wire::api::{HostView, NodeView};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,11 +24,13 @@ struct Square {
     title: String,
 }
 
-/// Hosts by place, region and zone, where they say it.
-pub fn of_hosts(hosts: &[HostView]) -> Markup {
+/// Hosts by place: provider, region and zone of their pools, or what they say themselves.
+pub fn of_hosts(hosts: &[HostView], pools: &[Pool]) -> Markup {
+    let pools: BTreeMap<&Name, BTreeMap<String, String>> =
+        pools.iter().map(|pool| (&pool.name, pool.known())).collect();
     let mut places: BTreeMap<String, Vec<Square>> = BTreeMap::new();
     for view in hosts {
-        places.entry(place(view)).or_default().push(host(view));
+        places.entry(place(view, &pools)).or_default().push(host(view));
     }
     let mut html = String::new();
     let alone = places.len() == 1;
@@ -46,8 +50,11 @@ pub fn of_nodes(nodes: &[NodeView]) -> Markup {
     Markup(map(&squares))
 }
 
-fn place(view: &HostView) -> String {
-    let said = ["provider", "region", "zone"].iter().filter_map(|k| view.host.attributes.get(*k));
+fn place(view: &HostView, pools: &BTreeMap<&Name, BTreeMap<String, String>>) -> String {
+    let pool = view.host.pool.as_ref().and_then(|pool| pools.get(pool));
+    let known =
+        |key: &&str| pool.and_then(|known| known.get(*key)).or_else(|| view.host.attributes.get(*key));
+    let said = ["provider", "region", "zone"].iter().filter_map(known);
     said.cloned().collect::<Vec<_>>().join(" / ")
 }
 

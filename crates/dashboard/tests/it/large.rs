@@ -85,7 +85,7 @@ async fn weigh(answers: Vec<(&'static str, Value)>, path: &str, bytes_max: usize
 #[tokio::test]
 async fn ten_thousand_hosts_are_a_map() {
     let hosts = Value::Array((0..10_000).map(host).collect());
-    let text = weigh(vec![("/v1/hosts", hosts.clone())], "/hosts", 120_000).await;
+    let text = weigh(vec![("/v1/hosts", hosts.clone()), ("/v1/pools", json!([]))], "/hosts", 120_000).await;
     assert!(text.contains("host-1007") && text.contains("10000 in all"));
     let answers = vec![
         ("/v1/hosts", hosts),
@@ -107,6 +107,7 @@ async fn a_thousand_nodes_are_squares_and_a_page_of_rows() {
         ("/v1/apps/shop/export", json!({"services": {}})),
         ("/v1/apps/shop/secrets", json!([])),
         ("/v1/history", json!([])),
+        ("/v1/pushes", json!({"url": null, "host_key": null, "keys": []})),
         ("/v1/why", json!({"target": "shop/web/web", "lines": []})),
         ("/v1/events", json!([])),
         ("/v1/operations", json!([])),

@@ -55,6 +55,7 @@ fn answers(nodes: usize, beam: Value) -> Vec<(&'static str, Value)> {
         ("/v1/status", status),
         ("/v1/apps/shop/export", json!({"services": {"web": {"beam": {}}}})),
         ("/v1/history", json!([])),
+        ("/v1/pushes", json!({"url": null, "host_key": null, "keys": []})),
         ("/v1/why", json!({"target": "shop/web/web", "lines": []})),
         ("/v1/events", json!([])),
         ("/v1/releases", json!([])),

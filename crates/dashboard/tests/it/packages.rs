@@ -80,6 +80,15 @@ fn scripts() -> Value {
     ])
 }
 
+/// How `web` is pushed: one key may.
+fn pushes() -> Value {
+    let key = json!({
+        "name": "ada", "kind": "ssh-ed25519", "key": "AAAA", "fingerprint": "SHA256:abc", "auto_enable": true, "added_at": 1,
+        "added_by": "<i>somebody</i>",
+    });
+    json!({"url": "ssh://git@lace.example:7442/shop/web", "host_key": "SHA256:xyz", "keys": [key]})
+}
+
 /// An application with a bare service and two of packages.
 fn application() -> Router {
     let provides = json!({"redis": {"port": "redis", "roles": [], "password": true, "help": ""}});
@@ -96,7 +105,13 @@ fn application() -> Router {
     pages([
         ("/v1/status", status),
         ("/v1/apps/shop/export", json!({"services": services})),
-        ("/v1/packages/web", web()),
+        (
+            "/v1/revision",
+            json!({"spec": {"package": {"name": "web", "version": "1", "tree": "0".repeat(64), "roles": {}}}}),
+        ),
+        // What runs is pinned, whatever is the newest of that name.
+        ("/v1/packages/web", package("web", json!({"version": "2"}))),
+        ("/v1/packages/web@1", web()),
         ("/v1/packages/cache", package("cache", json!({"provides": provides}))),
         ("/v1/scripts", scripts()),
         (
@@ -105,6 +120,8 @@ fn application() -> Router {
         ),
         ("/v1/verbs", json!({"operation": null, "message": "asked"})),
         ("/v1/history", json!([])),
+        ("/v1/pushes", pushes()),
+        ("/v1/keys", pushes()),
         ("/v1/why", json!({"target": "shop/web/web", "lines": []})),
         ("/v1/events", json!([])),
         ("/v1/releases", json!([])),
@@ -191,4 +208,23 @@ async fn actions_are_buttons_with_what_became_of_them_and_scripts_have_lights() 
         answered(&application(), "/act/action", "target=shop/web&action=run&parameter.parameters=one+two")
             .await;
     assert!(status == StatusCode::OK && said.contains("asked"), "{said}");
+}
+
+#[tokio::test]
+async fn how_code_is_pushed_is_told_to_be_copied() {
+    let (_, text) = page(&application(), "/apps/shop/web/web", false).await;
+    let text = String::from_utf8(text).expect("text");
+    for expected in [
+        "git remote add lace ssh://git@lace.example:7442/shop/web\ngit push lace main",
+        "ED25519 <code>SHA256:xyz</code>",
+        "<code>ssh-ed25519 SHA256:abc</code></td><td>at once</td>",
+        "&#60;i&#62;somebody",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+    let add = "verb=add&target=shop/web&key=ssh-ed25519+AAAA+ada&name=&auto_enable=on";
+    let (status, said) = answered(&application(), "/act/key", add).await;
+    assert!(status == StatusCode::OK && said.contains("key ada may push releases of shop/web"), "{said}");
+    let wrong = "verb=add&target=shop/web&key=x&name=No%20name";
+    assert!(answered(&application(), "/act/key", wrong).await.0.is_client_error());
 }
