@@ -1,10 +1,14 @@
 //! The dashboard in a real browser, before a real controller with real nodes. Needs root, chromium and chromedriver.
 
+#[path = "../../crates/dashboard/tests/it/answers.rs"]
+mod answers;
+mod canary;
 mod driver;
 mod estate;
 #[path = "../real/lace.rs"]
 #[allow(dead_code, reason = "the tests of the command line use more of it")]
 mod lace;
+mod large;
 mod packages;
 mod pages;
 mod runtime;

@@ -190,7 +190,7 @@ fn widest(browser: &Browser) -> Value {
 }
 
 /// Figures for people; a shared machine's times are no reason to fail.
-fn weigh(browser: &Browser, page: &str) {
+pub fn weigh(browser: &Browser, page: &str) {
     let figures = browser.js(
         "const all = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')] \
          .filter(e => !e.name.includes('/v1/events')); \
@@ -206,7 +206,7 @@ fn weigh(browser: &Browser, page: &str) {
 }
 
 /// axe-core, where npm has brought it.
-fn axe(browser: &Browser, page: &str) {
+pub fn axe(browser: &Browser, page: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/dashboard/web/node_modules/axe-core/axe.min.js");
     let Ok(source) = std::fs::read_to_string(path) else {
         assert!(std::env::var_os("CI").is_none(), "axe-core is missing: scripts/bundle.sh brings it");

@@ -1,5 +1,6 @@
 //! Pages before an API that answers from a list: what does not need a controller.
 
+mod answers;
 mod fake;
 mod large;
 mod mesh;

@@ -1,7 +1,7 @@
 //! Who is connected to whom, and what deviates from the plan, on a family's page.
 
+use crate::answers::family;
 use crate::fake::{page, pages};
-use crate::large::family;
 use lace_wire::beam::BeamReport;
 use serde_json::{Value, json};
 

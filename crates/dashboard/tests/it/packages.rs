@@ -1,7 +1,7 @@
 //! Forms that are made of a package's schema.
 
+use crate::answers::family;
 use crate::fake::{answered, page, pages};
-use crate::large::family;
 use axum::Router;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
