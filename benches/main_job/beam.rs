@@ -1,7 +1,7 @@
 //! Three nodes of an Erlang cluster, beside the same three boots without anybody's help.
 
-use crate::idle::Ending;
-use crate::probe::{descendants, free_port, is_installed, pss_mib, run_time, until_answers};
+use crate::bare::{self, Bare};
+use crate::probe::{descendants, is_installed, pss_mib, run_time, until_answers};
 use crate::report::{MIB, Report};
 use crate::world::World;
 use crate::{Bounds, Failure};
@@ -9,10 +9,9 @@ use lace_model::application::ApplyRequest;
 use lace_model::{AppName, ByteSize, CpuMillis};
 use lace_wire::api::BeamCallRequest;
 use lace_wire::beam::BeamCall;
-use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const BARE: &str = "three bare erl boots until /up answers";
@@ -49,9 +48,12 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
     let beyond = ours.iter().map(|t| t.as_secs_f64() * 1000.0 - bare).collect();
     report.values("three BEAM nodes: beyond the bare boots", crate::report::MS, beyond).aim(BEYOND_BARE_MS);
     calls(world, &request, report).await?;
+    let release = ball.join("_build/ball");
+    bare::failover(world.files(), &release, bounds, report).await?;
     crate::failover::measure(world, &request, bounds, report).await?;
     crate::hot::measure(world, bounds, report).await?;
     if !bounds.is_quick() {
+        bare::many(world.files(), &release, MANY, report).await?;
         many(world, request, report).await?;
     }
     Ok(())
@@ -97,7 +99,8 @@ async fn many(world: &World, mut request: ApplyRequest, report: &mut Report) -> 
     follower.hears("node.ready", MANY as usize).await?;
     let took = begun.elapsed();
     world.done(accepted).await?;
-    report.times(format!("{MANY} BEAM nodes: apply to clustered and healthy"), &[took]);
+    let row = report.times(format!("{MANY} BEAM nodes: apply to clustered and healthy"), &[took]);
+    row.beside(&bare::many_line(MANY));
     report.times(format!("{MANY} BEAM nodes: of that for each"), &[took / MANY]);
     let nodes = world.client.beam(&"ball".parse()?).await?;
     let seen = nodes.iter().map(|node| node.report.nodes.len() as u32);
@@ -108,7 +111,8 @@ async fn many(world: &World, mut request: ApplyRequest, report: &mut Report) -> 
     report.note(format!("each of {MANY} BEAM nodes sees the {} others", MANY - 1));
     let whole = |first: i32| descendants(first).into_iter().filter_map(pss_mib).sum::<f64>();
     let sizes: Vec<f64> = world.first_processes()?.into_iter().map(whole).collect();
-    report.values(format!("{MANY} BEAM nodes: PSS of each node's processes"), MIB, sizes);
+    let row = report.values(format!("{MANY} BEAM nodes: PSS of each node's processes"), MIB, sizes);
+    row.beside(&bare::memory_line(MANY));
     world.delete("ball").await
 }
 
@@ -131,35 +135,11 @@ async fn boot_ours(world: &World, request: &ApplyRequest) -> Result<Duration, Fa
 
 /// Three at once, each with an address of its own on the loopback interface.
 fn boot_bare(files: &Path, release: &Path) -> Result<Duration, Failure> {
-    let dist = free_port()?.to_string();
+    let bare = Bare::of(files, release, "ball")?;
     let begun = Instant::now();
-    let mut nodes = Vec::new();
-    for n in 1..=NODES {
-        let home = files.join(format!("home-{n}"));
-        fs::create_dir_all(&home)?;
-        let port = free_port()?;
-        let child = boot_one(release, &home, n, port, &dist)?;
-        nodes.push((child, port));
-    }
+    let nodes: Vec<_> = (1..=NODES).map(|n| bare.start(n, None)).collect::<Result<_, _>>()?;
     for (_, port) in &nodes {
         until_answers(SocketAddr::from(([127, 0, 0, 1], *port)), "/up", Duration::from_secs(60))?;
     }
     Ok(begun.elapsed())
-}
-
-fn boot_one(release: &Path, home: &Path, n: usize, port: u16, dist: &str) -> Result<Ending, Failure> {
-    let child = Command::new(release.join("bin/ball"))
-        .arg("foreground")
-        .env("HOME", home)
-        .env("LACE_NODE_NAME", format!("ball@127.0.0.{}", 10 + n))
-        .env("LACE_COOKIE", "only-for-this-run")
-        .env("ERL_DIST_PORT", dist)
-        .env("ERL_FLAGS", format!("-kernel inet_dist_use_interface {{127,0,0,{}}}", 10 + n))
-        .env("PORT", port.to_string())
-        .current_dir(home)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok(Ending(child))
 }

@@ -1,5 +1,6 @@
 //! A distributed Erlang application when its node dies, when that node is back, and when it is moved on purpose.
 
+use crate::bare;
 use crate::probe::descendants;
 use crate::report::Report;
 use crate::world::World;
@@ -43,8 +44,14 @@ pub async fn measure(
         // The next round's first node shall be the one that is preferred, ready and connected.
         world.run(&["wait", "ball", "--for", "healthy"])?;
     }
-    report.times("failover: the runtime is killed, another node answers", &over).aim(FAILOVER_MS);
-    report.times("takeover: killed, started again, runs it again", &back).aim(TAKEOVER_MS);
+    report
+        .times("failover: the runtime is killed, another node answers", &over)
+        .aim(FAILOVER_MS)
+        .beside(bare::FAILOVER);
+    report
+        .times("takeover: killed, started again, runs it again", &back)
+        .aim(TAKEOVER_MS)
+        .beside(bare::TAKEOVER);
     report.times("lace beam failover, the whole command", &moved);
     world.delete("ball").await
 }

@@ -4,6 +4,7 @@
 //! thing it is measured in the same run, so that the ratio holds on a busy machine too. Installations have states,
 //! ports and a private space of their own; nothing of them stays.
 
+mod bare;
 mod beam;
 mod cost;
 mod crashing;

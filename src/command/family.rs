@@ -72,7 +72,7 @@ pub struct Settings {
     /// Only hosts of which this holds, for example: memory >= 4*GiB && "ssd" in tags
     #[arg(long = "where", value_name = "CEL")]
     pub condition: Option<String>,
-    /// How nodes come together: join-first, or cmd:PROGRAM WORDS
+    /// How nodes come together: join-first, none, or cmd:PROGRAM WORDS
     #[arg(long, value_name = "HOW", value_parser = bootstrap)]
     pub bootstrap: Option<Bootstrap>,
 }
@@ -112,6 +112,8 @@ impl From<Choice> for Select {
 pub enum Bootstrap {
     /// By connecting to the first one.
     JoinFirst,
+    /// They do that themselves, or not at all.
+    None,
     /// By a command in each node.
     Command(Vec<String>),
 }
@@ -120,8 +122,9 @@ fn bootstrap(text: &str) -> Result<Bootstrap, String> {
     let words = |rest: &str| rest.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     match text.strip_prefix("cmd:").map(words) {
         None if text == "join-first" => Ok(Bootstrap::JoinFirst),
+        None if text == "none" => Ok(Bootstrap::None),
         Some(words) if !words.is_empty() => Ok(Bootstrap::Command(words)),
-        _ => Err(format!("{text:?} is neither join-first nor cmd:PROGRAM")),
+        _ => Err(format!("{text:?} is none of join-first, none and cmd:PROGRAM")),
     }
 }
 
@@ -211,6 +214,7 @@ fn request(settings: &Settings) -> Result<ApplyRequest, Problem> {
     let (beam, bootstrap) = match settings.bootstrap.clone() {
         None => (None, None),
         Some(Bootstrap::JoinFirst) => (Some(Beam { join: true, ..Beam::default() }), None),
+        Some(Bootstrap::None) => (Some(Beam { join: false, ..Beam::default() }), Some(Vec::new())),
         Some(Bootstrap::Command(words)) => (None, Some(words)),
     };
     let name = settings.target.family.clone().unwrap_or(service);

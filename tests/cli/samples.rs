@@ -72,6 +72,7 @@ pub fn node(family: &str, index: u32) -> NodeView {
             alarms: Vec::new(),
             votes_seen: None,
             holds: false,
+            joined: false,
         },
         host: "alpha".into(),
         host_connected: true,

@@ -3,8 +3,8 @@
 %% version, a relup from it and back to it.
 %%
 %% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is
-%% sick, 5.x sets what its configuration does not say, 6.x wants another emulator, 7.x lacks its code, and 8.x changes its mind
-%% after its settings are in place. All find another net_ticktime in their configuration than on their command line.
+%% sick, 5.x sets what its configuration does not say, 6.x wants another emulator, 7.x lacks its code, 8.x changes its mind
+%% after its settings are in place, 9.x knows no way back, and 10.x has another build of sasl. All find another net_ticktime in their configuration than on their command line.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
@@ -48,11 +48,15 @@ relup(Rel, Place, Paths, Former) ->
     [Old] = filelib:wildcard(filename:join([Former, "releases", "*", "counter.rel"])),
     OldRel = filename:rootname(Old),
     OldPaths = filelib:wildcard(filename:join([Former, "lib", "counter-*", "ebin"])),
-    {ok, _, _, _} = systools:make_relup(Rel, [OldRel], [OldRel],
+    Back = case filename:basename(Place) of "9." ++ _ -> []; _ -> [OldRel] end,
+    {ok, _, _, _} = systools:make_relup(Rel, [OldRel], Back,
                                         [{path, Paths ++ OldPaths}, {outdir, Place}, silent]).
 
 spoil("7." ++ _ = Version, Dir) ->
     ok = file:delete(filename:join([Dir, "lib", "counter-" ++ Version, "ebin", "counter.beam"]));
+spoil("10." ++ _, Dir) ->
+    [App] = filelib:wildcard(filename:join([Dir, "lib", "sasl-*", "ebin", "sasl.app"])),
+    ok = file:write_file(App, "%% Built anew.\n", [append]);
 spoil(_, _) -> ok.
 
 compile_counter(Version, Dir, Former) ->

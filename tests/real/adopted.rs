@@ -84,7 +84,7 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
     }
     let lace = Lace::up_in(228, 0);
     let port = TcpListener::bind("127.31.7.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let _first = Runtime::start(1, port, lace.files(), &[]);
+    let mut first = Runtime::start(1, port, lace.files(), &[]);
     let second = Runtime::start(2, port, lace.files(), &[]);
     let port = port.to_string();
     let words = ["beam", "adopt", "old@127.31.7.1", "--port", &port, "--app", "legacy"];
@@ -133,6 +133,17 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
         let ran = lace.run(words);
         assert!(!ran.out.contains(COOKIE) && !ran.err.contains(COOKIE), "{words:?} shows the cookie");
     }
+    // Looked at, and not steered: whoever started it ends it.
+    for words in [
+        &["restart", "legacy/adopted/1"][..],
+        &["restart", "legacy"],
+        &["stop", "legacy"],
+        &["scale", "legacy/adopted", "3"],
+        &["exec", "legacy/adopted/1", "--", "true"],
+    ] {
+        let ran = lace.run(words);
+        assert!(ran.status != 0, "{words:?} did something: {}{}", ran.out, ran.err);
+    }
     // A controller that begins anew finds them again; one that died is told of.
     lace.kill("server");
     eventually("the next controller sees both", || status().matches("started").count() == 2);
@@ -145,6 +156,7 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
     lace.run(&["beam", "status", "legacy"]).ends(7);
     lace.run(&["delete", "legacy", "--yes"]).ok();
     lace.down_and_nothing_left();
+    assert!(first.0.try_wait().expect("asked").is_none(), "the cluster goes on without Lace");
 }
 
 /// Options of a runtime that shows its certificate and wants one of the authority's.

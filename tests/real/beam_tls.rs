@@ -216,7 +216,13 @@ fn tools_work(lace: &Lace) {
         let url = format!("{}/metrics", lace.url());
         let out = Command::new("curl").args(["--silent", "--header", &header, &url]).output().expect("curl");
         let text = String::from_utf8_lossy(&out.stdout);
+        // Of the connections, too: behind a process of OTP there is a port.
+        let peer = |line: &str| {
+            line.starts_with("erlang_vm_dist_port_queue_size_bytes{node=\"ball/ball/ball/2\"")
+                && line.contains("ball@ball-3.")
+        };
         text.contains("erlang_vm_statistics_reductions_total{node=\"ball/ball/ball/2\"")
+            && text.lines().any(peer)
     });
 }
 

@@ -55,6 +55,22 @@ fn seen(lace: &Lace, target: &str) -> Vec<usize> {
     nodes.as_array().expect("a list").iter().map(count).collect()
 }
 
+/// What needs another service is begun when that one is ready.
+fn in_order(lace: &Lace) {
+    let status = lace.status("find");
+    let of = |service: &str, key: &str| {
+        let families = status["apps"][0]["families"].as_array().expect("families").iter();
+        let family =
+            families.filter(|family| family["path"].as_str().is_some_and(|path| path.contains(service)));
+        let nodes = family.flat_map(|family| family["nodes"].as_array().expect("nodes").iter());
+        let times = nodes.map(|node| node["status"][key].as_u64().unwrap_or_else(|| panic!("{node}")));
+        times.collect::<Vec<_>>()
+    };
+    let (ready, begun) = (of("/pa", "since"), of("/ps", "started_at"));
+    assert!(ready.iter().max() <= begun.iter().min(), "{ready:?} {begun:?}");
+    assert_eq!((ready.len(), begun.len()), (3, 3));
+}
+
 #[test]
 fn strategies_that_ask_dns_find_all_nodes_and_new_ones() {
     if !may_run() {
@@ -64,6 +80,7 @@ fn strategies_that_ask_dns_find_all_nodes_and_new_ones() {
     copy(&lace, "pond");
     fs::write(lace.files().join("lace.toml"), PONDS).expect("written");
     lace.run(&["deploy", &lace.files().join("lace.toml").display().to_string()]).ok();
+    in_order(&lace);
     for target in ["find/pa", "find/ps"] {
         eventually("everybody found the others", || seen(&lace, target) == [2, 2, 2]);
         // Who finds its mesh itself deviates from no plan.
@@ -80,6 +97,19 @@ fn strategies_that_ask_dns_find_all_nodes_and_new_ones() {
     eventually("the new one was found", || seen(&lace, "find/pa") == [3, 3, 3, 3]);
     let _ = lace.run(&["exec", "find/pa/2", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
     eventually("the killed one is back", || seen(&lace, "find/pa") == [3, 3, 3, 3]);
+    // Who is gone has no name any more.
+    let records = || {
+        let ran = lace.run(&["exec", "find/ps/1", "--", "getent", "ahostsv4", "pa.find.lace.internal"]);
+        let mut found: Vec<_> =
+            ran.out.split_whitespace().filter(|word| word.starts_with("10.227.")).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.len()
+    };
+    eventually("four addresses", || records() == 4);
+    lace.run(&["scale", "find/pa", "2"]).ok();
+    eventually("two addresses", || records() == 2);
+    eventually("two that see each other", || seen(&lace, "find/pa") == [1, 1]);
     lace.down_and_nothing_left();
 }
 
@@ -294,6 +324,49 @@ fn lists(lace: &Lace, key: &str) -> Vec<Vec<String>> {
 fn others(n: usize) -> Vec<String> {
     let cluster = if n <= 3 { 1..=3 } else { 4..=6 };
     cluster.filter(|other| *other != n).map(named).collect()
+}
+
+/// Several gateways: the clusters stay joined when one dies. All of it over TLS.
+#[test]
+fn clusters_over_tls_have_several_gateways_and_lose_one() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(227, 3);
+    let dir = copy(&lace, "pond");
+    let mix = fs::read_to_string(dir.join("mix.exs")).expect("read");
+    fs::write(dir.join("mix.exs"), mix.replace("[:logger]", "[:logger, :ssl]")).expect("written");
+    let manifest = "[application]\nname = \"big\"\n\n[service.big]\n\
+        release = { path = \"pond\", build = [[\"env\", \"MIX_ENV=prod\", \"mix\", \"release\", \"--quiet\", \"--path\", \"_build/pond\"]], output = \"_build/pond\", name = \"pond\" }\n\
+        count = 6\ncpu = 0.2\nmemory = \"256MiB\"\n\
+        beam = { name = \"m8ball\", applications = [\"pond\"], tls = true, cluster_size = 3, gateways = 2 }\n\
+        stop = { timeout = \"5s\" }\n";
+    fs::write(lace.files().join("lace.toml"), manifest).expect("written");
+    lace.run(&["deploy", &lace.files().join("lace.toml").display().to_string()]).ok();
+    let meshes: Vec<Vec<String>> = (1..=6).map(others).collect();
+    let gate = |n: usize| match n {
+        1 | 2 => vec![named(4), named(5)],
+        4 | 5 => vec![named(1), named(2)],
+        _ => Vec::new(),
+    };
+    let gates: Vec<Vec<String>> = (1..=6).map(gate).collect();
+    let are_whole = || lists(&lace, "nodes") == meshes && lists(&lace, "hidden") == gates;
+    eventually("two meshes of three, each gateway joined to both of the others", are_whole);
+    let ways = lace.run(&["beam", "rpc", "big/big/1", "erlang", "system_info", "dist_ctrl"]).ok().out;
+    assert!(ways.contains('<') && !ways.contains("Port"), "over TLS: {ways}");
+    let kill = ["exec", "big/big/1", "--", "sh", "-c", "kill -STOP $(pidof beam.smp)"];
+    lace.run(&kill).ok();
+    // It is away, and its peers find that out; the other gateway carries on.
+    eventually("the clusters stay joined without it", || {
+        let hidden = lists(&lace, "hidden");
+        hidden.get(3).is_some_and(|of| *of == [named(2)]) && hidden.get(4).is_some_and(|of| *of == [named(2)])
+    });
+    let far = format!("'{}'", named(4));
+    let ran = lace.run(&["beam", "rpc", "big/big/2", "rpc", "call", &far, "erlang", "node", "[]"]).ok();
+    assert!(ran.out.contains(&named(4)), "{}", ran.out);
+    lace.run(&["exec", "big/big/1", "--", "sh", "-c", "kill -KILL $(pidof beam.smp)"]);
+    eventually("it is back in all of its places", are_whole);
+    lace.down_and_nothing_left();
 }
 
 #[test]

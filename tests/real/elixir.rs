@@ -1,6 +1,7 @@
 //! Three nodes from a release that `mix release` made: recognised, named, clustered, with a cookie that nobody sees.
 
 use crate::lace::{Lace, eventually, may_run};
+use crate::tools::Terminal;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -73,6 +74,13 @@ fn a_mix_release_forms_a_cluster_and_keeps_its_cookie_to_itself() {
         let ran = lace.run(words).ok();
         assert!(!ran.out.contains(&cookie) && !ran.err.contains(&cookie), "{words:?} shows the cookie");
     }
+
+    assert!(lace.run(&["beam", "top", "pond/pond/1"]).ok().out.contains("init"));
+    let mut shell = Terminal::begin(&lace, &["beam", "shell", "pond/pond/1"], 132, 41);
+    shell.shows("iex(");
+    shell.press("{node(), 40 + 2}\n");
+    shell.shows("{:\"pond@pond-1.pond.pond.lace.internal\", 42}");
+    drop(shell);
 
     let _ = lace.run(&["exec", "pond/pond/2", "--", "sh", "-c", "kill -9 $(pidof beam.smp)"]);
     eventually("the killed node is in the cluster again", || {

@@ -27,6 +27,8 @@ fn build(lace: &Lace) {
     make("6.0.0", Some(place("2.0.0")));
     make("7.0.0", Some(place("2.0.0")));
     make("8.0.0", Some(place("2.0.0")));
+    make("9.0.0", Some(place("2.0.0")));
+    make("10.0.0", Some(place("2.0.0")));
 }
 
 fn upload(lace: &Lace, version: &str, dir: &Path) {
@@ -162,6 +164,15 @@ fn a_running_release_is_upgraded_and_a_bad_one_goes_back() {
     // The release handler finds that its code is missing before it changes anything.
     let ran = lace.run(&["release", "activate", "count/count", "counter@7.0.0", "--hot"]).ends(3);
     assert!(ran.err.contains("check_install_release: ") && ran.err.contains("counter.beam"), "{}", ran.err);
+    // What could be undone by a restart only is not begun, nor what would leave old code running.
+    for (version, why) in [
+        ("9.0.0", "no relup knows a way back from release 9.0.0 to 2.0.0"),
+        ("10.0.0", "is another build under the same version (lib/sasl-"),
+    ] {
+        let release = format!("counter@{version}");
+        let ran = lace.run(&["release", "activate", "count/count", &release, "--hot"]).ends(3);
+        assert!(ran.err.contains(why), "{}", ran.err);
+    }
     stays(&before, &values(&lace), "2.0.0");
 
     // The new one is what it boots; and the way back is hot, too.
@@ -209,6 +220,11 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
     }
     let before = values(&lace);
     stays(&before, &before, "1.0.0");
+    let by_hand = |function: &str, words: &[&str]| {
+        let asked = ["beam", "rpc", "count/count/1", "application", function, "counter", "by_hand"];
+        lace.run(&[&asked, words].concat()).ok().out.trim().to_owned()
+    };
+    by_hand("set_env", &["17"]);
     std::thread::scope(|scope| {
         let resumed = scope.spawn(|| lace.run(&["rollout", "resume", "count/count"]));
         until_first_has(&lace, "2.0.0");
@@ -222,6 +238,8 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
         values(&lace).iter().all(|value| value[0] == "2.0.0") && lace.ready("count") == NODES
     });
     stays(&before, &values(&lace), "2.0.0");
+    // The agent that came after knew what had been set before the one that is gone began.
+    assert_eq!(by_hand("get_env", &[]), "{ok,17}");
     lace.down_and_nothing_left();
 }
 

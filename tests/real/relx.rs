@@ -1,6 +1,7 @@
 //! A release that rebar3's relx made: its own start script with hooks, a cluster, its tools, a hot upgrade, its own stop.
 
 use crate::lace::{Lace, eventually, may_run};
+use crate::tools::Terminal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -113,6 +114,14 @@ fn a_release_of_rebar3_clusters_is_upgraded_and_stops_with_its_hooks() {
     assert_eq!(asked(&lace, 1)[0], "1.1.0");
     let limit = ["beam", "rpc", "ring/ring/1", "erlang", "system_info", "process_limit"];
     assert_eq!(lace.run(&limit).ok().out.trim(), PROCESSES.to_string(), "the vm.args of 1.1.0");
+
+    // Lace's own tools speak to it, whatever its script can do.
+    assert!(lace.run(&["beam", "top", "ring/ring/1"]).ok().out.contains("init"));
+    let mut shell = Terminal::begin(&lace, &["beam", "shell", "ring/ring/1"], 132, 41);
+    shell.shows("1>");
+    shell.press("{node(), 40 + 2}.\n");
+    shell.shows("{'ring@ring-1.ring.ring.lace.internal',42}");
+    drop(shell);
 
     // No tool of it shows the cookie on a command line.
     let cookie = in_node(&lace, &["cat", "/run/lace/home/.erlang.cookie"]);

@@ -10,14 +10,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 /// A command on a terminal of its own.
-struct Terminal {
+pub struct Terminal {
     child: Child,
     keys: File,
     said: Arc<Mutex<String>>,
 }
 
 impl Terminal {
-    fn begin(lace: &Lace, words: &[&str], columns: u16, rows: u16) -> Self {
+    pub fn begin(lace: &Lace, words: &[&str], columns: u16, rows: u16) -> Self {
         let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
         let ours = rustix::pty::openpt(flags).expect("a terminal");
         rustix::pty::grantpt(&ours).expect("granted");
@@ -53,12 +53,12 @@ impl Terminal {
         Self { child, keys, said }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("pressed");
     }
 
     /// What the screen has said from the last question on.
-    fn shows(&self, text: &str) {
+    pub fn shows(&self, text: &str) {
         let said = || self.said.lock().expect("whole").clone();
         eventually(&format!("{text:?} on the screen"), || said().contains(text));
     }
@@ -134,7 +134,8 @@ fn a_person_looks_into_a_runtime_and_is_told_before_it_is_full() {
     let dir = PathBuf::from(crate::cluster::ball(&lace));
     let manifest = std::fs::read_to_string(dir.join("lace.toml")).expect("read");
     // With a table for so few atoms the runtime begins at about three quarters of it.
-    let few = manifest.replace("cpu = 0.25\n", "cpu = 0.25\nenv = { ERL_FLAGS = \"+t 20000\" }\n");
+    let few =
+        manifest.replace("cpu = 0.25\n", "cpu = 0.25\nenv = { ERL_FLAGS = \"+t 20000 +P 2048 +Q 1024\" }\n");
     assert_ne!(few, manifest);
     std::fs::write(dir.join("lace.toml"), few).expect("written");
     lace.run(&["deploy", "ball", dir.to_str().expect("text"), "--var", "nodes=2"]).ok();
@@ -143,26 +144,33 @@ fn a_person_looks_into_a_runtime_and_is_told_before_it_is_full() {
     shell.shows("1>");
     shell.press("{node(), 40 + 2}.\n");
     shell.shows("{'ball@ball-1.ball.ball.lace.internal',42}");
-    let share = |text: &str| {
-        let (before, _) = text.split_once(" % of its atoms")?;
-        before.rsplit(' ').next()?.parse::<u64>().ok()
-    };
-    let shares = || {
+    let shares = |what: &str| {
+        let share = |text: &str| {
+            let (before, _) = text.split_once(&format!(" % of its {what}"))?;
+            before.rsplit(' ').next()?.parse::<u64>().ok()
+        };
         let told = lace.run(&["events"]).ok().out;
         let of_node = told.lines().filter(|line| line.contains("node.alarm") && line.contains("ball/ball/1"));
         of_node.filter_map(share).collect::<Vec<_>>()
     };
-    let mut make = |until: u32, word: &str| {
-        shell.press(&format!(
-            "[list_to_atom(\"ball_\" ++ integer_to_list(N)) || N <- lists:seq(erlang:system_info(atom_count), {until})], {word}.\n"
-        ));
-        shell.shows(&format!("\n{word}"));
-    };
-    make(16_000, "few");
-    eventually("it is told at three quarters", || shares().iter().any(|share| (75..90).contains(share)));
-    assert!(shares().iter().all(|share| *share < 90), "{:?}", shares());
-    make(18_500, "fewer");
-    eventually("it is told at nine tenths", || shares().iter().any(|share| (90..100).contains(share)));
+    for (what, count, make, limits) in [
+        ("atoms", "atom_count", "list_to_atom(\"ball_\" ++ integer_to_list(N))", [16_000, 18_500]),
+        ("processes", "process_count", "spawn(fun() -> receive stop -> ok end end)", [1_640, 1_900]),
+        ("ports", "port_count", "element(2, gen_udp:open(0))", [820, 950]),
+    ] {
+        let mut make = |until: u32, word: &str| {
+            shell.press(&format!(
+                "[{make} || N <- lists:seq(erlang:system_info({count}) + 1, {until})], {what}_{word}.\n"
+            ));
+            shell.shows(&format!("\n{what}_{word}"));
+        };
+        make(limits[0], "few");
+        let between = |from, to| shares(what).iter().any(|share| (from..to).contains(share));
+        eventually("it is told at three quarters", || between(75, 90));
+        assert!(shares(what).iter().all(|share| *share < 90), "{what}: {:?}", shares(what));
+        make(limits[1], "fewer");
+        eventually("it is told at nine tenths", || between(90, 100));
+    }
 
     let dump = lace.run(&["beam", "dump", "ball/ball/2"]).ok().out;
     assert!(dump.starts_with("# ball@ball-2.ball.ball.lace.internal"), "{}", &dump[..dump.len().min(300)]);

@@ -212,6 +212,7 @@ mod tests {
             openings: vec!["tcp:80:81 from any".parse().unwrap(), "udp:53 from other".parse().unwrap()],
             revision: 0,
             mesh: 0,
+            joined: false,
         };
         let topic = Topic {
             app: app.clone(),

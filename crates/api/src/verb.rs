@@ -80,7 +80,7 @@ async fn once(state: &ApiState, caller: &Caller, request: &VerbRequest) -> Answe
         VerbRequest::Delete { target, force, delete_data } => {
             delete(state, caller, target, Delete { force: *force, delete_data: *delete_data }).await
         }
-        VerbRequest::Rollback { target, to } => rollback(state, caller, target, *to).await,
+        VerbRequest::Rollback { target, to, hot } => rollback(state, caller, target, (*to, *hot)).await,
         VerbRequest::Rollout { target, step } => steer(state, caller, target, *step).await,
         VerbRequest::Activate { target, release, hot } => {
             crate::release::activate(state, caller, target, release, *hot).await
@@ -172,11 +172,11 @@ async fn rollback(
     state: &ApiState,
     caller: &Caller,
     target: &TargetPath,
-    to: Option<u64>,
+    (to, hot): (Option<u64>, bool),
 ) -> Answer<Accepted> {
     let scene = Scene::load_deep(state, target, Depth::All).await?;
     let live = scene.one_service(target)?;
-    let edit = verb::rollback(live, to, &caller.doer(state.now()))?;
+    let edit = verb::rollback(live, to, hot, &caller.doer(state.now()))?;
     let isolation = |number: u64| live.revisions.get(&number).map(|r| r.spec.isolation).unwrap_or_default();
     let (now, then) = (live.service.revision, edit.services.first().map_or(0, |service| service.revision));
     if isolation(then).is_on_host() && isolation(then) != isolation(now) {

@@ -236,6 +236,7 @@ pub(crate) fn preparing(target: &Target, node: &PlannedNode) -> NodeStatus {
         alarms: Vec::new(),
         votes_seen: None,
         holds: false,
+        joined: false,
     }
 }
 

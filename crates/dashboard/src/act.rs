@@ -47,7 +47,10 @@ impl VerbForm {
                 force: self.force.is_some(),
                 delete_data: self.delete_data.is_some(),
             },
-            "rollback" => VerbRequest::Rollback { target, to: number(&self.to, "a revision")? },
+            "rollback" => {
+                let to = number(&self.to, "a revision")?;
+                VerbRequest::Rollback { target, to, hot: self.hot.is_some() }
+            }
             "failover" => VerbRequest::Failover { target, to: number(&self.to, "a node")? },
             "activate" => VerbRequest::Activate { target, release: self.release, hot: self.hot.is_some() },
             "pause" => step(RolloutStep::Pause),

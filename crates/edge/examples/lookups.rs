@@ -25,7 +25,17 @@ fn topic() -> Result<Topic, Box<dyn Error>> {
         let path = format!("big/web/f{}/{}", n % 10, n / 10 + 1).parse()?;
         let address = Ipv4Addr::from_bits(0x0AC0_0000 + n);
         let node = NodeId::derive(&[1; 32], &n.to_string());
-        Ok(Member { node, path, address, up: true, ready: true, openings: Vec::new(), revision: 0, mesh: 0 })
+        Ok(Member {
+            node,
+            path,
+            address,
+            up: true,
+            ready: true,
+            openings: Vec::new(),
+            revision: 0,
+            mesh: 0,
+            joined: false,
+        })
     };
     let members = (0..MEMBERS).map(member).collect::<Result<_, _>>()?;
     let generation = Generation { epoch: 1, number: 1 };

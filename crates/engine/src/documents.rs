@@ -316,6 +316,7 @@ impl World {
                 openings: Vec::new(),
                 revision: 0,
                 mesh: 0,
+                joined: false,
             });
         }
     }

@@ -172,6 +172,7 @@ impl World {
                 alarms: Vec::new(),
                 votes_seen: None,
                 holds: false,
+                joined: false,
             });
             statuses.collect::<Vec<_>>()
         };

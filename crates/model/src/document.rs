@@ -224,6 +224,9 @@ pub struct Member {
     /// The mesh of Erlang nodes that it belongs to.
     #[serde(default, skip_serializing_if = "is_first_mesh")]
     pub mesh: u64,
+    /// It is part of its cluster: its bootstrap command was run, or the cluster began with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
 }
 
 /// Two revisions of a family are there together: who gets how much.

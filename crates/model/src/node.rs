@@ -124,6 +124,9 @@ pub struct NodeStatus {
     /// It runs its family's distributed application, by the votes of its family.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub holds: bool,
+    /// Its bootstrap command was run, or the cluster began with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
 }
 
 impl NodeStatus {

@@ -132,6 +132,7 @@ fn add_members(
             openings: spec.map(|s| s.firewall.clone()).unwrap_or_default(),
             revision: node.revision,
             mesh: node.mesh,
+            joined: status.is_some_and(|s| s.joined),
         });
     }
 }

@@ -146,7 +146,7 @@ pub fn restart(family: &Family, doer: &Doer) -> Result<Edit, Problem> {
 ///
 /// # Errors
 /// `NotFound` where there is no such revision; `Conflict` where its nodes and those that run cannot be one cluster.
-pub fn rollback(live: &LiveService, to: Option<u64>, doer: &Doer) -> Result<Edit, Problem> {
+pub fn rollback(live: &LiveService, to: Option<u64>, hot: bool, doer: &Doer) -> Result<Edit, Problem> {
     let path = &live.service.path;
     let now = live.service.revision;
     let found = match to {
@@ -159,7 +159,11 @@ pub fn rollback(live: &LiveService, to: Option<u64>, doer: &Doer) -> Result<Edit
             .hint(format!("see what there is: `lace history {path}`")));
     };
     tls::refuse_switch(live, &revision.spec, &live.families.values().collect::<Vec<_>>())?;
+    if hot {
+        may_be_hot(live, &revision.spec)?;
+    }
     let mut edit = roll(live, revision.number, format!("revision {now} back to {}", revision.number), doer);
+    edit.families.iter_mut().for_each(|family| family.hot = hot.then_some(family.revision));
     if revision.bad.is_some() {
         edit.revisions.push(Revision { bad: None, ..revision.clone() });
     }

@@ -159,6 +159,7 @@ impl Host {
             alarms: Vec::new(),
             votes_seen: None,
             holds: false,
+            joined: false,
         }
     }
 

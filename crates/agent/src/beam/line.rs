@@ -19,7 +19,7 @@ use lace_model::NodeId;
 use lace_model::beam::DISTRIBUTION_PORT;
 use lace_model::document::NodeEntry;
 use lace_model::node::NodeAlarm;
-use lace_model::vm::VmSample;
+use lace_model::vm::{VmSample, VmTop};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -48,6 +48,9 @@ const SYNC_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
 /// The one question about global names, for all who wait for its answer.
 pub type Sharing = Shared<BoxFuture<'static, Result<(), String>>>;
+
+/// The last look at a runtime's processes: when, how many were asked for, and what it found. Whoever looks holds it.
+pub type Ranking = Arc<tokio::sync::Mutex<Option<(Instant, usize, VmTop)>>>;
 
 /// How a line stands.
 #[derive(Clone)]
@@ -81,6 +84,7 @@ struct Kept {
     /// The question whether global names are shared, as long as it is not answered.
     sync: Option<Sharing>,
     ranker: Option<Ranker>,
+    ranking: Ranking,
     sample: Option<VmSample>,
     is_news: bool,
     levels: Alarms,
@@ -95,6 +99,7 @@ impl Kept {
             meeting: Arc::default(),
             sync: None,
             ranker: None,
+            ranking: Ranking::default(),
             sample: None,
             is_news: false,
             levels: Alarms::default(),
@@ -173,6 +178,11 @@ impl Lines {
             kept.ranker = Some(ranker.clone());
         }
         Ok(ranker)
+    }
+
+    /// The last look at its processes.
+    pub fn ranking(&self, id: NodeId) -> Ranking {
+        self.table().get(&id).map(|kept| kept.ranking.clone()).unwrap_or_default()
     }
 
     /// Has the node connect to another one, beside everything else; never twice at a time.

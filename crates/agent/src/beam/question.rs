@@ -10,6 +10,8 @@ use lace_model::document::{EntryBody, EntryId, NodeEntry};
 use lace_model::vm::VmTop;
 use lace_model::{Code, NodeId, Problem};
 use lace_wire::beam::{BeamAnswer, BeamCall, BeamReport};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The entry of a BEAM node of this host.
 pub fn entry(hands: &Hands, id: NodeId) -> Result<NodeEntry, Problem> {
@@ -83,12 +85,25 @@ fn joined(hands: &Hands, entry: &NodeEntry, nodes: &[String]) -> Vec<String> {
     nodes.iter().filter(is_of_them).cloned().collect()
 }
 
-/// Its largest processes.
+/// A look at all processes of a runtime costs it something, so there is no more than one in this time, however many ask.
+const RANK_EVERY: Duration = Duration::from_secs(2);
+
+/// Its largest processes; what was found less than two seconds ago is said again.
 pub async fn top(hands: &Hands, id: NodeId, most: usize) -> Result<VmTop, Problem> {
     entry(hands, id)?;
     let link = link(hands, id)?;
+    let ranking = hands.lines.ranking(id);
+    let mut last = ranking.lock().await;
+    if let Some((at, asked, found)) = &*last
+        && at.elapsed() < RANK_EVERY
+        && *asked >= most
+    {
+        return Ok(found.clone());
+    }
     let ranker = hands.lines.ranker(id, &link).await.ok();
-    over::top(&link, ranker, most).await
+    let found = over::top(&link, ranker, most).await?;
+    *last = Some((Instant::now(), most, found.clone()));
+    Ok(found)
 }
 
 /// A picture of everything in it, as text.

@@ -228,6 +228,7 @@ pub mod tests {
             openings: Vec::new(),
             revision: 0,
             mesh: 0,
+            joined: false,
         };
         Topic {
             app: "shop".parse().unwrap(),

@@ -12,8 +12,8 @@ use crate::spec::Subject;
 use crate::stream::command::{self, Wish};
 use lace_model::Millis;
 use lace_model::document::{EntryId, Member, NodeEntry, Topic};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::ops::Not;
 use std::time::Duration;
 
 /// For one try: joining may mean copying data.
@@ -35,7 +35,8 @@ enum Joining<'a> {
     Waits(String),
 }
 
-/// The ready member with the lowest index is joined; where none is, the node with the lowest index of all begins.
+/// The ready member with the lowest index is joined. Where none is, one is waited for that is part of a cluster already: who
+/// began now would begin a second one. Where nobody is, the node with the lowest index of all begins.
 fn whom<'a>(entry: &NodeEntry, topic: Option<&'a Topic>) -> Joining<'a> {
     let members = || topic.into_iter().flat_map(|topic| &topic.members);
     if !members().any(|member| member.node == entry.id) {
@@ -52,6 +53,9 @@ fn whom<'a>(entry: &NodeEntry, topic: Option<&'a Topic>) -> Joining<'a> {
     if let Some(first) = others().filter(|member| member.ready).min_by_key(lowest) {
         return Joining::To(first);
     }
+    if let Some(first) = others().filter(|member| member.joined).min_by_key(lowest) {
+        return Joining::Waits(format!("joins when {} is ready: it has joined already", first.path.fqdn()));
+    }
     match others().min_by_key(lowest) {
         Some(first) if first.path.index < entry.path.index => {
             Joining::Waits(format!("joins when {} is ready", first.path.fqdn()))
@@ -60,7 +64,8 @@ fn whom<'a>(entry: &NodeEntry, topic: Option<&'a Topic>) -> Joining<'a> {
     }
 }
 
-/// Whom a node joins that joins another family: its ready member with the lowest index.
+/// Whom a node joins that joins another family: its ready member with the lowest index, of its newest mesh where two revisions
+/// have one each, for that is the one that stays.
 fn another<'a>(entry: &NodeEntry, with: &str, topic: Option<&'a Topic>) -> Joining<'a> {
     let (service, family) = with.split_once('/').map_or((with, None), |(s, f)| (s, Some(f)));
     let meant = |member: &&Member| {
@@ -69,7 +74,7 @@ fn another<'a>(entry: &NodeEntry, with: &str, topic: Option<&'a Topic>) -> Joini
     };
     let members = topic.into_iter().flat_map(|topic| &topic.members);
     let ready = members.filter(|member| member.path.index > 0 && member.ready).filter(meant);
-    match ready.min_by_key(|member| (&member.path.family, member.path.index)) {
+    match ready.min_by_key(|m| (&m.path.family, Reverse(m.mesh), m.path.index)) {
         Some(first) => Joining::To(first),
         None => Joining::Waits(format!("joins when a node of {}/{with} is ready", entry.path.family.app)),
     }
@@ -77,9 +82,18 @@ fn another<'a>(entry: &NodeEntry, with: &str, topic: Option<&'a Topic>) -> Joini
 
 /// Has the node a bootstrap command that was not run yet?
 pub fn is_due(hands: &Hands, entry: &NodeEntry, started_at: Millis) -> bool {
+    is_wanted(entry) && !has_joined(hands, entry, Some(started_at))
+}
+
+/// Was its bootstrap command run, for the process that began then?
+pub fn has_joined(hands: &Hands, entry: &NodeEntry, started_at: Option<Millis>) -> bool {
     let joined_at = || hands.held.read(|state| state.begun.get(&EntryId::Node(entry.id)).copied());
-    let is_wanted = entry.spec.bootstrap.as_ref().is_some_and(|words| !words.is_empty());
-    is_wanted && is_joined(joined_at(), started_at, entry.spec.bootstrap_each_start).not()
+    let each_start = entry.spec.bootstrap_each_start;
+    is_wanted(entry) && started_at.is_some_and(|at| is_joined(joined_at(), at, each_start))
+}
+
+fn is_wanted(entry: &NodeEntry) -> bool {
+    entry.spec.bootstrap.as_ref().is_some_and(|words| !words.is_empty())
 }
 
 /// Counts what was done when it was done?
@@ -176,6 +190,22 @@ mod tests {
             assert_eq!(found, expected, "node {index}, ready {readies:?}");
         }
         assert!(matches!(whom(&entry(1, spec()), None), Joining::Waits(_)));
+    }
+
+    #[test]
+    fn nobody_begins_a_second_cluster() {
+        let mut topic = topic(3);
+        topic.members.iter_mut().for_each(|m| m.ready = false);
+        topic.members[2].joined = true;
+        let third = topic.members[2].path.fqdn();
+        for index in [1, 2] {
+            let Joining::Waits(why) = whom(&entry(index, spec()), Some(&topic)) else {
+                panic!("{index} begins")
+            };
+            assert!(why.contains(&third) && why.contains("joined already"), "{why}");
+        }
+        topic.members[2].ready = true;
+        assert!(matches!(whom(&entry(1, spec()), Some(&topic)), Joining::To(third) if third.path.index == 3));
     }
 
     #[test]

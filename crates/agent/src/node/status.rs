@@ -1,6 +1,6 @@
 //! The node's status: PID 1's words in the model's words.
 
-use super::{Actor, Wish};
+use super::{Actor, Wish, bootstrap};
 use crate::clock::now;
 use crate::disk;
 use crate::held::{Readiness, Record};
@@ -35,6 +35,7 @@ pub fn fresh(wish: &Wish, host: HostId) -> NodeStatus {
         alarms: Vec::new(),
         votes_seen: None,
         holds: false,
+        joined: false,
     }
 }
 
@@ -101,6 +102,7 @@ impl Actor {
             self.hands.held.commit(vec![Record::Ready(self.id, readiness)]);
         }
         self.status.ready = ready;
+        self.recall_joined();
         self.status.detail = detail;
         self.report();
     }
@@ -136,7 +138,13 @@ impl Actor {
         self.status.votes_seen = said.vote.as_ref().map(|vote| vote.seen);
         self.status.holds = said.vote.as_ref().is_some_and(|vote| vote.runs);
         self.notes.clone_from(&said.notes);
+        self.recall_joined();
         self.set(phase(said.phase), detail);
+    }
+
+    fn recall_joined(&mut self) {
+        let entry = &self.wish.borrow().entry;
+        self.status.joined = bootstrap::has_joined(&self.hands, entry, self.status.started_at);
     }
 
     /// How it stands in its family's votes; only what the controller needs goes on.

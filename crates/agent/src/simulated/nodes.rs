@@ -123,6 +123,7 @@ impl Nodes {
             alarms: Vec::new(),
             votes_seen: node.votes.as_ref().map(|votes| votes.generation),
             holds: false,
+            joined: false,
         }
     }
 

@@ -31,12 +31,13 @@ async fn a_node_joins_the_first_ready_one_once() {
     world.controller.node(&second);
     world.controller.until_node("it waits", second.id, waits_for("joins when web-1.web")).await;
     world.controller.node(&first);
-    world.controller.until_node("the cluster begins", first.id, |n| n.ready).await;
+    world.controller.until_node("the cluster begins", first.id, |n| n.ready && n.joined).await;
     world.topic(&[(&first, true), (&second, false)]);
     let failed = waits_for("bootstrap: exit code 3: no luck");
     world.controller.until_node("a failure is told", second.id, failed).await;
+    world.controller.until_node("it is no part of it yet", second.id, |n| !n.joined).await;
     says(&world, second.id, &["touch", "/tmp/may"]).await;
-    world.controller.until_node("joined", second.id, |n| n.ready).await;
+    world.controller.until_node("joined", second.id, |n| n.ready && n.joined).await;
     let said = joined(&world, second.id).await;
     let name = |n: u32| format!("web-{n}.web.shop.lace.internal");
     assert_eq!(said.lines().last(), Some(format!("{} {} 2 2 {}", name(1), name(2), name(1)).as_str()));
@@ -48,8 +49,8 @@ async fn a_node_joins_the_first_ready_one_once() {
     world.start_agent(false);
     world.controller.until("a second session", |seen| (seen.connected > 1).then_some(())).await;
     says(&world, first.id, &["sh", "-c", "kill -9 $(pgrep -x sleep)"]).await;
-    world.controller.until_node("ready again", first.id, |n| n.ready && n.restarts == 1).await;
-    world.controller.until_node("still ready", second.id, |n| n.ready).await;
+    world.controller.until_node("ready again", first.id, |n| n.ready && n.joined && n.restarts == 1).await;
+    world.controller.until_node("still ready", second.id, |n| n.ready && n.joined).await;
     assert_eq!(joined(&world, second.id).await, said);
     assert_eq!(joined(&world, first.id).await, "");
 

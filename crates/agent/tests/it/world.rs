@@ -176,6 +176,7 @@ impl World {
             openings: Vec::new(),
             revision: 0,
             mesh: 0,
+            joined: false,
         };
         self.controller.topic(&Topic {
             app: "shop".parse().unwrap(),

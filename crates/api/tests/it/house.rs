@@ -303,6 +303,7 @@ fn ready(family: &FamilyPath, node: &PlannedNode) -> NodeStatus {
         alarms: Vec::new(),
         votes_seen: None,
         holds: false,
+        joined: false,
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 /// More connections than this are not told one by one.
 const PEERS_MAX: usize = 100;
 
-/// Bound inside a function, so that nothing but the value comes back.
+/// Bound inside a function, so that nothing but the value comes back. What serves a connection is its port; over TLS it is a
+/// process of OTP's `ssl` (`tls_sender`), and the port belongs to another one under the same supervisor.
 const SOURCE: &str = "
 (fun() ->
      Info = fun(Key) -> try erlang:system_info(Key) catch _:_ -> 0 end end,
@@ -19,8 +20,17 @@ const SOURCE: &str = "
      Seen = fun(Port, Key) ->
                 case erlang:port_info(Port, Key) of {_, Value} -> Value; _ -> 0 end
             end,
+     Links = fun(Pid) -> case process_info(Pid, links) of {_, Linked} -> Linked; _ -> [] end end,
+     Starts = fun(Pid) -> try proc_lib:translate_initial_call(Pid) catch _:_ -> gone end end,
+     Ports = fun(Port) when is_port(Port) -> [Port];
+                (Sender) ->
+                    [Port || Over <- Links(Sender), is_pid(Over),
+                             Starts(Over) =:= {supervisor, tls_dyn_connection_sup, 1},
+                             Beside <- Links(Over), is_pid(Beside), Beside =/= Sender,
+                             Port <- Links(Beside), is_port(Port)]
+             end,
      Peers = [{Node, Seen(Port, queue_size), Seen(Port, input), Seen(Port, output)}
-              || {Node, Port} <- lists:sublist(erlang:system_info(dist_ctrl), Most), is_port(Port)],
+              || {Node, Way} <- lists:sublist(erlang:system_info(dist_ctrl), Most), Port <- Ports(Way)],
      {erlang:memory(), Infos, Peers, erlang:statistics(io), erlang:statistics(reductions),
       erlang:statistics(garbage_collection), erlang:statistics(context_switches),
       erlang:statistics(run_queue_lengths_all), erlang:statistics(runtime), erlang:statistics(wall_clock)}

@@ -69,6 +69,7 @@ fn node(n: usize) -> NodeView {
         alarms: Default::default(),
         votes_seen: None,
         holds: false,
+        joined: false,
         path,
     };
     let fqdn = status.path.fqdn();

@@ -210,6 +210,7 @@ impl Stage {
             openings: Vec::new(),
             revision: 1,
             mesh: 0,
+            joined: false,
         };
         let doors = Doors { routes: vec![route], ..Doors::default() };
         client

@@ -165,6 +165,7 @@ pub fn member(app: &str, line: &str) -> Member {
         openings: Vec::new(),
         revision: 0,
         mesh: 0,
+        joined: false,
     }
 }
 

@@ -274,6 +274,7 @@ fn obeyed(host: HostId, node: &NodeEntry, entry: &Entry, crashes: bool, now: Mil
         alarms: Vec::new(),
         votes_seen: None,
         holds: false,
+        joined: false,
     }
 }
 

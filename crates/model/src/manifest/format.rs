@@ -55,7 +55,7 @@ pub(crate) enum Format {
     Version,
     /// `game`: the part of a node name before the `@`, an Erlang application.
     Atom,
-    /// `join-first` or `cmd:bin/bootstrap`.
+    /// `join-first`, `none` or `cmd:bin/bootstrap`.
     Bootstrap,
     /// `SERVICE` or `SERVICE/FAMILY`.
     Kin,
@@ -146,7 +146,7 @@ impl Format {
             Format::Version => "a version: letters, digits and . _ + - ~, at most 64",
             Format::Atom => "a name that Erlang takes: letters, digits, _ and -, a small letter first",
             Format::Kin => "a service, or SERVICE/FAMILY",
-            Format::Bootstrap => "a way to join: write join-first or cmd:COMMAND",
+            Format::Bootstrap => "a way to join: write join-first, none or cmd:COMMAND",
             Format::Group => "a range of nodes such as 1-3, or `4-6 hidden`",
             Format::Zone => "a time zone such as Europe/Stockholm",
             Format::HostName => "a host name such as shop.example.com",
@@ -272,13 +272,16 @@ pub(crate) fn release(text: &str) -> Option<(Name, Option<String>)> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Joining {
     First,
+    None,
     Command(Vec<String>),
 }
 
-/// `join-first`, or `cmd:` and words between blanks.
+/// `join-first`, `none`, or `cmd:` and words between blanks.
 pub(crate) fn bootstrap(text: &str) -> Option<Joining> {
-    if text == "join-first" {
-        return Some(Joining::First);
+    match text {
+        "join-first" => return Some(Joining::First),
+        "none" => return Some(Joining::None),
+        _ => {}
     }
     let words: Vec<String> = text.strip_prefix("cmd:")?.split_whitespace().map(str::to_owned).collect();
     (!words.is_empty()).then_some(Joining::Command(words))

@@ -205,7 +205,7 @@ pub(crate) static SERVICE: Form = Form {
             "bootstrap",
             Shape::Either(&[Shape::Text(Format::Bootstrap), Shape::Words, Shape::Table(&BOOTSTRAP)]),
             r#""join-first""#,
-            "how nodes join: by connecting to the first, or by a command on each node once it is good",
+            "how nodes join: by connecting to the first, by a command on each node once it is good, or not at all (none)",
         ),
         key(
             "before",

@@ -62,11 +62,13 @@ fn clusters(service: &str, node: &Node, mistakes: &mut Mistakes) {
         let key = format!("service.{service}.beam.cluster_size");
         mistakes.hint(size.place, &key, "failover is for one cluster", "leave out failover, or cluster_size");
     }
-    let joins_itself = beam.flag_of("join") == Some(false);
+    let joins_itself = beam.flag_of("join") == Some(false)
+        || node.get("bootstrap").is_some_and(|said| said.text().is_some_and(|text| text == "none"));
     if let Some(size) = several.filter(|_| joins_itself) {
         let key = format!("service.{service}.beam.cluster_size");
-        let text = "a family that makes its mesh itself (join = false) keeps to no clusters";
-        mistakes.hint(size.place, &key, text, "leave out join = false, or cluster_size");
+        let text =
+            "a family that makes its mesh itself (join = false, bootstrap = \"none\") keeps to no clusters";
+        mistakes.hint(size.place, &key, text, "leave that out, or cluster_size");
     }
 }
 

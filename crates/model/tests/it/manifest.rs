@@ -171,6 +171,8 @@ fn joining_in_each_form() {
     assert_eq!(service(r#"bootstrap = "cmd:bin/b x""#).bootstrap, Some(vec!["bin/b".into(), "x".into()]));
     assert_eq!(service(r#"bootstrap = ["bin/b"]"#).bootstrap, Some(vec!["bin/b".into()]));
     assert!(!service("beam = { join = false }").beam.expect("beam").join);
+    let alone = service(r#"bootstrap = "none""#);
+    assert_eq!((alone.beam.expect("beam").join, alone.bootstrap), (false, Some(Vec::new())));
 }
 
 #[test]

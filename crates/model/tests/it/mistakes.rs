@@ -174,7 +174,7 @@ fn each_mistake_says_what_is_wanted() {
         ("family.web = {}\nfamily.web-1 = {}", "web-1 is the name of node 1 of web"),
         ("bootstrap = { command = [\"join\"], with = \"x\" }", "would wait for itself"),
         ("bootstrap = { command = [\"join\"], with = \"x/nobody\" }", "x has no family"),
-        ("bootstrap = \"join\"", "write join-first or cmd:COMMAND"),
+        ("bootstrap = \"join\"", "write join-first, none or cmd:COMMAND"),
         ("before = [\"x\"]", "before[0]: a list of words is wanted"),
         ("check = { interval = \"2s\" }", "exactly one of http, tcp, exec is wanted, 0 found"),
         ("check = { tcp = \":0\" }", "a port such as :8080"),

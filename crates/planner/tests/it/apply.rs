@@ -2,6 +2,7 @@
 
 use crate::make::name;
 use lace_model::application::{ApplicationSpec, ApplyRequest, FamilySpec, ServiceSpec};
+use lace_model::beam::Beam;
 use lace_model::change::Action;
 use lace_model::family::Family;
 use lace_model::host::Capacity;
@@ -381,7 +382,7 @@ fn verbs_write_what_they_say() {
     assert!(!verb::stop(&family, &doer()).unwrap().families[0].running);
     assert_eq!(verb::stop(&family, &doer()).unwrap().goals[0].ready, 0);
     assert_eq!(verb::restart(&family, &doer()).unwrap().goals[0].restart, 1);
-    assert_eq!(verb::rollback(&service, None, &doer()).unwrap_err().code, Code::NotFound);
+    assert_eq!(verb::rollback(&service, None, false, &doer()).unwrap_err().code, Code::NotFound);
     assert_eq!(verb::abort(&family, None, &doer()).unwrap_err().code, Code::Conflict);
     assert_eq!(
         verb::replace(&family, None, "00000000-0000-8000-8000-0000000000aa".parse().unwrap(), &doer())
@@ -393,8 +394,14 @@ fn verbs_write_what_they_say() {
     assert_eq!(changed.revisions[0].spec.secrets.get("KEY"), Some(&4));
     store(&mut live, &changed);
     let service = &live.services[&name("game")];
-    let back = verb::rollback(service, None, &doer()).unwrap();
+    let back = verb::rollback(service, None, false, &doer()).unwrap();
     assert_eq!((back.families[0].revision, back.services[0].revision_last), (1, 2));
+    assert_eq!(verb::rollback(service, None, true, &doer()).unwrap_err().code, Code::Conflict);
+    let mut erlang = service.clone();
+    let spec = &mut erlang.revisions.get_mut(&1).unwrap().spec;
+    (spec.kind, spec.beam) = (ReleaseKind::Relx, Some(Beam::default()));
+    let hot = |hot| verb::rollback(&erlang, None, hot, &doer()).unwrap().families[0].hot;
+    assert_eq!((hot(true), hot(false)), (Some(1), None));
     let gone = verb::delete_application(live.app.as_ref().unwrap(), std::slice::from_ref(service), &doer());
     assert!(gone.application.unwrap().deleting && gone.families[0].deleting && gone.services[0].deleting);
 }

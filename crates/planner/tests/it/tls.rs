@@ -100,10 +100,10 @@ fn going_back_by_hand_is_no_way_around_it() {
     let mut live = running(false);
     take(&mut live, over(true, Strategy::AllAtOnce)).unwrap();
     take(&mut live, over(true, Strategy::Rolling)).unwrap();
-    let problem = verb::rollback(&live.services[&name("game")], Some(1), &doer()).unwrap_err();
+    let problem = verb::rollback(&live.services[&name("game")], Some(1), false, &doer()).unwrap_err();
     assert_eq!(problem.code, Code::Conflict);
     take(&mut live, over(true, Strategy::AllAtOnce)).unwrap();
-    verb::rollback(&live.services[&name("game")], Some(1), &doer()).unwrap();
+    verb::rollback(&live.services[&name("game")], Some(1), false, &doer()).unwrap();
 }
 
 #[test]

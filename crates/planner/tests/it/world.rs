@@ -401,6 +401,7 @@ fn new_node(node: &PlannedNode, now: Millis, delay: Millis) -> SimNode {
         alarms: Vec::new(),
         votes_seen: None,
         holds: false,
+        joined: false,
     };
     SimNode { status, want: node.want, next_at: now + delay }
 }

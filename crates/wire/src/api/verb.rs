@@ -97,6 +97,9 @@ pub enum VerbRequest {
         target: TargetPath,
         /// Which revision; the last good one where none is said.
         to: Option<u64>,
+        /// In the running runtimes, one node after the other, without a restart.
+        #[serde(default)]
+        hot: bool,
     },
     /// Steer the rollout.
     Rollout {

@@ -39,6 +39,61 @@ impl Environment {
     }
 }
 
+/// Whose setting notes in the runtime what was set before: no application of that name exists, so that no release handler
+/// touches it, and it ends with the process that it is about.
+const NOTE: [&str; 2] = ["lace_hot", "before"];
+
+impl Environment {
+    /// Notes it in the runtime for an agent that comes after this one; `of` is the release that has it.
+    pub async fn leave(&self, link: &Link, of: &str) -> Result<(), String> {
+        let versions = self
+            .versions
+            .iter()
+            .map(|(app, version)| Term::tuple([Term::atom(app), Term::charlist(version)]));
+        let settings = self
+            .settings
+            .iter()
+            .map(|((app, key), value)| Term::tuple([Term::atom(app), Term::atom(key), value.clone()]));
+        let all = [Term::charlist(of), Term::List(versions.collect()), Term::List(settings.collect())];
+        note(link, "set_env", vec![Term::tuple(all)]).await.map(drop)
+    }
+
+    /// What an agent noted that is gone, of a release.
+    pub async fn left(link: &Link, of: &str) -> Result<Option<Self>, String> {
+        let said = note(link, "get_env", Vec::new()).await?;
+        let noted = said.as_tuple().and_then(|said| said.get(1)).and_then(Term::as_tuple);
+        let Some([release, versions, settings]) = noted else { return Ok(None) };
+        if release.as_text().as_deref() != Some(of) {
+            return Ok(None);
+        }
+        let version = |pair: &Term| match pair.as_tuple() {
+            Some([app, version]) => Some((app.as_atom()?.to_owned(), version.as_text().unwrap_or_default())),
+            _ => None,
+        };
+        let setting = |three: &Term| match three.as_tuple() {
+            Some([app, key, value]) => {
+                Some(((app.as_atom()?.to_owned(), key.as_atom()?.to_owned()), canonical(value)))
+            }
+            _ => None,
+        };
+        Ok(Some(Self {
+            versions: versions.as_list().unwrap_or_default().iter().filter_map(version).collect(),
+            settings: settings.as_list().unwrap_or_default().iter().filter_map(setting).collect(),
+        }))
+    }
+
+    /// Forgets the note.
+    pub async fn take_away(link: &Link) -> Result<(), String> {
+        note(link, "unset_env", Vec::new()).await.map(drop)
+    }
+}
+
+async fn note(link: &Link, function: &str, more: Vec<Term>) -> Result<Term, String> {
+    let words = NOTE.map(Term::atom).into_iter().chain(more).collect();
+    let call = Call::new("application", function, words);
+    link.call(call).await.map_err(|e| format!("the note of what was set before: {e}"))
+}
+
 /// What configurations and applications say of settings, on both sides of a change.
 #[derive(Default)]
 pub struct Said {

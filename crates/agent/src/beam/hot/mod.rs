@@ -3,8 +3,10 @@
 //! Everything is looked at before it is done, and whatever is in doubt afterwards is undone here, at once: the runtime
 //! goes back to the release that it boots. Only the last step, `make_permanent`, changes what it boots. So a runtime
 //! that dies in between comes back with the old release, and an agent that is started anew in between begins again:
-//! it finds the old release permanent, and whatever else is current is no half of anything.
+//! it finds the old release permanent, and what was set before with the runtime itself, so that whatever else is current
+//! is no half of anything.
 
+mod build;
 mod config;
 mod environment;
 mod handler;
@@ -78,9 +80,19 @@ pub async fn upgrade(
     if handler.permanent == parcel.version {
         return Ok(vec![format!("release {} runs and is permanent", parcel.version)]);
     }
-    if handler.current != handler.permanent {
+    let line = change.line().await?;
+    if let Some(before) = Environment::left(&line, &handler.permanent).await? {
         // An agent that is gone by now had begun.
+        let _ = change.before.set(before);
+        change.installs.store(true, Ordering::Relaxed);
+    }
+    if handler.current != handler.permanent || change.before.get().is_some() {
         change.back(&handler.permanent, &parcel).await?;
+        change.installs.store(false, Ordering::Relaxed);
+        if change.restarted.swap(false, Ordering::Relaxed) {
+            change.before = OnceLock::new();
+            change.life = ask(&change.node, NodeHandle::status).await?.life();
+        }
     }
     let Err(why) = change.forth(&parcel).await else {
         let took = began.elapsed().as_millis();
@@ -153,6 +165,7 @@ impl Change {
         let before = Environment::of(&link).await?;
         let before = self.before.get_or_init(|| before);
         handler.check_install(&parcel.version).await?;
+        before.leave(&link, &handler.permanent).await?;
         self.installs.store(true, Ordering::Relaxed);
         handler.install(&parcel.version).await?;
         // A runtime that restarted itself for it has ended the line, and this fails.
@@ -166,6 +179,10 @@ impl Change {
             return Err("its process ended meanwhile".to_owned());
         }
         handler.make_permanent(&parcel.version).await?;
+        // Left there it would be of a release that is not permanent any more: nobody takes it for his.
+        if let Err(error) = Environment::take_away(&link).await {
+            tracing::debug!(node = %self.entry.id, error, "what was set before stays noted");
+        }
         // Whoever starts it next reads in start_erl.data which release it is: late scripts do no harm.
         if let Err(error) = parcel.put_scripts(&link, &self.node).await {
             tracing::warn!(node = %self.entry.id, error, "scripts of the former release stay");
@@ -245,6 +262,7 @@ impl Change {
         {
             before.restore_all(&link).await?;
             Environment::of(&link).await?.is_as(before)?;
+            Environment::take_away(&link).await?;
         }
         if handler.knows(&other.version)
             && let Err(error) = handler.remove(&other.version).await

@@ -2,6 +2,7 @@
 //! running one, with everything that is added to a node's release.
 
 use super::super::{CONFIG, flags};
+use super::build;
 use super::config::{Settings, expanded, merged, own_settings, settings};
 use super::environment::Said;
 use crate::node::ask;
@@ -95,7 +96,9 @@ impl Parcel {
             let meta = std::fs::metadata(entry.path()).map_err(|e| format!("{}: {e}", path.display()))?;
             if meta.is_dir() {
                 self.take(old, new, &path)?;
-            } else if !old.join("app").join(&path).exists() {
+            } else if old.join("app").join(&path).exists() {
+                build::check(&path, &old.join("app"), &new.join("app"))?;
+            } else {
                 let part =
                     Part { mode: meta.permissions().mode() & 0o755, content: Content::Of(entry.path()) };
                 self.files.insert(Path::new(HOME).join(path), part);
@@ -271,24 +274,38 @@ fn defaults(layer: &Path) -> Settings {
     found
 }
 
-/// A relup leads from the one to the other: up by that of the new release, down by that of the one that is left.
+/// Relups lead from the one to the other and back again: what goes wrong is undone the same way, not by a restart.
 fn check_relup(old: &Path, new: &Path, version: &str, from: &str) -> Result<(), String> {
-    let hint = "build it with appups and a relup from there, or roll it without --hot";
+    let hint = format!("build it with appups and a relup from {from} and back, or roll it without --hot");
     let read = |layer: &Path, of: &str| of_release(layer, &format!("releases/{of}/relup")).ok();
     let (up, down) = (read(new, version), read(old, from));
     let way = |relup: &Option<(String, bool)>, place: usize, other: &str| match relup {
         Some((text, _)) => way(text, place, other),
         None => Ok(None),
     };
-    let steps = match way(&up, UP, from)? {
+    let forth = match way(&up, UP, from)? {
         Some(steps) => steps,
         None => way(&down, DOWN, version)?.ok_or_else(|| match up {
             None => format!("release {version} has no relup: {hint}"),
             Some(_) => format!("the relup of release {version} knows no way from {from}: {hint}"),
         })?,
     };
-    match steps.iter().filter_map(Term::as_atom).find(|word| RESTARTS.contains(word)) {
-        Some(word) => Err(format!("the relup of release {version} restarts the runtime ({word})")),
+    let back = match way(&down, UP, version)? {
+        Some(steps) => Some(steps),
+        None => way(&up, DOWN, from)?,
+    };
+    let back =
+        back.ok_or_else(|| format!("no relup knows a way back from release {version} to {from}: {hint}"))?;
+    let restarts = |steps: &[Term]| {
+        steps.iter().filter_map(Term::as_atom).find(|word| RESTARTS.contains(word)).map(str::to_owned)
+    };
+    if let Some(word) = restarts(&forth) {
+        return Err(format!("the relup of release {version} restarts the runtime ({word})"));
+    }
+    match restarts(&back) {
+        Some(word) => Err(format!(
+            "the way back from release {version} to {from} restarts the runtime ({word}): {hint}"
+        )),
         None => Ok(()),
     }
 }
