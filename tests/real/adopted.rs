@@ -134,16 +134,19 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
         assert!(!ran.out.contains(COOKIE) && !ran.err.contains(COOKIE), "{words:?} shows the cookie");
     }
     // Looked at, and not steered: whoever started it ends it.
+    let process = rpc(&["os", "getpid"]).ok().out;
     for words in [
         &["restart", "legacy/adopted/1"][..],
-        &["restart", "legacy"],
-        &["stop", "legacy"],
         &["scale", "legacy/adopted", "3"],
         &["exec", "legacy/adopted/1", "--", "true"],
     ] {
         let ran = lace.run(words);
         assert!(ran.status != 0, "{words:?} did something: {}{}", ran.out, ran.err);
     }
+    for verb in ["restart", "stop"] {
+        assert!(lace.run(&[verb, "legacy"]).out.contains("nothing changes"));
+    }
+    assert_eq!(rpc(&["os", "getpid"]).ok().out, process);
     // A controller that begins anew finds them again; one that died is told of.
     lace.kill("server");
     eventually("the next controller sees both", || status().matches("started").count() == 2);

@@ -42,6 +42,7 @@ mod scale;
 mod scenario;
 mod scripts;
 mod simulated;
+mod sources;
 mod ssh;
 mod strangers;
 mod tls;

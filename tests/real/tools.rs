@@ -155,7 +155,7 @@ fn a_person_looks_into_a_runtime_and_is_told_before_it_is_full() {
     };
     for (what, count, make, limits) in [
         ("atoms", "atom_count", "list_to_atom(\"ball_\" ++ integer_to_list(N))", [16_000, 18_500]),
-        ("processes", "process_count", "spawn(fun() -> receive stop -> ok end end)", [1_640, 1_900]),
+        ("processes", "process_count", "spawn(timer, sleep, [infinity])", [1_640, 1_900]),
         ("ports", "port_count", "element(2, gen_udp:open(0))", [820, 950]),
     ] {
         let mut make = |until: u32, word: &str| {

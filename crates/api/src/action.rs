@@ -217,17 +217,18 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, path: &ServicePath) -> Answer<Turn> {
+    pub(crate) fn take(&self, path: &ServicePath) -> Answer<Turn> {
         if self.all().insert(path.clone()) {
             return Ok(Turn { turns: self.clone(), path: path.clone() });
         }
-        let text = format!("another action of {path} is just beginning");
+        let text = format!("another action or change of {path} is just beginning");
         Err(Refusal::new(Code::Conflict, text).hint("try again in a moment"))
     }
 }
 
 /// The turn of one; it ends when dropped.
-struct Turn {
+#[must_use]
+pub(crate) struct Turn {
     turns: Turns,
     path: ServicePath,
 }

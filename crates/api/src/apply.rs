@@ -42,7 +42,7 @@ pub(crate) async fn make(
     let delete_data = request.delete_data;
     let Decision { outcome, reads } = decide(&state, &caller, &app, request).await?;
     let deed = if shrinks { Deed::light("apply", &app) } else { Deed::new("apply", &app) };
-    crate::change::refuse_to_cut(&state, &caller, &outcome.edit).await?;
+    let _turns = crate::change::refuse_to_cut(&state, &caller, &outcome.edit).await?;
     let mut batch = deed.batch(&caller);
     for name in &outcome.generate_secrets {
         let value = crate::secret::generate(&state, name)?;

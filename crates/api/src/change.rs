@@ -3,7 +3,7 @@
 //! What people ask for waits for a yes; what Lace does by itself, such as the way back from a bad revision, does not. A node that
 //! does not answer holds nobody up: else nothing could be mended that keeps it from answering.
 
-use crate::action::{QUESTION_TIMEOUT, WITHIN, answers, refuse_busy};
+use crate::action::{QUESTION_TIMEOUT, Turn, WITHIN, answers, refuse_busy};
 use crate::caller::Caller;
 use crate::refusal::Answer;
 use crate::scene::Scene;
@@ -23,17 +23,20 @@ use std::collections::BTreeMap;
 /// What the script finds in LACE_VERB.
 const VERB: &str = "change";
 
-/// Refuses an edit that gives services another revision while their nodes say no.
+/// Refuses an edit that gives services another revision while their nodes say no. Held until the edit is written, what it
+/// returns keeps everybody else from beginning what it would cut off.
 ///
 /// # Errors
 /// A conflict, with what each of these nodes says.
-pub(crate) async fn refuse_to_cut(state: &ApiState, caller: &Caller, edit: &Edit) -> Answer<()> {
+pub(crate) async fn refuse_to_cut(state: &ApiState, caller: &Caller, edit: &Edit) -> Answer<Vec<Turn>> {
+    let mut turns = Vec::new();
     for service in &edit.services {
         if let Some((number, question)) = question(state, service)? {
+            turns.push(state.turns.take(&service.path)?);
             ask(state, caller, service, (number, question)).await?;
         }
     }
-    Ok(())
+    Ok(turns)
 }
 
 /// The revision that a service has, and what its nodes are asked before another one comes.

@@ -245,7 +245,7 @@ pub(crate) async fn activate(
         .ok_or_else(|| Refusal::not_found(format_args!("release {text}")).hint("lace release list"))?;
     let live = scene.one_service(target)?;
     let edit = verb::release_activate(live, &release, hot, &caller.doer(state.now()))?;
-    crate::change::refuse_to_cut(state, caller, &edit).await?;
+    let _turns = crate::change::refuse_to_cut(state, caller, &edit).await?;
     let deed = Deed::new("activate", target);
     let batch = deed.batch(caller);
     Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)

@@ -182,7 +182,7 @@ async fn rollback(
     if isolation(then).is_on_host() && isolation(then) != isolation(now) {
         caller.may_isolate()?;
     }
-    crate::change::refuse_to_cut(state, caller, &edit).await?;
+    let _turns = crate::change::refuse_to_cut(state, caller, &edit).await?;
     let deed = Deed::new("rollback", target);
     let batch = deed.batch(caller);
     Ok(deed.done(state, caller, edit, &scene.reads, batch).await?)

@@ -86,15 +86,17 @@ place_cookie() {
 }
 
 # The fixed distribution port, from its own variable or from the flags; and from
-# the flags, whether distribution goes over TLS, and the file that says how.
+# the flags, whether distribution goes over TLS, the file that says how, and how
+# long a silent node counts as alive: a visitor has to keep the same time.
 find_port() {
-    port=${ERL_DIST_PORT:-} protocol='' tls_file=''
+    port=${ERL_DIST_PORT:-} protocol='' tls_file='' tick=''
     previous=
     for word in ${ERL_AFLAGS:-} $vm_args ${ERL_FLAGS:-} ${ERL_ZFLAGS:-}; do
         case $previous in
             -erl_epmd_port) port=${port:-$word} ;;
             -proto_dist) protocol=$word ;;
             -ssl_dist_optfile) tls_file=$word ;;
+            net_ticktime) tick=$word ;;
         esac
         previous=$word
     done
@@ -124,6 +126,7 @@ start_node() {
 visit() {
     unset ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS
     set -- "$@" -hidden -dist_listen false -boot "$release/start_clean"
+    if [ -n "$tick" ]; then set -- "$@" -kernel net_ticktime "$tick"; fi
     if [ -n "$protocol" ]; then set -- "$@" -proto_dist "$protocol"; fi
     if [ -n "$tls_file" ]; then set -- "$@" -ssl_dist_optfile "$tls_file"; fi
     if [ -n "$port" ]; then set -- "$@" -erl_epmd_port "$port" -start_epmd false; fi

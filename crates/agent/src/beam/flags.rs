@@ -1,7 +1,7 @@
 //! Flags of the runtime, written into a copy of the release's vm.args that lies over the release.
 //!
-//! Not in ERL_ZFLAGS where it can be helped: those would also reach the short-lived runtimes of `rpc` and `remote`,
-//! which must not listen on the node's port nor wait for its peers.
+//! Not in ERL_ZFLAGS where it can be helped: those also reach the runtimes of `rpc` and `remote`, which must not listen on
+//! the node's port nor wait for its peers. What these need, too, stands there.
 
 use super::{CONFIG, args};
 use crate::spec::{of_release, over};
@@ -13,6 +13,11 @@ use std::path::Path;
 /// Distribution goes over TLS. Said twice it would be TCP.
 pub const TLS: &str = "-proto_dist inet_tls";
 
+/// How long a silent runtime counts as alive, in seconds: the same in all that are connected.
+pub fn tick(beam: &Beam) -> String {
+    format!("-kernel net_ticktime {}", beam.net_ticktime)
+}
+
 /// The flags of a node, one word after the other.
 pub fn words(kind: ReleaseKind, beam: &Beam, address: &str) -> Vec<String> {
     lines(kind, beam, address).iter().flat_map(|line| line.split(' ').map(str::to_owned)).collect()
@@ -20,7 +25,7 @@ pub fn words(kind: ReleaseKind, beam: &Beam, address: &str) -> Vec<String> {
 
 fn lines(kind: ReleaseKind, beam: &Beam, address: &str) -> Vec<String> {
     let mut lines: Vec<String> = ["+sbwt none", "+sbwtdcpu none", "+sbwtdio none"].map(str::to_owned).into();
-    lines.push(format!("-kernel net_ticktime {}", beam.net_ticktime));
+    lines.push(tick(beam));
     lines.push(format!("-config {CONFIG}"));
     if beam.tls {
         lines.push(TLS.to_owned());

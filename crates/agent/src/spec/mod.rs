@@ -334,7 +334,7 @@ fn environment(
     let own = context.package().map(|of| package::environment(of, &secrets.texts()));
     env.extend(own.unwrap_or_default());
     // Without these its nodes could not speak to one another.
-    let flags = gift.get(beam::FLAGS).filter(|_| spec.beam.as_ref().is_some_and(|beam| beam.tls)).cloned();
+    let flags = gift.get(beam::FLAGS).cloned();
     env.extend(gift);
     // A secret's name is a variable's name.
     let texts: BTreeMap<_, _> = secrets.texts().into_iter().collect();

@@ -13,6 +13,9 @@ const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// A frame of no length: I am here.
 const TICK: &[u8] = &[0; 4];
 
+/// A peer may keep a shorter time than is known here: the shortest that OTP takes is 4 s.
+const TICK_EVERY: Duration = Duration::from_secs(2);
+
 /// Writes until the link is closed. The peer takes four missed ticks for our end.
 pub(super) async fn run<W>(
     shared: Arc<Shared>,
@@ -22,7 +25,7 @@ pub(super) async fn run<W>(
 ) where
     W: AsyncWrite + Unpin,
 {
-    let pause = tick_time / 4;
+    let pause = (tick_time / 4).min(TICK_EVERY);
     loop {
         let next = tokio::time::timeout(pause, frames.recv()).await;
         let out = match next {
