@@ -66,6 +66,7 @@ impl World {
                 }
                 job.detail = detail;
             }
+            self.touch_families(&job);
             self.put(&job, batch);
             self.jobs.insert(job.id, job);
         }
@@ -87,6 +88,16 @@ impl World {
             let address = host.blocks.iter().flat_map(|b| b.addresses()).find(free)?;
             fits.then_some((host.id, address))
         })
+    }
+
+    /// What waits for a job is looked at again.
+    fn touch_families(&mut self, job: &Job) {
+        let concerns = |family: &FamilyPath| match &job.service {
+            Some(service) => family.service_path() == *service,
+            None => family.app == job.app,
+        };
+        let touched: Vec<_> = self.families.keys().filter(|f| concerns(f)).cloned().collect();
+        self.dirty.extend(touched);
     }
 
     /// A host says how a job moves on.
@@ -115,12 +126,7 @@ impl World {
             return;
         }
         batch.put(&job, Expect::Any);
-        let concerns = |family: &FamilyPath| match &job.service {
-            Some(service) => family.service_path() == *service,
-            None => family.app == job.app,
-        };
-        let touched: Vec<_> = self.families.keys().filter(|f| concerns(f)).cloned().collect();
-        self.dirty.extend(touched);
+        self.touch_families(&job);
         self.topics_dirty.insert(job.app.clone());
         self.jobs_dirty = true;
         self.jobs.insert(job.id, job);

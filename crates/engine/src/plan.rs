@@ -155,6 +155,9 @@ impl World {
                     let cause = format!("the job `{words}` before the rollout failed: {how}");
                     return JobGate::Failed { cause, last_lines: job.last_lines.clone() };
                 }
+                Some(job) if job.state == JobState::Queued && job.detail.is_some() => {
+                    return JobGate::NoRoom { command: words, since: job.created_at };
+                }
                 Some(_) => return JobGate::Waiting(words),
             }
         }

@@ -1,6 +1,6 @@
 //! Reasons: every "no" and every "not yet" is a value.
 
-use crate::{ByteSize, FamilyPath, HostId, Name, NodeId, NodePath, Span};
+use crate::{ByteSize, FamilyPath, HostId, Millis, Name, NodeId, NodePath, Span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -80,6 +80,9 @@ pub enum Reason {
     WaitsForJob {
         /// The command of the job.
         command: String,
+        /// No host has had room for it since then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        no_room_since: Option<Millis>,
     },
     /// A pool was looked at, and gives no host now.
     PoolRejected {
@@ -228,7 +231,10 @@ impl fmt::Display for Reason {
             }
             Self::RevisionFailed { revision, cause } => write!(f, "revision {revision} failed: {cause}"),
             Self::WaitsForFamily { family } => write!(f, "waits until {family} is healthy"),
-            Self::WaitsForJob { command } => write!(f, "waits for the job `{command}`"),
+            Self::WaitsForJob { command, no_room_since: None } => write!(f, "waits for the job `{command}`"),
+            Self::WaitsForJob { command, .. } => {
+                write!(f, "waits for the job `{command}`, for which no connected host has room")
+            }
             Self::PoolRejected { pool, why } => write!(f, "pool {pool}: {why}"),
             Self::WaitsForHost { pool, host, price } => {
                 let host = host.as_ref().map_or("a host".to_owned(), |host| format!("host {host}"));

@@ -294,8 +294,12 @@ impl Look<'_> {
         if target.reasons.iter().any(|r| matches!(r, Reason::WaitsForHost { .. })) {
             return None;
         }
-        let no = |r: &&Reason| {
-            matches!(r, Reason::HostRejected { .. } | Reason::NoHosts | Reason::PoolRejected { .. })
+        let no = |r: &&Reason| match r {
+            Reason::HostRejected { .. } | Reason::NoHosts | Reason::PoolRejected { .. } => true,
+            Reason::WaitsForJob { no_room_since: Some(since), .. } => {
+                self.now >= since + CANNOT_PLACE_AFTER_MS
+            }
+            _ => false,
         };
         let reasons: Vec<String> = target.reasons.iter().filter(no).map(ToString::to_string).collect();
         (!reasons.is_empty() && self.now >= since + CANNOT_PLACE_AFTER_MS)

@@ -15,11 +15,16 @@ pub(super) fn check(draft: &Draft, revision: u64) -> Result<(), Reason> {
     }
     match draft.input.gates.before_done.get(&revision) {
         Some(JobGate::Done) => Ok(()),
-        Some(JobGate::Waiting(command)) => Err(Reason::WaitsForJob { command: command.clone() }),
+        Some(JobGate::Waiting(command)) => {
+            Err(Reason::WaitsForJob { command: command.clone(), no_room_since: None })
+        }
+        Some(JobGate::NoRoom { command, since }) => {
+            Err(Reason::WaitsForJob { command: command.clone(), no_room_since: Some(*since) })
+        }
         Some(JobGate::Failed { cause, .. }) => Err(Reason::RevisionFailed { revision, cause: cause.clone() }),
         None => match known.spec.before.first() {
             Some(command) if draft.good != Some(revision) => {
-                Err(Reason::WaitsForJob { command: command.join(" ") })
+                Err(Reason::WaitsForJob { command: command.join(" "), no_room_since: None })
             }
             _ => Ok(()),
         },

@@ -125,6 +125,13 @@ impl Default for Gates {
 pub enum JobGate {
     /// This command has not ended yet.
     Waiting(String),
+    /// This command has not begun: no host has room for it.
+    NoRoom {
+        /// The command.
+        command: String,
+        /// Since when it waits.
+        since: Millis,
+    },
     /// All ended well.
     Done,
     /// One failed.

@@ -6,7 +6,7 @@ use lace_model::beam::Beam;
 use lace_model::operation::{Goal, Operation, OperationState};
 use lace_model::rollout::Phase;
 use lace_model::{ByteSize, Code};
-use lace_planner::{GoalFacts, GoalProgress, Health, goal_state, status_line};
+use lace_planner::{GoalFacts, GoalProgress, Health, JobGate, goal_state, status_line};
 use std::collections::BTreeMap;
 
 fn operation(world: &World, verb: &str, goal: Goal) -> Operation {
@@ -75,6 +75,27 @@ fn apply_scale_and_delete_are_done() {
     assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
     world.settle();
     assert_eq!(state(&world, &op), GoalProgress::Done("shop/game/game is gone".into()));
+}
+
+#[test]
+fn a_job_that_no_host_can_take_ends_what_waits_for_it() {
+    let mut world = World::new(2, 1, 1);
+    world.settle();
+    let number = world.roll_out(Conduct::Good);
+    let op = operation(&world, "apply", wanted(&world));
+    let gate = |since| JobGate::NoRoom { command: "migrate".into(), since };
+    world.gates.before_done.insert(number, gate(world.now));
+    world.run_for(1_000);
+    assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
+    world.run_for(5_000);
+    let end = state(&world, &op);
+    assert_eq!(code(&end), Some(Code::CannotPlace));
+    let GoalProgress::Failed(_, _, lines) = end else { unreachable!() };
+    assert_eq!(lines, ["waits for the job `migrate`, for which no connected host has room"]);
+    // It has begun since.
+    world.gates.before_done.insert(number, JobGate::Waiting("migrate".into()));
+    world.run_for(1_000);
+    assert!(matches!(state(&world, &op), GoalProgress::Running(_)));
 }
 
 #[test]
