@@ -20,6 +20,12 @@ fn name() -> impl Strategy<Value = Name> {
     "[a-z]([a-z0-9-]{0,10}[a-z0-9])?".prop_map(|text| Name::new(text).expect("a name"))
 }
 
+/// `y-1`: a node of `y`, if there is one.
+fn is_node_like(name: &Name) -> bool {
+    let index = name.as_str().rsplit_once('-').map(|(_, index)| index);
+    index.is_some_and(|index| index.chars().all(|c| c.is_ascii_digit()))
+}
+
 fn words() -> impl Strategy<Value = Vec<String>> {
     ("[a-z/]{1,8}", vec("[^\0{]{0,12}", 0..3))
         .prop_map(|(first, rest)| std::iter::once(first).chain(rest).collect())
@@ -218,7 +224,8 @@ prop_compose! {
         beam in of(beam()),
         bootstrap in of(words()),
         before in of(vec(words(), 0..3)),
-        families in btree_map(name(), family(), 1..3),
+        families in btree_map(name(), family(), 1..3)
+            .prop_filter("a family called as a node of another one is refused", |all| !all.keys().any(is_node_like)),
     ) -> ServiceSpec {
         ServiceSpec {
             release: release.map(|(name, version)| ReleaseRef { name, version }),
