@@ -214,7 +214,7 @@ fn request(settings: &Settings) -> Result<ApplyRequest, Problem> {
     let (beam, bootstrap) = match settings.bootstrap.clone() {
         None => (None, None),
         Some(Bootstrap::JoinFirst) => (Some(Beam { join: true, ..Beam::default() }), None),
-        Some(Bootstrap::None) => (Some(Beam { join: false, ..Beam::default() }), Some(Vec::new())),
+        Some(Bootstrap::None) => (None, Some(Vec::new())),
         Some(Bootstrap::Command(words)) => (None, Some(words)),
     };
     let name = settings.target.family.clone().unwrap_or(service);

@@ -205,7 +205,7 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
     }
     let lace = Lace::up_in(239, 1);
     build(&lace);
-    deploy(&lace, "4s");
+    deploy(&lace, "6s");
     let activate = || lace.run(&["release", "activate", "count/count", "counter@2.0.0"]);
     let ran = std::thread::scope(|scope| {
         let activated = scope.spawn(activate);
@@ -231,6 +231,10 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
         // One at a time: the others come when it has stayed well for long enough.
         let others: Vec<_> = values(&lace)[1..].iter().map(|value| value[0].clone()).collect();
         assert_eq!(others, ["1.0.0", "1.0.0"]);
+        // What was set before is with the runtime.
+        let note =
+            lace.run(&["beam", "rpc", "count/count/1", "application", "get_env", "lace_hot", "before"]);
+        assert!(note.ok().out.contains("by_hand"));
         lace.kill("agent");
         resumed.join().expect("no panic").ok();
     });

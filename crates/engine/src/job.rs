@@ -57,6 +57,7 @@ impl World {
                 job.state = JobState::Running;
                 job.host = Some(host);
                 job.address = Some(address);
+                (job.detail, job.no_room_since) = (None, None);
                 self.topics_dirty.insert(job.app.clone());
                 self.money_dirty = true;
             } else {
@@ -65,6 +66,7 @@ impl World {
                     continue;
                 }
                 job.detail = detail;
+                job.no_room_since = Some(self.now);
             }
             self.touch_families(&job);
             self.put(&job, batch);

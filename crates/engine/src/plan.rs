@@ -155,10 +155,13 @@ impl World {
                     let cause = format!("the job `{words}` before the rollout failed: {how}");
                     return JobGate::Failed { cause, last_lines: job.last_lines.clone() };
                 }
-                Some(job) if job.state == JobState::Queued && job.detail.is_some() => {
-                    return JobGate::NoRoom { command: words, since: job.created_at };
+                Some(job) => {
+                    let since = job.no_room_since.filter(|_| job.state == JobState::Queued);
+                    return match since {
+                        Some(since) => JobGate::NoRoom { command: words, since },
+                        None => JobGate::Waiting(words),
+                    };
                 }
-                Some(_) => return JobGate::Waiting(words),
             }
         }
         JobGate::Done

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// say how it ended.
 const OUTCOME_WITHIN_MS: Millis = 15_000;
 
+/// The steps of a hot upgrade and of its way back may take so long, beside the time that it is watched.
+const UPGRADE_RUNS_MS: Millis = 180_000;
+
 impl World {
     pub(crate) fn take_task(&mut self, store: &Store, key: &str) -> Result<(), StoreError> {
         let value = self.fetch::<NodeTask>(store, key)?;
@@ -121,6 +124,7 @@ impl World {
         let stops = revisions.into_iter().flat_map(BTreeMap::values).map(|r| r.spec.stop.timeout.ms());
         let runs = match &task.verb {
             Verb::Action(action) => action.timeout.ms(),
+            Verb::Upgrade(_) => UPGRADE_RUNS_MS,
             _ => 0,
         };
         task.deadline + stops.max().unwrap_or(0) + runs + OUTCOME_WITHIN_MS

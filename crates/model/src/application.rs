@@ -86,7 +86,8 @@ pub struct ServiceSpec {
     /// BEAM settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beam: Option<Beam>,
-    /// `join-first` and `none` are `beam.join`; a command is run on each node after it is ready.
+    /// A command is run on each node after it is ready; no word of one (`none`) leaves joining to the nodes themselves, and what
+    /// is absent (`join-first`) to [`Beam::join`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Vec<String>>,
     /// Whose first ready node it joins: SERVICE or SERVICE/FAMILY of the application; its own family where empty.

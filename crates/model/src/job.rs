@@ -73,6 +73,9 @@ pub struct Job {
     /// What went wrong, in words.
     #[serde(default)]
     pub detail: Option<String>,
+    /// No host has had room for it since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_room_since: Option<Millis>,
     /// The last lines of its output.
     #[serde(default)]
     pub last_lines: Vec<String>,
@@ -121,6 +124,7 @@ impl NewJob {
             address: None,
             exit: None,
             detail: None,
+            no_room_since: None,
             last_lines: Vec::new(),
             actor,
             created_at: now,

@@ -147,7 +147,7 @@ impl Look<'_> {
         let Some(rollout) = target.rollout.as_ref().filter(|_| !stops) else { return Err(Some(revision)) };
         let going_back = rollout.from == Some(revision) && family.revision != revision;
         if rollout.to != revision && !going_back {
-            return Ok(Running(self.first_reason(target, path)));
+            return Ok(self.comes_to_rest(target, path));
         }
         let stale = rollout.moved_at < self.op.started_at;
         match &rollout.phase {
@@ -155,7 +155,7 @@ impl Look<'_> {
             Phase::Rolling | Phase::Watching { .. } => self
                 .cannot_place(target, path)
                 .map_or_else(|| Ok(Running(self.rolling(goal, target, rollout))), Ok),
-            Phase::Reverting { .. } | Phase::Aborted => Ok(Running(self.first_reason(target, path))),
+            Phase::Reverting { .. } | Phase::Aborted => Ok(self.comes_to_rest(target, path)),
             Phase::Reverted { .. } if going_back || stale && !self.rolls() => {
                 Err(Some(rollout.from.unwrap_or(revision)))
             }
@@ -296,6 +296,7 @@ impl Look<'_> {
         }
         let no = |r: &&Reason| match r {
             Reason::HostRejected { .. } | Reason::NoHosts | Reason::PoolRejected { .. } => true,
+            Reason::HostAway { left, .. } => left.0 == 0,
             Reason::WaitsForJob { no_room_since: Some(since), .. } => {
                 self.now >= since + CANNOT_PLACE_AFTER_MS
             }
@@ -304,6 +305,11 @@ impl Look<'_> {
         let reasons: Vec<String> = target.reasons.iter().filter(no).map(ToString::to_string).collect();
         (!reasons.is_empty() && self.now >= since + CANNOT_PLACE_AFTER_MS)
             .then(|| Failed(Code::CannotPlace, format!("no host can take a node of {path}"), reasons))
+    }
+
+    /// What has to end before this operation's own work does, or has no room for it.
+    fn comes_to_rest(&self, target: &Target, path: &FamilyPath) -> GoalProgress {
+        self.cannot_place(target, path).unwrap_or_else(|| Running(self.first_reason(target, path)))
     }
 
     fn first_reason(&self, target: &Target, path: &FamilyPath) -> String {

@@ -85,11 +85,18 @@ pub fn is_due(hands: &Hands, entry: &NodeEntry, started_at: Millis) -> bool {
     is_wanted(entry) && !has_joined(hands, entry, Some(started_at))
 }
 
-/// Was its bootstrap command run, for the process that began then?
+/// Is it part of its cluster? Once it has joined it is, up or down; where each start joins, the process that runs has to have
+/// joined (none where none runs).
 pub fn has_joined(hands: &Hands, entry: &NodeEntry, started_at: Option<Millis>) -> bool {
     let joined_at = || hands.held.read(|state| state.begun.get(&EntryId::Node(entry.id)).copied());
-    let each_start = entry.spec.bootstrap_each_start;
-    is_wanted(entry) && started_at.is_some_and(|at| is_joined(joined_at(), at, each_start))
+    is_wanted(entry) && is_member(joined_at(), started_at, entry.spec.bootstrap_each_start)
+}
+
+fn is_member(joined_at: Option<Millis>, started_at: Option<Millis>, each_start: bool) -> bool {
+    match started_at {
+        Some(at) => is_joined(joined_at, at, each_start),
+        None => joined_at.is_some() && !each_start,
+    }
 }
 
 fn is_wanted(entry: &NodeEntry) -> bool {
@@ -238,6 +245,23 @@ mod tests {
                 is_joined(joined_at, 7, each_start),
                 expected,
                 "{joined_at:?}, each start {each_start}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_is_down_stays_a_member_where_joining_is_for_good() {
+        for (joined_at, started_at, each_start, expected) in [
+            (Some(5), None, false, true),
+            (Some(5), None, true, false),
+            (None, None, false, false),
+            (Some(5), Some(7), false, true),
+            (Some(5), Some(7), true, false),
+        ] {
+            assert_eq!(
+                is_member(joined_at, started_at, each_start),
+                expected,
+                "{joined_at:?} {started_at:?}"
             );
         }
     }

@@ -93,6 +93,8 @@ struct Actor {
     notes: Vec<String>,
     /// The next start was ordered: it counts as no restart.
     restart_ordered: bool,
+    /// Held by who upgrades its runtime hot: one that was begun by an agent of before may still be at it.
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// See [`Handle`].
     ended: Arc<Mutex<bool>>,
 }
@@ -122,6 +124,7 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
         restarts_before: 0,
         notes: Vec::new(),
         restart_ordered: false,
+        changing: Arc::default(),
         ended: ended.clone(),
     };
     tokio::spawn(actor.live());
@@ -130,6 +133,7 @@ pub fn spawn(hands: Arc<Hands>, wish: Wish) -> Handle {
 
 impl Actor {
     async fn live(mut self) {
+        self.recall_joined();
         loop {
             self.run().await;
             self.leave().await;

@@ -89,6 +89,7 @@ impl Actor {
         self.status.phase = phase;
         self.status.detail = detail;
         self.status.ready &= phase == NodePhase::Running;
+        self.recall_joined();
         self.report();
     }
 
@@ -138,13 +139,14 @@ impl Actor {
         self.status.votes_seen = said.vote.as_ref().map(|vote| vote.seen);
         self.status.holds = said.vote.as_ref().is_some_and(|vote| vote.runs);
         self.notes.clone_from(&said.notes);
-        self.recall_joined();
         self.set(phase(said.phase), detail);
     }
 
-    fn recall_joined(&mut self) {
+    /// Is it part of its cluster?
+    pub(super) fn recall_joined(&mut self) {
         let entry = &self.wish.borrow().entry;
-        self.status.joined = bootstrap::has_joined(&self.hands, entry, self.status.started_at);
+        let started_at = self.status.started_at.filter(|_| self.status.phase == NodePhase::Running);
+        self.status.joined = bootstrap::has_joined(&self.hands, entry, started_at);
     }
 
     /// How it stands in its family's votes; only what the controller needs goes on.

@@ -2,16 +2,17 @@
 
 use super::care::{Care, Finding};
 use super::events::NodeEvents;
-use super::{Actor, Ended, Order, ask, status};
+use super::{Actor, Ended, Order, Wish, ask, status};
 use crate::beam::{hot, votes};
 use crate::clock::now;
 use crate::hands::Hands;
 use crate::refresh::Refresh;
 use crate::script;
 use lace_machine::{Event, Life, NodeHandle};
-use lace_model::document::{NodeEntry, TaskOutcome, Verb};
+use lace_model::document::{TaskOutcome, Verb};
 use lace_model::node::{NodePhase, NodeStatus};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 impl Actor {
     /// Until the node is unwanted or its PID 1 is gone.
@@ -148,19 +149,30 @@ impl Actor {
             self.restart_ordered = true;
             self.set_ready(false, Some("restarts by order".into()));
         }
-        obey(order, node.clone(), self.hands.clone(), self.wish.borrow().entry.clone());
+        let (wish, changing) = (self.wish.clone(), self.changing.clone());
+        obey(order, node.clone(), self.hands.clone(), (wish, changing));
     }
 }
 
 /// Does a verb beside the watch: it may last as long as the process's stop.
-fn obey(order: Order, node: NodeHandle, hands: Arc<Hands>, entry: Arc<NodeEntry>) {
+fn obey(
+    order: Order,
+    node: NodeHandle,
+    hands: Arc<Hands>,
+    (wish, changing): (watch::Receiver<Wish>, Arc<tokio::sync::Mutex<()>>),
+) {
     tokio::spawn(async move {
+        let entry = wish.borrow().entry.clone();
         let none = |()| Vec::new();
         let done = match order.verb {
             Verb::Restart => ask(&node, |node| node.restart(None)).await.map(none),
             Verb::Signal { signal } => ask(&node, move |node| node.signal(signal)).await.map(none),
             Verb::TakeCopy { preference } => votes::take_copy(node, preference).await,
-            Verb::Upgrade(upgrade) => hot::upgrade(hands, entry, node, *upgrade).await,
+            Verb::Upgrade(upgrade) => {
+                let _one_at_a_time = changing.lock().await;
+                let entry = wish.borrow().entry.clone();
+                hot::upgrade(hands, entry, node, *upgrade).await
+            }
             Verb::Action(action) => script::act(&entry, &node, *action).await,
         };
         let _ = order.done.send(match done {

@@ -232,8 +232,7 @@ fn volume(volume: &VolumeSpec) -> InlineTable {
 fn bootstrap(service: &ServiceSpec) -> Option<Value> {
     let command = words(service.bootstrap.as_deref()?);
     if command.is_empty() {
-        let is_alone = service.beam.as_ref().is_some_and(|beam| !beam.join);
-        return is_alone.then(|| Value::from("none"));
+        return Some(Value::from("none"));
     }
     let each_start = service.bootstrap_each_start.filter(|each| *each);
     if service.bootstrap_with.is_none() && each_start.is_none() {

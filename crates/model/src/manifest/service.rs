@@ -253,10 +253,7 @@ fn join(node: &Node, spec: &mut ServiceSpec) {
     };
     match said.text().and_then(format::bootstrap) {
         Some(Joining::First) => spec.beam.get_or_insert_default().join = true,
-        Some(Joining::None) => {
-            spec.beam.get_or_insert_default().join = false;
-            spec.bootstrap = Some(Vec::new());
-        }
+        Some(Joining::None) => spec.bootstrap = Some(Vec::new()),
         Some(Joining::Command(words)) => spec.bootstrap = Some(words),
         None if said.fields().is_some() => {
             spec.bootstrap = said.words_of("command");

@@ -172,7 +172,7 @@ fn joining_in_each_form() {
     assert_eq!(service(r#"bootstrap = ["bin/b"]"#).bootstrap, Some(vec!["bin/b".into()]));
     assert!(!service("beam = { join = false }").beam.expect("beam").join);
     let alone = service(r#"bootstrap = "none""#);
-    assert_eq!((alone.beam.expect("beam").join, alone.bootstrap), (false, Some(Vec::new())));
+    assert_eq!((alone.beam, alone.bootstrap), (None, Some(Vec::new())));
 }
 
 #[test]

@@ -192,7 +192,9 @@ impl Making<'_> {
         let kind = release.map(|r| r.kind).or(self.base.map(|b| b.kind)).unwrap_or_default();
         let kept = self.base.and_then(|b| b.beam.clone());
         let own = matches!(kind, ReleaseKind::Relx | ReleaseKind::Mix).then(Beam::default);
-        self.says.beam.clone().or(kept).or_else(|| self.merged.beam.clone()).or(own)
+        let beam = self.says.beam.clone().or(kept).or_else(|| self.merged.beam.clone()).or(own);
+        let is_alone = self.says.bootstrap.as_ref().is_some_and(Vec::is_empty);
+        beam.map(|beam| Beam { join: beam.join && !is_alone, ..beam })
     }
 
     /// The service or family that its nodes join.

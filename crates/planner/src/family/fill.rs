@@ -2,10 +2,11 @@
 
 use super::draft::Draft;
 use super::silence::Verdict;
-use super::{beside, gate, place, wish};
+use super::{beside, gate, place, votes, wish};
+use lace_model::family::StateKind;
 use lace_model::rollout::Phase;
 use lace_model::target::PlannedNode;
-use lace_model::{NodeId, Reason};
+use lace_model::{HostId, NodeId, Reason, Span};
 use std::collections::BTreeSet;
 
 /// Plans a node for every index that has none, where that is allowed and a host has room.
@@ -47,6 +48,7 @@ pub(super) fn missing(draft: &mut Draft) {
             }
             Way::After(old) => place_after(draft, index, revision, &old),
             Way::Blocked(node) => draft.reason(Reason::WaitsForNode { node }),
+            Way::Away(host) => draft.reason(Reason::HostAway { host, left: Span(0) }),
         }
     }
 }
@@ -58,6 +60,8 @@ enum Way {
     After(PlannedNode),
     /// Old nodes are still going at several places.
     Blocked(NodeId),
+    /// An old node is on a host that does not answer, and there must not be two of it.
+    Away(HostId),
 }
 
 fn way(draft: &mut Draft, index: u32) -> Way {
@@ -68,7 +72,11 @@ fn way(draft: &mut Draft, index: u32) -> Way {
             continue;
         };
         if !host.liveness.connected && draft.silence().verdict(host) == Verdict::Lost {
-            continue;
+            // It may run on there: what may be there twice goes on elsewhere, and what has data or a vote waits.
+            if draft.family().state == StateKind::Replaceable && !votes::has_vote(draft, index) {
+                continue;
+            }
+            return Way::Away(node.host);
         }
         if last.as_ref().is_some_and(|l| (l.host, l.address) != (node.host, node.address)) {
             return Way::Blocked(node.id);

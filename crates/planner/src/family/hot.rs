@@ -39,6 +39,21 @@ pub(super) fn change_over(draft: &mut Draft, node: &PlannedNode) -> Option<bool>
     }
 }
 
+/// A node has the revision that its host brought it to last, also where that was said when nobody waited for it any more.
+pub(super) fn believe(draft: &mut Draft) {
+    let nodes: Vec<PlannedNode> = draft.running().cloned().collect();
+    for node in nodes {
+        let last = draft.input.upgrades.get(&node.id).and_then(|tasks| tasks.last());
+        let Some(NodeTask { state: TaskState::Done, verb: Verb::Upgrade(upgrade), .. }) = last else {
+            continue;
+        };
+        let has = upgrade.revision;
+        if has != node.revision && draft.revision(has).is_some() {
+            draft.change(node.index, |slot| slot.run.iter_mut().for_each(|run| run.revision = has));
+        }
+    }
+}
+
 /// The revision's content, where the node can take it on as it runs.
 fn spec(draft: &mut Draft, node: &PlannedNode, to: u64) -> Option<RevisionSpec> {
     let rolls = draft.rollout.as_ref().is_some_and(|r| r.from.is_some_and(|from| from != r.to));

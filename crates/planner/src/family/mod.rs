@@ -70,6 +70,7 @@ fn round(draft: &mut Draft) {
         return shrink::everything(draft);
     }
     shrink::beyond_count(draft);
+    hot::believe(draft);
     settle::settle(draft);
     judge::judge(draft);
     repair::vanished(draft);

@@ -111,6 +111,30 @@ fn what_cannot_go_back_in_place_is_made_anew() {
 }
 
 #[test]
+fn what_is_said_to_be_done_when_nobody_waits_any_more_is_turned_round() {
+    let mut world = healthy(1);
+    let before = ids(&world);
+    world.run_for(1_000);
+    let first = open(&world).remove(0);
+    end(&mut world, &first, TaskOutcome::Unknown);
+    world.settle();
+    assert!(matches!(world.phase(), Phase::Reverted { .. }));
+    assert_eq!((ids(&world), open(&world)), (before.clone(), Vec::new()), "it is taken for what it was");
+    // Its host was away, and had done it.
+    end(&mut world, &first, done());
+    world.run_for(3_000);
+    for back in open(&world) {
+        assert!(matches!(&back.verb, Verb::Upgrade(upgrade) if upgrade.revision == 1), "{back:?}");
+        end(&mut world, &back, done());
+    }
+    world.settle();
+    assert!(matches!(world.phase(), Phase::Reverted { .. }));
+    assert!(world.running().iter().all(|node| node.revision == 1), "{:?}", world.running());
+    let by_task = world.upgrades.values().flatten().count() == 2 && ids(&world) == before;
+    assert!(by_task || ids(&world) != before, "a runtime of the new release counts as one of the old");
+}
+
+#[test]
 fn what_changes_more_than_its_release_is_replaced_and_a_person_may_ask_for_one_revision() {
     let mut world = healthy(2);
     let before = ids(&world);

@@ -184,6 +184,31 @@ fn single_writers_stay() {
 }
 
 #[test]
+fn fewer_and_more_again_are_no_way_around_a_silent_host() {
+    for (state, waits) in
+        [(StateKind::Pinned, true), (StateKind::SingleWriter, true), (StateKind::Replaceable, false)]
+    {
+        let mut world = World::new(2, 2, 1);
+        world.family.state = state;
+        world.settle();
+        let second = world.running().into_iter().find(|node| node.index == 2).expect("there");
+        let away = world.hosts.iter().position(|view| view.host.id == second.host).expect("its host");
+        world.set_host(away, false);
+        world.run_for(10_000);
+        // It goes, and nobody can tell its host; then it is wanted again.
+        world.family.count = 1;
+        world.run_for(2_000);
+        world.family.count = 2;
+        world.run_for(10_000);
+        let is_there = world.running().iter().any(|node| node.index == 2);
+        assert_eq!(is_there, !waits, "{state:?}: {:?}", world.reasons());
+        world.set_host(away, true);
+        world.settle();
+        assert_eq!(world.ready(), 2, "{state:?}: {:?}", world.reasons());
+    }
+}
+
+#[test]
 fn many_silent_hosts_move_nothing() {
     let mut world = World::new(10, 10, 1);
     world.settle();

@@ -1,8 +1,10 @@
 //! The applications of a runtime with their settings, before and after.
 
 use super::config::{Settings, canonical};
-use lace_beam::{Call, Link, Term};
+use lace_beam::vm::Script;
+use lace_beam::{Call, CallError, Link, Term};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Names that are told of settings in doubt.
 const TOLD_MAX: usize = 5;
@@ -24,74 +26,75 @@ impl Environment {
         let mut found = Self { versions: BTreeMap::new(), settings: Settings::new() };
         for app in loaded.as_list().unwrap_or_default() {
             let [name, _, version] = app.as_tuple().unwrap_or_default() else { continue };
-            let Some(name) = name.as_atom() else { continue };
-            found.versions.insert(name.to_owned(), version.as_text().unwrap_or_default());
-            let env = asked(Call::new("application", "get_all_env", vec![Term::atom(name)])).await?;
-            for pair in env.as_list().unwrap_or_default() {
-                if let Some([key, value]) = pair.as_tuple()
-                    && let Some(key) = key.as_atom()
-                {
-                    found.settings.insert((name.to_owned(), key.to_owned()), canonical(value));
-                }
-            }
+            let env = asked(Call::new("application", "get_all_env", vec![name.clone()])).await?;
+            found.take(name, version, &env);
         }
         Ok(found)
     }
+
+    fn take(&mut self, name: &Term, version: &Term, env: &Term) {
+        let Some(name) = name.as_atom() else { return };
+        self.versions.insert(name.to_owned(), version.as_text().unwrap_or_default());
+        for pair in env.as_list().unwrap_or_default() {
+            if let Some([key, value]) = pair.as_tuple()
+                && let Some(key) = key.as_atom()
+            {
+                self.settings.insert((name.to_owned(), key.to_owned()), canonical(value));
+            }
+        }
+    }
 }
 
-/// Whose setting notes in the runtime what was set before: no application of that name exists, so that no release handler
-/// touches it, and it ends with the process that it is about.
+/// What was set before is noted in the runtime itself, for an agent that comes after this one, by a setting of this application:
+/// none is called so, so that no release handler touches it, and it ends with the process that it is about.
 const NOTE: [&str; 2] = ["lace_hot", "before"];
 
+/// The runtime writes it down and gives it back: some values (functions) are good there alone.
+const LEAVE: &str = "application:set_env(lace_hot, before, {Of, [{App, Vsn, application:get_all_env(App)}
+    || {App, _, Vsn} <- application:loaded_applications()]}).";
+const GIVE_BACK: &str = "{ok, {_, All}} = application:get_env(lace_hot, before),
+    [application:set_env(App, Key, Value) || {App, _, Env} <- All, {Key, Value} <- Env, lists:member({App, Key}, Keys)], ok.";
+
+/// For one of these.
+const NOTE_WITHIN: Duration = Duration::from_secs(15);
+
 impl Environment {
-    /// Notes it in the runtime for an agent that comes after this one; `of` is the release that has it.
-    pub async fn leave(&self, link: &Link, of: &str) -> Result<(), String> {
-        let versions = self
-            .versions
-            .iter()
-            .map(|(app, version)| Term::tuple([Term::atom(app), Term::charlist(version)]));
-        let settings = self
-            .settings
-            .iter()
-            .map(|((app, key), value)| Term::tuple([Term::atom(app), Term::atom(key), value.clone()]));
-        let all = [Term::charlist(of), Term::List(versions.collect()), Term::List(settings.collect())];
-        note(link, "set_env", vec![Term::tuple(all)]).await.map(drop)
+    /// Has the runtime note it; `of` is the release that has it.
+    pub async fn leave(link: &Link, of: &str) -> Result<(), String> {
+        evaluated(link, LEAVE, ("Of", Term::charlist(of))).await
     }
 
-    /// What an agent noted that is gone, of a release.
+    /// What was noted by an agent that is gone, of a release.
     pub async fn left(link: &Link, of: &str) -> Result<Option<Self>, String> {
-        let said = note(link, "get_env", Vec::new()).await?;
+        let said = note(link, "get_env").await?;
         let noted = said.as_tuple().and_then(|said| said.get(1)).and_then(Term::as_tuple);
-        let Some([release, versions, settings]) = noted else { return Ok(None) };
+        let Some([release, apps]) = noted else { return Ok(None) };
         if release.as_text().as_deref() != Some(of) {
             return Ok(None);
         }
-        let version = |pair: &Term| match pair.as_tuple() {
-            Some([app, version]) => Some((app.as_atom()?.to_owned(), version.as_text().unwrap_or_default())),
-            _ => None,
-        };
-        let setting = |three: &Term| match three.as_tuple() {
-            Some([app, key, value]) => {
-                Some(((app.as_atom()?.to_owned(), key.as_atom()?.to_owned()), canonical(value)))
-            }
-            _ => None,
-        };
-        Ok(Some(Self {
-            versions: versions.as_list().unwrap_or_default().iter().filter_map(version).collect(),
-            settings: settings.as_list().unwrap_or_default().iter().filter_map(setting).collect(),
-        }))
+        let mut found = Self { versions: BTreeMap::new(), settings: Settings::new() };
+        for app in apps.as_list().unwrap_or_default() {
+            let [name, version, env] = app.as_tuple().unwrap_or_default() else { continue };
+            found.take(name, version, env);
+        }
+        Ok(Some(found))
     }
 
     /// Forgets the note.
     pub async fn take_away(link: &Link) -> Result<(), String> {
-        note(link, "unset_env", Vec::new()).await.map(drop)
+        note(link, "unset_env").await.map(drop)
     }
 }
 
-async fn note(link: &Link, function: &str, more: Vec<Term>) -> Result<Term, String> {
-    let words = NOTE.map(Term::atom).into_iter().chain(more).collect();
-    let call = Call::new("application", function, words);
+async fn note(link: &Link, function: &str) -> Result<Term, String> {
+    let call = Call::new("application", function, NOTE.map(Term::atom).into());
     link.call(call).await.map_err(|e| format!("the note of what was set before: {e}"))
+}
+
+async fn evaluated(link: &Link, source: &str, variable: (&str, Term)) -> Result<(), String> {
+    let wrong = |e: CallError| format!("what was set before: {e}");
+    let script = Script::prepare(link, source).await.map_err(wrong)?;
+    script.run(link, &[variable], NOTE_WITHIN).await.map(drop).map_err(wrong)
 }
 
 /// What configurations and applications say of settings, on both sides of a change.
@@ -166,13 +169,14 @@ impl Environment {
 /// Application and name.
 pub type Key = (String, String);
 
+/// Out of the note.
 async fn set(link: &Link, settings: impl Iterator<Item = (&Key, &Term)>) -> Result<(), String> {
-    for (key, value) in settings {
-        let words = vec![Term::atom(&key.0), Term::atom(&key.1), value.clone()];
-        let call = Call::new("application", "set_env", words);
-        link.call(call).await.map_err(|e| format!("{} {} cannot be kept: {e}", key.0, key.1))?;
+    let key = |((app, key), _): (&Key, &Term)| Term::tuple([Term::atom(app), Term::atom(key)]);
+    let keys: Vec<_> = settings.map(key).collect();
+    if keys.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    evaluated(link, GIVE_BACK, ("Keys", Term::List(keys))).await
 }
 
 /// The environment of the runtime's process.

@@ -16,14 +16,14 @@ use super::line::Line;
 use super::ready;
 use crate::hands::Hands;
 use crate::node::{ask, probe};
-use crate::spec::{self, Subject};
+use crate::spec::{self, OverRelease, Subject};
 use environment::Environment;
 use handler::Handler;
 use lace_beam::Link;
 use lace_machine::{Life, NodeHandle};
 use lace_model::document::{NodeEntry, Upgrade};
-use parcel::Parcel;
-use std::path::Path;
+use parcel::{Kept, Parcel};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -46,6 +46,8 @@ struct Change {
     entry: Arc<NodeEntry>,
     node: NodeHandle,
     wish: Upgrade,
+    /// What the way back needs.
+    kept: Kept,
     /// What was set before.
     before: OnceLock<Environment>,
     /// The life of the process that is changed over.
@@ -69,30 +71,27 @@ pub async fn upgrade(
         entry,
         node,
         wish,
+        kept: Kept::default(),
         before: OnceLock::new(),
         life: None,
         installs: AtomicBool::new(false),
         restarted: AtomicBool::new(false),
     };
-    let handler = Handler::of(change.line().await?).await?;
+    let link = change.line().await?;
+    let handler = Handler::of(link.clone()).await?;
     change.life = ask(&change.node, NodeHandle::status).await?.life();
-    let parcel = change.parcel(&handler.permanent).await?;
+    let sides = change.sides(&link).await?;
+    change.kept = Kept::of(&sides.old, &handler.permanent, &sides.under);
+    // Before anything is judged: it may be refused today.
+    change.undo_begun(&link, &handler).await?;
+    let from = handler.permanent.clone();
+    let parcel = tokio::task::spawn_blocking(move || {
+        Parcel::of(&sides.old, &sides.new, &from, (sides.under, sides.over))
+    });
+    let parcel = parcel.await.map_err(|e| e.to_string())??;
     if handler.permanent == parcel.version {
+        change.finish(&link, &parcel).await;
         return Ok(vec![format!("release {} runs and is permanent", parcel.version)]);
-    }
-    let line = change.line().await?;
-    if let Some(before) = Environment::left(&line, &handler.permanent).await? {
-        // An agent that is gone by now had begun.
-        let _ = change.before.set(before);
-        change.installs.store(true, Ordering::Relaxed);
-    }
-    if handler.current != handler.permanent || change.before.get().is_some() {
-        change.back(&handler.permanent, &parcel).await?;
-        change.installs.store(false, Ordering::Relaxed);
-        if change.restarted.swap(false, Ordering::Relaxed) {
-            change.before = OnceLock::new();
-            change.life = ask(&change.node, NodeHandle::status).await?.life();
-        }
     }
     let Err(why) = change.forth(&parcel).await else {
         let took = began.elapsed().as_millis();
@@ -101,10 +100,18 @@ pub async fn upgrade(
     if change.is_permanent(&parcel.version).await {
         return Ok(vec![format!("release {} is permanent, though: {why}", parcel.version)]);
     }
-    match change.back(&handler.permanent, &parcel).await {
+    match change.back(&handler.permanent, &parcel.version).await {
         Ok(()) => Err(format!("{why}; release {} runs again", handler.permanent)),
         Err(error) => Err(format!("{why}; going back to release {}: {error}", handler.permanent)),
     }
+}
+
+/// Both releases on the host, and what lies over the files of each in the node.
+struct Sides {
+    old: PathBuf,
+    new: PathBuf,
+    under: OverRelease,
+    over: OverRelease,
 }
 
 impl Change {
@@ -125,14 +132,13 @@ impl Change {
         NodeEntry { revision: self.wish.revision, spec: self.wish.spec.clone(), ..(*self.entry).clone() }
     }
 
-    async fn parcel(&self, from: &str) -> Result<Parcel, String> {
+    async fn sides(&self, link: &Link) -> Result<Sides, String> {
         let layer = |tree| spec::layer(&self.hands, tree);
         let old = layer(self.entry.spec.tree).await?.ok_or("it has no release")?;
         let new = layer(self.wish.spec.tree).await?.ok_or("its revision has no release")?;
         // Templates are filled in by the script that starts the runtime, with all that it exports.
-        let env = environment::of_process(&self.line().await?).await?;
-        let (hands, entry, next, from) =
-            (self.hands.clone(), self.entry.clone(), self.next(), from.to_owned());
+        let env = environment::of_process(link).await?;
+        let (hands, entry, next) = (self.hands.clone(), self.entry.clone(), self.next());
         let made = tokio::task::spawn_blocking(move || {
             let over = |entry: &NodeEntry, layer: &Path| {
                 let mut over = spec::over_release(&hands, &Subject::node(entry), layer)?;
@@ -141,9 +147,27 @@ impl Change {
                 });
                 Ok::<_, String>(over)
             };
-            Parcel::of(&old, &new, &from, (over(&entry, &old)?, over(&next, &new)?))
+            let (under, over) = (over(&entry, &old)?, over(&next, &new)?);
+            Ok(Sides { old, new, under, over })
         });
         made.await.map_err(|e| e.to_string())?
+    }
+
+    /// What an agent began that is gone by now is undone.
+    async fn undo_begun(&mut self, link: &Link, handler: &Handler) -> Result<(), String> {
+        if let Some(before) = Environment::left(link, &handler.permanent).await? {
+            let _ = self.before.set(before);
+            self.installs.store(true, Ordering::Relaxed);
+        }
+        if handler.current == handler.permanent && self.before.get().is_none() {
+            return Ok(());
+        }
+        self.back(&handler.permanent, &handler.current).await?;
+        self.installs.store(false, Ordering::Relaxed);
+        self.before = OnceLock::new();
+        self.restarted.store(false, Ordering::Relaxed);
+        self.life = ask(&self.node, NodeHandle::status).await?.life();
+        Ok(())
     }
 
     /// Every step to the new release; an error leaves it wherever it came to.
@@ -165,7 +189,7 @@ impl Change {
         let before = Environment::of(&link).await?;
         let before = self.before.get_or_init(|| before);
         handler.check_install(&parcel.version).await?;
-        before.leave(&link, &handler.permanent).await?;
+        Environment::leave(&link, &handler.permanent).await?;
         self.installs.store(true, Ordering::Relaxed);
         handler.install(&parcel.version).await?;
         // A runtime that restarted itself for it has ended the line, and this fails.
@@ -179,15 +203,23 @@ impl Change {
             return Err("its process ended meanwhile".to_owned());
         }
         handler.make_permanent(&parcel.version).await?;
-        // Left there it would be of a release that is not permanent any more: nobody takes it for his.
-        if let Err(error) = Environment::take_away(&link).await {
-            tracing::debug!(node = %self.entry.id, error, "what was set before stays noted");
-        }
-        // Whoever starts it next reads in start_erl.data which release it is: late scripts do no harm.
-        if let Err(error) = parcel.put_scripts(&link, &self.node).await {
+        self.finish(&link, parcel).await;
+        Ok(())
+    }
+
+    /// The release is permanent. Whoever starts it next reads in start_erl.data which one it is: late scripts do no harm.
+    async fn finish(&self, link: &Link, parcel: &Parcel) {
+        self.forget(link).await;
+        if let Err(error) = parcel.put_scripts(link, &self.node).await {
             tracing::warn!(node = %self.entry.id, error, "scripts of the former release stay");
         }
-        Ok(())
+    }
+
+    /// A note that stays is of a release that is not permanent any more, or of settings that were given back.
+    async fn forget(&self, link: &Link) {
+        if let Err(error) = Environment::take_away(link).await {
+            tracing::warn!(node = %self.entry.id, error, "what was set before stays noted");
+        }
     }
 
     /// Does the runtime boot that release? The answer to the last step may have been lost, and then there is no way back.
@@ -198,23 +230,33 @@ impl Change {
 
     /// Ready, and its check answered well, for so long without a break.
     async fn stays_healthy(&self) -> Result<(), String> {
+        self.becomes_healthy(false).await?;
+        let until = Instant::now() + Duration::from_millis(self.wish.healthy_for.0);
+        while Instant::now() < until {
+            tokio::time::sleep(CHECK_EVERY).await;
+            // It has seen its peers: whoever leaves from now on is no fault of this release.
+            self.is_healthy(true).await?;
+        }
+        Ok(())
+    }
+
+    /// Within some time; who does not see a peer that comes or goes may be, too.
+    async fn becomes_healthy(&self, may_lack_peers: bool) -> Result<(), String> {
         let until = Instant::now() + SETTLES_WITHIN;
-        while let Err(why) = self.is_healthy().await {
+        while let Err(why) = self.is_healthy(may_lack_peers).await {
             if Instant::now() > until {
                 return Err(why);
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let until = Instant::now() + Duration::from_millis(self.wish.healthy_for.0);
-        while Instant::now() < until {
-            tokio::time::sleep(CHECK_EVERY).await;
-            self.is_healthy().await?;
-        }
         Ok(())
     }
 
-    async fn is_healthy(&self) -> Result<(), String> {
-        ready::ask(&self.hands, &self.entry, &self.node, false).await.map_err(|lacks| lacks.what)?;
+    async fn is_healthy(&self, may_lack_peers: bool) -> Result<(), String> {
+        match ready::ask(&self.hands, &self.entry, &self.node, false).await {
+            Err(lacks) if !(may_lack_peers && lacks.peers_only) => return Err(lacks.what),
+            _ => {}
+        }
         match &self.wish.spec.check {
             Some(check) => probe(check, &self.entry, &self.node).await,
             None => Ok(()),
@@ -223,7 +265,7 @@ impl Change {
 
     /// The release `from` runs with what it had, and nothing is left of the other. Where the runtime cannot do it, its
     /// process is restarted.
-    async fn back(&self, from: &str, other: &Parcel) -> Result<(), String> {
+    async fn back(&self, from: &str, other: &str) -> Result<(), String> {
         let Err(doubt) = self.goes_back(from, other).await else { return Ok(()) };
         tracing::info!(node = %self.entry.id, doubt, "restarted to go back");
         let life = self.life;
@@ -247,12 +289,12 @@ impl Change {
         }
     }
 
-    async fn goes_back(&self, from: &str, other: &Parcel) -> Result<(), String> {
+    async fn goes_back(&self, from: &str, other: &str) -> Result<(), String> {
         let link = self.line().await?;
         let handler = Handler::of(link.clone()).await?;
         let is_other = handler.current != from;
         if is_other {
-            other.put_kept(&link, &self.node).await?;
+            self.kept.put(&link, &self.node).await?;
             handler.install(from).await?;
         }
         let was_touched = is_other || self.installs.load(Ordering::Relaxed);
@@ -262,36 +304,15 @@ impl Change {
         {
             before.restore_all(&link).await?;
             Environment::of(&link).await?.is_as(before)?;
-            Environment::take_away(&link).await?;
         }
-        if handler.knows(&other.version)
-            && let Err(error) = handler.remove(&other.version).await
+        self.forget(&link).await;
+        if other != from
+            && handler.knows(other)
+            && let Err(error) = handler.remove(other).await
         {
             tracing::warn!(node = %self.entry.id, error, "the release that was not taken on stays unpacked");
         }
         // What was not touched is no worse than before.
-        if was_touched { self.settles().await } else { Ok(()) }
-    }
-
-    /// Healthy within some time; who does not see a peer that comes or goes is.
-    async fn settles(&self) -> Result<(), String> {
-        let until = Instant::now() + SETTLES_WITHIN;
-        loop {
-            let ready = ready::ask(&self.hands, &self.entry, &self.node, false).await;
-            let why = match ready {
-                Err(lacks) if !lacks.peers_only => lacks.what,
-                _ => match &self.entry.spec.check {
-                    Some(check) => match probe(check, &self.entry, &self.node).await {
-                        Ok(()) => return Ok(()),
-                        Err(why) => why,
-                    },
-                    None => return Ok(()),
-                },
-            };
-            if Instant::now() > until {
-                return Err(why);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        if was_touched { self.becomes_healthy(true).await } else { Ok(()) }
     }
 }

@@ -28,8 +28,6 @@ pub struct Parcel {
     pub rel: String,
     /// What its configuration says, and that of the release that is left, what is added included.
     pub said: Said,
-    /// The configuration of the release that is left, as the handler has to find it for the way back.
-    kept: BTreeMap<PathBuf, Part>,
     pub(super) files: BTreeMap<PathBuf, Part>,
     /// Its scripts that are not the former one's: they are used from the next start on.
     pub(super) scripts: BTreeMap<PathBuf, Part>,
@@ -57,8 +55,17 @@ impl Parcel {
     ) -> Result<Self, String> {
         let version = flags::version(new)?;
         let mut parcel = Self { version: version.clone(), ..Self::default() };
+        parcel.take_scripts(old, new, Path::new("bin"))?;
         if version == from {
+            // It is there, and what an agent left to do that is gone.
+            parcel.overlay(&over);
             return Ok(parcel);
+        }
+        if flags::version(old)? != from {
+            return Err(format!(
+                "its runtime boots release {from}, and its revision says {}",
+                flags::version(old)?
+            ));
         }
         let releases = format!("releases/{version}");
         if runtime(old)? != runtime(new)? {
@@ -68,23 +75,26 @@ impl Parcel {
         parcel.take(old, new, Path::new("lib"))?;
         parcel.take(Path::new("/nonexistent"), new, Path::new(&releases))?;
         parcel.rel = parcel.find_rel(&releases)?;
-        parcel.take_scripts(old, new, Path::new("bin"))?;
         let own = own(&over);
-        for file in over.files {
-            let scripts = &mut parcel.scripts;
-            if let Some(part) = parcel.files.get_mut(&file.path).or_else(|| scripts.get_mut(&file.path)) {
-                *part = Part { mode: file.mode, content: Content::Made(file.content) };
-            }
-        }
+        parcel.overlay(&over);
         parcel.configure(&releases, &own, &over.env)?;
         // One that cannot be read is left as it is, and explains nothing.
         if let Ok(text) = former(old, from, &under) {
             parcel.said.old = settings(&text)?;
-            parcel.kept.insert(config_of(&format!("releases/{from}")), Part::made(text));
         }
         parcel.said.defaults = defaults(old);
         parcel.said.ours = settings(&own)?.into_keys().collect();
         Ok(parcel)
+    }
+
+    /// What lies over files of a release takes their places.
+    fn overlay(&mut self, over: &OverRelease) {
+        for file in &over.files {
+            let scripts = &mut self.scripts;
+            if let Some(part) = self.files.get_mut(&file.path).or_else(|| scripts.get_mut(&file.path)) {
+                *part = Part { mode: file.mode, content: Content::Made(file.content.clone()) };
+            }
+        }
     }
 
     /// Everything below a directory of the tree that the old tree has not.
@@ -176,14 +186,27 @@ impl Parcel {
         put(&self.files, |part| matches!(part.content, Content::Made(_)), (link, node)).await
     }
 
-    /// Writes what the release handler has to read on the way back to the release that is left.
-    pub async fn put_kept(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
-        put(&self.kept, |_| true, (link, node)).await
-    }
-
     /// Puts the scripts of a release that is permanent.
     pub async fn put_scripts(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
         put(&self.scripts, |_| true, (link, node)).await
+    }
+}
+
+/// The configuration of the release that is left, as the handler has to find it for the way back. One that cannot be read is left
+/// as it is.
+#[derive(Default)]
+pub struct Kept(BTreeMap<PathBuf, Part>);
+
+impl Kept {
+    /// Of a release in its tree. `under`: what lies over its files in a node.
+    pub fn of(old: &Path, from: &str, under: &OverRelease) -> Self {
+        let text = former(old, from, under).map(Part::made);
+        Self(text.into_iter().map(|part| (config_of(&format!("releases/{from}")), part)).collect())
+    }
+
+    /// Writes it into the node.
+    pub async fn put(&self, link: &Link, node: &NodeHandle) -> Result<(), String> {
+        put(&self.0, |_| true, (link, node)).await
     }
 }
 
