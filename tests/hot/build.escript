@@ -2,9 +2,10 @@
 %% build.escript VERSION OUTDIR [FORMER]: the release `counter` with its runtime in OUTDIR; with the directory of a former
 %% version, a relup from it and back to it.
 %%
-%% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is
-%% sick, 5.x sets what its configuration does not say, 6.x wants another emulator, 7.x lacks its code, 8.x changes its mind
-%% after its settings are in place, 9.x knows no way back, and 10.x has another build of sasl. All find another net_ticktime in their configuration than on their command line.
+%% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is sick, 5.x sets what
+%% its configuration does not say, 6.x wants another emulator, 7.x lacks its code, 8.x changes its mind after its settings
+%% are in place, 9.x knows no way back, and 10.x has another build of sasl. All find another net_ticktime in their
+%% configuration than on their command line.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
@@ -81,7 +82,8 @@ compile_counter(Version, Dir, Former) ->
             {ok, [{release, {_, Old}, _, _}]} = file:consult(Rel),
             Change = case Version of
                 "6." ++ _ -> [{update, counter, {advanced, []}}, restart_emulator];
-                "8." ++ _ -> [{apply, {erlang, throw, [{error, no}]}}, point_of_no_return, {update, counter, {advanced, []}}];
+                "8." ++ _ -> [{apply, {erlang, throw, [{error, no}]}}, point_of_no_return,
+                              {update, counter, {advanced, []}}];
                 _ -> [{update, counter, {advanced, []}}]
             end,
             write(filename:join(Ebin, "counter.appup"), {Version, [{Old, Change}], [{Old, Change}]})

@@ -6,7 +6,10 @@
 -export([bump/0, value/0, healthy/0, loop/2]).
 -export([system_continue/3, system_terminate/4, system_code_change/4]).
 
-start(_Type, _Args) -> supervisor:start_link(?MODULE, []).
+%% A setting that cannot leave its runtime.
+start(_Type, _Args) ->
+    application:set_env(counter, callback, fun(N) -> N + 1 end),
+    supervisor:start_link(?MODULE, []).
 stop(_State) -> ok.
 init([]) ->
     {ok, {#{}, [#{id => counter, start => {?MODULE, start_link, []}, modules => [counter]}]}}.

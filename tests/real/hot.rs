@@ -119,6 +119,8 @@ fn a_running_release_is_upgraded_and_a_bad_one_goes_back() {
             (own("get_env", &["by_hand"]), own("get_env", &["step"])),
             ("{ok,17}".into(), "{ok,5}".into())
         );
+        let function = own("get_env", &["callback"]);
+        assert!(function.starts_with("{ok,#Fun<counter."), "{function}");
     };
     own_stay();
 
