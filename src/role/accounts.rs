@@ -304,6 +304,7 @@ mod tests {
             kind: ProviderKind::Ec2,
             region: None,
             endpoint: Some("http://127.0.0.1:1".into()),
+            discount: None,
             credentials: Vec::new(),
             made_at: 1,
         };
