@@ -58,14 +58,30 @@ fn settings_and_links_are_set_from_the_page() {
          [setting.loud]\ntype = \"flag\"\ndefault = false\nhelp = \"says more\"\n",
     );
     lace.run(&["service", "create", "shop/user", "--package", "user"]).ok();
-    lace.run(&["service", "create", "shop/keeper", "--package", "keeper"]).ok();
     let browser = Browser::start();
     log_in(&lace, &browser);
+    made_of_a_package(&lace, &browser);
     settings(&lace, &browser);
     links(&lace, &browser);
     refusals_alone(&browser, 2);
     look_at(&lace, &browser, "/apps/shop/user/user");
     lace.down_and_nothing_left();
+}
+
+/// A service of a package from the application's page.
+fn made_of_a_package(lace: &Lace, browser: &Browser) {
+    live(lace, browser, "/apps/shop");
+    browser.click("#new-service-details summary");
+    browser.fill("#service-name", "keeper");
+    browser.js("document.getElementById('service-package').value = 'keeper@1'");
+    browser.click("#new-service form button");
+    browser.until("its plan is shown", "document.querySelector('#planned-service .action.create')");
+    browser.click("#planned-service .plan button");
+    let healthy = "document.getElementById('f-shop/keeper/keeper')?.innerText.includes('healthy')";
+    browser.until("it is there, and well", healthy);
+    live(lace, browser, "/packages");
+    let package = "document.getElementById('package-user@1').innerText";
+    browser.until("its package says what it takes", &format!("{package}.includes('4 settings')"));
 }
 
 /// Refused by name, planned, applied, and back at its default.

@@ -14,6 +14,7 @@ use lace_model::application::{ApplicationSpec, ApplyRequest};
 use lace_model::event::Event;
 use lace_model::family::Application;
 use lace_model::manifest::{self, Options};
+use lace_model::release::Release;
 use lace_model::secret::SecretInfo;
 use lace_model::{AppName, Code, Millis, Problem};
 use lace_wire::api::{AppStatus, AppSummary, Status};
@@ -37,6 +38,9 @@ struct Show {
     drawing: Markup,
     manifest: String,
     secrets: Vec<SecretInfo>,
+    /// What a new service can be made of, and what it could run.
+    packages: Vec<String>,
+    releases: Vec<String>,
     running: Vec<Under>,
     events: Vec<Event>,
 }
@@ -64,8 +68,12 @@ async fn load(visit: &Visit, name: &str) -> Result<Show, Problem> {
     events.sort_by_key(|e| std::cmp::Reverse(e.seq));
     let mut running = under_way(visit).await?;
     running.retain(|o| o.subject.split('/').next() == Some(name.as_str()));
+    let packages = crate::catalog::all(visit).await?;
+    let releases: Vec<Release> = visit.get("/v1/releases").await?;
     Ok(Show {
         now: visit.now,
+        packages: packages.iter().map(|package| package.spec.key()).collect(),
+        releases: releases.iter().map(|release| format!("{}@{}", release.name, release.version)).collect(),
         drawing: drawing::of(&app, &spec),
         manifest: manifest::to_toml(&name, &spec),
         app,

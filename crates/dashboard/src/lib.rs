@@ -11,6 +11,7 @@ mod api;
 mod app;
 mod asset;
 mod audit;
+mod catalog;
 mod drawing;
 mod event;
 mod family;
@@ -110,6 +111,7 @@ fn looks() -> Vec<Route> {
         ("/hosts/{name}", get(host::show)),
         ("/providers", get(provider::list)),
         ("/routes", get(route::list)),
+        ("/packages", get(catalog::list)),
         ("/releases", get(release::list)),
         ("/operations", get(operation::list)),
         ("/operations/{id}", get(operation::show)),
@@ -134,6 +136,8 @@ fn deeds() -> Vec<Route> {
         ("/act/action", post(action::act)),
         ("/act/manifest", post(app::manifest)),
         ("/act/settings", post(package::set)),
+        ("/act/service", post(catalog::create)),
+        ("/act/package/delete", post(catalog::delete)),
         ("/act/app", post(app::create)),
         ("/act/secret", post(secret::set)),
         ("/act/secret/remove", post(secret::remove)),

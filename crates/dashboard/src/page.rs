@@ -20,6 +20,7 @@ pub enum Noun {
     Hosts,
     Providers,
     Routes,
+    Packages,
     Releases,
     Operations,
     Events,
@@ -32,7 +33,7 @@ pub enum Noun {
 }
 
 /// Address, word and icon (a path on a 16 x 16 grid) of each noun.
-const NOUNS: [(Noun, &str, &str, &str); 15] = [
+const NOUNS: [(Noun, &str, &str, &str); 16] = [
     (Noun::Overview, "/", "Overview", "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z"),
     (Noun::Apps, "/apps", "Applications", "M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6"),
     (
@@ -49,6 +50,7 @@ const NOUNS: [(Noun, &str, &str, &str); 15] = [
         "M4.5 12.5a3 3 0 0 1 .3-6 3.5 3.5 0 0 1 6.7.8 2.6 2.6 0 0 1 0 5.2z",
     ),
     (Noun::Routes, "/routes", "Routes", "M2 8h5M7 8l4-5h3M7 8l4 5h3M12 1l2 2-2 2M12 11l2 2-2 2"),
+    (Noun::Packages, "/packages", "Packages", "M2 5l6-3 6 3v6l-6 3-6-3zM2 5l6 3 6-3M5 3.5l6 3V9"),
     (Noun::Releases, "/releases", "Releases", "M2 5h12v9H2zM4 2h8l2 3H2zM6.5 8h3"),
     (
         Noun::Operations,

@@ -256,7 +256,8 @@ pub fn subject_page(subject: &str) -> Option<String> {
         ["release", _] => Some("/releases".into()),
         ["provider", name] => Some(format!("/providers#provider-{name}")),
         ["pool", name] => Some(format!("/providers#pool-{name}")),
-        ["token" | "operation" | "controller" | "package" | "authority", ..] => None,
+        ["package", key] => Some(format!("/packages#package-{key}")),
+        ["token" | "operation" | "controller" | "authority", ..] => None,
         [_, "secret", _] => Some("/secrets".into()),
         [_, "job", id] => Some(format!("/jobs/{id}")),
         [_, "certificate", _] => Some("/routes".into()),
@@ -336,7 +337,8 @@ mod tests {
         assert_eq!(page("shop/certificate/www.example.com"), "/routes");
         assert_eq!(page("provider/aws"), "/providers#provider-aws");
         assert_eq!(page("pool/small"), "/providers#pool-small");
-        for without in ["token/x", "package/redis@1", "authority", "controller/x"] {
+        assert_eq!(page("package/redis@1"), "/packages#package-redis@1");
+        for without in ["token/x", "authority", "controller/x"] {
             assert_eq!(page(without), "", "{without}");
         }
     }

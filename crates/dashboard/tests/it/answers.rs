@@ -121,5 +121,6 @@ pub fn of_nodes(count: usize) -> Vec<(&'static str, Value)> {
         ("/v1/events", json!([])),
         ("/v1/operations", json!([])),
         ("/v1/releases", json!([])),
+        ("/v1/packages", json!([])),
     ]
 }

@@ -2,7 +2,7 @@
 
 const places = {
   o: "/", a: "/apps", n: "/nodes", h: "/hosts", r: "/releases", p: "/operations", e: "/events", j: "/jobs",
-  s: "/secrets", t: "/tokens", u: "/audit", c: "/server", v: "/providers",
+  s: "/secrets", t: "/tokens", u: "/audit", c: "/server", v: "/providers", k: "/packages",
 };
 
 /** Listens for the keys, where nobody writes. */
