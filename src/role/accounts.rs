@@ -307,6 +307,7 @@ mod tests {
             discount: None,
             credentials: Vec::new(),
             made_at: 1,
+            discount: None,
         };
         let mut batch = Batch::new(None);
         batch.put(&row, Expect::Absent);

@@ -7,7 +7,7 @@
 
 use crate::context::{State, kin, kin_of, links_of, state_of};
 use crate::hands::{Hands, Kept};
-use crate::notify::Notices;
+use crate::notify::{Notices, Way};
 use crate::spec::{self, Subject};
 use lace_machine::{FileSpec, NodeHandle};
 use lace_model::document::{NodeEntry, Topic};
@@ -88,9 +88,9 @@ impl Refresh {
     /// written.
     pub fn begin(hands: &Arc<Hands>, entry: Arc<NodeEntry>, node: NodeHandle) -> Seat {
         let id = entry.id;
-        let script = entry.spec.package.as_ref().and_then(|package| package.notify.clone());
-        let begin = |script| Arc::new(Notices::begin(hands.clone(), id, node.clone(), script));
-        let notices = script.map(begin);
+        let way = entry.spec.package.as_ref().and_then(|package| Way::of(package));
+        let begin = |way| Arc::new(Notices::begin(hands.clone(), entry.clone(), node.clone(), way));
+        let notices = way.map(begin);
         let running = Running { node, entry, family: None, files: HashMap::new(), notices };
         hands.refresh.nodes().insert(id, running);
         hands.refresh.news.notify_one();

@@ -4,9 +4,11 @@ use super::{Actor, ask, connect, remove};
 use crate::beam;
 use crate::clock::Backoff;
 use crate::doors::{drain_elsewhere, drain_here};
+use crate::script;
 use crate::volume;
 use lace_machine::{ExecSpec, NodeHandle, Phase};
 use lace_model::node::NodePhase;
+use lace_model::package::{Verb, words_of};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +24,7 @@ impl Actor {
         if let Some(node) = connect(&self.hands, &self.name).await {
             self.set(NodePhase::Stopping, None);
             self.drain().await;
+            self.drain_by_package(&node).await;
             self.stop(&node).await;
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
@@ -61,6 +64,19 @@ impl Actor {
         let within = Duration::from_millis(entry.spec.stop.timeout.0);
         let of = (self.id, family.app.clone());
         tokio::join!(drain_here(&self.hands, self.id, within), drain_elsewhere(&self.hands, of, within));
+    }
+
+    /// The package brings to safety what would go with the node. Where that fails or takes too long, the node goes all the same: what
+    /// it was to be is decided, and a script that never ends would hold up its successor.
+    async fn drain_by_package(&mut self, node: &NodeHandle) {
+        let entry = self.wish.borrow().entry.clone();
+        let script = entry.spec.package.as_ref().and_then(|package| package.drain.clone());
+        let Some(script) = script else { return };
+        let command = ExecSpec::new(words_of(Verb::Drain.as_str(), &script.file));
+        if let Err(cause) = script::run(node, command, script.timeout).await {
+            tracing::warn!(node = %self.id, cause, "not drained; it goes all the same");
+            self.set(NodePhase::Stopping, Some(format!("{}: {cause}", script.file)));
+        }
     }
 
     async fn stop(&self, node: &NodeHandle) {

@@ -61,13 +61,19 @@ pub(super) static ROOT: Shape = Shape::Table(&form(
             "action",
             Shape::Map(Format::Name, &Shape::Table(&ACTION)),
             r#"{ flush = { script = "scripts/flush.sh" } }"#,
-            "what people may ask of it beside the verbs, by name (nobody can yet)",
+            "what people may ask of it beside the verbs, by name: lace service action",
         ),
         key(
             "volume",
             Shape::Map(Format::Name, &Shape::Table(&VOLUME)),
             r#"{ data = { size = "1GiB", at = "/var/lib/redis" } }"#,
             "storage of each node, by name",
+        ),
+        key(
+            "reload",
+            Shape::Table(&RELOAD),
+            r#"{ signal = "HUP" }"#,
+            "how its process takes its templates anew when what they say has changed, instead of the script `notify`",
         ),
         key("check", Shape::Table(&CHECK), r#"{ http = "http/up" }"#, "is a node ready?")
             .or("the script `check`, where there is one"),
@@ -221,7 +227,10 @@ static SCRIPTS: Form = form(
         script("stop", "stops the process, before the signal"),
         script("notify", "something changed: templates, members, links or settings"),
         script("check", "ends with 0 where the node is ready"),
-        script("drain", "makes that nothing is lost when the node goes (not asked yet)"),
+        script(
+            "drain",
+            "before a node goes for good, while its process still runs: nothing shall be lost with it",
+        ),
         script("backup", "writes a copy of the data (not asked yet)"),
         script("restore", "takes such a copy (not asked yet)"),
         script("upgrade", "from a former version's data to this one's (not asked yet)"),
@@ -322,6 +331,11 @@ static STOP: Form = form(
         key("signal", Shape::OneOf(SIGNALS), r#""TERM""#, "the signal").or("TERM"),
         key("timeout", SPAN, r#""30s""#, "after that everything in the node is killed").or("30s"),
     ],
+);
+
+static RELOAD: Form = form(
+    "reload",
+    &[key("signal", Shape::OneOf(&["HUP", "USR1", "USR2", "WINCH"]), r#""HUP""#, "the signal").required()],
 );
 
 static IMAGE: Form = form(

@@ -85,6 +85,9 @@ pub struct Package {
     pub metric: BTreeMap<String, Metric>,
     /// How its process stops.
     pub stop: StopSpec,
+    /// The signal by which its process takes its templates anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<String>,
     /// What has to be installed.
     pub image: ImageWish,
 }

@@ -36,6 +36,7 @@ pub(super) fn package(tree: &Node) -> Option<Package> {
         metrics: tree.get("metrics").and_then(metrics),
         metric: by_text(tree, "metric", metric),
         stop: tree.get("stop").map(stop).unwrap_or_default(),
+        reload: tree.get("reload").and_then(|reload| reload.text_of("signal")),
         image: tree.get("image").map(image).unwrap_or_default(),
         scripts,
     })

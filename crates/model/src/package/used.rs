@@ -82,6 +82,12 @@ pub struct PackageUse {
     /// What runs when something has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Script>,
+    /// What runs in a node before it goes for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Script>,
+    /// The signal that its process gets when what was rendered for it has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<String>,
     /// The secrets that hold passwords of what it provides, by interface.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub passwords: BTreeMap<Name, String>,

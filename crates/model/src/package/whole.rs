@@ -39,7 +39,21 @@ pub(super) fn check(tree: &Node, mistakes: &mut Mistakes) {
     volumes(tree, mistakes);
     actions(tree, mistakes);
     times(tree, mistakes);
+    reload(tree, mistakes);
     checks(tree, mistakes);
+}
+
+/// One way of telling a change, and something that can change.
+fn reload(tree: &Node, mistakes: &mut Mistakes) {
+    let Some(node) = tree.get("reload") else { return };
+    if tree.get("script").is_some_and(|script| script.get("notify").is_some()) {
+        let hint = "leave one of them out: the script may send the signal";
+        mistakes.hint(node.place, "reload", "changes are told by the script `notify` already", hint);
+    }
+    if names(tree, "template").next().is_none() {
+        let hint = "add [template], or the script `notify`";
+        mistakes.hint(node.place, "reload", "no template is there that could change", hint);
+    }
 }
 
 fn amounts(tree: &Node, mistakes: &mut Mistakes) {

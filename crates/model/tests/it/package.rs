@@ -49,6 +49,21 @@ fn a_good_package_is_data() {
 }
 
 #[test]
+fn a_process_is_told_of_changes_in_one_way() {
+    let reload = "reload.signal = \"HUP\"\n";
+    let template = "template.\"/etc/x\" = \"t/x\"\n";
+    let good = package::parse(&format!("{LEAST}{reload}{template}")).expect("good");
+    assert_eq!(good.reload.as_deref(), Some("HUP"));
+    refused(reload, "no template is there");
+    refused(
+        &format!("{reload}{template}script.notify = \"s/notify\""),
+        "told by the script `notify` already",
+    );
+    refused(&format!("reload.signal = \"KILL\"\n{template}"), "KILL");
+    refused(&format!("reload = {{}}\n{template}"), "signal");
+}
+
+#[test]
 fn seven_mistakes_are_seven_lines() {
     let text = r#"[package]
 name = "Redis"

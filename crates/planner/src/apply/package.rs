@@ -157,6 +157,8 @@ fn used(stored: &StoredPackage, settings: BTreeMap<String, Value>) -> PackageUse
         templates: package.templates.clone(),
         passwords: BTreeMap::new(),
         notify: package.scripts.get(&Verb::Notify).cloned(),
+        drain: package.scripts.get(&Verb::Drain).cloned(),
+        reload: package.reload.clone(),
         image: package.image.packages.clone(),
     }
 }
