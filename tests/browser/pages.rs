@@ -118,6 +118,7 @@ fn routes_tell_of_their_certificates(lace: &Lace, browser: &Browser) {
     let alarms = "document.getElementById('alarms')?.innerText";
     browser.until("the overview tells of it", &format!("{alarms}?.includes('soon.example.com')"));
     assert_eq!(browser.js(&format!("return {alarms}.includes('long.example.com')")), json!(false));
+    browser.until("all is well for now", "document.querySelector('.head .state').innerText === 'healthy'");
 }
 
 /// Requests a second of a route and of its family, while somebody asks.

@@ -65,12 +65,14 @@ async fn load(visit: &Visit) -> Result<Overview, Problem> {
         let status: Status = visit.about("/v1/status", app.name.as_str()).await?;
         alarms.extend(status.apps.iter().flat_map(troubles));
     }
-    alarms.extend(house(visit).await);
     let worst =
         apps.iter().map(|a| a.health).filter(|h| *h != Health::Stopped).max().unwrap_or(Health::Healthy);
+    let worst = if alarms.is_empty() { worst } else { worst.max(Health::Degraded) };
+    // These want a look, and nothing serves worse for them yet.
+    alarms.extend(house(visit).await);
     Ok(Overview {
         now: visit.now,
-        worst: if alarms.is_empty() { worst } else { worst.max(Health::Degraded) },
+        worst,
         sentence: sentence(&apps),
         ready: apps.iter().map(|a| a.ready).sum(),
         wanted: apps.iter().map(|a| a.wanted).sum(),
