@@ -4,7 +4,7 @@ use crate::house::{House, connected};
 use lace_model::Code;
 use lace_model::host::Host;
 use lace_model::machine::{Machine, MachineState};
-use lace_wire::api::{Accepted, HostView};
+use lace_wire::api::{Accepted, HostView, NodeView};
 
 fn host(house: &House, n: u8) -> Host {
     let id = crate::house::host_id(n);
@@ -23,6 +23,19 @@ async fn hosts_say_what_they_carry() {
     assert_eq!((hosts[0].nodes, hosts[0].cpu_used, hosts[0].memory_used), (3, 750, (3 * 128) << 20));
     assert_eq!((hosts[0].liveness.connected, hosts[1].liveness.connected), (false, true));
     assert_eq!(hosts[1].nodes, 0);
+    for (name, count) in [("alpha1", 3), ("alpha2", 0), ("nobody", 0)] {
+        let nodes: Vec<NodeView> = house.get(&format!("/v1/nodes?host={name}")).await.ok();
+        assert_eq!(nodes.len(), count, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_are_asked_for_where_a_package_tells_of_them() {
+    let house = House::new();
+    house.apply("shop", 1).await.ok::<Accepted>();
+    assert_eq!(house.get("/v1/scripts").await.problem(422).code, Code::Usage);
+    let problem = house.get("/v1/scripts?target=shop/game").await.problem(409);
+    assert!(problem.message.contains("shop/game has no scripts"), "{}", problem.message);
 }
 
 #[tokio::test]
