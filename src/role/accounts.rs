@@ -304,7 +304,6 @@ mod tests {
             kind: ProviderKind::Ec2,
             region: None,
             endpoint: Some("http://127.0.0.1:1".into()),
-            discount: None,
             credentials: Vec::new(),
             made_at: 1,
             discount: None,
