@@ -113,6 +113,11 @@ pub async fn run(args: ServiceArgs, s: &mut Session) -> Outcome {
     Ok(Exit::DONE)
 }
 
+/// Values that stand in files, read.
+fn values(said: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Problem> {
+    said.into_iter().map(|(name, value)| parameter(&format!("{name}={value}"))).collect()
+}
+
 fn parameter(text: &str) -> Result<(String, String), Problem> {
     let usage = |text: String| Problem::new(Code::Usage, text).hint("write NAME=VALUE, or NAME=@FILE");
     let (name, value) = text.split_once('=').ok_or_else(|| usage(format!("{text:?} is no parameter")))?;

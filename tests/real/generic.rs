@@ -306,3 +306,38 @@ fn an_action_has_one_outcome_whoever_dies_meanwhile() {
     assert!(op()[0]["message"].as_str().is_some_and(|text| text.contains("not known")), "{}", op()[0]);
     assert_eq!(begun(), 3);
 }
+
+#[test]
+fn a_startup_script_runs_once_in_each_node_before_all_else() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::within("10.158.10.0/24", Path::new(env!("CARGO_BIN_EXE_lace")));
+    lace.start();
+    let code = lace.files().join("code");
+    fs::create_dir_all(&code).expect("made");
+    fs::write(code.join("init.sh"), "echo init >> /root/order\n").expect("written");
+    let manifest = "[service.work]\npackage = \"generic\"\nrelease = { path = \"./code\", kind = \"generic\" }\n\
+        settings = { startup = \"echo \\\"startup $MY_ROLE\\\" >> $HOME/order\\ntest -d /app\" }\n\
+        rollout = { deadline = \"8s\" }\n[service.work.family.node]\ncount = 1\n";
+    apply(&lace, manifest).ok();
+    let work = Work(&lace);
+    for role in ["master", "node"] {
+        let node = format!("{role}/1");
+        eventually("it is initialised", || work.in_node(&node, "cat /root/order").contains("init"));
+        assert_eq!(work.in_node(&node, "cat /root/order"), format!("startup {role}\ninit\n"));
+    }
+    lace.run(&["restart", "shop/work"]).ok();
+    assert_eq!(work.in_node("node/1", "grep -c startup /root/order"), "1\n", "once in its life");
+
+    // From a file; one that fails is taken back by itself.
+    let file = lace.files().join("startup.sh");
+    let said = format!("startup=@{}", file.display());
+    fs::write(&file, "echo 'from a file' > /root/order\n").expect("written");
+    lace.run(&["service", "set", "shop/work", &said]).ok();
+    assert!(work.in_node("node/1", "cat /root/order").starts_with("from a file"));
+    fs::write(&file, "echo 'no such thing' >&2\nexit 3\n").expect("written");
+    lace.run(&["service", "set", "shop/work", &said]).ends(3);
+    eventually("the former one is back", || work.action(&["scripts"]).status == 0);
+    assert!(work.in_node("node/1", "cat /root/order").starts_with("from a file"));
+}

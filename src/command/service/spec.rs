@@ -25,7 +25,7 @@ pub struct CreateArgs {
     /// The release that it runs, where its package takes one: NAME[@VERSION]
     #[arg(long, value_name = "NAME[@V]", value_parser = release_ref)]
     release: Option<ReleaseRef>,
-    /// A setting of the package (may be said again)
+    /// A setting of the package, or NAME=@FILE (may be said again)
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::command::manifest::pair)]
     settings: Vec<(String, String)>,
 }
@@ -35,7 +35,7 @@ pub struct CreateArgs {
 pub struct SetArgs {
     /// The service
     target: TargetPath,
-    /// Settings of its package
+    /// Settings of its package, or NAME=@FILE
     #[arg(value_name = "NAME=VALUE", value_parser = crate::command::manifest::pair, required_unless_present = "unset")]
     settings: Vec<(String, String)>,
     /// A setting that has its default again (may be said again)
@@ -55,7 +55,7 @@ pub(super) async fn create(args: CreateArgs, s: &mut Session) -> Outcome {
         return Err(Problem::new(Code::Conflict, format!("service {app}/{name} is there already"))
             .hint(format!("lace service set {app}/{name} NAME=VALUE changes it")));
     }
-    let settings = (!args.settings.is_empty()).then(|| args.settings.into_iter().collect());
+    let settings = Some(super::values(args.settings)?).filter(|settings| !settings.is_empty());
     let spec = ServiceSpec {
         package: Some(args.package),
         release: args.release,
@@ -76,7 +76,7 @@ pub(super) async fn set(args: SetArgs, s: &mut Session) -> Outcome {
             Problem::not_found(format_args!("setting {name} that is said for {}", args.target)).hint(hint)
         })?;
     }
-    settings.extend(args.settings);
+    settings.extend(super::values(args.settings)?);
     let spec = ServiceSpec { settings: Some(settings), ..ServiceSpec::default() };
     submit(s, about_service(&args.target, spec)?).await
 }

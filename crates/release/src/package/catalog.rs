@@ -25,9 +25,10 @@ const PACKAGES: &[&[File]] = &[
         "package.toml", "README.md", "templates/nginx.conf.j2";
         "scripts/start.sh", "scripts/notify.sh"),
     package!("generic":
-        "package.toml", "README.md", "templates/agents.json.j2", "templates/generic.env.j2";
+        "package.toml", "README.md", "templates/agents.json.j2", "templates/generic.env.j2",
+        "templates/startup.sh.j2";
         "scripts/start.sh", "scripts/ask.sh", "scripts/idle.sh", "scripts/busy.sh", "scripts/show.sh",
-        "scripts/notify.sh", "scripts/check.sh"),
+        "scripts/notify.sh", "scripts/check.sh", "scripts/startup.sh"),
     package!("redis":
         "package.toml", "README.md", "templates/redis.conf.j2";
         "scripts/start.sh", "scripts/check.sh", "scripts/notify.sh", "scripts/flush.sh"),
