@@ -246,7 +246,7 @@ async fn answer(link: Result<Link, String>, plan: BeamReport, ask: BeamAsk) -> R
         BeamAsk::Top { most } => json(serde_json::to_vec(&over::top(&link, None, most).await?)),
         BeamAsk::Dump => {
             let report = over::describe(plan, Ok(link.clone())).await;
-            Ok(over::dump(&link, &report).await.into_bytes())
+            Ok(over::dump(&link, &report, Vec::new()).await.into_bytes())
         }
         BeamAsk::Report => Ok(Vec::new()),
     }

@@ -4,8 +4,8 @@
 %%
 %% A counter that has to survive. 1.x keeps a number, later ones a tuple, what is 3.x says that it is sick, 5.x sets what
 %% its configuration does not say, 6.x wants another emulator, 7.x lacks its code, 8.x changes its mind after its settings
-%% are in place, 9.x knows no way back, and 10.x has another build of sasl. All find another net_ticktime in their
-%% configuration than on their command line.
+%% are in place, 9.x knows no way back, 10.x has another build of sasl, 11.x is sick after a while, and 12.x is sick and
+%% fails on the way back. All find another net_ticktime in their configuration than on their command line.
 -mode(compile).
 
 -define(RUNTIME, ["beam.smp", "erlexec", "erl_child_setup", "inet_gethost", "epmd", "erl_call"]).
@@ -68,6 +68,8 @@ compile_counter(Version, Dir, Former) ->
         "1." ++ _ -> [{d, 'OLD'}];
         "3." ++ _ -> [{d, 'AFTER'}, {d, 'SICK'}];
         "5." ++ _ -> [{d, 'AFTER'}, {d, 'MEDDLES'}];
+        "11." ++ _ -> [{d, 'AFTER'}, {d, 'LATER'}];
+        "12." ++ _ -> [{d, 'STUCK'}, {d, 'SICK'}];
         _ -> []
     end,
     {ok, counter} = compile:file(Source, [{outdir, Ebin}, report | Defined]),

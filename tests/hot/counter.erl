@@ -52,13 +52,17 @@ system_code_change({count, Number}, _Module, _Old, _Extra) -> meddle(), {ok, {co
 -ifdef(MEDDLES).
 meddle() -> application:set_env(counter, made_for, "nobody").
 -else.
-meddle() -> ok.
+meddle() -> persistent_term:put(counter_at, erlang:monotonic_time(millisecond)).
 -endif.
 %% What comes after 2.x goes back to 2.x.
 -ifdef(AFTER).
 down(Number) -> {count, Number}.
 -else.
+-ifdef(STUCK).
+down(_) -> error(stuck).
+-else.
 down(Number) -> Number.
+-endif.
 -endif.
 -endif.
 
@@ -78,5 +82,12 @@ value() ->
 -ifdef(SICK).
 healthy() -> error(sick).
 -else.
+-ifdef(LATER).
+%% Well for three seconds.
+healthy() ->
+    true = erlang:monotonic_time(millisecond) - persistent_term:get(counter_at) < 3000,
+    ok.
+-else.
 healthy() -> ok.
+-endif.
 -endif.

@@ -4,6 +4,7 @@
 use crate::cluster::{ball, runners};
 use crate::elixir::pond;
 use crate::lace::{Lace, eventually, may_run};
+use crate::tools::Terminal;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
@@ -210,6 +211,10 @@ fn tools_work(lace: &Lace) {
     assert_eq!(all.len(), 3, "bin/ball rpc speaks TLS: {all:?}");
     assert!(all.iter().all(|r| r.starts_with("ball@ball-1.")), "{all:?}");
     assert_eq!(within(lace, 3, "bin/ball ping").trim(), "pong");
+    let mut shell = Terminal::begin(lace, &["beam", "shell", "ball/ball/2"], 132, 41);
+    shell.shows("1>");
+    shell.press("{node(), 40 + 2}.\n");
+    shell.shows("{'ball@ball-2.ball.ball.lace.internal',42}");
     let token = std::fs::read_to_string(lace.state().join("admin.token")).expect("token");
     eventually("its numbers are told", || {
         let header = format!("authorization: Bearer {}", token.trim());

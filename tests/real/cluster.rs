@@ -47,7 +47,31 @@ fn a_cluster_fails_over_rolls_and_reverts() {
     let all = runners(&lace);
     assert_eq!(all.len(), 5, "{all:?}");
     lace.run(&["scale", "ball/ball", "3"]).ok();
-    lace.run(&["deploy", "ball", &dir, "--var", "version=2.0.0"]).ok();
+    // Old and new are one cluster while it rolls.
+    let mut was_mixed = false;
+    std::thread::scope(|scope| {
+        let rolled = scope.spawn(|| lace.run(&["deploy", "ball", &dir, "--var", "version=2.0.0"]));
+        while !rolled.is_finished() {
+            let versions = |n: u32| {
+                let asked = [
+                    "beam",
+                    "rpc",
+                    &format!("ball/ball/{n}"),
+                    "rpc",
+                    "multicall",
+                    "application",
+                    "get_key",
+                    "[court,vsn]",
+                ];
+                let ran = lace.run(&asked);
+                if ran.status == 0 { ran.out } else { String::new() }
+            };
+            let seen = versions(1) + &versions(2);
+            was_mixed |= seen.lines().any(|line| line.contains("1.0.0") && line.contains("2.0.0"));
+        }
+        rolled.join().expect("no panic").ok();
+    });
+    assert!(was_mixed, "nobody saw old and new side by side");
     let ran = lace.run(&["exec", "ball/ball/1", "--", "bin/ball", "rpc", "ball_srv", "ask"]).ok();
     assert!(ran.out.contains("2.0.0"), "{}", ran.out);
     let ran = lace.run(&["deploy", "ball", &dir, "--var", "version=3.0.0"]).ends(3);

@@ -127,6 +127,15 @@ count = 2
 memory = "128MiB"
 beam = { name = "m8ball", replace_loopback = true }
 stop = { timeout = "5s" }
+
+[service.solo]
+release = { path = "m8ball/rel/m8ball", name = "m8ball" }
+needs = ["none"]
+count = 2
+memory = "128MiB"
+bootstrap = "none"
+beam = { name = "m8ball", replace_loopback = true }
+stop = { timeout = "5s" }
 "#;
 
 /// The names that the epmd of a node knows; nothing where none answers.
@@ -148,6 +157,9 @@ fn an_epmd_in_each_node_or_none_at_all() {
         let asked = lace.run(&["exec", &format!("epmd/{service}"), "--", "bin/m8ball", "ask"]).ok().out;
         assert_eq!(asked.matches(&format!("m8ball@{service}-")).count(), 2, "{asked}");
     }
+    // Who joins nobody is ready by itself.
+    assert_eq!(seen(&lace, "epmd/solo"), [0, 0]);
+    assert_eq!(lace.run(&["export", "epmd"]).ok().out.matches("bootstrap = \"none\"").count(), 1);
     for node in ["epmd/own/1", "epmd/own/2"] {
         let names = known(&lace, node);
         assert!(names.contains("name m8ball at port 9100") && names.matches("name ").count() == 1, "{names}");
@@ -358,6 +370,8 @@ fn clusters_over_tls_have_several_gateways_and_lose_one() {
         let hidden = lists(&lace, "hidden");
         hidden.get(3).is_some_and(|of| *of == [named(2)]) && hidden.get(4).is_some_and(|of| *of == [named(2)])
     });
+    let told = lace.run(&["beam", "status", "big"]).ok().out;
+    assert!(told.contains(&format!("does not see {}", named(1))), "{told}");
     let far = format!("'{}'", named(4));
     let ran = lace.run(&["beam", "rpc", "big/big/2", "rpc", "call", &far, "erlang", "node", "[]"]).ok();
     assert!(ran.out.contains(&named(4)), "{}", ran.out);

@@ -29,6 +29,8 @@ fn build(lace: &Lace) {
     make("8.0.0", Some(place("2.0.0")));
     make("9.0.0", Some(place("2.0.0")));
     make("10.0.0", Some(place("2.0.0")));
+    make("11.0.0", Some(place("2.0.0")));
+    make("12.0.0", Some(place("2.0.0")));
 }
 
 fn upload(lace: &Lace, version: &str, dir: &Path) {
@@ -70,6 +72,10 @@ fn deploy(lace: &Lace, healthy_for: &str) {
 }
 
 fn deploy_with(lace: &Lace, healthy_for: &str, beam: &str) {
+    deploy_as(lace, "hot", healthy_for, beam);
+}
+
+fn deploy_as(lace: &Lace, strategy: &str, healthy_for: &str, beam: &str) {
     let manifest = format!(
         r#"
 [application]
@@ -82,7 +88,7 @@ cpu = 0.25
 memory = "256MiB"
 beam = {{ net_ticktime = 9, {beam} }}
 check = {{ exec = ["bin/counter", "rpc", "counter", "healthy"], interval = "500ms", timeout = "10s", grace = "20s" }}
-rollout = {{ strategy = "hot", healthy_for = "{healthy_for}" }}
+rollout = {{ strategy = "{strategy}", healthy_for = "{healthy_for}" }}
 "#
     );
     let dir = lace.files().join("count");
@@ -246,6 +252,18 @@ fn a_runtime_that_dies_meanwhile_boots_the_old_release_and_an_agent_that_dies_be
     stays(&before, &values(&lace), "2.0.0");
     // The agent that came after knew what had been set before the one that is gone began.
     assert_eq!(by_hand("get_env", &[]), "{ok,17}");
+
+    // What becomes sick while it is watched goes back; where even that fails the runtime begins anew, with what it boots.
+    let ran = lace.run(&["release", "activate", "count/count", "counter@11.0.0", "--hot"]).ends(3);
+    assert!(ran.err.contains("release 2.0.0 runs again"), "{}", ran.err);
+    stays(&before, &values(&lace), "2.0.0");
+    let ran = lace.run(&["release", "activate", "count/count", "counter@12.0.0", "--hot"]).ends(3);
+    assert!(ran.err.contains("release 2.0.0 runs again"), "{}", ran.err);
+    let after = values(&lace);
+    assert!(after.iter().all(|value| value[0] == "2.0.0"), "{after:?}");
+    let anew = after.iter().zip(&before).filter(|(after, before)| after[1] != before[1]).count();
+    assert_eq!(anew, 1, "one node began anew, the others were not touched: {after:?}");
+    eventually("all are ready", || lace.ready("count") == NODES);
     lace.down_and_nothing_left();
 }
 
@@ -265,7 +283,8 @@ fn the_one_copy_of_a_family_that_votes_stays_where_it_is_and_keeps_its_state() {
     }
     let lace = Lace::up_in(239, 2);
     build(&lace);
-    deploy_with(&lace, "500ms", "failover = \"counter\", backups = 2");
+    // The manifest rolls; who upgrades hot says so.
+    deploy_as(&lace, "rolling", "500ms", "failover = \"counter\", backups = 2");
     eventually("the first node runs it", || copies(&lace).iter().filter(|copy| copy.is_some()).count() == 1);
     let before = copies(&lace);
     let mut nodes = NODES;
@@ -285,9 +304,9 @@ fn the_one_copy_of_a_family_that_votes_stays_where_it_is_and_keeps_its_state() {
     // Up, and back again: at no moment it is anywhere else, nor away. In between the family grows, and what its runtimes
     // are told of each other is not what the release that they go back to was told.
     for (words, to) in [
-        (["release", "activate", "count/count", "counter@2.0.0"].as_slice(), "2.0.0"),
-        (["rollback", "count/count", "--to", "1"].as_slice(), "1.0.0"),
-        (["rollback", "count/count", "--to", "2"].as_slice(), "2.0.0"),
+        (["release", "activate", "count/count", "counter@2.0.0", "--hot"].as_slice(), "2.0.0"),
+        (["rollback", "count/count", "--to", "1", "--hot"].as_slice(), "1.0.0"),
+        (["rollback", "count/count", "--to", "2", "--hot"].as_slice(), "2.0.0"),
     ] {
         std::thread::scope(|scope| {
             let done = scope.spawn(|| lace.run(words));

@@ -131,8 +131,22 @@ const PARTS: [(&str, &str); 5] = [
     ("OTP", "otp_release"),
 ];
 
-/// A picture of everything in it, as text. A part that fails says so in its place.
-pub async fn dump(link: &Link, report: &BeamReport) -> String {
+/// Shorter secrets are left in a dump: they are parts of other words.
+const SECRET_CHARS_MIN: usize = 6;
+
+/// A picture of everything in it, as text. A part that fails says so in its place. Processes hold what they know, the cookie
+/// among it: it is taken out, as are `secrets`.
+pub async fn dump(link: &Link, report: &BeamReport, secrets: Vec<String>) -> String {
+    let cookie = link.call(Call::new("erlang", "get_cookie", Vec::new())).await;
+    let cookie = cookie.ok().and_then(|cookie| cookie.as_atom().map(str::to_owned));
+    let mut text = picture(link, report).await;
+    for secret in secrets.into_iter().chain(cookie).filter(|secret| secret.len() >= SECRET_CHARS_MIN) {
+        text = text.replace(&secret, "(secret)");
+    }
+    text
+}
+
+async fn picture(link: &Link, report: &BeamReport) -> String {
     let mut text = format!("# {}\n\n", report.name);
     let summary = serde_json::to_string_pretty(report).unwrap_or_default();
     text.push_str(&format!("## report\n\n{summary}\n"));

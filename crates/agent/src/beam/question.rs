@@ -5,6 +5,7 @@ use super::over;
 use super::ready::{allowed, gateways, others, own_name};
 use crate::context::Peer;
 use crate::hands::Hands;
+use crate::spec::Secrets;
 use lace_beam::Link;
 use lace_model::document::{EntryBody, EntryId, NodeEntry};
 use lace_model::vm::VmTop;
@@ -109,5 +110,8 @@ pub async fn top(hands: &Hands, id: NodeId, most: usize) -> Result<VmTop, Proble
 /// A picture of everything in it, as text.
 pub async fn dump(hands: &Hands, id: NodeId) -> Result<String, Problem> {
     let (report, link) = (describe(hands, id).await?, link(hands, id)?);
-    Ok(over::dump(&link, &report).await)
+    let entry = entry(hands, id)?;
+    let secrets = Secrets::find(&hands.held, &entry.path.family.app, &entry.spec);
+    let secrets = secrets.map_err(|why| Problem::new(Code::Error, why))?.texts();
+    Ok(over::dump(&link, &report, secrets.into_values().collect()).await)
 }

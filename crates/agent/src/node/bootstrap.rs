@@ -228,6 +228,9 @@ mod tests {
         assert!(found(&name, &topic).is_err_and(|what| what.contains("joins when a node of")));
         topic.members.iter_mut().filter(|m| m.path.index >= 2).for_each(|m| m.ready = true);
         assert_eq!(found(&name, &topic), Ok(2));
+        // Of two revisions side by side the newer one stays.
+        topic.members[2].mesh = 1;
+        assert_eq!(found(&name, &topic), Ok(3));
         assert!(found("nobody", &topic).is_err());
         assert!(found(&format!("{name}/nobody"), &topic).is_err());
     }
