@@ -2,10 +2,10 @@
 
 use super::world::World;
 use super::{
-    app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec, export,
-    family, firewall, forward, history, host, init, job, key, login, logs, maintenance, node, op, open,
-    output, package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale, schema,
-    secret, server, service, shell, status, token, top, verb, volume, wait, why,
+    account, app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec,
+    export, family, firewall, forward, history, host, init, job, key, login, logs, maintenance, node, op,
+    open, output, package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale,
+    schema, secret, server, service, shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -145,6 +145,8 @@ pub enum Command {
     /// Where hosts can be had
     #[command(alias = "domain")]
     Pool(pool::PoolArgs),
+    /// What hosts cost, and who pays
+    Account(account::AccountArgs),
     /// Machines with our agent
     Host(host::HostArgs),
     /// What outlives nodes

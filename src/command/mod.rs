@@ -4,6 +4,7 @@
 //! packing of releases, nothing else: the command line can do nothing that the API cannot. What the roles do
 //! (`lace up`, `lace agent`, ...) is handed in as [`RoleCommands`].
 
+mod account;
 mod app;
 mod apply;
 mod audit;
@@ -166,6 +167,7 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Family(args) => family::run(args, s).await,
         Command::Node(args) => node::run(args, s).await,
         Command::Provider(args) => provider::run(args, s).await,
+        Command::Account(args) => account::run(args, s).await,
         Command::Pool(args) => pool::run(args, s).await,
         Command::Host(args) => host::run(args, s).await,
         Command::Volume(args) => volume::run(args, s).await,

@@ -70,6 +70,9 @@ pub struct Said {
     /// Where its API answers, where that is not the usual place
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
+    /// What is taken off the prices of its pools, such as 7.5%; empty for nothing
+    #[arg(long, value_name = "PERCENT")]
+    pub discount: Option<String>,
     /// A credential (may be said again); others on this machine may read it in the list of processes
     #[arg(long = "credential", value_name = "NAME=VALUE", value_parser = pair)]
     pub credentials: Vec<(String, String)>,
@@ -124,7 +127,13 @@ fn request(
         credentials.extend(of_stdin(s)?);
     }
     credentials.extend(said.credentials);
-    Ok(ProviderRequest { kind: told, region: said.region, endpoint: said.endpoint, credentials })
+    Ok(ProviderRequest {
+        kind: told,
+        region: said.region,
+        endpoint: said.endpoint,
+        discount: said.discount,
+        credentials,
+    })
 }
 
 fn of_environment(s: &Session, kind: ProviderKind) -> Result<BTreeMap<String, String>, Problem> {
@@ -178,11 +187,12 @@ async fn show(s: &mut Session, name: &Name) -> Outcome {
     s.out.item(&provider, |provider| {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
         format!(
-            "name         {}\nkind         {}\nregion       {}\nendpoint     {}\ncredentials  {}\n",
+            "name         {}\nkind         {}\nregion       {}\nendpoint     {}\ndiscount     {}\ncredentials  {}\n",
             provider.name,
             provider.kind,
             or_none(&provider.region),
             or_none(&provider.endpoint),
+            provider.discount.map_or_else(|| "-".into(), |discount| discount.to_string()),
             names(provider),
         )
     });

@@ -89,6 +89,8 @@ pool set private --zone a
 pool list
 pool show private
 pool remove private
+account show
+account ledger shop
 host add beta
 host set alpha --pool private
 volume delete shop/game/1/data

@@ -80,6 +80,11 @@ pool set eu-small --price-per-hour "0.02 EUR"
 pool list
 pool show eu-small
 pool remove eu-small
+provider set my-ec2 --discount 7.5%
+account show
+account show idle/eu-small --month 2026-11
+account show --by-host
+account ledger shop --month 2026-11 --limit 5
 host list
 host add beta
 host add beta --address 192.0.2.7:2222 --user ada --key id_ed25519

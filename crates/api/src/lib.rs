@@ -6,6 +6,7 @@
 //! [`ApiState`]. What each door needs of whoever comes in stands in one table, see [`door`].
 
 mod abandon;
+mod account;
 mod action;
 mod adopted;
 mod app;

@@ -12,7 +12,7 @@ use lace_model::event::NewEvent;
 use lace_model::family::Family;
 use lace_model::host::Host;
 use lace_model::machine::Machine;
-use lace_model::pool::{Pool, Price};
+use lace_model::pool::{BILLING, DISCOUNT, Discount, Pool, Price, billing_ms};
 use lace_model::{Code, Name};
 use lace_store::{Expect, Row};
 use lace_wire::api::{Accepted, PoolRequest};
@@ -142,6 +142,7 @@ fn laid_over(state: &ApiState, pool: Pool, request: &PoolRequest) -> Answer<Pool
                 format!("{key:?} is no attribute: letters, digits and _, a letter first, a value with it");
             return Err(Refusal::usage(text));
         }
+        check_money(key, value).map_err(Refusal::usage)?;
         next.attributes.insert(key.clone(), value.clone());
     }
     if next.attributes.len() > ATTRIBUTES_MAX {
@@ -156,6 +157,15 @@ fn laid_over(state: &ApiState, pool: Pool, request: &PoolRequest) -> Answer<Pool
         next.hosts_max = Some(hosts).filter(|hosts| *hosts > 0);
     }
     Ok(next)
+}
+
+/// Attributes that say what is paid must be understood.
+fn check_money(key: &str, value: &str) -> Result<(), String> {
+    match key {
+        DISCOUNT => value.parse::<Discount>().map(drop),
+        BILLING => billing_ms(value).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// A name that a condition can say.

@@ -161,6 +161,13 @@ fn laid_over(
     if next.region.is_some() && !next.kind.has_regions() {
         return Err(Refusal::usage(format!("a provider of kind {} has no regions", next.kind)));
     }
+    match request.discount.as_deref().map(str::trim) {
+        None => {}
+        Some("") => next.discount = None,
+        Some(text) => {
+            next.discount = Some(text.parse::<lace_model::pool::Discount>().map_err(Refusal::usage)?)
+        }
+    }
     let mut all = former.clone();
     all.extend(request.credentials.clone());
     check_credentials(name, next.kind, &all)?;

@@ -74,6 +74,12 @@ async fn done(visit: &Visit, fields: &[(String, String)]) -> Result<Accepted, Pr
     };
     let said = |key| Some(one(key).to_owned()).filter(|text| !text.is_empty());
     let credentials: BTreeMap<String, String> = crate::field::said(fields, CREDENTIAL).collect();
-    let request = ProviderRequest { kind, region: said("region"), endpoint: said("endpoint"), credentials };
+    let request = ProviderRequest {
+        kind,
+        region: said("region"),
+        endpoint: said("endpoint"),
+        credentials,
+        ..ProviderRequest::default()
+    };
     visit.send(method, &path, &request).await
 }

@@ -138,6 +138,7 @@ fn provider(estate: &Estate) -> ProviderRequest {
         region: Some(estate.region.clone()),
         endpoint: estate.endpoint.clone(),
         credentials: credentials.map(|(name, value)| (name.to_owned(), value.clone())).into(),
+        ..ProviderRequest::default()
     }
 }
 

@@ -6,9 +6,9 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history, host, job,
-    metrics, node, operation, package, page, pool, provider, push, release, route, scripts, secret, server,
-    session, status, stream, task, token, verb, volume, why,
+    account, adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history,
+    host, job, metrics, node, operation, package, page, pool, provider, push, release, route, scripts,
+    secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
 type Query = &'static [(&'static str, &'static str)];
@@ -46,6 +46,12 @@ const ARCHIVE: Query = &[
 const REVISION: Query =
     &[("target", "APP/SERVICE"), ("number", "the revision; the wanted one where none is said")];
 const USAGE: Query = &[("target", "a node"), ("since", "moments after this one, in milliseconds since 1970")];
+const MONTH: Query = &[("month", "`2026-11`, in UTC; this one where none is said")];
+const LEDGER: Query = &[
+    ("month", "`2026-11`, in UTC; this one where none is said"),
+    ("account", "rows that it pays a part of: an application, or idle/POOL"),
+    ("limit", "the newest ones, at most so many (and 10,000)"),
+];
 const LOGIN: Query = &[("token", "the one-time token")];
 const AUDIT: Query = &[("after", "rows after this number"), ("limit", "at most so many (and 1,000)")];
 const EVENTS: Query = &[
@@ -435,6 +441,16 @@ fn estate() -> Vec<Door> {
             .admin()
             .answers(Reply::Json("Accepted"))
             .says("Removes a provider that no pool uses, and its credentials."),
+        get("/v1/accounts", account::list)
+            .viewer(Whole)
+            .asks(MONTH)
+            .answers(Reply::Json("AccountsView"))
+            .says("What hosts cost in a month, by who pays and by host."),
+        get("/v1/charges", account::ledger)
+            .viewer(Whole)
+            .asks(LEDGER)
+            .answers(List("Charge"))
+            .says("Rows of the ledger of a month."),
         get("/v1/pools", pool::list).viewer(Whole).answers(List("Pool")).says("Pools."),
         post("/v1/pools/{name}", pool::add)
             .admin()

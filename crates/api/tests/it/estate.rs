@@ -2,10 +2,11 @@
 
 use crate::house::House;
 use lace_model::machine::Machine;
-use lace_model::pool::Pool;
+use lace_model::money::{Account, Charge, ChargeReason, HOUR_MS, Meter, Month};
+use lace_model::pool::{Pool, Price};
 use lace_model::provider::Provider;
 use lace_model::{Code, Name};
-use lace_wire::api::Accepted;
+use lace_wire::api::{Accepted, AccountsView};
 use serde_json::{Value, json};
 
 async fn put(house: &House, path: &str, body: Value) -> crate::house::Got {
@@ -95,4 +96,84 @@ async fn pools_have_a_price_and_are_kept_while_somebody_uses_them() {
     house.state.store.commit(batch).expect("gone");
     house.delete("/v1/pools/eu-small").await.ok::<Accepted>();
     assert!(house.get("/v1/pools").await.ok::<Vec<Pool>>().is_empty());
+}
+
+/// A host that cost 2 EUR an hour for an hour, of which shop paid a quarter, and has gone on for half an hour since.
+fn metered(house: &House) {
+    let now = lace_store::Clock::now_ms(house.clock.as_ref());
+    let host = crate::house::host_id(1);
+    let pool = Name::new("eu").expect("a name");
+    let (shop, idle) = ("shop".parse().expect("shop"), "idle/eu".parse().expect("idle"));
+    let (from, until) = (now - HOUR_MS * 3 / 2, now - HOUR_MS / 2);
+    let charge = Charge {
+        month: Month::of(now),
+        host,
+        name: Name::new("alpha1").expect("a name"),
+        pool: pool.clone(),
+        reason: ChargeReason::Ran,
+        currency: "EUR".into(),
+        from,
+        until,
+        lines: [(shop, 500_000), (idle, 1_500_000)].into(),
+    };
+    let mut batch = lace_store::Batch::new(None);
+    for name in charge.lines.keys() {
+        let mut account = Account::new(name.clone());
+        account.enter(&charge);
+        batch.put(&account, lace_store::Expect::Absent);
+    }
+    let meter = Meter {
+        host,
+        name: charge.name.clone(),
+        pool,
+        price: Price::said("2 EUR", from).expect("a price"),
+        unit_ms: 1_000,
+        began: from,
+        until,
+        owed: 0,
+        shares: charge.lines.iter().map(|(who, micro)| (who.clone(), micro.unsigned_abs())).collect(),
+        joined: true,
+        refundable: Default::default(),
+    };
+    batch.put(&meter, lace_store::Expect::Absent);
+    batch.put(&charge, lace_store::Expect::Absent);
+    house.state.store.commit(batch).expect("metered");
+}
+
+#[tokio::test]
+async fn accounts_tell_what_was_charged_and_what_has_run_up_since() {
+    let house = House::new();
+    metered(&house);
+    let view: AccountsView = house.get("/v1/accounts").await.ok();
+    let told: Vec<_> =
+        view.accounts.iter().map(|a| (a.account.as_str(), a.micro, a.micro_per_hour)).collect();
+    assert_eq!(told, [("shop", 750_000, 500_000), ("idle/eu", 2_250_000, 1_500_000)]);
+    let hosts: Vec<_> = view.hosts.iter().map(|h| (h.host.as_str(), h.micro, h.micro_per_hour)).collect();
+    assert_eq!(hosts, [("alpha1", 3_000_000, 2_000_000)]);
+    let rows: Vec<Charge> = house.get("/v1/charges?account=shop").await.ok();
+    assert_eq!(rows.iter().map(Charge::micro).sum::<i64>(), 2_000_000);
+    assert!(house.get("/v1/charges?account=blog").await.ok::<Vec<Charge>>().is_empty());
+    let past: AccountsView = house.get("/v1/accounts?month=2001-01").await.ok();
+    assert_eq!(past.hosts.iter().map(|h| h.micro).sum::<i64>(), 0);
+    assert_eq!(house.get("/v1/accounts?month=soon").await.problem(422).code, Code::Usage);
+    assert_eq!(house.get("/v1/charges?account=No").await.problem(422).code, Code::Usage);
+}
+
+#[tokio::test]
+async fn what_is_said_of_money_must_be_understood() {
+    let house = House::new();
+    house.post("/v1/providers/my-ec2", ec2()).await.ok::<Accepted>();
+    put(&house, "/v1/providers/my-ec2", json!({ "discount": "7.5%" })).await.ok::<Accepted>();
+    let providers: Vec<Provider> = house.get("/v1/providers").await.ok();
+    assert_eq!(providers[0].discount.map(|d| d.to_string()).as_deref(), Some("7.5%"));
+    put(&house, "/v1/providers/my-ec2", json!({ "discount": "100%" })).await.problem(422);
+    put(&house, "/v1/providers/my-ec2", json!({ "discount": "" })).await.ok::<Accepted>();
+    assert_eq!(house.get("/v1/providers").await.ok::<Vec<Provider>>()[0].discount, None);
+    for (name, bad) in [("billing", "day"), ("discount", "half")] {
+        let body = json!({ "provider": "my-ec2", "attributes": { name: bad } });
+        let problem = house.post("/v1/pools/eu", body).await.problem(422);
+        assert!(problem.message.contains(bad), "{problem:?}");
+    }
+    let body = json!({ "provider": "my-ec2", "attributes": { "billing": "hour", "discount": "10%" } });
+    house.post("/v1/pools/eu", body).await.ok::<Accepted>();
 }

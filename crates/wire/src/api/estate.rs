@@ -24,6 +24,8 @@ pub struct ProviderRequest {
     pub region: Option<String>,
     /// Where its API answers.
     pub endpoint: Option<String>,
+    /// What is taken off the prices of its pools: `7.5%`; an empty text for nothing.
+    pub discount: Option<String>,
     /// Credentials by name: they are sealed, and never come out.
     pub credentials: BTreeMap<String, String>,
 }
@@ -49,4 +51,43 @@ pub struct PoolRequest {
     pub price_per_hour: Option<String>,
     /// Hosts at most; 0 for no limit.
     pub hosts_max: Option<u32>,
+}
+
+/// What hosts cost in a month.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AccountsView {
+    /// The month, in UTC: `2026-11`.
+    pub month: String,
+    /// By who pays.
+    pub accounts: Vec<AccountView>,
+    /// By host; empty for months of which only sums are kept.
+    pub hosts: Vec<HostCost>,
+}
+
+/// What an account pays in a currency.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AccountView {
+    /// An application, or `idle/POOL` for what nobody claims.
+    pub account: String,
+    /// ISO 4217 code, or the name of credits.
+    pub currency: String,
+    /// In the month up to now, in millionths.
+    pub micro: i64,
+    /// In an hour as things are now, in millionths.
+    pub micro_per_hour: i64,
+}
+
+/// What a host costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HostCost {
+    /// Its name.
+    pub host: String,
+    /// Its pool.
+    pub pool: String,
+    /// ISO 4217 code, or the name of credits.
+    pub currency: String,
+    /// In the month up to now, in millionths.
+    pub micro: i64,
+    /// In an hour as things are now, in millionths; nothing where it is gone.
+    pub micro_per_hour: i64,
 }

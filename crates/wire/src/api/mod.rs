@@ -17,6 +17,7 @@
 //! | PUT /v1/hosts/{name} | [`HostRequest`] -> [`Accepted`] |
 //! | GET /v1/providers · POST/PUT/DELETE /v1/providers/{name} | [`ProviderRequest`] -> `Provider` list · [`Accepted`] |
 //! | GET /v1/pools · POST/PUT/DELETE /v1/pools/{name} | [`PoolRequest`] -> `Pool` list · [`Accepted`] |
+//! | GET /v1/accounts[?month] · GET /v1/charges[?month&account&limit] | -> [`AccountsView`] · `Charge` list |
 //! | GET /v1/releases · GET/DELETE /v1/releases/{name@version} | -> `Release` list · `Release` |
 //! | GET/POST /v1/packages · GET/DELETE /v1/packages/{package} | [`PackageUpload`] -> `StoredPackage` list · `StoredPackage` |
 //! | POST /v1/blobs/missing | digests -> digests |
@@ -64,7 +65,7 @@ pub use access::{
     AuditLine, AuditVerdict, LoginRequest, ServerInfo, SessionInfo, TokenInfo, TokenMade, TokenRequest,
 };
 pub use beam::{AdoptRequest, BeamCallRequest, BeamNode, BeamPart};
-pub use estate::{HostRequest, PoolRequest, ProviderRequest};
+pub use estate::{AccountView, AccountsView, HostCost, HostRequest, PoolRequest, ProviderRequest};
 pub use push::{KeyRequest, PushView};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,

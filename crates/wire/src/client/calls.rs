@@ -2,10 +2,10 @@
 
 use super::{Client, EventFeed};
 use crate::api::{
-    Accepted, AdoptRequest, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode, Explanation,
-    HistoryLine, HostRequest, HostView, JobRequest, KeyRequest, LoginRequest, NodeScripts, NodeView,
-    PackageUpload, PoolRequest, ProviderRequest, PushView, ReleaseUpload, ServerInfo, Status, TokenInfo,
-    TokenMade, TokenRequest, UsageView, VerbRequest,
+    Accepted, AccountsView, AdoptRequest, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode,
+    Explanation, HistoryLine, HostRequest, HostView, JobRequest, KeyRequest, LoginRequest, NodeScripts,
+    NodeView, PackageUpload, PoolRequest, ProviderRequest, PushView, ReleaseUpload, ServerInfo, Status,
+    TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
 };
 use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
@@ -17,6 +17,7 @@ use lace_model::change::Plan;
 use lace_model::event::Event;
 use lace_model::family::Application;
 use lace_model::job::Job;
+use lace_model::money::{AccountName, Charge, Month};
 use lace_model::operation::Operation;
 use lace_model::package::StoredPackage;
 use lace_model::pool::Pool;
@@ -220,6 +221,22 @@ impl Client {
     /// Deletes volumes of a name; none where a node has one of them.
     pub async fn volumes_delete(&self, target: &TargetPath, name: &Name) -> Answer<Accepted> {
         self.ask(self.delete(&["v1", "volumes"]).query("target", target).query("name", name)).await
+    }
+
+    /// What hosts cost in a month, this one where none is said.
+    pub async fn accounts(&self, month: Option<Month>) -> Answer<AccountsView> {
+        self.ask(self.get(&["v1", "accounts"]).query_some("month", month)).await
+    }
+
+    /// The newest rows of a month's ledger.
+    pub async fn charges(
+        &self,
+        month: Option<Month>,
+        account: Option<&AccountName>,
+        limit: usize,
+    ) -> Answer<Vec<Charge>> {
+        let call = self.get(&["v1", "charges"]).query_some("month", month).query_some("account", account);
+        self.ask(call.query("limit", limit)).await
     }
 
     /// Takes a snapshot of volumes.
