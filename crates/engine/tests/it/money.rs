@@ -170,3 +170,37 @@ async fn months_of_long_ago_become_bills_and_not_a_millionth_is_lost() {
     assert!(estate.scene.clock.now_ms() - oldest <= 93 * 24 * HOUR_MS, "three months are kept in rows");
     balanced(&estate.scene);
 }
+
+#[tokio::test]
+async fn what_an_hour_costs_now_is_what_thirty_days_of_it_cost() {
+    let mut estate = Estate::new();
+    estate.scene.serve(SHOP, 3, vec![]);
+    estate.scene.serve(BLOG, 1, vec![]);
+    estate.pass(60).await;
+    let meters = estate.scene.store.list::<Meter>("").expect("readable");
+    let mut told: BTreeMap<String, i64> = BTreeMap::new();
+    for meter in meters.iter().map(|row| &row.value) {
+        for (account, micro) in lace_planner::money::divide(meter.price.micro_per_hour, &meter.shares) {
+            *told.entry(account.to_string()).or_default() += micro * 720;
+        }
+    }
+    let before = sums(&ledger(&estate.scene));
+    for _ in 0..30 {
+        idle(&mut estate.scene, 24);
+        estate.scene.restart_controller();
+    }
+    // Everybody leaves, which closes the rows.
+    for family in [SHOP, BLOG] {
+        estate.scene.change::<Family>(family, |family| family.count = 0);
+    }
+    estate.scene.turn(vec![]);
+    let heard = estate.scene.obey();
+    estate.scene.turn(heard);
+    let after = sums(&ledger(&estate.scene));
+    assert_eq!(told.keys().collect::<Vec<_>>(), ["blog", "idle/cheap", "shop"]);
+    for (account, told) in told {
+        let paid = after[&account] - before.get(&account).copied().unwrap_or_default();
+        assert!((paid - told).abs() * 100 <= told, "{account}: {told} told, {paid} paid");
+    }
+    balanced(&estate.scene);
+}
