@@ -3,17 +3,20 @@
 use crate::world::World;
 use lace_model::host::{Capacity, Host};
 use lace_model::machine::{Machine, MachineState};
-use lace_model::money::Account;
+use lace_model::money::{Account, AccountName};
 use lace_model::pool::{Discount, Pool, Price};
 use lace_model::revision::Limits;
 use lace_model::{AppName, FamilyPath, HostId, Millis, Name};
 use lace_planner::money::{self, Charged, Claim, Metered, Metering};
-use lace_store::{Batch, Expect};
+use lace_store::{Batch, Expect, limits};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Hosts that are charged in one step, so that its batch stays far below the store's bound; the next step goes on.
-const HOSTS_AT_ONCE: usize = 1_000;
+/// Steps of a batch, the ledger's among them, beyond which no further host is charged in it, so that it stays below the store's
+/// bound; the next step goes on.
+const STEPS_MAX: usize = limits::BATCH_STEPS_MAX / 2;
+/// Who pays how much, in all rows of one batch: some 60 bytes each.
+const LINES_MAX: usize = 50_000;
 
 impl World {
     /// A pool with its price as it is paid, the discount taken off.
@@ -34,28 +37,38 @@ impl World {
         self.money_dirty = false;
         let mut hosts = self.metered();
         let ids: BTreeSet<HostId> = hosts.keys().chain(self.meters.keys()).copied().collect();
-        let mut charged_hosts = 0;
+        let (mut changed, mut lines) = (BTreeSet::new(), 0);
         for id in ids {
             let event = hosts.remove(&id).map_or(Metering::Ended, Metering::Is);
             let Some(charged) = money::charge(self.meters.get(&id), &event, self.now) else { continue };
-            if charged_hosts == HOSTS_AT_ONCE {
+            if batch.steps() + changed.len() > STEPS_MAX || lines > LINES_MAX {
                 self.money_dirty = true;
                 break;
             }
-            charged_hosts += 1;
-            self.enter(id, charged, batch);
+            lines += charged.rows.iter().map(|row| row.lines.len()).sum::<usize>();
+            self.enter(id, charged, &mut changed, batch);
+        }
+        for name in &changed {
+            if let Some(account) = self.accounts.get(name).cloned() {
+                self.put(&account, batch);
+            }
         }
         self.money_due = self.meters.values().map(money::due_at).min().unwrap_or(Millis::MAX);
     }
 
-    fn enter(&mut self, host: HostId, charged: Charged, batch: &mut Batch) {
+    fn enter(
+        &mut self,
+        host: HostId,
+        charged: Charged,
+        changed: &mut BTreeSet<AccountName>,
+        batch: &mut Batch,
+    ) {
         for row in charged.rows {
             batch.put(&row, Expect::Absent);
             for name in row.lines.keys() {
                 let account = self.accounts.entry(name.clone()).or_insert_with(|| Account::new(name.clone()));
                 account.enter(&row);
-                let account = account.clone();
-                self.put(&account, batch);
+                changed.insert(name.clone());
             }
         }
         match charged.meter {
@@ -93,12 +106,19 @@ impl World {
     /// From when the provider made it until it is there no longer.
     fn metered_machine(&self, machine: &Machine) -> Option<Metered> {
         let since = match machine.state {
-            MachineState::Made => machine.since,
+            // At a price that nobody had said when it was made it is paid for from now on.
+            MachineState::Made if machine.price.is_some() => machine.since,
+            MachineState::Made => self.now,
             MachineState::Joined | MachineState::Leaving => self.now,
             MachineState::Ordered | MachineState::GivenUp => return None,
         };
         let of_pool = self.pools.get(&machine.pool).and_then(|pool| self.priced(pool).price.clone());
-        let price = of_pool.or_else(|| machine.price.clone())?;
+        // Whose price somebody took away goes on at none: a meter that begins anew would charge the same time again.
+        let free = || {
+            let meter = self.meters.get(&machine.id)?;
+            Some(Price { micro_per_hour: 0, ..meter.price.clone() })
+        };
+        let price = of_pool.or_else(|| machine.price.clone()).or_else(free)?;
         let joined = machine.state == MachineState::Joined;
         Some(self.unshared((machine.id, &machine.name), &machine.pool, price, (since, joined)))
     }

@@ -7,9 +7,12 @@ use lace_machine::confined::{Confined, tool};
 use lace_model::push::PushKey;
 use lace_model::{Code, Problem, ServicePath};
 use russh::{ChannelMsg, ChannelReadHalf};
-use std::path::{Path, PathBuf};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin};
@@ -20,6 +23,8 @@ const REPOSITORY: &str = "/repository";
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
 /// Processor time of each of git's processes, in seconds.
 const CPU_SECONDS_MAX: u64 = 120;
+/// Between two looks whether the hook reads its answer.
+const READS_SOON: Duration = Duration::from_millis(10);
 /// Most bytes of what is told to a pusher about one push.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
@@ -67,6 +72,8 @@ pub(crate) async fn run(
     let repository = tokio::task::spawn_blocking(move || repository::open(&dir, &repository, &of, &named));
     let repository = repository.await.map_err(|e| failed(e.into()))??;
     let spool = Spool::make(&shared.door.dir, &push).map_err(failed)?;
+    // Before git is there. Open for writing too, so that it has no end while nobody asks.
+    let asked = spool.pipe("asked", OFlags::RDWR).and_then(pipe::Receiver::from_file).map_err(failed)?;
     let mut child = start(&shared.door.exe, &git, &repository, &spool).map_err(failed)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feeding = tokio::spawn(feed(from, stdin));
@@ -75,7 +82,7 @@ pub(crate) async fn run(
         let err = async { copy(stderr, to, true).await };
         tokio::join!(out, err);
     };
-    let judged = judge(shared, service, key, &spool);
+    let judged = judge(shared, service, key, (&spool, asked));
     let status = tokio::select! {
         ((), status) = async { tokio::join!(told, child.wait()) } => status,
         // It answers for as long as it is asked.
@@ -151,13 +158,10 @@ async fn judge(
     shared: &Shared,
     service: &ServicePath,
     key: PushKey,
-    spool: &Spool,
+    (spool, asked): (&Spool, pipe::Receiver),
 ) -> Result<Never, Problem> {
     let broken =
         |e: std::io::Error| Problem::new(Code::Error, format!("the push could not be looked at: {e}"));
-    let mut ours = pipe::OpenOptions::new();
-    let ours = ours.read_write(true);
-    let asked = ours.open_receiver(spool.dir.join("asked")).map_err(broken)?;
     let mut lines = BufReader::new(asked).take(ANSWER_BYTES_MAX as u64).lines();
     while lines.next_line().await.map_err(broken)?.is_some() {
         let taken = match spool.pushed(service, key.clone()) {
@@ -167,13 +171,13 @@ async fn judge(
         if let Err(problem) = &taken {
             shared.door.home.refused(service, &key.key, problem);
         }
-        answer(&spool.dir.join("answer"), taken).await.map_err(broken)?;
+        answer(spool, taken).await.map_err(broken)?;
     }
     // Whoever asks on and on is no hook of ours.
     std::future::pending().await
 }
 
-async fn answer(path: &PathBuf, taken: Result<Vec<String>, Problem>) -> std::io::Result<()> {
+async fn answer(spool: &Spool, taken: Result<Vec<String>, Problem>) -> std::io::Result<()> {
     let (verdict, lines) = match taken {
         Ok(lines) => ("yes", lines),
         Err(problem) => ("no", refusal(&problem)),
@@ -186,9 +190,17 @@ async fn answer(path: &PathBuf, taken: Result<Vec<String>, Problem>) -> std::io:
     while text.len() > ANSWER_BYTES_MAX {
         text.pop();
     }
-    // Open for reading too, so that opening does not wait for the hook; closed, the hook has read to the end.
-    let mut to = pipe::OpenOptions::new().read_write(true).open_sender(path)?;
-    to.write_all(text.as_bytes()).await
+    // What is written before the hook reads would be gone with our end of the pipe. It ends with its push, and so does this.
+    let to = loop {
+        match spool.pipe("answer", OFlags::WRONLY) {
+            Err(error) if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
+                tokio::time::sleep(READS_SOON).await;
+            }
+            opened => break opened?,
+        }
+    };
+    // Closed, the hook has read to the end.
+    pipe::Sender::from_file(to)?.write_all(text.as_bytes()).await
 }
 
 /// A refusal as the pusher reads it.

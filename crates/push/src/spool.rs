@@ -11,7 +11,7 @@ use lace_model::{Code, Problem, ServicePath};
 use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -113,6 +113,18 @@ impl Spool {
             Ok(file)
         } else {
             Err(io::Error::other(format!("{name} is no file")))
+        }
+    }
+
+    /// Our end of a pipe. Its directory is git's: what is no pipe any more is not opened, nor is a link followed. A pipe to
+    /// write into opens when somebody reads ([`io::ErrorKind`] of `ENXIO` before).
+    pub fn pipe(&self, name: &str, how: OFlags) -> io::Result<File> {
+        let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(self.dir.join(name), flags, Mode::empty())?);
+        if file.metadata()?.file_type().is_fifo() {
+            Ok(file)
+        } else {
+            Err(io::Error::other(format!("{name} is no pipe")))
         }
     }
 
@@ -235,5 +247,11 @@ mod tests {
         assert!(spool.open("nothing").is_err());
         fs::create_dir(spool.dir.join("refs")).expect("made");
         assert!(spool.open("refs").is_err(), "no directory");
+        // Nor are pipes anything but what they were.
+        std::os::unix::fs::symlink("/dev/null", spool.dir.join("answer")).expect("linked");
+        fs::write(spool.dir.join("asked"), "").expect("written");
+        for (name, how) in [("answer", OFlags::WRONLY), ("asked", OFlags::RDWR)] {
+            assert!(spool.pipe(name, how).is_err(), "{name}");
+        }
     }
 }

@@ -95,6 +95,11 @@ impl Batch {
         self
     }
 
+    /// How many steps it has, of at most [`limits::BATCH_STEPS_MAX`].
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Nothing to do?
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.fault.is_none()

@@ -58,11 +58,14 @@ impl Pushes {
     /// It is none of its keys. Whether there is such a service is nobody's business who has no key of it.
     pub fn admit(&self, path: &ServicePath, key: &str) -> Result<(String, PushKey), Problem> {
         let row = self.0.get::<Service>(&path.to_string())?.filter(|row| !row.value.deleting);
-        row.and_then(|row| of(&row.value, key)).ok_or_else(|| {
+        let admitted = row.and_then(|row| of(&row.value, key)).ok_or_else(|| {
             let text = format!("there is no service {path}, or your key is none of its keys");
             Problem::new(Code::NotAllowed, text)
                 .hint(format!("let somebody add it: lace key add {path} FILE.pub"))
-        })
+        })?;
+        // Before git writes anything: a full disk is not filled further.
+        self.0.admit_new_work()?;
+        Ok(admitted)
     }
 
     /// The names of all repositories that services have.

@@ -61,17 +61,17 @@ impl Parcel {
             parcel.overlay(&over);
             return Ok(parcel);
         }
+        let releases = format!("releases/{version}");
+        if runtime(old)? != runtime(new)? {
+            return Err(format!("release {version} has another runtime: only a restart changes that"));
+        }
+        check_relup(old, new, &version, from)?;
         if flags::version(old)? != from {
             return Err(format!(
                 "its runtime boots release {from}, and its revision says {}",
                 flags::version(old)?
             ));
         }
-        let releases = format!("releases/{version}");
-        if runtime(old)? != runtime(new)? {
-            return Err(format!("release {version} has another runtime: only a restart changes that"));
-        }
-        check_relup(old, new, &version, from)?;
         parcel.take(old, new, Path::new("lib"))?;
         parcel.take(Path::new("/nonexistent"), new, Path::new(&releases))?;
         parcel.rel = parcel.find_rel(&releases)?;
