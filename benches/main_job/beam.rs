@@ -53,7 +53,10 @@ pub async fn measure(world: &World, bounds: &Bounds, report: &mut Report) -> Res
     crate::failover::measure(world, &request, bounds, report).await?;
     crate::hot::measure(world, bounds, report).await?;
     if !bounds.is_quick() {
-        bare::many(world.files(), &release, MANY, report).await?;
+        // The figure beside it is what this is about.
+        if let Err(error) = bare::many(world.files(), &release, MANY, report).await {
+            report.note(format!("{MANY} bare erl did not become one mesh: {error}"));
+        }
         many(world, request, report).await?;
     }
     Ok(())

@@ -162,6 +162,73 @@ fn a_running_cluster_is_adopted_asked_and_forgotten() {
     assert!(first.0.try_wait().expect("asked").is_none(), "the cluster goes on without Lace");
 }
 
+/// A machine of its own: a network namespace at the other end of a cable; gone when dropped.
+struct Away {
+    namespace: &'static str,
+    address: &'static str,
+}
+
+impl Away {
+    fn make(namespace: &'static str, [here, address]: [&'static str; 2]) -> Self {
+        let _ = Command::new("ip").args(["netns", "del", namespace]).stderr(Stdio::null()).status();
+        let ip = |words: &str| {
+            let made = Command::new("ip").args(words.split(' ')).status().expect("ip runs");
+            assert!(made.success(), "ip {words}");
+        };
+        ip(&format!("netns add {namespace}"));
+        ip(&format!("link add {namespace} type veth peer name eth0 netns {namespace}"));
+        ip(&format!("addr add {here}/30 dev {namespace}"));
+        ip(&format!("link set {namespace} up"));
+        ip(&format!("-n {namespace} addr add {address}/30 dev eth0"));
+        ip(&format!("-n {namespace} link set eth0 up"));
+        ip(&format!("-n {namespace} link set lo up"));
+        Self { namespace, address }
+    }
+
+    fn start(&self, home: &Path, words: &[&str]) -> Runtime {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.namespace]).args(words).env("HOME", home).stdout(Stdio::null());
+        Runtime(command.spawn().expect("ip runs"))
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", self.namespace]).status();
+    }
+}
+
+#[test]
+fn a_node_is_found_by_its_epmd_and_keeps_a_time_of_its_own() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::up_in(228, 2);
+    let away = Away::make("lad228", ["10.161.0.1", "10.161.0.2"]);
+    let epmd = away.start(lace.files(), &["epmd"]);
+    let name = format!("old@{}", away.address);
+    let words = ["erl", "-noinput", "-start_epmd", "false", "-name", &name, "-setcookie", COOKIE];
+    let time = ["-kernel", "net_ticktime", "4"];
+    let node = away.start(lace.files(), &[&words[..], &time].concat());
+    let adopt = ["beam", "adopt", &name, "--app", "away"];
+    eventually("it is found", || lace.run_with(&adopt, COOKIE).status == 0);
+    let rpc = |words: &[&str]| lace.run(&[&["beam", "rpc", "away/adopted/1"], words].concat());
+    eventually("it answers", || rpc(&["erlang", "node"]).out.contains(&name));
+    // It takes whoever is silent for four seconds for dead: the line of Lace is not.
+    let lines = || rpc(&["erlang", "nodes", "hidden"]).ok().out;
+    let (before, since) = (rpc(&["erlang", "system_info", "dist_ctrl"]).ok().out, std::time::Instant::now());
+    eventually("a silent while", || since.elapsed() > std::time::Duration::from_secs(12));
+    assert_eq!(
+        rpc(&["erlang", "system_info", "dist_ctrl"]).ok().out,
+        before,
+        "the same connections: {}",
+        lines()
+    );
+    lace.run(&["delete", "away", "--yes"]).ok();
+    lace.down_and_nothing_left();
+    drop((node, epmd));
+}
+
 /// Options of a runtime that shows its certificate and wants one of the authority's.
 fn over_tls(dir: &Path, authority: &Authority, host: &str) -> [String; 4] {
     let [chain, key] = authority.issue(host);
