@@ -6,6 +6,7 @@ use crate::report::Report;
 use crate::world::World;
 use crate::{Bounds, Failure};
 use lace_model::application::ApplyRequest;
+use lace_model::revision::Backoff;
 use lace_wire::api::BeamCallRequest;
 use lace_wire::beam::BeamCall;
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +27,12 @@ pub async fn measure(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let mut follower = world.follow(Some("ball")).await?;
-    let accepted = world.client.apply(request).await?;
+    // Each round is a first death: who dies again and again rests longer and longer before its next start.
+    let mut request = request.clone();
+    let usual = Backoff::default();
+    let each = Backoff { max: usual.min, ..usual };
+    request.spec.services.values_mut().for_each(|service| service.restart = Some(each));
+    let accepted = world.client.apply(&request).await?;
     follower.hears("node.ready", 3).await?;
     world.done(accepted).await?;
     let (mut over, mut back, mut moved) = (Vec::new(), Vec::new(), Vec::new());

@@ -288,19 +288,21 @@ impl fmt::Display for TargetPath {
     }
 }
 
+/// For serde's `try_from` and `into`: kinds that are written as text, each with its error.
 macro_rules! text_form {
-    ($($path:ty),*) => {$(
-        impl TryFrom<String> for $path {
-            type Error = NameError;
-            fn try_from(text: String) -> Result<Self, NameError> {
+    ($($kind:ty: $error:ty),*) => {$(
+        impl TryFrom<String> for $kind {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
                 text.parse()
             }
         }
-        impl From<$path> for String {
-            fn from(path: $path) -> String {
-                path.to_string()
+        impl From<$kind> for String {
+            fn from(value: $kind) -> String {
+                value.to_string()
             }
         }
     )*};
 }
-text_form!(ServicePath, FamilyPath, NodePath, TargetPath);
+pub(crate) use text_form;
+text_form!(ServicePath: NameError, FamilyPath: NameError, NodePath: NameError, TargetPath: NameError);

@@ -131,19 +131,7 @@ impl FromStr for Discount {
     }
 }
 
-impl TryFrom<String> for Discount {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Discount> for String {
-    fn from(discount: Discount) -> Self {
-        discount.to_string()
-    }
-}
+crate::name::text_form!(Discount: String);
 
 /// Pools' attribute that says the discount, where it is not the provider's.
 pub const DISCOUNT: &str = "discount";

@@ -93,7 +93,7 @@ struct Actor {
     notes: Vec<String>,
     /// The next start was ordered: it counts as no restart.
     restart_ordered: bool,
-    /// Held by who upgrades its runtime hot: one that was begun by an agent of before may still be at it.
+    /// Held by who upgrades its runtime hot: an order that is taken up again may still be at it when the next one comes.
     changing: Arc<tokio::sync::Mutex<()>>,
     /// See [`Handle`].
     ended: Arc<Mutex<bool>>,

@@ -149,8 +149,7 @@ impl Actor {
             self.restart_ordered = true;
             self.set_ready(false, Some("restarts by order".into()));
         }
-        let (wish, changing) = (self.wish.clone(), self.changing.clone());
-        obey(order, node.clone(), self.hands.clone(), (wish, changing));
+        obey(order, node.clone(), self.hands.clone(), (self.wish.clone(), self.changing.clone()));
     }
 }
 
@@ -161,8 +160,8 @@ fn obey(
     hands: Arc<Hands>,
     (wish, changing): (watch::Receiver<Wish>, Arc<tokio::sync::Mutex<()>>),
 ) {
+    let entry = wish.borrow().entry.clone();
     tokio::spawn(async move {
-        let entry = wish.borrow().entry.clone();
         let none = |()| Vec::new();
         let done = match order.verb {
             Verb::Restart => ask(&node, |node| node.restart(None)).await.map(none),
@@ -170,6 +169,7 @@ fn obey(
             Verb::TakeCopy { preference } => votes::take_copy(node, preference).await,
             Verb::Upgrade(upgrade) => {
                 let _one_at_a_time = changing.lock().await;
+                // The one before may have changed it.
                 let entry = wish.borrow().entry.clone();
                 hot::upgrade(hands, entry, node, *upgrade).await
             }

@@ -48,16 +48,4 @@ impl FromStr for AccountName {
     }
 }
 
-impl TryFrom<String> for AccountName {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<AccountName> for String {
-    fn from(name: AccountName) -> Self {
-        name.to_string()
-    }
-}
+crate::name::text_form!(AccountName: String);

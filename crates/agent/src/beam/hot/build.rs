@@ -211,10 +211,11 @@ mod tests {
     fn modules_of_the_same_source_are_the_same_wherever_they_were_made() {
         let dir = tempfile::tempdir().expect("made");
         let made = |place: &str, number: &str| compiled(&dir.path().join(place), number);
-        // Without Erlang on this machine there is nothing to look at.
         let (Some(one), Some(same), Some(other)) =
             (made("a", "1"), made("a-longer-place", "1"), made("b", "2"))
         else {
+            assert!(std::env::var_os("CI").is_none(), "CI must have erlc and the headers of kernel");
+            eprintln!("skipped: erlc is not installed");
             return;
         };
         assert_ne!(one, same, "the place is in it");
