@@ -86,6 +86,8 @@ async fn a_verb_is_done_once_and_its_outcome_said_until_acknowledged() {
     world.start_agent(false);
     world.controller.until("a second session", |seen| (seen.connected > 1).then_some(())).await;
     world.controller.until_node("up", node.id, |n| n.ready).await;
-    let starts = crate::streams::says(&world, node.id, &["cat", "/tmp/starts"]).await;
+    // Ready is who runs: its shell may not have come to its first line yet.
+    let third = "until [ $(wc -l < /tmp/starts) -ge 3 ]; do sleep 0.01; done; cat /tmp/starts";
+    let starts = crate::streams::says(&world, node.id, &["timeout", "30", "sh", "-c", third]).await;
     assert_eq!(starts.lines().count(), 3, "each verb once");
 }

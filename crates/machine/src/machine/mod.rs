@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 pub use record::NodeState;
 pub use start::Started;
@@ -26,6 +27,9 @@ use crate::sys::step::Step;
 use crate::ways::{self, Neighbour};
 use crate::{forwarding, network};
 use nursery::Nursery;
+
+/// Who has the state directory open gets so long to end.
+const LOCK_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a machine is set up.
 #[derive(Debug, Clone)]
@@ -250,8 +254,13 @@ fn open_state(dir: &Path) -> Result<File> {
     let mut options = File::options();
     options.write(true).create(true).truncate(false).mode(0o600);
     let lock = options.open(&path).step(format!("open {}", path.display()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(_) => Err(Error::Busy(dir.to_path_buf())),
+    // A process killed while it began another one leaves the lock with that one until its exec, which a busy host delays.
+    let deadline = Instant::now() + LOCK_WITHIN;
+    while lock.try_lock().is_err() {
+        if Instant::now() > deadline {
+            return Err(Error::Busy(dir.to_path_buf()));
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
+    Ok(lock)
 }
