@@ -2,9 +2,8 @@
 
 use super::manifest::{self, ManifestArgs};
 use super::plan::SavedPlan;
-use super::{Outcome, Session, confirm, export, watch};
+use super::{Outcome, Session, confirm, conpaas, export, watch};
 use clap::Args;
-use lace_model::Problem;
 use lace_model::application::ApplyRequest;
 use std::path::Path;
 
@@ -14,7 +13,8 @@ use std::path::Path;
 A field that the manifest leaves out keeps its live value. A service that it does not name is kept
 unless --prune is given; volumes go only with --delete-data. A plan saved by `lace plan --out P` is
 done exactly, or not at all (exit status 8). What `lace export --with-data` wrote is made again with its
-releases and volumes.
+releases and volumes. With --from conpaas a JSON manifest of ConPaaS is read: services of type generic run by
+package generic; types without a package yet are named, and nothing is changed.
 
 Example:
   lace apply --stage production")]
@@ -32,17 +32,15 @@ pub async fn run(args: ApplyArgs, s: &mut Session) -> Outcome {
     if export::begins_archive(&s.at(&args.file)) {
         return export::import(s, Path::new(&args.file), &args.manifest).await;
     }
-    let request = match SavedPlan::read(s, Path::new(&args.file))? {
-        Some(saved) => saved.pinned(),
-        None => from_manifest(s, &args).await?,
-    };
-    submit(s, request).await
-}
-
-async fn from_manifest(s: &mut Session, args: &ApplyArgs) -> Result<ApplyRequest, Problem> {
-    let mut located = manifest::read(s, Path::new(&args.file), &args.manifest)?;
-    manifest::bring_releases(s, &mut located).await?;
-    Ok(args.manifest.request(located.manifest))
+    let file = Path::new(&args.file);
+    let saved = if args.manifest.from.is_none() { SavedPlan::read(s, file)? } else { None };
+    if let Some(saved) = saved {
+        return submit(s, saved.pinned()).await;
+    }
+    let located = manifest::bring(s, file, &args.manifest).await?;
+    let rests = located.rests;
+    let request = args.manifest.request(located.manifest);
+    if rests.is_empty() { submit(s, request).await } else { conpaas::submit(s, request, rests).await }
 }
 
 /// Applies and watches.

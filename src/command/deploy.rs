@@ -34,6 +34,10 @@ pub struct DeployArgs {
 /// Runs `lace deploy`.
 pub async fn run(args: DeployArgs, s: &mut Session) -> Outcome {
     let (target, path) = meant(s, args.target, args.path)?;
+    if args.manifest.from.is_some() {
+        return Err(Problem::new(Code::Usage, "deploy reads manifests of ours")
+            .hint("lace apply --from PROGRAM FILE"));
+    }
     let mut located = find(s, &path, target.as_ref(), &args.manifest)?;
     if let Some(target) = &target {
         narrow(&mut located.manifest, target)?;

@@ -1,6 +1,6 @@
 //! From a manifest on disk to a request: read, all mistakes at once, build, upload, fill in.
 
-use super::{Session, build, upload};
+use super::{Session, build, conpaas, upload};
 use clap::Args;
 use lace_model::application::ApplyRequest;
 use lace_model::manifest::{self, Manifest, Mistake, Options};
@@ -8,6 +8,7 @@ use lace_model::release::ReleaseRef;
 use lace_model::{Code, Problem, ServiceName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// What plan and apply let a person say about the manifest.
 #[derive(Args, Debug, Clone, Default)]
@@ -24,6 +25,16 @@ pub struct ManifestArgs {
     /// Delete the volumes of deleted services, too
     #[arg(long)]
     pub delete_data: bool,
+    /// The file is another program's manifest
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["stage", "vars"])]
+    pub from: Option<Foreign>,
+}
+
+/// Whose manifests are read besides ours.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// JSON of ConPaaS
+    Conpaas,
 }
 
 /// `NAME=VALUE`.
@@ -60,6 +71,23 @@ pub struct Located {
     pub dir: PathBuf,
     /// Its file.
     pub file: PathBuf,
+    /// Services that shall be there and not run.
+    pub rests: Vec<ServiceName>,
+    /// What was fetched for it; gone when dropped.
+    pub scratch: Option<TempDir>,
+}
+
+/// Reads a manifest of ours or of another program, and uploads what it makes.
+///
+/// # Errors
+/// As of [`read`] and [`bring_releases`].
+pub async fn bring(s: &mut Session, path: &Path, args: &ManifestArgs) -> Result<Located, Problem> {
+    let mut located = match args.from {
+        None => read(s, path, args)?,
+        Some(Foreign::Conpaas) => conpaas::read(s, path, args).await?,
+    };
+    bring_releases(s, &mut located).await?;
+    Ok(located)
 }
 
 /// Reads a manifest.
@@ -85,7 +113,8 @@ pub fn understand(text: &str, dir: PathBuf, path: &Path, args: &ManifestArgs) ->
     let mut mistakes = not_yet(&manifest);
     mistakes.extend(fill_files(&mut manifest, &dir));
     let file = dir.join(path.file_name().unwrap_or_default());
-    if mistakes.is_empty() { Ok(Located { manifest, dir, file }) } else { Err(named(path, &mistakes)) }
+    let located = Located { manifest, dir, file, rests: Vec::new(), scratch: None };
+    if mistakes.is_empty() { Ok(located) } else { Err(named(path, &mistakes)) }
 }
 
 fn named(path: &Path, mistakes: &[Mistake]) -> Problem {

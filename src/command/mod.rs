@@ -15,6 +15,7 @@ mod ccl;
 mod certificate;
 mod completion;
 pub mod confirm;
+mod conpaas;
 pub mod context;
 mod cp;
 mod deploy;

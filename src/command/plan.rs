@@ -73,8 +73,10 @@ impl SavedPlan {
 
 /// Runs `lace plan`.
 pub async fn run(args: PlanArgs, s: &mut Session) -> Outcome {
-    let mut located = manifest::read(s, Path::new(&args.file), &args.manifest)?;
-    manifest::bring_releases(s, &mut located).await?;
+    let located = manifest::bring(s, Path::new(&args.file), &args.manifest).await?;
+    for service in &located.rests {
+        s.out.note(format!("Start is 0: where apply makes service {service}, it stops it at once"));
+    }
     let request = args.manifest.request(located.manifest);
     let plan = s.client()?.plan(&request).await?;
     s.out.item(&plan, picture);

@@ -8,7 +8,7 @@ use super::session::cannot_write;
 use lace_model::manifest::ReleaseSource;
 use lace_model::release::TREE_BYTES_MAX;
 use lace_model::{ByteSize, Code, Problem};
-use lace_wire::client::download;
+use lace_wire::client::{Downloaded, download};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -43,17 +43,7 @@ pub fn scratch() -> Result<TempDir, Problem> {
 async fn from_address(s: &mut Session, args: &UploadArgs, address: &str) -> Result<Fetched, Problem> {
     let dir = scratch()?;
     let path = dir.path().join(file_name(address));
-    let mut file = std::fs::File::create(&path).map_err(|e| cannot_write(&path, &e))?;
-    let mut progress = Progress::new(s.out.live());
-    let out = &mut s.out;
-    let told = |bytes| {
-        if let Some(line) = progress.at(&format!("fetching {address}: {}", ByteSize(bytes).human())) {
-            out.note(line);
-        }
-    };
-    let came = download(address, &mut file, TREE_BYTES_MAX, told).await?;
-    drop(progress);
-    s.out.note(format!("{address}: {}, sha256 {}", ByteSize(came.bytes).human(), came.sha256));
+    let came = download_to(s, address, &path, TREE_BYTES_MAX).await?;
     if let Some(wanted) = args.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&came.sha256)) {
         return Err(Problem::new(
             Code::Error,
@@ -62,6 +52,30 @@ async fn from_address(s: &mut Session, args: &UploadArgs, address: &str) -> Resu
         .details([format!("sha256 {} came", came.sha256)]));
     }
     Ok(Fetched { path, _dir: Some(dir) })
+}
+
+/// Fetches a file of at most `bytes_max` bytes to a path, and says what came.
+///
+/// # Errors
+/// As of [`download`]; the path cannot be written.
+pub async fn download_to(
+    s: &mut Session,
+    address: &str,
+    path: &Path,
+    bytes_max: u64,
+) -> Result<Downloaded, Problem> {
+    let mut file = std::fs::File::create(path).map_err(|e| cannot_write(path, &e))?;
+    let mut progress = Progress::new(s.out.live());
+    let out = &mut s.out;
+    let told = |bytes| {
+        if let Some(line) = progress.at(&format!("fetching {address}: {}", ByteSize(bytes).human())) {
+            out.note(line);
+        }
+    };
+    let came = download(address, &mut file, bytes_max, told).await?;
+    drop(progress);
+    s.out.note(format!("{address}: {}, sha256 {}", ByteSize(came.bytes).human(), came.sha256));
+    Ok(came)
 }
 
 /// The last part of an address: an archive is known by its content, its name is for messages.

@@ -10,7 +10,6 @@ use std::path::Path;
 
 /// What the page promises and later work brings: commands, and flags of commands that are there.
 const NOT_YET: &[&str] = &[
-    "apply --from",
     "autoscale",
     "backup",
     "ci",

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The example of the ConPaaS guide: each script writes down that it ran, how it was called and where. `hang` makes it stay,
 /// deaf to SIGTERM, with a child that has left its session.
-fn code(dir: &Path) {
+pub fn code(dir: &Path) {
     fs::create_dir_all(dir.join("code")).expect("made");
     let text = "#!/bin/bash\n\
         echo \"Executing script ${0##*/}\" >> /root/generic.out\n\
@@ -32,29 +32,29 @@ fn work(nodes: u32) -> String {
     )
 }
 
-/// The service under test.
-struct Work<'a>(&'a Lace);
+/// The service under test, by its path.
+pub struct Work<'a>(pub &'a Lace, pub &'a str);
 
 impl Work<'_> {
-    fn action(&self, words: &[&str]) -> Ran {
-        self.0.run(&[&["service", "action", "shop/work"], words].concat())
+    pub fn action(&self, words: &[&str]) -> Ran {
+        self.0.run(&[&["service", "action", self.1], words].concat())
     }
 
     /// How a script stands, by node.
     fn stands(&self, script: &str) -> BTreeMap<String, String> {
-        let said = self.0.run(&["service", "scripts", "shop/work", "--format", "json"]).ok().json();
+        let said = self.0.run(&["service", "scripts", self.1, "--format", "json"]).ok().json();
         let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
         let nodes = said.as_array().expect("a list").iter();
         nodes.map(|node| (text(&node["node"]), text(&node["scripts"][script]))).collect()
     }
 
-    fn all_stand(&self, script: &str, state: &str, nodes: usize) -> bool {
+    pub fn all_stand(&self, script: &str, state: &str, nodes: usize) -> bool {
         let stands = self.stands(script);
         stands.len() == nodes && stands.values().all(|found| found == state)
     }
 
-    fn in_node(&self, node: &str, words: &str) -> String {
-        self.0.run(&["exec", &format!("shop/work/{node}"), "--", "sh", "-c", words]).ok().out
+    pub fn in_node(&self, node: &str, words: &str) -> String {
+        self.0.run(&["exec", &format!("{}/{node}", self.1), "--", "sh", "-c", words]).ok().out
     }
 
     /// How often a script ran in a node.
@@ -63,7 +63,7 @@ impl Work<'_> {
     }
 }
 
-const GOOD: &str = "stopped (return code 0)";
+pub const GOOD: &str = "stopped (return code 0)";
 const NODES: [&str; 4] = ["master/1", "node/1", "node/2", "node/3"];
 
 #[test]
@@ -74,7 +74,7 @@ fn five_scripts_run_on_a_master_and_its_nodes() {
     let lace = Lace::up_in(156, 0);
     code(lace.files());
     apply(&lace, &work(3)).ok();
-    let work_ = Work(&lace);
+    let work_ = Work(&lace, "shop/work");
     eventually("each node is initialised", || work_.all_stand("init.sh", GOOD, 4));
     assert!(work_.all_stand("run.sh", "never started", 4));
     let master = lace.run(&["node", "show", "shop/work/master/1", "--format", "json"]).ok().json();
@@ -135,8 +135,8 @@ fn five_scripts_run_on_a_master_and_its_nodes() {
     // Of two that ask at once one is told no: nowhere run both.
     let before = work_.ran("node/1", "run.sh");
     let at_once = std::thread::scope(|scope| {
-        let one = scope.spawn(|| Work(&lace).action(&["run", "parameters=wait"]).status);
-        let other = Work(&lace).action(&["run", "parameters=wait"]).status;
+        let one = scope.spawn(|| Work(&lace, "shop/work").action(&["run", "parameters=wait"]).status);
+        let other = Work(&lace, "shop/work").action(&["run", "parameters=wait"]).status;
         let mut both = [one.join().expect("ran"), other];
         both.sort_unstable();
         both
@@ -175,7 +175,7 @@ fn versions_of_code_are_enabled_whole_and_the_active_one_stays() {
     let lace = Lace::up_in(156, 1);
     code(lace.files());
     apply(&lace, &work(1)).ok();
-    let work_ = Work(&lace);
+    let work_ = Work(&lace, "shop/work");
     let upload = |word: &str, version: &str| {
         let file = archive(&lace, word);
         lace.run(&["release", "upload", "work", &file, "--files", "--version", version])
@@ -321,7 +321,7 @@ fn a_startup_script_runs_once_in_each_node_before_all_else() {
         settings = { startup = \"echo \\\"startup $MY_ROLE\\\" >> $HOME/order\\ntest -d /app\" }\n\
         rollout = { deadline = \"8s\" }\n[service.work.family.node]\ncount = 1\n";
     apply(&lace, manifest).ok();
-    let work = Work(&lace);
+    let work = Work(&lace, "shop/work");
     for role in ["master", "node"] {
         let node = format!("{role}/1");
         eventually("it is initialised", || work.in_node(&node, "cat /root/order").contains("init"));

@@ -7,6 +7,7 @@ mod beam_tls;
 mod carry;
 mod ccl;
 mod cluster;
+mod conpaas;
 mod daily;
 mod discovery;
 mod divide;
