@@ -4,8 +4,8 @@ use super::world::World;
 use super::{
     account, app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec,
     export, family, firewall, forward, history, host, init, job, key, login, logs, maintenance, node, op,
-    open, output, package, plan, pool, provider, release, roles, rollback, rollout, route, run, scale,
-    schema, secret, server, service, shell, status, token, top, verb, volume, wait, why,
+    open, output, package, people, plan, pool, provider, release, roles, rollback, rollout, route, run,
+    scale, schema, secret, server, service, shell, status, token, top, verb, volume, wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -173,6 +173,12 @@ pub enum Command {
     Job(job::JobArgs),
     /// API tokens
     Token(token::TokenArgs),
+    /// People who log in by name
+    User(people::user::UserArgs),
+    /// Users who are granted the same
+    Team(people::team::TeamArgs),
+    /// What users and teams may do
+    Grant(people::grant::GrantArgs),
     /// Who did what
     Audit(audit::AuditArgs),
     /// Controllers that this command line knows
@@ -217,15 +223,10 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 16] = [
+const LATER: [&str; 11] = [
     "import",
     "promote",
-    "key",
     "backup",
-    "user",
-    "team",
-    "grant",
-    "account",
     "notify",
     "logdrain",
     "image",

@@ -1,22 +1,26 @@
 //! `lace login`: a token for a controller, kept as a context.
 
 use super::context::{Context, keep, named, read_token};
-use super::{Exit, Outcome, Session};
+use super::{Exit, Outcome, Session, confirm};
 use clap::Args;
-use lace_model::{Code, Problem};
+use lace_model::{Code, Name, Problem};
+use lace_wire::api::SignInRequest;
 use lace_wire::client::{Client, Endpoint};
 
 /// `lace login`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 URL is the controller's address, or a login link with its one-time token. Without a token in the link
-one is read from the input: an API token, or a one-time login token.
+one is read from the input: an API token, or a one-time login token. With --user it is the password.
 
 Example:
   lace login https://lace.example.com:7440 --ca ca.pem < token")]
 pub struct LoginArgs {
     /// The controller's address, or a login link
     pub url: String,
+    /// Log in with this user's password instead of a token
+    #[arg(long, value_name = "USER")]
+    pub user: Option<Name>,
     /// What the context is called
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -33,12 +37,15 @@ pub async fn run(args: LoginArgs, s: &mut Session) -> Outcome {
     args.name.as_deref().map_or(Ok(()), named)?;
     let (url, from_link) = split_link(&args.url);
     let ca = args.ca.as_ref().map(|path| s.read_text(path)).transpose()?;
-    let token = match from_link {
-        Some(token) => token,
-        None => ask(s)?,
-    };
     let endpoint = Endpoint { url: url.clone(), token: None, ca: ca.clone() };
-    let token = session_token(&endpoint, token).await?;
+    let token = match (args.user, from_link) {
+        (Some(name), _) => {
+            let password = confirm::secret(s, &format!("password of {name}: "))?;
+            Client::new(&endpoint)?.sign_in(&SignInRequest { name, password }).await?.token
+        }
+        (None, Some(token)) => session_token(&endpoint, token).await?,
+        (None, None) => session_token(&endpoint, ask(s)?).await?,
+    };
     let name = args.name.unwrap_or_else(|| name_of(&url));
     let context = Context { name: name.clone(), url, token: Some(token), ca, protected: args.protected };
     keep(s, context, true)?;

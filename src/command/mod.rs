@@ -42,6 +42,7 @@ mod op;
 mod open;
 pub mod output;
 mod package;
+mod people;
 mod plan;
 mod pool;
 mod provider;
@@ -181,6 +182,9 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
         Command::Job(args) => job::run(args, s).await,
         Command::Key(args) => key::run(args, s).await,
         Command::Token(args) => token::run(args, s).await,
+        Command::User(args) => people::user::run(args, s).await,
+        Command::Team(args) => people::team::run(args, s).await,
+        Command::Grant(args) => people::grant::run(args, s).await,
         Command::Audit(args) => audit::run(args, s).await,
         Command::Context(args) => context::run(args, s),
         Command::Login(args) => login::run(args, s).await,

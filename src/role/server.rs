@@ -9,7 +9,7 @@ use super::tls::TlsListener;
 use super::{Failure, addresses, asked_to_end, block_on, doors, link, pushes, tls};
 use axum::serve::ListenerExt;
 use clap::Parser;
-use lace_api::{ApiState, Config, NewToken, PushDoor, SystemIds, Turns, mint_token};
+use lace_api::{ApiState, Config, NewToken, Passwords, PushDoor, SystemIds, Turns, mint_token};
 use lace_engine::Witness;
 use lace_engine::certificate::{Authority, Identity};
 use lace_fleet::Fleet;
@@ -196,6 +196,7 @@ fn api_state(
         streams: Arc::new(fleet),
         clock,
         ids: Arc::new(SystemIds),
+        passwords: Passwords::default(),
         turns: Turns::default(),
         config: Arc::new(Config {
             loopback_http: loopback,

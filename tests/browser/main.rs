@@ -11,6 +11,7 @@ mod lace;
 mod large;
 mod packages;
 mod pages;
+mod people;
 mod runtime;
 mod story;
 mod strangers;

@@ -140,7 +140,7 @@ fn another_teams_pages_are_refused() {
     let browser = Browser::start();
     browser.go(&format!("{}/login", lace.url()));
     browser.fill("#token", token["token"].as_str().expect("a token"));
-    browser.click("form button");
+    browser.click("form:has(#token) button");
     browser.says("one-of-us");
     live(&lace, &browser, "/apps/ours/web/web/1");
     browser.says("word-of-ours");

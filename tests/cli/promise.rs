@@ -14,7 +14,6 @@ const NOT_YET: &[&str] = &[
     "backup",
     "ci",
     "farm",
-    "grant",
     "image",
     "import",
     "logdrain",
@@ -23,8 +22,6 @@ const NOT_YET: &[&str] = &[
     "promote",
     "provider check",
     "sync",
-    "team",
-    "user",
     "volume create --shared",
 ];
 

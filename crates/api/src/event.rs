@@ -33,7 +33,8 @@ const WAITING_MAX: usize = 64;
 const LIST_USUAL: usize = 100;
 
 /// First parts of subjects that are no applications.
-const NO_APPLICATIONS: [&str; 5] = ["host", "release", "token", "operation", "controller"];
+const NO_APPLICATIONS: [&str; 10] =
+    ["host", "release", "token", "operation", "controller", "user", "team", "provider", "pool", "package"];
 
 /// `?since&follow&subject&limit`.
 #[derive(Debug, Default, Deserialize)]
@@ -59,7 +60,8 @@ pub(crate) async fn list_or_follow(
     headers: HeaderMap,
 ) -> Answer<Response> {
     if let Some(subject) = &ask.subject
-        && !caller.apps.is_empty()
+        && !caller.sees_all()
+        && !caller.is_self(subject)
     {
         let app = app_of(subject).filter(|_| !is_no_application(subject));
         app.map_or_else(|| caller.is_whole(), |app| caller.touches(&app))?;
@@ -104,7 +106,9 @@ fn is_no_application(subject: &str) -> bool {
 }
 
 fn may_see(caller: &Caller, event: &Event) -> bool {
-    caller.apps.is_empty()
+    // What is said of oneself, one hears: what is granted from now on, for example.
+    caller.sees_all()
+        || caller.is_self(&event.subject)
         || (!is_no_application(&event.subject) && app_of(&event.subject).is_some_and(|app| caller.sees(&app)))
 }
 
@@ -143,6 +147,8 @@ impl Follower {
             let found = page(&self.state, self.subject.as_deref(), self.after, WAITING_MAX);
             let found = found.map_err(|refusal| refusal.problem().clone())?;
             self.gapless(&found)?;
+            // Whoever may see it no longer hears it no longer.
+            self.caller = self.caller.renewed(&self.state).map_err(|refusal| refusal.problem().clone())?;
             let full = found.len() == WAITING_MAX;
             for event in &found {
                 self.after = event.seq;

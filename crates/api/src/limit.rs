@@ -66,5 +66,8 @@ pub const SESSION_MS: u64 = 12 * 3_600_000;
 /// Life of a login link, in milliseconds.
 pub const LOGIN_MS: u64 = 15 * 60_000;
 
+/// Life of a link to choose a password, in milliseconds: it is sent to somebody.
+pub const LINK_MS: u64 = 24 * 3_600_000;
+
 /// Life of a join token, in milliseconds.
 pub const JOIN_MS: u64 = 24 * 3_600_000;

@@ -36,7 +36,7 @@ pub(crate) fn lies_under(subject: &str, top: &str) -> bool {
 }
 
 fn may_see(caller: &Caller, operation: &Operation) -> bool {
-    caller.apps.is_empty() || app_of(&operation.subject).is_some_and(|app| caller.sees(&app))
+    caller.sees_all() || app_of(&operation.subject).is_some_and(|app| caller.sees(&app))
 }
 
 /// `GET /v1/operations`: the newest first.

@@ -64,6 +64,7 @@ async fn once(state: &ApiState, caller: &Caller, app: &AppName, to: &AppName) ->
             batch.put(&row.value, Expect::Rev(row.rev));
         }
     }
+    crate::people::rename(state, &mut batch, app, to)?;
     batch.event(NewEvent::new("app.renamed", to, format!("it was {app}")).by(&caller.name));
     deed.only(state, batch).await?;
     Ok(Accepted { operation: None, message: message(state, app, to)? })

@@ -15,10 +15,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lace_model::token::Token;
-use lace_model::{Code, Object};
+use lace_model::token::{Role, Token};
+use lace_model::{AppName, Code, Object};
 use lace_store::{Batch, Expect, Row};
 use lace_wire::api::{LoginRequest, SessionInfo, TokenMade};
+use std::collections::BTreeSet;
 
 /// Name of the session cookie.
 pub const SESSION_COOKIE: &str = "lace_session";
@@ -39,6 +40,8 @@ pub(crate) async fn login_link(
     State(state): State<ApiState>,
     Ask(request): Ask<LoginRequest>,
 ) -> Answer<Response> {
+    // A user's link is there to choose a password.
+    let to = if known(&state, request.token.trim())?.user.is_some() { "/account" } else { "/" };
     let made = trade(&state, request.token.trim()).await?;
     let secure = if state.config.loopback_http { "" } else { "; Secure" };
     let cookie = format!(
@@ -48,7 +51,7 @@ pub(crate) async fn login_link(
     );
     let headers = [
         (header::SET_COOKIE, cookie.as_str()),
-        (header::LOCATION, "/"),
+        (header::LOCATION, to),
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
@@ -65,7 +68,7 @@ async fn trade(state: &ApiState, text: &str) -> Answer<TokenMade> {
     let row = state.store.get::<Token>(&once.id.to_string())?.ok_or_else(token::unknown_token)?;
     let now = state.now();
     let mut new = NewToken::new(once.name, once.role);
-    new.apps = once.apps;
+    (new.apps, new.user) = (once.apps, once.user);
     new.expires_at = Some(now + SESSION_MS);
     let (session, text) = token::mint(state.ids.as_ref(), now, new)?;
     let mut batch = Batch::new(Some(session.name.clone()));
@@ -82,9 +85,12 @@ async fn trade(state: &ApiState, text: &str) -> Answer<TokenMade> {
 
 /// `GET /v1/session`: who comes with these credentials.
 pub(crate) async fn show(State(state): State<ApiState>, caller: Caller) -> Answer<Json<SessionInfo>> {
-    let token = own(&state, &caller)?.value;
-    let Token { id, name, role, apps, expires_at, .. } = token;
-    Ok(Json(SessionInfo { id, name, role, apps, expires_at }))
+    let Token { id, name, expires_at, .. } = own(&state, &caller)?.value;
+    let apps: BTreeSet<AppName> = caller.grants.iter().filter_map(|grant| grant.app.clone()).collect();
+    let apps = if caller.sees_all() { Vec::new() } else { apps.into_iter().collect() };
+    let role = caller.role().unwrap_or(Role::Viewer);
+    let grants = caller.grants.into_iter().collect();
+    Ok(Json(SessionInfo { id, name, role, apps, expires_at, user: caller.user, grants }))
 }
 
 /// `POST /v1/session`: a session with the rights of the token that asks, which ends when that ends at the latest.
@@ -92,7 +98,7 @@ pub(crate) async fn open(State(state): State<ApiState>, caller: Caller) -> Answe
     let former = own(&state, &caller)?;
     let now = state.now();
     let mut new = NewToken::new(former.value.name, former.value.role);
-    new.apps = former.value.apps;
+    (new.apps, new.user) = (former.value.apps, former.value.user);
     new.expires_at = Some(former.value.expires_at.map_or(now + SESSION_MS, |end| end.min(now + SESSION_MS)));
     let (session, text) = token::mint(state.ids.as_ref(), now, new)?;
     let mut batch = Batch::new(Some(caller.name));

@@ -4,6 +4,7 @@ use crate::action::Turns;
 use crate::adopted::AdoptedHandle;
 use crate::id::IdSource;
 use crate::live::LivenessView;
+use crate::people::Passwords;
 use lace_model::{Digest, Millis};
 use lace_store::{Clock, Store};
 use lace_wire::stream::StreamOpener;
@@ -59,6 +60,8 @@ pub struct ApiState {
     pub ids: Arc<dyn IdSource>,
     /// About the controller.
     pub config: Arc<Config>,
+    /// Those who come with passwords.
+    pub passwords: Passwords,
     /// Whose nodes are being asked whether an action may begin.
     pub turns: Turns,
 }

@@ -56,10 +56,11 @@ pub(crate) async fn open(
 ) -> Answer<Response> {
     let asked: StreamOpen = serde_json::from_str(&ask.request)
         .map_err(|e| Refusal::usage(format!("the stream's request is not what is expected: {e}")))?;
+    let acts_as =
+        if matches!(asked.action, StreamAction::Logs { .. }) { Role::Viewer } else { Role::Deployer };
+    caller.needs(acts_as)?;
+    let caller = caller.acting(acts_as);
     let (host, request) = request_of(&state, &caller, &asked)?;
-    if !matches!(asked.action, StreamAction::Logs { .. }) {
-        caller.needs(Role::Deployer)?;
-    }
     let upgrade = upgrade
         .map_err(|_| Refusal::usage("a stream needs a WebSocket").status(refusal::UPGRADE_REQUIRED))?;
     note(&state, &caller, &asked).await?;

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use lace_model::event::NewEvent;
 use lace_model::token::{Role, Token};
-use lace_model::{AppName, Code, Digest, Millis, TokenId};
+use lace_model::{AppName, Code, Digest, Millis, Name, TokenId};
 use lace_store::{Expect, Row};
 use lace_wire::api::{TokenInfo, TokenMade, TokenRequest};
 
@@ -44,12 +44,22 @@ pub struct NewToken {
     pub once: bool,
     /// It lets an agent join, and nothing else.
     pub join: bool,
+    /// The user whose session it is, or becomes.
+    pub user: Option<Name>,
 }
 
 impl NewToken {
     /// A token with this name and role that does not end.
     pub fn new(name: impl Into<String>, role: Role) -> Self {
-        Self { name: name.into(), role, apps: Vec::new(), expires_at: None, once: false, join: false }
+        Self {
+            name: name.into(),
+            role,
+            apps: Vec::new(),
+            expires_at: None,
+            once: false,
+            join: false,
+            user: None,
+        }
     }
 
     /// A token that is traded for a session, once.
@@ -68,10 +78,10 @@ impl NewToken {
 pub fn mint_token(ids: &dyn IdSource, now: Millis, new: NewToken) -> std::io::Result<(Token, String)> {
     let id = TokenId(ids.id());
     let text = format!("{PREFIX}{}_{}", id.0.simple(), Digest(ids.secret()?));
-    let NewToken { name, role, apps, expires_at, once, join } = new;
+    let NewToken { name, role, apps, expires_at, once, join, user } = new;
     let digest = Digest::of(text.as_bytes());
     let token =
-        Token { id, name, role, apps, digest, created_at: now, expires_at, once, join, machine: None };
+        Token { id, name, role, apps, digest, created_at: now, expires_at, once, join, machine: None, user };
     Ok((token, text))
 }
 
@@ -113,8 +123,8 @@ pub(crate) async fn list(State(state): State<ApiState>) -> Answer<Json<Vec<Token
 }
 
 fn shown(token: Token) -> TokenInfo {
-    let Token { id, name, role, apps, created_at, expires_at, once, join, digest: _, machine: _ } = token;
-    TokenInfo { id, name, role, apps, created_at, expires_at, once, join }
+    let Token { id, name, role, apps, created_at, expires_at, once, join, user, .. } = token;
+    TokenInfo { id, name, role, apps, created_at, expires_at, once, join, user }
 }
 
 /// `POST /v1/tokens`.
@@ -152,6 +162,7 @@ fn wanted(request: TokenRequest, now: Millis) -> Answer<NewToken> {
         expires_at: span.map(|ms| now + ms),
         once: request.join,
         join: request.join,
+        user: None,
     })
 }
 
@@ -197,7 +208,11 @@ pub(crate) async fn delete(
 }
 
 fn is_lasting_admin(token: &Token) -> bool {
-    token.role == Role::Admin && token.apps.is_empty() && token.expires_at.is_none() && !token.once
+    token.role == Role::Admin
+        && token.apps.is_empty()
+        && token.expires_at.is_none()
+        && !token.once
+        && token.user.is_none()
 }
 
 #[cfg(test)]

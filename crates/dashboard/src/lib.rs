@@ -25,6 +25,7 @@ mod operation;
 mod overview;
 mod package;
 mod page;
+mod people;
 mod plan;
 mod pool;
 mod provider;
@@ -84,7 +85,8 @@ pub fn router(api: Router, config: Config) -> Router {
     let pages = Router::new()
         .merge(routed(looks()))
         .merge(routed(deeds()).route_layer(from_fn(login::own_form)))
-        .route("/login", get(login::form).post(login::with_token))
+        .route("/login", get(login::form).post(login::enter))
+        .route("/sign-up", post(login::sign_up))
         .route("/assets/{version}/{name}", get(asset::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .with_state(dashboard)
@@ -119,6 +121,8 @@ fn looks() -> Vec<Route> {
         ("/jobs", get(job::list)),
         ("/jobs/{id}", get(job::show)),
         ("/secrets", get(secret::list)),
+        ("/people", get(people::list)),
+        ("/account", get(people::account)),
         ("/tokens", get(token::list)),
         ("/audit", get(audit::list)),
         ("/server", get(server::show)),
@@ -150,6 +154,11 @@ fn deeds() -> Vec<Route> {
         ("/act/job/cancel", post(job::cancel)),
         ("/act/operation/cancel", post(operation::cancel)),
         ("/act/release/delete", post(release::delete)),
+        ("/act/user", post(people::user)),
+        ("/act/team", post(people::team)),
+        ("/act/grant", post(people::grant)),
+        ("/act/sign-up", post(people::sign_up)),
+        ("/act/password", post(people::password)),
         ("/act/token", post(token::create)),
         ("/act/token/delete", post(token::delete)),
         ("/act/adopted", post(server::adopted)),

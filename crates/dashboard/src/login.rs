@@ -10,8 +10,9 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use lace_model::{Code, Problem};
-use lace_wire::api::{LoginRequest, SessionInfo, TokenMade};
+use lace_model::people::{PASSWORD_CHARS_MIN, SignUp};
+use lace_model::{Code, Name, Problem};
+use lace_wire::api::{LoginRequest, SessionInfo, SignInRequest, TokenMade};
 use serde::Deserialize;
 
 /// Name of the session cookie, as the API reads it.
@@ -24,6 +25,9 @@ const COOKIE_SECONDS: u64 = 12 * 3600;
 #[template(path = "login.html")]
 struct Login<'a> {
     problem: Option<&'a Problem>,
+    /// Strangers may become users.
+    is_open: bool,
+    least: usize,
 }
 
 impl Login<'_> {
@@ -32,9 +36,11 @@ impl Login<'_> {
     }
 }
 
-/// The page that asks for a token.
-pub fn page(visit: &Visit, status: StatusCode, problem: Option<&Problem>) -> Response {
-    let mut response = page::html(status, Login { problem }.render().unwrap_or_default());
+/// The page that asks for name and password, or for a token.
+pub async fn page(visit: &Visit, status: StatusCode, problem: Option<&Problem>) -> Response {
+    let sign_up = visit.dashboard.api.get::<SignUp>(&HeaderMap::new(), "/v1/sign-up").await;
+    let login = Login { problem, is_open: sign_up.is_ok_and(|now| now.open), least: PASSWORD_CHARS_MIN };
+    let mut response = page::html(status, login.render().unwrap_or_default());
     if visit.inside {
         // What a page's part asked for becomes the whole page.
         response.headers_mut().insert("hx-redirect", HeaderValue::from_static("/login"));
@@ -50,31 +56,60 @@ pub struct Link {
 
 /// `GET /login`: the form; with the one-time token of a link, the session.
 pub async fn form(visit: Visit, Query(link): Query<Link>) -> Response {
-    let Some(token) = link.token else { return page(&visit, StatusCode::OK, None) };
+    let Some(token) = link.token else { return page(&visit, StatusCode::OK, None).await };
     let path = format!("/login?token={}", crate::api::encoded(&token));
     match visit.dashboard.api.tell(&HeaderMap::new(), Method::GET, &path, Vec::new()).await {
         Ok(answer) => answer,
         // A link that was used already, by someone who is in.
         Err(_) if visit.get::<SessionInfo>("/v1/session").await.is_ok() => Redirect::to("/").into_response(),
-        Err(problem) => page(&visit, StatusCode::UNAUTHORIZED, Some(&problem)),
+        Err(problem) => page(&visit, StatusCode::UNAUTHORIZED, Some(&problem)).await,
     }
 }
 
+/// What the forms of the login page say: a name and a password, or a token.
 #[derive(Deserialize)]
-pub struct Pasted {
+pub struct Credentials {
+    #[serde(default)]
     token: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    password: String,
 }
 
-/// `POST /login`: a pasted token becomes a session with the same rights.
-pub async fn with_token(
+/// `POST /login`: name and password become a session; a pasted token becomes one with the same rights.
+pub async fn enter(
     State(dashboard): State<Dashboard>,
     visit: Visit,
-    Form(pasted): Form<Pasted>,
+    Form(given): Form<Credentials>,
 ) -> Response {
-    match session(&dashboard, &visit, pasted.token.trim()).await {
-        Ok(made) => entered(&dashboard, &made.token),
-        Err(problem) => page(&visit, StatusCode::UNAUTHORIZED, Some(&problem)),
-    }
+    let made = match given.token.trim() {
+        "" => by_name(&dashboard, &visit, "/v1/login/password", given).await,
+        token => session(&dashboard, &visit, token).await,
+    };
+    entered(&dashboard, &visit, made).await
+}
+
+/// `POST /sign-up`: becomes a user, where that is open.
+pub async fn sign_up(
+    State(dashboard): State<Dashboard>,
+    visit: Visit,
+    Form(given): Form<Credentials>,
+) -> Response {
+    let made = by_name(&dashboard, &visit, "/v1/sign-up", given).await;
+    entered(&dashboard, &visit, made).await
+}
+
+async fn by_name(
+    dashboard: &Dashboard,
+    visit: &Visit,
+    path: &str,
+    given: Credentials,
+) -> Result<TokenMade, Problem> {
+    own_page(&visit.who)?;
+    let name = Name::new(given.name.trim()).map_err(|e| Problem::new(Code::Usage, e.to_string()))?;
+    let request = SignInRequest { name, password: given.password };
+    dashboard.api.send(&HeaderMap::new(), Method::POST, path, &request).await
 }
 
 async fn session(dashboard: &Dashboard, visit: &Visit, token: &str) -> Result<TokenMade, Problem> {
@@ -102,7 +137,11 @@ fn own_page(who: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::NotAllowed, "the form was sent by another page").hint("log in from this page"))
 }
 
-fn entered(dashboard: &Dashboard, token: &str) -> Response {
+async fn entered(dashboard: &Dashboard, visit: &Visit, made: Result<TokenMade, Problem>) -> Response {
+    let token = match made {
+        Ok(made) => made.token,
+        Err(problem) => return page(visit, StatusCode::UNAUTHORIZED, Some(&problem)).await,
+    };
     let secure = if dashboard.secure { "; Secure" } else { "" };
     let cookie =
         format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_SECONDS}{secure}");

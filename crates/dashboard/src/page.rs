@@ -26,6 +26,7 @@ pub enum Noun {
     Events,
     Jobs,
     Secrets,
+    People,
     Tokens,
     Audit,
     Server,
@@ -33,7 +34,7 @@ pub enum Noun {
 }
 
 /// Address, word and icon (a path on a 16 x 16 grid) of each noun.
-const NOUNS: [(Noun, &str, &str, &str); 16] = [
+const NOUNS: [(Noun, &str, &str, &str); 17] = [
     (Noun::Overview, "/", "Overview", "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z"),
     (Noun::Apps, "/apps", "Applications", "M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6"),
     (
@@ -61,6 +62,12 @@ const NOUNS: [(Noun, &str, &str, &str); 16] = [
     (Noun::Events, "/events", "Events", "M2 4h12M2 8h12M2 12h8"),
     (Noun::Jobs, "/jobs", "Jobs", "M3 2v12l10-6z"),
     (Noun::Secrets, "/secrets", "Secrets", "M4 7V5a4 4 0 0 1 8 0v2M3 7h10v7H3zM8 10v2"),
+    (
+        Noun::People,
+        "/people",
+        "People",
+        "M6 7.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM1.5 13.5a4.5 4.5 0 0 1 9 0M11 3a2.5 2.5 0 0 1 0 4.5M12.5 9.5a4.5 4.5 0 0 1 2 4",
+    ),
     (Noun::Tokens, "/tokens", "Tokens", "M5 11a3 3 0 1 1 2.8-4H14v3h-2v-1M7.8 9H10"),
     (Noun::Audit, "/audit", "Audit", "M3 2h7l3 3v9H3zM5.5 9l1.7 1.7L10.5 7.5"),
     (

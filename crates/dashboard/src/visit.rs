@@ -6,7 +6,7 @@ use crate::page::{self, Frame, Noun};
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use lace_model::{Code, Millis, Problem};
 use lace_wire::api::SessionInfo;
@@ -38,6 +38,13 @@ impl FromRequestParts<Dashboard> for Visit {
 }
 
 impl Visit {
+    /// Where the visitor's browser is: `http://127.0.0.1:7440`.
+    pub fn origin(&self) -> String {
+        let text = |name| self.who.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+        let scheme = if self.dashboard.secure { "https" } else { "http" };
+        text(header::HOST).map_or_else(String::new, |host| format!("{scheme}://{host}"))
+    }
+
     /// Asks the API.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
         self.dashboard.api.get(&self.who, path).await
@@ -79,7 +86,7 @@ impl Visit {
     /// The page of a refusal; strangers get the login page.
     pub async fn refused(&self, noun: Noun, problem: &Problem) -> Response {
         if problem.code == Code::NotAuthenticated {
-            return crate::login::page(self, StatusCode::UNAUTHORIZED, None);
+            return crate::login::page(self, StatusCode::UNAUTHORIZED, None).await;
         }
         let status = StatusCode::from_u16(problem.code.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
         let inner = page::Refused { problem, code: page::code_word(problem.code) }.render();

@@ -28,6 +28,7 @@ pub mod node;
 pub mod object;
 pub mod operation;
 pub mod package;
+pub mod people;
 pub mod pool;
 pub mod provider;
 pub mod push;

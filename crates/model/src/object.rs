@@ -1,8 +1,8 @@
 //! Which nouns are stored as objects, and under which key.
 
 use crate::{
-    adopted, authority, family, host, job, machine, money, node, operation, package, pool, provider, release,
-    revision, target, task, token,
+    adopted, authority, family, host, job, machine, money, node, operation, package, people, pool, provider,
+    release, revision, target, task, token,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -53,6 +53,9 @@ objects! {
     "bill" money::Bill: |it| money::Bill::key(it);
     "account" money::Account: |it| it.name.to_string();
     "token" token::Token: |it| it.id.to_string();
+    "user" people::User: |it| it.name.to_string();
+    "team" people::Team: |it| it.name.to_string();
+    "sign-up" people::SignUp: |_it| people::SIGN_UP_KEY.to_owned();
     "adopted" adopted::Adopted: |it| it.path.to_string();
 }
 

@@ -42,4 +42,7 @@ pub struct Token {
     /// The machine that joins with it, of those that were ordered from a pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<crate::HostId>,
+    /// The user whose session it is: it allows what they may do at the moment, whatever it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<crate::Name>,
 }

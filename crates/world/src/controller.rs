@@ -66,6 +66,7 @@ impl Controller {
             adopted: Arc::new(NoAdopted),
             clock: clock.clone(),
             ids: ids.clone(),
+            passwords: lace_api::Passwords::default(),
             turns: lace_api::Turns::default(),
             config: Arc::new(Config {
                 loopback_http: true,

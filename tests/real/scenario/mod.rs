@@ -42,6 +42,7 @@ scenarios! {
     hosts_and_nodes in 187, 0;
     jobs_and_schedules in 221, 3;
     mistakes in 222, 0;
+    people in 166, 2;
     secrets in 222, 1;
     steering_a_rollout in 187, 1;
     tokens_and_roles in 222, 2;

@@ -43,6 +43,7 @@ const NOUNS: &[(&str, &str)] = &[
     ("Operation", "A long piece of work: id, verb, subject, waits, state, code, message."),
     ("Plan", "The changes of an apply, and the digest that pins them."),
     ("Package", "A package: spec (what its package.toml says), tree, bytes, built_in, uploaded_at."),
+    ("SignUp", "Whether strangers may become users: open, and the team that they come into."),
     ("Release", "An uploaded version of a user's code."),
     (
         "VmTop",
@@ -108,6 +109,7 @@ fn need_text(need: Need) -> String {
     let held = match scope {
         Scope::Path | Scope::Target | Scope::Row => "a token that is limited to applications is held to them",
         Scope::Shared => "any such token",
+        Scope::Own => return "Needs a token; any is good.".into(),
         Scope::Whole => "not with a token that is limited to applications",
     };
     format!("Needs a token with the role {}; {held}.", role_text(role))
@@ -224,6 +226,14 @@ fn components() -> Components {
         api::AuditLine,
         api::AuditVerdict,
         api::SessionInfo,
+        api::UserInfo,
+        api::UserRequest,
+        api::UserMade,
+        api::SignInRequest,
+        api::PasswordRequest,
+        api::TeamInfo,
+        api::TeamRequest,
+        api::GrantLine,
         api::UsageHistory,
         api::UsagePoint,
         lace_wire::route::RouteView,

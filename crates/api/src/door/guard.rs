@@ -86,7 +86,7 @@ impl Post {
         let Need::Token(role, scope) = self.rule.need else {
             return Ok(self.pass(request, next).await);
         };
-        let caller = identify(&self.state, &request)?;
+        let caller = identify(&self.state, &request)?.acting(role);
         if let Some(introduction) = request.extensions().get::<Introduction>() {
             introduction.made();
         }
@@ -144,7 +144,7 @@ fn identify(state: &ApiState, request: &Request) -> Answer<Caller> {
         return Err(Refusal::new(Code::NotAuthenticated, "a login token is traded for a session first")
             .hint("type `lace login URL`, or POST it to /v1/login"));
     }
-    Ok(Caller::of(&token))
+    Caller::of(state, &token)
 }
 
 /// The stored token with this text, if it is still good.
@@ -156,7 +156,9 @@ pub(crate) fn known(state: &ApiState, text: &str) -> Answer<Token> {
 }
 
 fn allow(caller: &Caller, role: Role, scope: Scope, params: &RawPathParams) -> Answer<()> {
-    caller.needs(role)?;
+    if scope != Scope::Own {
+        caller.needs(role)?;
+    }
     match scope {
         Scope::Whole => caller.is_whole(),
         Scope::Path => {
@@ -164,7 +166,7 @@ fn allow(caller: &Caller, role: Role, scope: Scope, params: &RawPathParams) -> A
             caller.touches(&AppName::new(app)?)
         }
         // Their handlers hold them, once they know what it is about.
-        Scope::Target | Scope::Row | Scope::Shared => Ok(()),
+        Scope::Target | Scope::Row | Scope::Shared | Scope::Own => Ok(()),
     }
 }
 

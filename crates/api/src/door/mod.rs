@@ -5,6 +5,7 @@
 
 mod describe;
 mod guard;
+mod people;
 mod table;
 
 pub(crate) use describe::document;
@@ -40,6 +41,8 @@ pub enum Scope {
     Row,
     /// It belongs to no application: any token of the role.
     Shared,
+    /// It is about the one who asks: whoever is known, though nothing is granted to them.
+    Own,
     /// It concerns the whole installation: only tokens without such limits.
     Whole,
 }

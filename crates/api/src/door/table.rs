@@ -3,7 +3,7 @@
 use super::Body::{Archive, Chunk, Json, Secret, Tree};
 use super::Patience::{Open, Waits};
 use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
-use super::Scope::{Path, Row, Shared, Target, Whole};
+use super::Scope::{Own, Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
     account, adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history,
@@ -11,7 +11,7 @@ use crate::{
     secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
-type Query = &'static [(&'static str, &'static str)];
+pub(super) type Query = &'static [(&'static str, &'static str)];
 
 const TARGET: Query = &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node")];
 const NODES: Query = &[
@@ -61,16 +61,28 @@ const EVENTS: Query = &[
     ("limit", "at most so many of a list (and 1,000)"),
 ];
 
-fn get<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+pub(super) fn get<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Door {
     Door::new("GET", path, handler)
 }
-fn post<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+pub(super) fn post<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Door {
     Door::new("POST", path, handler)
 }
-fn put<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+pub(super) fn put<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Door {
     Door::new("PUT", path, handler)
 }
-fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(path: &'static str, handler: H) -> Door {
+pub(super) fn delete<H: axum::handler::Handler<T, crate::ApiState>, T: 'static>(
+    path: &'static str,
+    handler: H,
+) -> Door {
     Door::new("DELETE", path, handler)
 }
 
@@ -88,6 +100,7 @@ pub fn table() -> Vec<Door> {
         estate(),
         house(),
         trust(),
+        super::people::people(),
     ]
     .into_iter()
     .flatten()
@@ -234,7 +247,7 @@ fn looks() -> Vec<Door> {
             .answers(Reply::Json("UsageHistory"))
             .says("What a node used over time."),
         get("/v1/events", event::list_or_follow)
-            .viewer(Target)
+            .viewer(Own)
             .asks(EVENTS)
             .answers(List("Event"))
             .patience(Open)
@@ -556,15 +569,15 @@ fn trust() -> Vec<Door> {
             .says("Makes a token; its text is shown this once."),
         delete("/v1/tokens/{id}", token::delete).admin().answers(Nothing).says("Ends a token."),
         get("/v1/session", session::show)
-            .viewer(Shared)
+            .viewer(Own)
             .answers(Reply::Json("SessionInfo"))
             .says("Who comes with these credentials."),
         post("/v1/session", session::open)
-            .viewer(Shared)
+            .viewer(Own)
             .answers(Reply::Json("TokenMade"))
             .says("A session with the same rights."),
         delete("/v1/session", session::close)
-            .viewer(Shared)
+            .viewer(Own)
             .answers(Nothing)
             .says("Ends the session that asks."),
         get("/v1/audit", audit::list).admin().asks(AUDIT).answers(List("AuditLine")).says("The audit log."),

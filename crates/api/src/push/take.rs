@@ -9,6 +9,7 @@ use crate::state::ApiState;
 use lace_model::event::NewEvent;
 use lace_model::family::Service;
 use lace_model::object::revision_key;
+use lace_model::people::Grant;
 use lace_model::push::{Commit, PushKey, version_of};
 use lace_model::release::Release;
 use lace_model::revision::{Revision, RevisionSpec};
@@ -135,8 +136,8 @@ async fn take(state: &ApiState, pushed: PushedCode) -> Answer<Vec<String>> {
 
 /// Whoever pushes may do with the application what a deployer may; what is asked of it is this room's.
 fn caller(service: &ServicePath, key: &PushKey) -> Caller {
-    let token = TokenId(Default::default());
-    Caller { token, name: actor(service, key), role: Role::Deployer, apps: vec![service.app.clone()] }
+    let grant = Grant { role: Role::Deployer, app: Some(service.app.clone()) };
+    Caller::with(TokenId(Default::default()), actor(service, key), [grant].into()).acting(Role::Deployer)
 }
 
 /// As the service's releases are called; a service without one gets some of its own name.

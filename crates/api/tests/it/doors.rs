@@ -10,7 +10,7 @@ use lace_model::operation::{Operation, OperationState};
 use lace_model::task::NewTask;
 use lace_model::token::Role;
 use lace_model::{Code, FamilyPath, HostId, JobId, NodeId, OperationId, Span, TaskId};
-use lace_wire::api::Accepted;
+use lace_wire::api::{Accepted, TokenMade, UserMade};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -136,7 +136,26 @@ async fn without_a_token_only_open_doors_open() {
             assert_eq!(got.problem(401).code, Code::NotAuthenticated, "{}", named(&rule));
         }
     }
-    assert_eq!(open, ["GET /", "GET /healthz", "GET /v1/openapi.json", "GET /login", "POST /v1/login"]);
+    let people = ["POST /v1/login/password", "GET /v1/sign-up", "POST /v1/sign-up"];
+    let usual = ["GET /", "GET /healthz", "GET /v1/openapi.json", "GET /login", "POST /v1/login"];
+    assert_eq!(open, [&usual[..], &people].concat());
+}
+
+#[tokio::test]
+async fn a_user_who_is_granted_nothing_opens_their_own_doors_only() {
+    let house = house().await;
+    let made = house.post("/v1/users", json!({"name": "anna"})).await.ok::<UserMade>();
+    let once = json!({"token": made.login.expect("a link").token}).to_string();
+    let anna = house.call("", "POST", "/v1/login", once).await.ok::<TokenMade>().token;
+    let last = "DELETE /v1/session";
+    for rule in rules().filter(|rule| named(rule) != last) {
+        let Need::Token(_, scope) = rule.need else { continue };
+        let got = house.call(&anna, rule.method, &path_of(&rule), body_of(&rule)).await;
+        match scope {
+            Scope::Own => assert_ne!(got.status, 401, "{}", named(&rule)),
+            _ => assert_eq!(got.problem(403).code, Code::NotAllowed, "{}", named(&rule)),
+        }
+    }
 }
 
 #[tokio::test]
@@ -192,6 +211,8 @@ async fn a_token_of_one_application_does_not_reach_another() {
         let Need::Token(_, scope) = rule.need else { continue };
         let got = house.call(&keeper, rule.method, &path_of(&rule), body_of(&rule)).await;
         match scope {
+            // Its own session is anybody's; who a door is about alone knows that they are.
+            Scope::Own if rule.path != "/v1/events" => assert_ne!(got.status, 401, "{}", named(&rule)),
             Scope::Shared => assert_ne!(got.status, 403, "{}", named(&rule)),
             // Without a target: a list of what is its own, which is nothing.
             Scope::Target if got.status == 200 => assert_eq!(&got.body[..], b"[]", "{}", named(&rule)),

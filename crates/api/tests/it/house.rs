@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use lace_api::{ApiState, Config, CountedIds, FixedLiveness, NewToken, Turns, mint_token, router};
+use lace_api::{ApiState, Config, CountedIds, FixedLiveness, NewToken, Passwords, Turns, mint_token, router};
 use lace_model::application::{ApplicationSpec, ApplyRequest, FamilySpec, ServiceSpec};
 use lace_model::host::{Block, Capacity, Host, Liveness};
 use lace_model::machine::{Machine, MachineState};
@@ -96,6 +96,7 @@ impl House {
             adopted: Arc::new(lace_api::NoAdopted),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
+            passwords: Passwords::default(),
             turns: Turns::default(),
             config: Arc::new(Config {
                 loopback_http: true,
@@ -174,6 +175,15 @@ impl House {
     /// Applies `app` with one service `game` of so many nodes that run `sleep`.
     pub async fn apply(&self, app: &str, count: u32) -> Got {
         self.post(&format!("/v1/apps/{app}/apply"), json!(request(app, count))).await
+    }
+
+    /// All that the store wrote.
+    pub fn everything(&self) -> String {
+        let files = std::fs::read_dir(self._scratch.path()).expect("a directory").flatten();
+        files
+            .filter_map(|file| std::fs::read(file.path()).ok())
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+            .collect()
     }
 
     /// The last row of the audit log.

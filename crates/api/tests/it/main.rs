@@ -11,6 +11,7 @@ mod house;
 mod limits;
 mod malformed;
 mod packages;
+mod people;
 mod releases;
 mod secrets;
 mod server;

@@ -3,8 +3,10 @@
 use lace_model::AppName;
 use lace_model::HostId;
 use lace_model::Millis;
+use lace_model::Name;
 use lace_model::NodeId;
 use lace_model::TokenId;
+use lace_model::people::Grant;
 use lace_model::token::Role;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,10 @@ pub struct TokenInfo {
     pub once: bool,
     /// It lets an agent join, and nothing else.
     pub join: bool,
+    /// The user whose session it is.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub user: Option<Name>,
 }
 
 /// One row of the audit log.
@@ -125,6 +131,14 @@ pub struct SessionInfo {
     /// When it ends.
     #[schema(value_type = Option<u64>)]
     pub expires_at: Option<Millis>,
+    /// The user whose session it is.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub user: Option<Name>,
+    /// All that they may do, the grants of their teams among it.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub grants: Vec<Grant>,
 }
 
 /// About the controller.

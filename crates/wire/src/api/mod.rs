@@ -45,6 +45,11 @@
 //! | POST /v1/beam/call | [`BeamCallRequest`] -> [`crate::beam::BeamAnswer`] |
 //! | GET /v1/stream?request=JSON of [`StreamOpen`] (WebSocket) | binary messages: one byte of [`Channel`], then the payload |
 //! | GET/POST /v1/tokens · DELETE /v1/tokens/{id} | [`TokenRequest`] -> [`TokenInfo`] list · [`TokenMade`] |
+//! | GET/POST /v1/users · DELETE /v1/users/{user} | [`UserRequest`] -> [`UserInfo`] list · [`UserMade`] |
+//! | POST /v1/users/{user}/link · /lock · /unlock · /password | [`PasswordRequest`] -> [`TokenMade`] · [`UserInfo`] · 204 |
+//! | GET/POST /v1/teams · DELETE /v1/teams/{team} · PUT/DELETE /v1/teams/{team}/members/{user} | [`TeamRequest`] -> [`TeamInfo`] list |
+//! | GET/POST/DELETE /v1/grants[?to&role&app] | [`GrantLine`] -> [`GrantLine`] list |
+//! | GET/PUT/POST /v1/sign-up · POST /v1/login/password | [`SignInRequest`] -> `SignUp` · [`TokenMade`] |
 //! | GET /v1/audit[?after&limit] · GET /v1/audit/verify | -> [`AuditLine`] list · [`AuditVerdict`] |
 //! | POST /v1/server/backup | -> bytes of the backup |
 //! | GET /v1/server | -> [`ServerInfo`] · POST /v1/server/adopted ends adopt mode |
@@ -55,6 +60,7 @@
 mod access;
 mod beam;
 mod estate;
+mod people;
 mod push;
 mod status;
 mod stream;
@@ -66,6 +72,9 @@ pub use access::{
 };
 pub use beam::{AdoptRequest, BeamCallRequest, BeamNode, BeamPart};
 pub use estate::{AccountView, AccountsView, HostCost, HostRequest, PoolRequest, ProviderRequest};
+pub use people::{
+    GrantLine, PasswordRequest, SignInRequest, TeamInfo, TeamRequest, UserInfo, UserMade, UserRequest,
+};
 pub use push::{KeyRequest, PushView};
 pub use status::{
     AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,

@@ -6,6 +6,7 @@
 mod calls;
 mod download;
 mod events;
+mod people;
 mod routes;
 mod send;
 mod stream;
