@@ -71,6 +71,22 @@ job cancel {id}
 token create ci
 token list
 token remove {id}
+user add anna
+user list
+user link anna
+user lock anna
+user unlock anna
+user password
+user sign-up
+user remove anna
+team add ops
+team list
+team join ops anna
+team leave ops anna
+team remove ops
+grant add anna --role viewer
+grant list
+grant remove anna --role viewer
 audit
 audit --verify
 server info
