@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that a purpose needs and this machine lacks, and
-# for tests moto, the simulator of EC2, into a folder of its own.
+# for tests moto, the simulator of EC2, and schemathesis, which tries an API by
+# its description, into folders of their own.
 #
 #   scripts/install.sh [--for build|host|demo|test|long|bench] [--dry-run]
 #                      [--background --status FILE]
@@ -16,7 +17,7 @@ set -eu
 
 nextest_version=0.9.143
 moto_version=5.2.5
-moto_place=/usr/local/lib/lace-moto-$moto_version
+schemathesis_version=4.32.5
 # Where nft and ip live, which a plain user's path leaves out.
 PATH=$PATH:/usr/sbin:/sbin
 purpose=demo dry_run=no background=no status_file='' worker=no worker_pid=$$
@@ -89,11 +90,18 @@ needs_rebar3() {
     ! command -v rebar3 >/dev/null 2>&1
 }
 
-# A simulator of EC2 from the Python package index, whichever one this machine's pip asks.
-needs_moto() {
+# Programs from the Python package index, whichever one this machine's pip asks.
+needs_python_tool() { # NAME VERSION PROGRAM
     case $purpose in test | long) ;; *) return 1 ;; esac
-    [ ! -x "$moto_place/bin/moto_server" ] || [ ! -x /usr/local/bin/moto_server ]
+    [ ! -x "/usr/local/lib/lace-$1-$2/bin/$3" ] || [ ! -x "/usr/local/bin/$3" ]
 }
+
+needs_moto() { needs_python_tool moto "$moto_version" moto_server; }
+
+needs_schemathesis() { needs_python_tool schemathesis "$schemathesis_version" schemathesis; }
+
+# Of what does not come by apt: is anything missing?
+needs_others() { needs_rebar3 || needs_moto || needs_schemathesis; }
 
 elapsed() { echo $(($(date +%s) - began)); }
 
@@ -210,16 +218,26 @@ install_rebar3() {
 
 install_moto() {
     needs_moto || return 0
-    run_stage "installing moto $moto_version" 90 unpack_moto ||
-        fail "pip could not install moto $moto_version: is the Python package index reached?"
+    install_python_tool moto "$moto_version" moto_server 'moto[server,ec2]'
+}
+
+install_schemathesis() {
+    needs_schemathesis || return 0
+    install_python_tool schemathesis "$schemathesis_version" schemathesis schemathesis
+}
+
+install_python_tool() { # NAME VERSION PROGRAM WHAT
+    run_stage "installing $1 $2" 90 unpack_python_tool "$@" ||
+        fail "pip could not install $1 $2: is the Python package index reached?"
 }
 
 # The link comes last: without it, half of an installation is made anew.
-unpack_moto() {
-    as_root rm -rf "$moto_place" &&
-        as_root python3 -m venv "$moto_place" &&
-        as_root "$moto_place/bin/pip" install --quiet "moto[server,ec2]==$moto_version" &&
-        as_root ln -sfn "$moto_place/bin/moto_server" /usr/local/bin/moto_server
+unpack_python_tool() { # NAME VERSION PROGRAM WHAT
+    place=/usr/local/lib/lace-$1-$2
+    as_root rm -rf "$place" &&
+        as_root python3 -m venv "$place" &&
+        as_root "$place/bin/pip" install --quiet "$4==$2" &&
+        as_root ln -sfn "$place/bin/$3" "/usr/local/bin/$3"
 }
 
 unpack_rebar3() {
@@ -244,16 +262,16 @@ check_means() {
     if needs_nextest && ! command -v cargo >/dev/null 2>&1; then
         refuse 'cargo is missing' 'install Rust 1.95 or newer, then run this again'
     fi
-    [ -n "$packages" ] || needs_rebar3 || needs_moto || return 0
+    [ -n "$packages" ] || needs_others || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
-        refuse "this machine has no apt-get, and these are missing: ${packages:-rebar3, moto}" \
+        refuse "this machine has no apt-get, and these are missing: ${packages:-rebar3, moto, schemathesis}" \
             'install their like with the package manager of this system, then run this again'
     fi
     [ "$(id -u)" != 0 ] || return 0
     if ! command -v sudo >/dev/null 2>&1; then
         how="apt-get install --no-install-recommends $packages"
-        if needs_rebar3 || needs_moto; then how="$0 --for $purpose"; fi
-        refuse "these packages are missing, and only root may install them: ${packages:-rebar3, moto}" \
+        if needs_others; then how="$0 --for $purpose"; fi
+        refuse "these packages are missing, and only root may install them: ${packages:-rebar3, moto, schemathesis}" \
             "run as root: $how"
     fi
     if sudo -n true 2>/dev/null; then return 0; fi
@@ -277,6 +295,7 @@ work() {
     install_packages
     install_rebar3
     install_moto
+    install_schemathesis
     install_nextest
     stage='all there' estimate=0
     say "$stage"
@@ -323,9 +342,12 @@ if needs_rebar3; then
     say "missing: rebar3 (unpacked from Debian's package)"
 fi
 if needs_moto; then
-    say "missing: moto $moto_version (installed by pip into $moto_place)"
+    say "missing: moto $moto_version (installed by pip)"
 fi
-if [ -z "$packages" ] && ! needs_rebar3 && ! needs_moto && ! needs_nextest; then
+if needs_schemathesis; then
+    say "missing: schemathesis $schemathesis_version (installed by pip)"
+fi
+if [ -z "$packages" ] && ! needs_others && ! needs_nextest; then
     stage='all there'
     say "everything for '$purpose' is there"
     write_status "done" ''

@@ -9,6 +9,7 @@ mod ccl;
 mod cluster;
 mod conpaas;
 mod daily;
+mod described;
 mod discovery;
 mod divide;
 mod door;

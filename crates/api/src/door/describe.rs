@@ -25,8 +25,6 @@ const NOUNS: &[(&str, &str)] = &[
     ("Application", "An application: name, created_at, deleting."),
     ("ApplicationSpec", "What a manifest says of an application, after variables and stages."),
     ("ApplyRequest", "A manifest's statement about an application: app, spec, prune, delete_data, plan."),
-    ("Digest", "A BLAKE3 digest in 64 hexadecimal digits."),
-    ("Digests", "A list of digests."),
     (
         "Revision",
         "A revision of a service: number, spec (release, environment, secrets by name), when, by whom.",
@@ -117,16 +115,33 @@ fn need_text(need: Need) -> String {
 
 fn parameters(rule: &Rule) -> impl Iterator<Item = Parameter> {
     let in_path = rule.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let path = in_path.map(|name| parameter(name, ParameterIn::Path, Required::True).build());
+    let path = in_path.map(|name| {
+        let form = ObjectBuilder::new().schema_type(Type::String).pattern(form_of(rule.path, name)).build();
+        parameter(name, ParameterIn::Path, Required::True).schema(Some(form)).build()
+    });
     let query = rule.query.iter().map(|(name, help)| {
-        parameter(name, ParameterIn::Query, Required::False).description(Some(*help)).build()
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let parameter = parameter(name, ParameterIn::Query, Required::False).schema(Some(text));
+        parameter.description(Some(*help)).build()
     });
     path.chain(query)
 }
 
+/// The form of a parameter of a path, as a regular expression (ECMA-262).
+fn form_of(path: &str, name: &str) -> Option<&'static str> {
+    Some(match name {
+        "id" => "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        "digest" => "^[0-9a-f]{64}$",
+        "release" | "package" => "^[a-z]([a-z0-9-]{0,37}[a-z0-9])?@[A-Za-z0-9.+_-]{1,64}$",
+        "name" if path.contains("/secrets/") => "^[A-Za-z][A-Za-z0-9_]{0,127}$",
+        "host" => "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?([.][a-z]{2,20}){1,2}$",
+        "app" | "name" | "user" | "team" => "^[a-z]([a-z0-9-]{0,37}[a-z0-9])?$",
+        _ => return None,
+    })
+}
+
 fn parameter(name: &str, place: ParameterIn, required: Required) -> ParameterBuilder {
-    let schema = ObjectBuilder::new().schema_type(Type::String).build();
-    ParameterBuilder::new().name(name).parameter_in(place).required(required).schema(Some(schema))
+    ParameterBuilder::new().name(name).parameter_in(place).required(required)
 }
 
 fn request_body(body: Body) -> Option<utoipa::openapi::request_body::RequestBody> {
@@ -137,7 +152,9 @@ fn request_body(body: Body) -> Option<utoipa::openapi::request_body::RequestBody
             ("application/octet-stream", Content::new(Some(bytes())))
         }
     };
-    Some(RequestBodyBuilder::new().content(kind, content).required(Some(Required::True)).build())
+    // A secret may be empty.
+    let required = if body == Body::Secret { Required::False } else { Required::True };
+    Some(RequestBodyBuilder::new().content(kind, content).required(Some(required)).build())
 }
 
 fn reply_status(reply: Reply) -> &'static str {
@@ -254,7 +271,9 @@ fn components() -> Components {
             .additional_properties(Some(AdditionalProperties::FreeForm(true)));
         components = components.schema(*name, open.build());
     }
-    components.schema("Problem", problem_schema()).build()
+    let digest = ObjectBuilder::new().schema_type(Type::String).pattern(form_of("", "digest"));
+    let digests = ArrayBuilder::new().items(digest).description(Some("Digests, as BLAKE3 gives them."));
+    components.schema("Digests", digests).schema("Problem", problem_schema()).build()
 }
 
 fn problem_schema() -> Schema {

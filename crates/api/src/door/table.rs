@@ -354,7 +354,7 @@ fn releases() -> Vec<Door> {
             .deployer(Shared)
             .untraced()
             .takes(Tree("Digests"))
-            .answers(List("Digest"))
+            .answers(Reply::Json("Digests"))
             .says("Which of these chunks are not here."),
         put("/v1/blobs/{digest}", blob::put)
             .deployer(Shared)
@@ -532,7 +532,7 @@ fn house() -> Vec<Door> {
             .says("About the controller."),
         post("/v1/server/backup", server::backup)
             .admin()
-            .answers(Bytes)
+            .answers(Text("application/x-tar"))
             .patience(Open)
             .says("A backup of the controller's state, as a tar archive."),
         post("/v1/server/adopted", server::adopted).admin().answers(Nothing).says("Ends adopt mode."),

@@ -177,6 +177,9 @@ pub(crate) async fn unlock(
 
 async fn set_locked(state: &ApiState, caller: &Caller, name: &Name, locked: bool) -> Answer<Json<UserInfo>> {
     let row = super::user(state, name)?;
+    if row.value.locked == locked {
+        return Ok(Json(shown(row.value)));
+    }
     let user = User { locked, ..row.value };
     let deed = Deed::light(if locked { "user locked" } else { "user unlocked" }, format!("user/{name}"));
     write(state, caller, deed, &user, Expect::Rev(row.rev)).await?;
