@@ -18,31 +18,67 @@ say() {
     printf '%s\n' "$2" >"$home/$1.new" && mv "$home/$1.new" "$home/$1.state"
 }
 
-# Every process that a script began, whatever became of it: all have the mark in their environment.
-ours() {
-    grep -slz '^LACE_GENERIC=' /proc/[0-9]*/environ | cut -d/ -f3
+# Finds every process that a script began, whatever became of it: all have the mark in their environment. Nothing is forked here and
+# below, for there may be no room.
+ours=()
+find_ours() {
+    local dir words word
+    ours=()
+    for dir in /proc/[0-9]*; do
+        { mapfile -d '' -t words <"$dir/environ"; } 2>/dev/null || continue
+        for word in ${words[@]+"${words[@]}"}; do
+            if [[ $word == LACE_GENERIC=* ]]; then
+                ours+=("${dir#/proc/}")
+                break
+            fi
+        done
+    done
+    [ ${#ours[@]} -gt 0 ]
 }
 
-strike() {
-    # shellcheck disable=SC2046  # one word each
-    kill -s "$1" $(ours) 2>/dev/null
+# Nobody ever writes there.
+pause() {
+    read -r -t "$1" -u 4 _
 }
 
-# What is there once more is killed once more: who forks all the time loses the race in the end.
+# Stopped first, until nobody new is there: what stands still forks no more, however fast it was.
 kill_all() {
-    local round
-    for round in 1 2 3 4 5 6 7 8 9 10; do
-        [ -n "$(ours)" ] || return 0
-        strike KILL
-        sleep "0.0$round"
+    local round before=''
+    for ((round = 0; round < 500; round++)); do
+        find_ours || return 0
+        if [ "${ours[*]}" = "$before" ]; then
+            kill -s KILL "${ours[@]}" 2>/dev/null
+            pause 0.02
+        else
+            kill -s STOP "${ours[@]}" 2>/dev/null
+        fi
+        before=${ours[*]}
     done
 }
 
 end_all() {
     local until=$((SECONDS + ${grace%.*}))
-    strike TERM
-    while [ -n "$(ours)" ] && [ "$SECONDS" -lt "$until" ]; do sleep 0.1; done
+    if find_ours; then kill -s TERM "${ours[@]}" 2>/dev/null; fi
+    while find_ours && [ "$SECONDS" -lt "$until" ]; do pause 0.1; done
     kill_all
+}
+
+# Bounds how many processes there may be for a script to begin another one: the rest of the node's limit is for us, and for
+# whoever looks and interrupts. Root of a node is no root to RLIMIT_NPROC (setrlimit(2)); root of the host is, and has no such limit.
+bound() {
+    local file most='' rest
+    read -r _ rest </proc/self/uid_map
+    [ "${rest%% *}" != 0 ] || return 0
+    for file in /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max; do
+        [ ! -r "$file" ] || read -r most <"$file"
+    done
+    case $most in '' | *[!0-9]*) return 0 ;; esac
+    rest=$((most / 8))
+    if [ "$rest" -lt 32 ]; then rest=32; fi
+    if [ "$rest" -gt $((most / 2)) ]; then rest=$((most / 2)); fi
+    # Somebody has to be able to interrupt.
+    if [ "$1" = interrupt ]; then rest=$((rest / 4)); fi
+    ulimit -u $((most - rest))
 }
 
 # A script from its beginning to its end.
@@ -54,7 +90,10 @@ perform() {
         # shellcheck source=/dev/null
         . /run/generic.env
         export LACE_GENERIC=$name
-        exec setsid -w timeout -k "$grace" "${!limit}" bash "/app/$name.sh" "$@" </dev/null 3<&-
+        # Where memory is short, what a script began goes first.
+        echo 500 >/proc/self/oom_score_adj 2>/dev/null
+        bound "$name"
+        exec setsid -w timeout -k "$grace" "${!limit}" bash "/app/$name.sh" "$@" </dev/null 3<&- 4<&-
     )
     say "$name" "stopped (return code $?)"
 }
@@ -137,6 +176,9 @@ finish() {
 }
 
 # Of a process before this one nothing goes on.
+rm -f "$home/idle"
+mkfifo -m 600 "$home/idle" || exit 1
+exec 4<>"$home/idle"
 kill_all
 rm -f "$requests" "$home/interrupting" "$home"/answer.* "$home"/words.*
 for name in $scripts; do

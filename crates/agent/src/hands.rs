@@ -2,8 +2,8 @@
 
 use crate::beam::line::Lines;
 use crate::config::{AgentConfig, AgentError};
-use crate::disk::Verdicts;
 use crate::doors::Elsewhere;
+use crate::excess::Verdicts;
 use crate::held::{Held, Record};
 use crate::identity::Identity;
 use crate::images::Images;
@@ -61,8 +61,8 @@ pub struct Hands {
     pub packages: Trees,
     /// Debian packages laid out.
     pub images: Images,
-    /// Who is over its disk limit.
-    pub disk: watch::Sender<Verdicts>,
+    /// Who takes more than its limits.
+    pub excess: watch::Sender<Verdicts>,
     /// What running nodes know of their families.
     pub refresh: Refresh,
     /// The lines to running BEAM nodes.
@@ -122,7 +122,7 @@ impl Hands {
             machine: Arc::new(machine),
             held,
             outbox: Outbox::default(),
-            disk: watch::Sender::default(),
+            excess: watch::Sender::default(),
             refresh: Refresh::default(),
             lines: Lines::default(),
             wall: Arc::default(),

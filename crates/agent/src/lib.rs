@@ -9,8 +9,8 @@ mod beam;
 mod clock;
 mod config;
 mod context;
-mod disk;
 mod doors;
+mod excess;
 mod facts;
 mod hands;
 mod held;
@@ -72,7 +72,7 @@ async fn work(config: Arc<AgentConfig>) -> Result<(), AgentError> {
     let _names = names::keep(config.net_socket.clone(), hands.topics.subscribe(), hands.held.clone());
     let _traffic = traffic::keep(hands.clone());
     let _told = refresh::keep(hands.clone());
-    let _measured = disk::keep(hands.clone());
+    let _measured = excess::keep(hands.clone());
     let _disk = held::keep_synced(hands.held.clone());
     session::keep(&config, &identity, facts, hands, roster).await
 }

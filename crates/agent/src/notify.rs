@@ -134,7 +134,7 @@ impl Teller {
     fn remark(&self, text: Option<String>) {
         if self.hands.refresh.remark(self.id, text) {
             // Whoever looks after the node says its remarks again.
-            self.hands.disk.send_modify(|_| {});
+            self.hands.excess.send_modify(|_| {});
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Actor, Wish, bootstrap};
 use crate::clock::now;
-use crate::disk;
+use crate::excess::Excess;
 use crate::held::{Readiness, Record};
 use lace_machine::{Exit as MachineExit, Phase, Status, VoteStatus};
 use lace_model::HostId;
@@ -75,7 +75,7 @@ pub fn cause(ended: &MachineExit) -> String {
 impl Actor {
     /// What is to be known about a node that is well.
     pub(super) fn remarks(&self) -> Option<String> {
-        let over = self.hands.disk.borrow().get(&self.id).map(|limit| disk::words(*limit));
+        let over = self.hands.excess.borrow().get(&self.id).map(Excess::words).unwrap_or_default();
         let remarks: Vec<_> =
             self.notes.iter().cloned().chain(over).chain(self.hands.refresh.remark_of(self.id)).collect();
         (!remarks.is_empty()).then(|| remarks.join("; "))

@@ -26,7 +26,8 @@ impl Actor {
         if self.status.phase == NodePhase::Running {
             care = self.care(&events.node, was_ready).of(said.life());
         }
-        let mut disk = self.hands.disk.subscribe();
+        let mut excess = self.hands.excess.subscribe();
+        let mut known = excess.borrow_and_update().get(&self.id).cloned();
         self.tell_votes(&events.node);
         loop {
             tokio::select! {
@@ -52,9 +53,11 @@ impl Actor {
                         self.noted();
                     }
                 }
-                Ok(()) = disk.changed() => if self.status.ready {
-                    self.set_ready(true, self.remarks());
-                },
+                Ok(()) = excess.changed() => {
+                    let now = excess.borrow_and_update().get(&self.id).cloned();
+                    let before = std::mem::replace(&mut known, now);
+                    self.measured(known.as_ref().and_then(|now| now.ends(before.as_ref())), &events.node, care.life);
+                }
                 Some(order) = self.orders.recv() => self.take_order(order, &events.node, &mut care),
             }
         }
@@ -115,6 +118,17 @@ impl Actor {
             Event::Vote { vote } => self.take_vote(Some(&vote)),
             // A node's own subscription carries those.
             Event::Witness { .. } | Event::Unknown => {}
+        }
+    }
+
+    /// Was it told to take less, and took more?
+    fn measured(&mut self, ends: Option<String>, node: &NodeHandle, life: Option<Life>) {
+        match ends {
+            Some(cause) if self.status.phase == NodePhase::Running => {
+                self.found(Finding::Dead(cause), node, life);
+            }
+            _ if self.status.ready => self.set_ready(true, self.remarks()),
+            _ => {}
         }
     }
 
