@@ -1,5 +1,6 @@
 //! `lace service`: what services of packages can do beside running.
 
+mod change;
 mod spec;
 
 use super::op::{Shown, task_state};

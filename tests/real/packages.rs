@@ -296,3 +296,52 @@ fn redis_replicates_and_follows_its_primary() {
         status.contains("Unable to locate package no-such-thing")
     });
 }
+
+#[test]
+fn settings_and_links_that_are_set_at_once_are_all_kept() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::within("10.164.2.0/24", Path::new(env!("CARGO_BIN_EXE_lace")));
+    lace.start();
+    public(lace.files());
+    let redis = "[service.a]\npackage = \"redis\"\n[service.b]\npackage = \"redis\"\n[service.x]\ncommand = [\"sleep\", \"100000\"]\n";
+    apply(&lace, &format!("{}{redis}", site(""))).ok();
+    let exports = |name: &str| lace.run(&["service", "show", name, "--format", "json"]).ok().json();
+    for round in 1..=3 {
+        let said = [
+            ["service", "set", "shop/site", &format!("max_age={round}h"), "--timeout", "1ms"]
+                .map(str::to_owned),
+            ["service", "set", "shop/site", &format!("index=i{round}.html"), "--timeout", "1ms"]
+                .map(str::to_owned),
+            ["service", "set", "shop/site", &format!("workers={}", round + 1), "--timeout", "1ms"]
+                .map(str::to_owned),
+            ["service", "link", "shop/x", "shop/a", "--timeout", "1ms"].map(str::to_owned),
+            ["service", "link", "shop/x", "shop/b", "--timeout", "1ms"].map(str::to_owned),
+        ];
+        std::thread::scope(|scope| {
+            let all = said.each_ref().map(|words| {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                let lace = &lace;
+                scope.spawn(move || lace.run(&words))
+            });
+            for one in all {
+                let ran = one.join().expect("ran");
+                // Done, or still watched: whoever came last goes on.
+                assert!([0, 4].contains(&ran.status), "{}", ran.err);
+            }
+        });
+        let shown = exports("shop/site");
+        assert_eq!(shown["settings"]["max_age"], format!("{round}h"), "{shown}");
+        assert_eq!(shown["settings"]["index"], format!("i{round}.html"), "{shown}");
+        assert_eq!(shown["settings"]["workers"], (round + 1).to_string(), "{shown}");
+        let shown = exports("shop/x");
+        assert_eq!((&shown["links"]["a"], &shown["links"]["b"]), (&"a".into(), &"b".into()), "{shown}");
+        let undone = lace.run(&["service", "unlink", "shop/x", "a", "--timeout", "1ms"]);
+        assert!([0, 4].contains(&undone.status), "{}", undone.err);
+        assert!(exports("shop/x")["links"]["a"].is_null());
+    }
+    // A refusal that others have nothing to do with is told as it is.
+    let refused = lace.run(&["service", "set", "shop/site", "workers=9000"]).ends(2);
+    assert!(refused.err.contains("9000"), "{}", refused.err);
+}

@@ -1,6 +1,6 @@
 //! `lace service create`, `set`, `link`, `unlink`, `list`, `show`: services of packages made and changed without a manifest.
 
-use crate::command::apply::submit;
+use super::change::change;
 use crate::command::family::{about_service, release_ref, service_of};
 use crate::command::{Exit, Outcome, Session, key, watch};
 use clap::Args;
@@ -68,17 +68,19 @@ pub(super) async fn create(args: CreateArgs, s: &mut Session) -> Outcome {
 
 /// Changes settings; those that are not named stay as they are.
 pub(super) async fn set(args: SetArgs, s: &mut Session) -> Outcome {
-    let client = s.client()?;
-    let mut settings = one(&client, &args.target).await?.settings.unwrap_or_default();
-    for name in &args.unset {
-        settings.remove(name).ok_or_else(|| {
-            let hint = nearest(name, settings.keys().map(String::as_str));
-            Problem::not_found(format_args!("setting {name} that is said for {}", args.target)).hint(hint)
-        })?;
-    }
-    settings.extend(super::values(args.settings)?);
-    let spec = ServiceSpec { settings: Some(settings), ..ServiceSpec::default() };
-    submit(s, about_service(&args.target, spec)?).await
+    let said = super::values(args.settings)?;
+    change(s, &args.target, |now| {
+        let mut settings = now.settings.clone().unwrap_or_default();
+        for name in &args.unset {
+            settings.remove(name).ok_or_else(|| {
+                let hint = nearest(name, settings.keys().map(String::as_str));
+                Problem::not_found(format_args!("setting {name} that is said for {}", args.target)).hint(hint)
+            })?;
+        }
+        settings.extend(said.clone());
+        Ok(ServiceSpec { settings: Some(settings), ..ServiceSpec::default() })
+    })
+    .await
 }
 
 /// Lets a service use what another one provides.
@@ -94,26 +96,30 @@ pub(super) async fn link(
     }
     let provider = service_of(to)?;
     let name = name.unwrap_or_else(|| provider.as_str().replace('-', "_"));
-    let mut links = one(&s.client()?, from).await?.links.unwrap_or_default();
-    links.insert(name, provider);
-    let spec = ServiceSpec { links: Some(links), ..ServiceSpec::default() };
-    submit(s, about_service(from, spec)?).await
+    change(s, from, |now| {
+        let mut links = now.links.clone().unwrap_or_default();
+        links.insert(name.clone(), provider.clone());
+        Ok(ServiceSpec { links: Some(links), ..ServiceSpec::default() })
+    })
+    .await
 }
 
 /// Takes a link away, by its name or by the service that it leads to.
 pub(super) async fn unlink(from: &TargetPath, to: &str, s: &mut Session) -> Outcome {
-    let mut links = one(&s.client()?, from).await?.links.unwrap_or_default();
     let service = to.rsplit('/').next().unwrap_or(to);
-    let before = links.len();
-    if links.remove(to).is_none() {
-        links.retain(|_, provider| provider.as_str() != service);
-    }
-    if links.len() == before {
-        let hint = nearest(to, links.keys().map(String::as_str));
-        return Err(Problem::not_found(format_args!("link {to} of {from}")).hint(hint));
-    }
-    let spec = ServiceSpec { links: Some(links), ..ServiceSpec::default() };
-    submit(s, about_service(from, spec)?).await
+    change(s, from, |now| {
+        let mut links = now.links.clone().unwrap_or_default();
+        let before = links.len();
+        if links.remove(to).is_none() {
+            links.retain(|_, provider| provider.as_str() != service);
+        }
+        if links.len() == before {
+            let hint = nearest(to, links.keys().map(String::as_str));
+            return Err(Problem::not_found(format_args!("link {to} of {from}")).hint(hint));
+        }
+        Ok(ServiceSpec { links: Some(links), ..ServiceSpec::default() })
+    })
+    .await
 }
 
 /// A service for people.
@@ -209,7 +215,7 @@ async fn live(client: &Client, app: &AppName) -> Result<BTreeMap<ServiceName, Se
     }
 }
 
-async fn one(client: &Client, target: &TargetPath) -> Result<ServiceSpec, Problem> {
+pub(super) async fn one(client: &Client, target: &TargetPath) -> Result<ServiceSpec, Problem> {
     let name = service_of(target)?;
     let mut services = client.export(&target.app).await?.services;
     services.remove(&name).ok_or_else(|| {
