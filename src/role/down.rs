@@ -77,6 +77,7 @@ fn end_roles(state: &State) {
             record.stop(Duration::ZERO);
         }
     }
+    lace_push::forget_groups(&state.repositories());
 }
 
 /// Removes every node of this installation from this machine, and its network.

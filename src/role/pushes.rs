@@ -4,10 +4,10 @@ use super::paths::State;
 use super::process::executable;
 use super::{Failure, addresses};
 use futures::future::BoxFuture;
-use lace_api::{ApiState, PushDoor, PushedCode, Pushes, take_push};
+use lace_api::{ApiState, PushDoor, PushedCode, Pushes, enable_push, take_push};
 use lace_model::push::PushKey;
 use lace_model::{Problem, ServicePath};
-use lace_push::{Door, Home, HostKey, Pushed};
+use lace_push::{Door, Enable, Home, HostKey, Pushed, Taken};
 use lace_store::Store;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,11 +33,19 @@ impl Home for House {
         self.pushes.admit(service, key)
     }
 
-    fn take(&self, pushed: Pushed) -> BoxFuture<'static, Result<Vec<String>, Problem>> {
+    fn take(&self, pushed: Pushed) -> BoxFuture<'static, Result<Taken, Problem>> {
         let state = self.state.clone();
         let Pushed { service, key, branch, commit, subject, code } = pushed;
         let pushed = PushedCode { service, key, branch, commit, subject, code };
-        Box::pin(async move { take_push(&state, pushed).await })
+        Box::pin(async move {
+            let taken = take_push(&state, pushed).await?;
+            Ok(Taken { lines: taken.lines, enables: taken.enables })
+        })
+    }
+
+    fn enable(&self, Enable { service, key, release }: Enable) -> BoxFuture<'static, Vec<String>> {
+        let state = self.state.clone();
+        Box::pin(async move { enable_push(&state, &service, &key, &release).await })
     }
 
     fn refused(&self, service: &ServicePath, key: &str, why: &Problem) {
@@ -71,6 +79,5 @@ pub async fn serve(at: SocketAddr, key: HostKey, dir: PathBuf, state: ApiState) 
 
 /// Removes the repositories of services that are gone, and what pushes of a former process left.
 pub fn sweep(store: &Store, dir: &Path) -> Result<(), Failure> {
-    let named = Pushes(store.clone()).repositories()?;
-    Ok(lace_push::sweep(dir, &named)?)
+    lace_push::sweep(dir, || Ok(Pushes(store.clone()).repositories()?))
 }

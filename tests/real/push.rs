@@ -324,14 +324,163 @@ fn pushes_at_once_and_a_controller_that_is_killed_lose_nothing() {
             "{versions:?}"
         );
     }
-    let of_pushes = || {
-        let all = Command::new("ps").args(["axo", "args"]).output().expect("ps runs");
-        let all = String::from_utf8_lossy(&all.stdout).into_owned();
-        let git = format!("{}/server/git/", lace.state().display());
-        all.lines().filter(|line| line.contains(&git)).count()
-    };
-    eventually("no git is left that nobody answers", || of_pushes() == 0);
+    eventually("no git is left that nobody answers", || of_pushes(&lace).is_empty());
+
+    // One whose git stands still, and so would not see the end of its input: it ends with its controller all the same.
+    let hangs = Hanging::begin(&ada, "shop/work");
+    eventually("git waits", || of_pushes(&lace).len() >= 3);
+    let is_git =
+        |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("git"));
+    let gits: Vec<i32> = of_pushes(&lace).into_iter().filter(is_git).collect();
+    for git in &gits {
+        let pid = rustix::process::Pid::from_raw(*git).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("stopped");
+    }
+    assert!(!gits.is_empty() && !groups(&lace).is_empty(), "{gits:?} {:?}", groups(&lace));
+    lace.kill("server");
+    eventually("it is ended with its controller", || of_pushes(&lace).is_empty());
+    drop(hangs);
+    eventually("the controller answers", || lace.run(&["status", "shop"]).status == 0);
+    eventually("its bounds are gone", || groups(&lace).is_empty());
+    eventually("it takes pushes", || ada.push("shop/work", &["main:again"]).status == 0);
     lace.down_and_nothing_left();
+}
+
+/// Processes that see a repository or a spool of this installation: git's words do not name it, for it has a root of its own.
+fn of_pushes(lace: &Lace) -> Vec<i32> {
+    let state = lace.state();
+    let end = state.parent().and_then(Path::file_name).expect("a name").to_str().expect("text").to_owned();
+    let place = format!("{end}/state/server/git/");
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let is_there = |process: &fs::DirEntry| {
+        fs::read_to_string(process.path().join("mountinfo")).is_ok_and(|mounts| mounts.contains(&place))
+    };
+    let there = processes.filter(is_there);
+    there.filter_map(|process| process.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The cgroups of an installation's pushes.
+fn groups(lace: &Lace) -> Vec<String> {
+    groups_of(&lace_push::group_prefix(&lace.state().join("server/git")))
+}
+
+fn groups_of(prefix: &str) -> Vec<String> {
+    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified"];
+    let entries = roots.into_iter().flat_map(|root| fs::read_dir(root).into_iter().flatten().flatten());
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&format!("lace-{prefix}"))).collect()
+}
+
+/// A push that says nothing.
+struct Hanging(std::process::Child);
+
+impl Hanging {
+    fn begin(pusher: &Pusher, service: &str) -> Self {
+        let ssh = pusher.ssh();
+        let mut line = ssh.split_whitespace();
+        let mut command = Command::new(line.next().expect("ssh"));
+        command.args(line).args(["-p", &pusher.lace.git().to_string(), "git@127.0.0.1"]);
+        command.arg(format!("git-receive-pack '{service}'")).stdin(Stdio::piped()).stdout(Stdio::null());
+        Self(command.stderr(Stdio::null()).spawn().expect("ssh runs"))
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_has_no_branch_is_not_enabled_and_a_renamed_application_keeps_its_pushes() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::within("10.164.3.0/24", Path::new(env!("CARGO_BIN_EXE_lace")));
+    lace.start();
+    let first = lace.files().join("first");
+    fs::create_dir_all(&first).expect("made");
+    fs::write(first.join("init.sh"), "echo first > /root/version\n").expect("written");
+    apply(&lace, MANIFEST).ok();
+    let (ada, ben) = (Pusher::new(&lace, "ada"), Pusher::new(&lace, "ben"));
+    add(&lace, &ada, &["--auto-enable"]).ok();
+    add(&lace, &ben, &[]).ok();
+    ada.commit("one", "Say one");
+    ada.push("shop/work", &["main"]).ok();
+    eventually("it runs the first", || runs(&lace, "one"));
+
+    // Git cannot make this branch: one of its first part is there. The version is, and does not run.
+    let commit = ada.commit("two", "Say two");
+    let ran = ada.push("shop/work", &["main:main/more"]);
+    assert!(ran.status != 0 && !ran.err.contains("being enabled"), "{}", ran.err);
+    let version = format!("git-{}", &commit[..12]);
+    assert!(versions(&lace).iter().any(|(known, active, _)| *known == version && !active));
+    assert!(runs(&lace, "one"));
+
+    // Somebody who holds all that one key may have keeps nobody else away.
+    let hangs = [Hanging::begin(&ben, "shop/work"), Hanging::begin(&ben, "shop/work")];
+    eventually("it has its place", || of_pushes(&lace).len() >= 3);
+    drop(hangs);
+    ada.push("shop/work", &["main"]).ok();
+    eventually("it runs the second", || runs(&lace, "two"));
+
+    // Renamed, keys and history go along; under the old name there is nothing.
+    lace.run(&["app", "rename", "shop", "store", "--restart", "--yes"]).ok();
+    let keys = lace.run(&["key", "list", "store/work", "--format", "json"]).ok().json();
+    assert_eq!(keys.as_array().map(Vec::len), Some(2), "{keys}");
+    let repositories = || {
+        let entries = fs::read_dir(lace.state().join("server/git")).expect("there").flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".git")).count()
+    };
+    assert_eq!(repositories(), 1);
+    let same = ada.push("store/work", &["main"]).ok();
+    assert!(same.err.contains("up-to-date"), "its history is there: {}", same.err);
+    ada.commit("three", "Say three");
+    let ran = ada.push("store/work", &["main"]).ok();
+    assert!(ran.err.contains("being enabled"), "{}", ran.err);
+    eventually("it runs the third", || {
+        lace.run(&["exec", "store/work/node/1", "--", "cat", "/root/version"]).out.trim() == "three"
+    });
+    let old = ada.push("shop/work", &["main"]);
+    assert!(old.status != 0 && old.err.contains("your key is none of its keys"), "{}", old.err);
+    // A controller that begins anew sweeps what has no name: not this.
+    lace.kill("server");
+    eventually("it takes pushes", || ada.push("store/work", &["main:copy"]).status == 0);
+    assert_eq!(repositories(), 1);
+}
+
+#[test]
+fn a_confined_tool_has_bounds_as_a_whole() {
+    if !may_run() {
+        return;
+    }
+    let name = format!("push-test-{}", std::process::id());
+    let group = lace_machine::confined::Group::make(&name, 64 << 20, 16).expect("cgroups");
+    let run = |more: &[&str], script: &str| {
+        let mut words: Vec<String> = ["confined", "1048576", "1073741824", "5"].map(str::to_owned).into();
+        group.dirs().iter().for_each(|dir| words.extend(["group".into(), dir.display().to_string()]));
+        words.extend(more.iter().chain(&["run", "/bin/sh", "-c", script]).map(|word| (*word).to_owned()));
+        ended(Command::new(env!("CARGO_BIN_EXE_lace")).args(words).env_clear().output().expect("runs"))
+    };
+    assert_eq!(
+        run(&[], "ls -A /usr/etc /usr/local/etc 2>/dev/null; echo seen").ok().out.lines().last(),
+        Some("seen")
+    );
+    assert!(!run(&[], "ls -A /usr/etc 2>/dev/null").out.contains("npm"));
+    assert_ne!(run(&[], "unshare -U true").status, 0, "no namespaces of its own");
+    let forked =
+        run(&[], "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 9 & done; echo all");
+    assert!(!forked.out.contains("all"), "{} {}", forked.out, forked.err);
+    assert!(!group.was_short());
+    let large = run(&[], "perl -e '$x = q(a) x 300000000; print length $x'");
+    assert!(large.status == 137 && large.out.is_empty(), "{} {}", large.status, large.err);
+    assert!(group.was_short(), "and it is known why");
+    let began = std::time::Instant::now();
+    run(&["within", "300"], "sleep 1000").ends(137);
+    assert!(began.elapsed().as_secs() < 5);
+    drop(group);
+    eventually("its group is gone", || groups_of(&name).is_empty());
 }
 
 #[test]

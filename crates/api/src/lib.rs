@@ -71,7 +71,7 @@ pub use introduction::Introduction;
 pub use live::{FixedLiveness, LivenessView, UsageSample};
 pub use package::keep_built_in;
 pub use people::Passwords;
-pub use push::{PushedCode, Pushes, take_push};
+pub use push::{PushedCode, Pushes, TakenPush, enable_push, take_push};
 pub use refusal::{Answer, PROBLEM_TYPE, Refusal};
 pub use session::{CSRF_HEADER, SESSION_COOKIE};
 pub use state::{ApiState, Config, PushDoor};

@@ -10,22 +10,27 @@
 
 mod asked;
 mod host_key;
+mod places;
 mod receive;
 mod repository;
 mod session;
 mod spool;
 
 pub use host_key::HostKey;
+pub use receive::{forget_groups, group_prefix};
 pub use repository::sweep;
 
 use futures::future::BoxFuture;
 use lace_model::push::PushKey;
 use lace_model::{Problem, ServicePath};
+use places::{CONNECTIONS_OF_ADDRESS_MAX, Places};
 use russh::MethodKind;
 use russh::server::Config;
 use session::Visit;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -40,8 +45,6 @@ pub const REPOSITORY_BYTES_MAX: u64 = 2 << 30;
 pub const PUSH_WITHIN: Duration = Duration::from_secs(600);
 /// Connections at a time; more wait outside.
 const CONNECTIONS_MAX: usize = 64;
-/// Pushes at a time: each is a process that packs.
-const PUSHES_MAX: usize = 4;
 /// Whoever is not known has this long to become so (sshd_config(5), `LoginGraceTime`, is 120 s).
 const KNOWN_WITHIN: Duration = Duration::from_secs(30);
 /// A connection on which nothing comes is asked whether it lives.
@@ -70,6 +73,26 @@ pub struct Pushed {
     pub code: Arc<std::fs::File>,
 }
 
+/// A release that was made of a push.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// What the pusher is told.
+    pub lines: Vec<String>,
+    /// The release that is put to use once the branch is there, as `NAME@VERSION`.
+    pub enables: Option<String>,
+}
+
+/// A release to be put to use.
+#[derive(Clone, Debug)]
+pub struct Enable {
+    /// The service.
+    pub service: ServicePath,
+    /// The key that sent it.
+    pub key: PushKey,
+    /// `NAME@VERSION`.
+    pub release: String,
+}
+
 /// What the server needs of the house that it belongs to.
 pub trait Home: Send + Sync + 'static {
     /// Does this key (base64, as in OpenSSH's files) belong to any service?
@@ -79,11 +102,13 @@ pub trait Home: Send + Sync + 'static {
     /// # Errors
     /// There is no such service, or the key is not one of its keys: told to the pusher as it is.
     fn admit(&self, service: &ServicePath, key: &str) -> Result<(String, PushKey), Problem>;
-    /// Makes a release of it. The answer is told to the pusher.
+    /// Makes a release of it; puts nothing to use yet, for the branch may still not come to be.
     ///
     /// # Errors
     /// Why not: the push is refused with it.
-    fn take(&self, pushed: Pushed) -> BoxFuture<'static, Result<Vec<String>, Problem>>;
+    fn take(&self, pushed: Pushed) -> BoxFuture<'static, Result<Taken, Problem>>;
+    /// The branch is there: puts the release to use ([`Taken::enables`]). The answer is told to the pusher.
+    fn enable(&self, taken: Enable) -> BoxFuture<'static, Vec<String>>;
     /// Notes that somebody known was refused.
     fn refused(&self, service: &ServicePath, key: &str, why: &Problem);
 }
@@ -103,19 +128,22 @@ pub struct Door {
 /// The server as its connections share it.
 struct Shared {
     door: Door,
-    pushes: Semaphore,
+    places: Places,
+    /// Connections by their address.
+    visitors: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
 /// Serves for ever.
 pub async fn serve(listener: TcpListener, door: Door) {
     let config = Arc::new(config(&door.key));
     spool::clear(&door.dir);
-    let shared = Arc::new(Shared { door, pushes: Semaphore::new(PUSHES_MAX) });
+    forget_groups(&door.dir);
+    let shared = Arc::new(Shared { door, places: Places::default(), visitors: Mutex::default() });
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(seat) = seats.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(came) => came,
             Err(error) => {
                 tracing::warn!(%error, "a connection for a push could not be taken");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -123,12 +151,39 @@ pub async fn serve(listener: TcpListener, door: Door) {
             }
         };
         let _ = stream.set_nodelay(true);
-        let visit = Visit::new(shared.clone());
+        // Whoever comes too often at a time hears nothing: it would cost as much as a visit.
+        let Some(address) = Address::of(&shared, from.ip()) else { continue };
+        let visit = Visit::new(shared.clone(), from.ip());
         let config = config.clone();
         tokio::spawn(async move {
             visit.meet(config, stream).await;
-            drop(seat);
+            drop((seat, address));
         });
+    }
+}
+
+/// One of the connections that an address has.
+struct Address(Arc<Shared>, IpAddr);
+
+impl Address {
+    fn of(shared: &Arc<Shared>, address: IpAddr) -> Option<Self> {
+        let mut visitors = shared.visitors.lock().unwrap_or_else(|broken| broken.into_inner());
+        let count = visitors.entry(address).or_default();
+        *count += 1;
+        let counted = Self(shared.clone(), address);
+        let may = *count <= CONNECTIONS_OF_ADDRESS_MAX;
+        drop(visitors);
+        may.then_some(counted)
+    }
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        let mut visitors = self.0.visitors.lock().unwrap_or_else(|broken| broken.into_inner());
+        match visitors.get_mut(&self.1) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(visitors.remove(&self.1)),
+        }
     }
 }
 

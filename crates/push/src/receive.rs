@@ -2,8 +2,8 @@
 
 use crate::session::Speaker;
 use crate::spool::{HOOKS, SPOOL, Spool};
-use crate::{CODE_BYTES_MAX, PUSH_BYTES_MAX, Shared, repository};
-use lace_machine::confined::{Confined, tool};
+use crate::{CODE_BYTES_MAX, Enable, PUSH_BYTES_MAX, PUSH_WITHIN, Shared, Taken, repository};
+use lace_machine::confined::{Confined, Group, Lifeline, tool};
 use lace_model::push::PushKey;
 use lace_model::{Code, Problem, ServicePath};
 use russh::{ChannelMsg, ChannelReadHalf};
@@ -21,6 +21,10 @@ use tokio::process::{Child, ChildStdin};
 const REPOSITORY: &str = "/repository";
 /// Memory of each of git's processes: it maps packs of the largest size several times over.
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
+/// Memory of all of them together, with what of files is kept in it.
+const MEMORY_TOGETHER_MAX: u64 = 1 << 30;
+/// Processes of a push at a time: git, its hook, and what they run.
+const PIDS_MAX: u32 = 64;
 /// Processor time of each of git's processes, in seconds.
 const CPU_SECONDS_MAX: u64 = 120;
 /// Between two looks whether the hook reads its answer.
@@ -29,7 +33,7 @@ const READS_SOON: Duration = Duration::from_millis(10);
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// How git is told to behave, whatever a repository's own files may say (git-config(1)).
-fn settings() -> [String; 13] {
+fn settings() -> [String; 18] {
     [
         format!("core.hooksPath={HOOKS}"),
         "core.attributesFile=/dev/null".into(),
@@ -38,8 +42,14 @@ fn settings() -> [String; 13] {
         "receive.denyNonFastForwards=false".into(),
         "receive.advertisePushOptions=false".into(),
         format!("receive.maxInputSize={PUSH_BYTES_MAX}"),
+        // Within the bounds of the push that makes it due. Nothing else writes there meanwhile, so what no branch has goes.
         "receive.autogc=true".into(),
         "gc.autoDetach=false".into(),
+        "gc.auto=1000".into(),
+        "gc.autoPackLimit=20".into(),
+        "gc.pruneExpire=now".into(),
+        "pack.windowMemory=64m".into(),
+        "pack.deltaCacheSize=32m".into(),
         "pack.threads=1".into(),
         "core.packedGitLimit=256m".into(),
         "core.bigFileThreshold=32m".into(),
@@ -69,12 +79,16 @@ pub(crate) async fn run(
     })?;
     let push = unique();
     let (dir, of, named) = (shared.door.dir.clone(), service.clone(), push.clone());
-    let repository = tokio::task::spawn_blocking(move || repository::open(&dir, &repository, &of, &named));
-    let repository = repository.await.map_err(|e| failed(e.into()))??;
+    let opened = tokio::task::spawn_blocking(move || {
+        let repository = repository::open(&dir, &repository, &of, &named)?;
+        Ok::<_, Problem>((repository, bounds(&dir, &named)))
+    });
+    let (repository, group) = opened.await.map_err(|e| failed(e.into()))??;
     let spool = Spool::make(&shared.door.dir, &push).map_err(failed)?;
     // Before git is there. Open for writing too, so that it has no end while nobody asks.
     let asked = spool.pipe("asked", OFlags::RDWR).and_then(pipe::Receiver::from_file).map_err(failed)?;
-    let mut child = start(&shared.door.exe, &git, &repository, &spool).map_err(failed)?;
+    let (mut child, _lifeline) =
+        start(&shared.door.exe, &git, (&repository, &spool), group.as_ref()).map_err(failed)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feeding = tokio::spawn(feed(from, stdin));
     let told = async {
@@ -89,19 +103,54 @@ pub(crate) async fn run(
         never = judged => match never? {},
     };
     feeding.abort();
+    if group.as_ref().is_some_and(Group::was_short) {
+        let text =
+            format!("the push to {service} took more than {} MiB of memory", MEMORY_TOGETHER_MAX >> 20);
+        let problem = Problem::new(Code::TooLarge, text)
+            .hint("keep large files out of the repository, and push fewer commits at a time");
+        return Err(problem);
+    }
     let status = status.map_err(failed)?.code().unwrap_or(1);
     Ok(u32::try_from(status).unwrap_or(1))
 }
 
-fn start(exe: &Path, git: &Path, repository: &Path, spool: &Spool) -> std::io::Result<Child> {
+/// The name of the cgroups of a door's pushes: no other door has it.
+pub fn group_prefix(dir: &Path) -> String {
+    let digest = lace_model::Digest::of(dir.as_os_str().as_encoded_bytes()).to_string();
+    format!("push-{}-", digest.chars().filter(char::is_ascii_hexdigit).take(12).collect::<String>())
+}
+
+/// Removes the bounds that pushes of a controller had which is gone.
+pub fn forget_groups(dir: &Path) {
+    Group::clear(&group_prefix(dir));
+}
+
+/// What a push may have as a whole. A host without cgroups has only the bounds of each process.
+fn bounds(dir: &Path, push: &str) -> Option<Group> {
+    let number = push.rsplit('-').next().unwrap_or(push);
+    let group = Group::make(&format!("{}{number}", group_prefix(dir)), MEMORY_TOGETHER_MAX, PIDS_MAX);
+    let group = group.inspect_err(|error| tracing::warn!(%error, "a push has no bounds as a whole"));
+    group.ok().inspect(|group| {
+        group.notes().iter().for_each(|note| tracing::warn!(note, "a push lacks a bound"));
+    })
+}
+
+fn start(
+    exe: &Path,
+    git: &Path,
+    (repository, spool): (&Path, &Spool),
+    group: Option<&Group>,
+) -> std::io::Result<(Child, Lifeline)> {
     let confined = Confined {
         own: vec![(repository.to_owned(), REPOSITORY.into()), (spool.dir.clone(), SPOOL.into())],
         shown: vec![(spool.hooks.clone(), HOOKS.into())],
         file_bytes_max: CODE_BYTES_MAX,
         memory_bytes_max: MEMORY_BYTES_MAX,
         cpu_seconds_max: CPU_SECONDS_MAX,
+        within: Some(PUSH_WITHIN),
+        groups: group.map(Group::dirs).unwrap_or_default(),
     };
-    let mut command = confined.command(exe, git);
+    let (mut command, lifeline) = confined.command(exe, git)?;
     for setting in settings() {
         command.args(["-c", &setting]);
     }
@@ -116,7 +165,8 @@ fn start(exe: &Path, git: &Path, repository: &Path, spool: &Spool) -> std::io::R
         ("GIT_TERMINAL_PROMPT", "0"),
     ]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+    let child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+    Ok((child, lifeline))
 }
 
 /// No two pushes of this process have the same one; what another process left was swept away before.
@@ -153,7 +203,8 @@ async fn copy(from: Option<impl tokio::io::AsyncRead + Unpin>, to: &Speaker, as_
 
 enum Never {}
 
-/// Answers the hook each time that it asks. A push asks once at most, and not at all where nothing is new.
+/// Answers the hooks: whether the push may come in, then what becomes of it. A push asks for each once at most, and not at all
+/// where nothing is new.
 async fn judge(
     shared: &Shared,
     service: &ServicePath,
@@ -163,18 +214,37 @@ async fn judge(
     let broken =
         |e: std::io::Error| Problem::new(Code::Error, format!("the push could not be looked at: {e}"));
     let mut lines = BufReader::new(asked).take(ANSWER_BYTES_MAX as u64).lines();
-    while lines.next_line().await.map_err(broken)?.is_some() {
-        let taken = match spool.pushed(service, key.clone()) {
-            Ok(pushed) => shared.door.home.take(pushed).await,
-            Err(problem) => Err(problem),
+    let mut enables = None;
+    while let Some(line) = lines.next_line().await.map_err(broken)? {
+        let told = match (line.as_str(), enables.take()) {
+            ("updated", Some(release)) => {
+                let enable = Enable { service: service.clone(), key: key.clone(), release };
+                Ok(shared.door.home.enable(enable).await)
+            }
+            ("updated", None) => Ok(Vec::new()),
+            _ => let_in(shared, service, &key, spool).await.map(|taken| {
+                enables = taken.enables;
+                taken.lines
+            }),
         };
-        if let Err(problem) = &taken {
-            shared.door.home.refused(service, &key.key, problem);
-        }
-        answer(spool, taken).await.map_err(broken)?;
+        answer(spool, told).await.map_err(broken)?;
     }
     // Whoever asks on and on is no hook of ours.
     std::future::pending().await
+}
+
+/// Makes a release of what is pushed, or notes why not.
+async fn let_in(
+    shared: &Shared,
+    service: &ServicePath,
+    key: &PushKey,
+    spool: &Spool,
+) -> Result<Taken, Problem> {
+    let taken = match spool.pushed(service, key.clone()) {
+        Ok(pushed) => shared.door.home.take(pushed).await,
+        Err(problem) => Err(problem),
+    };
+    taken.inspect_err(|problem| shared.door.home.refused(service, &key.key, problem))
 }
 
 async fn answer(spool: &Spool, taken: Result<Vec<String>, Problem>) -> std::io::Result<()> {

@@ -1,5 +1,6 @@
 //! One connection: who comes, and the one thing that may be asked for.
 
+use crate::places::Taker;
 use crate::receive::{self, refusal};
 use crate::{KNOWN_WITHIN, PUSH_WITHIN, SILENT_MAX, Shared, asked};
 use lace_model::push::PushKey;
@@ -12,6 +13,7 @@ use russh::{
     Channel, ChannelId, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect, MethodKind,
 };
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::TcpStream;
@@ -32,12 +34,14 @@ pub(crate) struct Visit {
     /// Channels that nothing was asked on yet.
     open: BTreeMap<ChannelId, Channel<Msg>>,
     busy: bool,
+    address: IpAddr,
 }
 
 impl Visit {
-    pub fn new(shared: Arc<Shared>) -> Self {
+    pub fn new(shared: Arc<Shared>, address: IpAddr) -> Self {
         Self {
             shared,
+            address,
             key: None,
             known: Arc::default(),
             tried: Vec::new(),
@@ -164,7 +168,8 @@ impl server::Handler for Visit {
         self.busy = true;
         let (from, to) = channel.split();
         let (shared, asked) = (self.shared.clone(), asked::service(command));
-        tokio::spawn(async move { Speaker(to).serve(&shared, asked, &key, from).await });
+        let who = (key, self.address);
+        tokio::spawn(async move { Speaker(to).serve(&shared, asked, who, from).await });
         Ok(())
     }
 
@@ -230,11 +235,11 @@ impl Speaker {
         self,
         shared: &Shared,
         asked: Result<ServicePath, Problem>,
-        key: &str,
+        who: (String, IpAddr),
         from: ChannelReadHalf,
     ) {
         let done = match asked {
-            Ok(service) => self.push(shared, &service, key, from).await,
+            Ok(service) => self.push(shared, &service, who, from).await,
             Err(problem) => Err(problem),
         };
         self.end(done).await;
@@ -244,18 +249,21 @@ impl Speaker {
         &self,
         shared: &Shared,
         service: &ServicePath,
-        key: &str,
+        (key, address): (String, IpAddr),
         from: ChannelReadHalf,
     ) -> Result<u32, Problem> {
         let admitted: (String, PushKey) = shared
             .door
             .home
-            .admit(service, key)
-            .inspect_err(|problem| shared.door.home.refused(service, key, problem))?;
+            .admit(service, &key)
+            .inspect_err(|problem| shared.door.home.refused(service, &key, problem))?;
         let late = |what: &str| Problem::new(Code::StillWatching, format!("the push to {service} {what}"));
-        let _place = timeout(SILENT_MAX, shared.pushes.acquire())
+        let taker = Taker { key, address, repository: admitted.0.clone() };
+        let _place = timeout(SILENT_MAX, shared.places.take(taker))
             .await
             .map_err(|_| late("found no place: others are pushing").hint("try again in a moment"))?;
+        // It may have been removed while it waited.
+        let admitted = shared.door.home.admit(service, &admitted.1.key)?;
         let pushed = timeout(PUSH_WITHIN, receive::run(shared, service, admitted, from, self)).await;
         pushed.unwrap_or_else(|_| {
             let text = format!("took longer than {} s", PUSH_WITHIN.as_secs());

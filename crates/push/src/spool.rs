@@ -36,6 +36,14 @@ echo asked >/spool/asked
 [ \"$verdict\" = yes ]
 ";
 
+/// `post-receive` of githooks(5): the branch is there.
+const DONE_HOOK: &str = "\
+#!/bin/sh
+cat >/dev/null
+echo updated >/spool/asked
+{ read -r verdict; cat >&2; } </spool/answer
+";
+
 /// Does a push of this process have it?
 pub(crate) fn is_ours(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(&mark()))
@@ -90,9 +98,11 @@ impl Spool {
         for dir in [&self.dir, &self.hooks] {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
         }
-        let hook = self.hooks.join("pre-receive");
-        fs::write(&hook, HOOK)?;
-        fs::set_permissions(&hook, PermissionsExt::from_mode(0o755))?;
+        for (name, text) in [("pre-receive", HOOK), ("post-receive", DONE_HOOK)] {
+            let hook = self.hooks.join(name);
+            fs::write(&hook, text)?;
+            fs::set_permissions(&hook, PermissionsExt::from_mode(0o755))?;
+        }
         for pipe in ["asked", "answer"] {
             confined::make_fifo(&self.dir.join(pipe))?;
         }

@@ -6,7 +6,7 @@
 mod line;
 mod take;
 
-pub use take::{PushedCode, Pushes, take_push};
+pub use take::{PushedCode, Pushes, TakenPush, enable_push, take_push};
 
 use crate::ask::{Ask, Doc, TargetAsk};
 use crate::caller::Caller;

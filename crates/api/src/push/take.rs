@@ -100,21 +100,27 @@ fn actor(service: &ServicePath, key: &PushKey) -> String {
     format!("key {} of {service}", key.name)
 }
 
-/// Makes a release of a commit, and puts it to use where its key says so. The answer is for the pusher.
+/// What became of a push.
+#[derive(Clone, Debug)]
+pub struct TakenPush {
+    /// For the pusher.
+    pub lines: Vec<String>,
+    /// The release that its key puts to use ([`enable_push`]), once its branch is there.
+    pub enables: Option<String>,
+}
+
+/// Makes a release of a commit. The answer is for the pusher.
 ///
 /// # Errors
 /// Why it is not taken. Nothing is kept then.
-pub async fn take_push(state: &ApiState, pushed: PushedCode) -> Result<Vec<String>, Problem> {
+pub async fn take_push(state: &ApiState, pushed: PushedCode) -> Result<TakenPush, Problem> {
     take(state, pushed).await.map_err(|refusal| refusal.problem().clone())
 }
 
-async fn take(state: &ApiState, pushed: PushedCode) -> Answer<Vec<String>> {
+async fn take(state: &ApiState, pushed: PushedCode) -> Answer<TakenPush> {
     state.store.admit_new_work()?;
     let path = pushed.service.clone();
-    let service = found(state, &path)?.value;
-    // It may have been removed since the push began.
-    let known = of(&service, &pushed.key.key);
-    let (_, key) = known.ok_or_else(|| Refusal::new(Code::NotAllowed, "this key was removed just now"))?;
+    let (service, key) = allowed(state, &path, &pushed.key)?;
     let wanted = state.store.get::<Revision>(&revision_key(&path, service.revision))?;
     let wanted = wanted.ok_or_else(|| Refusal::not_found(format_args!("revision of {path}")))?.value.spec;
     let (store, code) = (state.store.clone(), pushed.code.clone());
@@ -130,8 +136,22 @@ async fn take(state: &ApiState, pushed: PushedCode) -> Answer<Vec<String>> {
     let release = keep_upload(state, &caller, upload, Some(commit)).await?.0;
     let text = format!("{name}@{version}");
     let mut lines = told(&release, &text);
-    lines.extend(enable(state, &caller, (&path, &key), &text, wanted.release == text).await);
-    Ok(lines)
+    let is_active = wanted.release == text;
+    if is_active {
+        lines.push(format!("lace: {path} runs it already"));
+    } else if !key.auto_enable {
+        lines.push(format!("lace: not enabled yet; enable it: {}", by_hand(&path, &text)));
+    }
+    let enables = Some(text).filter(|_| key.auto_enable && !is_active);
+    Ok(TakenPush { lines, enables })
+}
+
+/// The service and its key as they are now: the key may have been removed since the push began.
+fn allowed(state: &ApiState, path: &ServicePath, key: &PushKey) -> Answer<(Service, PushKey)> {
+    let service = found(state, path)?.value;
+    let known = of(&service, &key.key);
+    let (_, key) = known.ok_or_else(|| Refusal::new(Code::NotAllowed, "this key was removed just now"))?;
+    Ok((service, key))
 }
 
 /// Whoever pushes may do with the application what a deployer may; what is asked of it is this room's.
@@ -180,24 +200,21 @@ fn told(release: &Release, text: &str) -> Vec<String> {
     vec![format!("lace: version {text} ({files} KiB): {subject}")]
 }
 
-/// What the pusher is told about putting it to use; what keeps it from that does not undo the version.
-async fn enable(
-    state: &ApiState,
-    caller: &Caller,
-    (path, key): (&ServicePath, &PushKey),
-    text: &str,
-    is_active: bool,
-) -> Vec<String> {
-    let by_hand = format!("lace release activate {path} {text}");
-    if is_active {
-        return vec![format!("lace: {path} runs it already")];
-    }
-    if !key.auto_enable {
-        return vec![format!("lace: not enabled yet; enable it: {by_hand}")];
-    }
+fn by_hand(path: &ServicePath, release: &str) -> String {
+    format!("lace release activate {path} {release}")
+}
+
+/// Puts a release that was pushed to use, for a key that may. The answer is for the pusher; what keeps it from that does not undo
+/// the version.
+pub async fn enable_push(state: &ApiState, path: &ServicePath, key: &PushKey, text: &str) -> Vec<String> {
+    let caller = &caller(path, key);
     let target =
         TargetPath { app: path.app.clone(), service: Some(path.service.clone()), family: None, index: None };
-    match activate(state, caller, &target, text, false).await {
+    let enabled = match allowed(state, path, key) {
+        Ok(_) => activate(state, caller, &target, text, false).await,
+        Err(refusal) => Err(refusal),
+    };
+    match enabled {
         Ok(accepted) => {
             let watch = accepted.operation.map(|id| format!(": lace op wait {id}")).unwrap_or_default();
             vec![format!("lace: it is being enabled{watch}")]
@@ -207,7 +224,7 @@ async fn enable(
             note(state, caller, path, problem).await;
             let mut lines = vec![format!("lace: not enabled: {}", problem.message)];
             lines.extend(problem.details.iter().map(|line| format!("lace:   {line}")));
-            lines.push(format!("lace: enable it later: {by_hand}"));
+            lines.push(format!("lace: enable it later: {}", by_hand(path, text)));
             lines
         }
     }

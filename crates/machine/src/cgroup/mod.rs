@@ -216,7 +216,7 @@ fn limit(controller: Controller, place: &Place, dir: &Path, value: Option<u64>) 
 }
 
 /// Kills what is in a directory (and below) and removes it; again until the deadline.
-fn clear(dir: &Path, deadline: Instant) -> Result<(), StepError> {
+pub fn clear(dir: &Path, deadline: Instant) -> Result<(), StepError> {
     loop {
         for child in fs::read_dir(dir).into_iter().flatten().flatten() {
             if child.file_type().is_ok_and(|t| t.is_dir()) {

@@ -13,7 +13,7 @@ mod process;
 mod put;
 mod reexec;
 mod rights;
-mod seccomp;
+pub(crate) mod seccomp;
 mod serve;
 mod session;
 mod supervisor;

@@ -60,8 +60,12 @@ pub fn live_paths() -> Vec<PathBuf> {
 
 /// Directories within those of [`live_paths`] that a node sees empty, with what to show there.
 pub fn hidden_paths(skeleton: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let hidden = HIDDEN.iter().map(PathBuf::from).filter(|path| path.is_dir());
-    hidden.map(|path| (skeleton.join(EMPTY), path)).collect()
+    hidden().map(|path| (skeleton.join(EMPTY), path.to_owned())).collect()
+}
+
+/// Directories of [`live_paths`] that nobody but the host reads.
+pub fn hidden() -> impl Iterator<Item = &'static Path> {
+    HIDDEN.into_iter().map(Path::new).filter(|path| path.is_dir())
 }
 
 /// Forgets the skeletons that are neither in use nor this host's of now.
