@@ -43,7 +43,7 @@ impl Work<'_> {
     /// How a script stands, by node.
     fn stands(&self, script: &str) -> BTreeMap<String, String> {
         let said = self.0.run(&["service", "scripts", self.1, "--format", "json"]).ok().json();
-        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let nodes = said.as_array().expect("a list").iter();
         nodes.map(|node| (text(&node["node"]), text(&node["scripts"][script]))).collect()
     }

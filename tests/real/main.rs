@@ -27,6 +27,7 @@ mod hot;
 mod kill;
 mod kinds;
 mod lace;
+mod leftovers;
 mod load;
 mod meshes;
 mod mistakes;

@@ -18,16 +18,16 @@ say() {
     printf '%s\n' "$2" >"$home/$1.new" && mv "$home/$1.new" "$home/$1.state"
 }
 
-# Finds every process that a script began, whatever became of it: all have the mark in their environment. Nothing is forked here and
-# below, for there may be no room.
+# Finds every process that a script began, whatever became of it: all have the mark in their environment. Which scripts are meant is a
+# regular expression. Nothing is forked here and below, for there may be no room.
 ours=()
 find_ours() {
-    local dir words word
+    local dir words word meant="^LACE_GENERIC=($1)\$"
     ours=()
     for dir in /proc/[0-9]*; do
         { mapfile -d '' -t words <"$dir/environ"; } 2>/dev/null || continue
         for word in ${words[@]+"${words[@]}"}; do
-            if [[ $word == LACE_GENERIC=* ]]; then
+            if [[ $word =~ $meant ]]; then
                 ours+=("${dir#/proc/}")
                 break
             fi
@@ -45,7 +45,7 @@ pause() {
 kill_all() {
     local round before=''
     for ((round = 0; round < 500; round++)); do
-        find_ours || return 0
+        find_ours "$1" || return 0
         if [ "${ours[*]}" = "$before" ]; then
             kill -s KILL "${ours[@]}" 2>/dev/null
             pause 0.02
@@ -58,9 +58,18 @@ kill_all() {
 
 end_all() {
     local until=$((SECONDS + ${grace%.*}))
-    if find_ours; then kill -s TERM "${ours[@]}" 2>/dev/null; fi
-    while find_ours && [ "$SECONDS" -lt "$until" ]; do pause 0.1; done
-    kill_all
+    if find_ours "$1"; then kill -s TERM "${ours[@]}" 2>/dev/null; fi
+    while find_ours "$1" && [ "$SECONDS" -lt "$until" ]; do pause 0.1; done
+    kill_all "$1"
+}
+
+# Says in `those` what an interrupt ends. What init.sh left at work, once it has ended, is there for the other scripts and stays.
+those='[a-z]*'
+find_those() {
+    local stands=''
+    [ ! -r "$home/init.state" ] || read -r stands <"$home/init.state"
+    those='[a-z]*'
+    [ "$stands" = running ] || those='notify|run|interrupt|cleanup'
 }
 
 # Bounds how many processes there may be for a script to begin another one: the rest of the node's limit is for us, and for
@@ -81,9 +90,9 @@ bound() {
     ulimit -u $((most - rest))
 }
 
-# A script from its beginning to its end.
+# A script from its beginning to its end. What it began elsewhere and left is ended with it where its time is over.
 perform() {
-    local name=$1 limit=LACE_SETTING_${1^^}_TIMEOUT
+    local name=$1 limit=LACE_SETTING_${1^^}_TIMEOUT code
     shift
     (
         set -a
@@ -95,7 +104,9 @@ perform() {
         bound "$name"
         exec setsid -w timeout -k "$grace" "${!limit}" bash "/app/$name.sh" "$@" </dev/null 3<&- 4<&-
     )
-    say "$name" "stopped (return code $?)"
+    code=$?
+    case $code in 124 | 137) kill_all "$name" ;; esac
+    say "$name" "stopped (return code $code)"
 }
 
 # Begins a script, which goes on beside us. One that the release has not is passed over.
@@ -117,16 +128,18 @@ running() {
 }
 
 interrupt() {
+    find_those
     if [ -e "$home/interrupting" ]; then
         echo 'lace: interrupted again: everything is killed'
-        kill_all
+        kill_all "$those"
         return 0
     fi
     : >"$home/interrupting"
+    [ "$those" != '[a-z]*' ] || : >"$home/init.interrupted"
     [ ! -f /app/interrupt.sh ] || say interrupt running
     (
         if [ -f /app/interrupt.sh ]; then perform interrupt "$@"; fi
-        end_all
+        end_all "$those"
         rm -f "$home/interrupting"
     ) &
 }
@@ -160,10 +173,11 @@ master_known() {
     echo 'lace: no master is known after 30 s' >&2
 }
 
-# Did a script fail? One that was interrupted did not.
-failed() {
-    case $(state "$1") in
-    'stopped (return code 0)' | 'stopped (return code 137)' | 'stopped (return code 143)') return 1 ;;
+# Did init.sh fail? Where somebody interrupted it, it did not.
+init_failed() {
+    [ ! -e "$home/init.interrupted" ] || return 1
+    case $(state init) in
+    'stopped (return code 0)') return 1 ;;
     'stopped '*) return 0 ;;
     esac
     return 1
@@ -171,7 +185,7 @@ failed() {
 
 finish() {
     trap '' TERM USR1
-    end_all
+    end_all '[a-z]*'
     exit "$1"
 }
 
@@ -179,7 +193,7 @@ finish() {
 rm -f "$home/idle"
 mkfifo -m 600 "$home/idle" || exit 1
 exec 4<>"$home/idle"
-kill_all
+kill_all '[a-z]*'
 rm -f "$requests" "$home/interrupting" "$home"/answer.* "$home"/words.*
 for name in $scripts; do
     [ "$(state "$name")" != running ] || say "$name" 'stopped (return code 1)'
@@ -188,12 +202,12 @@ mkfifo -m 600 "$requests" || exit 1
 exec 3<>"$requests"
 trap 'finish 0' TERM
 trap 'echo "lace: init.sh failed: it is tried again" >&2; finish 1' USR1
-if [ -f /app/init.sh ] && { [ -z "$(state init)" ] || failed init; }; then
+if [ -f /app/init.sh ] && { [ -z "$(state init)" ] || init_failed; }; then
     say init running
     {
         master_known
         perform init
-        if failed init; then kill -s USR1 $$; fi
+        if init_failed; then kill -s USR1 $$; fi
     } &
 fi
 while :; do
