@@ -6,7 +6,8 @@ use super::{Exit, Outcome, Session};
 use clap::Args;
 use lace_model::application::ApplyRequest;
 use lace_model::change::{Action, Change, Plan};
-use lace_model::{Code, Problem};
+use lace_model::money::{Cost, Rate};
+use lace_model::{AppName, Code, Problem};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -93,8 +94,9 @@ pub async fn run(args: PlanArgs, s: &mut Session) -> Outcome {
 
 /// The plan as people read it: one line for each change, `+` comes, `~` changes, `-` goes, `!` is drift.
 pub fn picture(plan: &Plan) -> String {
+    let cost = plan.cost.as_ref().map(|cost| cost_told(&plan.app, cost)).unwrap_or_default();
     if plan.changes.is_empty() {
-        return format!("{}: nothing to do", plan.app);
+        return format!("{}: nothing to do{cost}", plan.app);
     }
     let mut text = String::new();
     for change in &plan.changes {
@@ -102,7 +104,43 @@ pub fn picture(plan: &Plan) -> String {
         text.push('\n');
     }
     text.push_str(&sum(plan));
+    text.push_str(&cost);
     text
+}
+
+/// What it costs: the whole, each service, and each pool that it touches. Each line begins with a new one.
+fn cost_told(app: &AppName, cost: &Cost) -> String {
+    if cost.services.is_empty() && cost.notes.is_empty() {
+        return String::new();
+    }
+    let is_priced = |rate: &Rate| !rate.micro_per_hour.is_empty();
+    let nobody_said = !is_priced(&cost.now) && !is_priced(&cost.after);
+    if nobody_said && cost.notes.is_empty() && (cost.now.unknown > 0 || cost.after.unknown > 0) {
+        return "\ncost: unknown: nobody said what its hosts cost (`lace pool add --help`)".to_owned();
+    }
+    let mut lines = rates("cost per hour", "cost per month", &cost.now, &cost.after);
+    for service in &cost.services {
+        lines.push(
+            service.service.as_ref().map_or_else(|| "  jobs".to_owned(), |name| format!("  {app}/{name}")),
+        );
+        lines.extend(rates("    per hour", "    per month", &service.now, &service.after));
+    }
+    for pool in &cost.pools {
+        let name = pool.pool.as_ref().map_or_else(|| "no pool".to_owned(), |name| format!("pool {name}"));
+        let profile = pool.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
+        lines.push(format!("  {name}{profile}: {}, {}", pool.hosts_told(), pool.price_told(cost.at)));
+        lines.extend(rates("    per hour", "    per month", &pool.now, &pool.after));
+    }
+    lines.extend(cost.notes.iter().map(|note| format!("  {note}")));
+    lines.into_iter().map(|line| format!("\n{line}")).collect()
+}
+
+fn rates(hour: &str, month: &str, now: &Rate, after: &Rate) -> Vec<String> {
+    let told = |now: String, after: String| if now == after { after } else { format!("{now} -> {after}") };
+    vec![
+        format!("{hour}: {}", told(now.hour(), after.hour())),
+        format!("{month}: {}", told(now.month(), after.month())),
+    ]
 }
 
 fn line(plan: &Plan, change: &Change) -> String {

@@ -4,7 +4,9 @@ use crate::fake::{Fake, NOW};
 use crate::samples::{self, operation, uuid};
 use lace_model::change::{Action, Change, Plan};
 use lace_model::event::Event;
+use lace_model::money::{Cost, PoolCost, Rate, ServiceCost};
 use lace_model::operation::OperationState;
+use lace_model::pool::Price;
 use lace_model::secret::SecretInfo;
 use lace_model::{Code, Digest};
 use lace_wire::api::{Explanation, HistoryLine};
@@ -163,6 +165,29 @@ fn color_is_for_terminals_only() {
     assert!(!plain.out.contains('\x1b'), "{plain:?}");
 }
 
+fn cost() -> Cost {
+    let rate = |micro: i64, unknown| Rate { micro_per_hour: [("USD".to_owned(), micro)].into(), unknown };
+    let game = Some("game".parse().expect("name"));
+    let pool = |name: &str, price: Option<&str>, after: Rate| PoolCost {
+        pool: Some(name.parse().expect("name")),
+        profile: Some("t3.small".into()),
+        price: price.map(|price| Price::said(price, 0).expect("a price")),
+        hosts_now: 1,
+        ordered: 1,
+        idle: 0,
+        now: after.clone(),
+        after,
+    };
+    Cost {
+        at: 100 * 24 * 3_600_000,
+        now: rate(11_600, 0),
+        after: rate(23_200, 1),
+        services: vec![ServiceCost { service: game, now: rate(11_600, 0), after: rate(23_200, 1) }],
+        pools: vec![pool("eu", Some("0.0228"), rate(22_800, 0)), pool("rack", None, rate(0, 1))],
+        notes: vec!["1 of 3 nodes of shop/game find no host: what they would cost is not counted".into()],
+    }
+}
+
 #[test]
 fn a_plan_reads_like_a_diff() {
     let fake = Fake::start();
@@ -183,6 +208,7 @@ fn a_plan_reads_like_a_diff() {
             change(Action::Drift, "family.game.count", Some("3"), Some("5"), None),
         ],
         digest: Digest::of(b"plan"),
+        cost: Some(cost()),
     };
     fake.on("POST /v1/apps/shop/plan", plan);
     let manifest = "[application]\nname = \"shop\"\n[service.game]\nrelease = \"game\"\n";

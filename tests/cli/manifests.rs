@@ -85,7 +85,8 @@ fn plan() -> Plan {
         to: None,
         effect: None,
     };
-    Plan { app: "shop".parse().expect("name"), changes: vec![change], digest: Digest::of(b"pinned") }
+    let (app, digest) = ("shop".parse().expect("name"), Digest::of(b"pinned"));
+    Plan { app, changes: vec![change], digest, cost: None }
 }
 
 #[test]

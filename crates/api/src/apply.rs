@@ -27,7 +27,9 @@ pub(crate) async fn plan(
     At(app): At<AppName>,
     Doc(request): Doc<ApplyRequest>,
 ) -> Answer<Json<Plan>> {
-    Ok(Json(decide(&state, &caller, &app, request).await?.outcome.plan))
+    let ApplyOutcome { mut plan, edit, .. } = decide(&state, &caller, &app, request).await?.outcome;
+    plan.cost = Some(crate::cost::of_edit(&state, &app, &edit).await?);
+    Ok(Json(plan))
 }
 
 /// `POST /v1/apps/{app}/apply`.

@@ -20,6 +20,7 @@ mod blob;
 mod caller;
 mod certificate;
 mod change;
+mod cost;
 mod deed;
 pub mod door;
 mod event;

@@ -7,6 +7,7 @@ use lace_model::family::{Application, Family, Service};
 use lace_model::host::Host;
 use lace_model::node::{NodePhase, NodeStatus};
 use lace_model::pool::Pool;
+use lace_model::provider::Provider;
 use lace_model::revision::Revision;
 use lace_model::target::{PlannedNode, Target, Want};
 use lace_model::{
@@ -70,10 +71,7 @@ impl World {
             families: by(view.list(&below)?, |f: &Family| covers(&f.path).then(|| f.path.clone())),
             targets: by(view.list(&below)?, |t: &Target| covers(&t.family).then(|| t.family.clone())),
             hosts: by(view.list("")?, |h: &Host| Some(h.id)),
-            pools: by(view.list("")?, |p: &Pool| Some(p.name.clone()))
-                .into_iter()
-                .map(|(name, pool)| (name, Arc::new(pool)))
-                .collect(),
+            pools: priced(view)?,
             ..Default::default()
         })
     }
@@ -200,6 +198,17 @@ impl World {
     pub fn host_name(&self, id: HostId) -> String {
         self.hosts.get(&id).map_or_else(|| id.to_string(), |h| h.name.to_string())
     }
+}
+
+/// Pools with their prices as they are paid, the discount taken off: what placement goes by.
+fn priced(view: &View<'_>) -> Result<BTreeMap<Name, Arc<Pool>>> {
+    let providers = by(view.list("")?, |provider: &Provider| Some(provider.name.clone()));
+    let price = |pool: &Pool| pool.price_net(providers.get(&pool.provider).and_then(|of| of.discount));
+    let priced = |row: Row<Pool>| {
+        let pool = Pool { price: price(&row.value), ..row.value };
+        (pool.name.clone(), Arc::new(pool))
+    };
+    Ok(view.list::<Pool>("")?.into_iter().map(priced).collect())
 }
 
 /// Nodes that some door leaves alone, and why.

@@ -1,5 +1,6 @@
 //! Plans of `lace plan` and `lace apply`: one diff, shown and done alike.
 
+use crate::money::Cost;
 use crate::{AppName, Digest, ServiceName};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Digest over the live state that it was computed from and the wanted state.
     pub digest: Digest,
+    /// What it costs, as far as that was computed. The digest does not pin it: prices change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 impl Plan {

@@ -11,6 +11,7 @@ pub mod document;
 pub mod edit;
 pub mod explain;
 pub mod family;
+mod forecast;
 pub mod goal;
 pub mod health;
 pub mod money;
@@ -27,6 +28,7 @@ pub use family::{
     AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Offer, Order, RESTART_WITHIN,
     Used, plan, ports_taken,
 };
+pub use forecast::{Estate, forecast};
 pub use goal::{GoalFacts, GoalProgress, goal_state};
 pub use health::{Health, HealthLine, application_line, status_line};
 pub use obtain::{Errands, errands, renew_at, told as obtaining_told, try_again_at, wishes};

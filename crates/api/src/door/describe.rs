@@ -39,7 +39,7 @@ const NOUNS: &[(&str, &str)] = &[
         "A row of the ledger: month, host, name, pool, reason, currency, from, until, lines (who pays how much).",
     ),
     ("Operation", "A long piece of work: id, verb, subject, waits, state, code, message."),
-    ("Plan", "The changes of an apply, and the digest that pins them."),
+    ("Plan", "The changes of an apply, the digest that pins them, and what they cost per hour."),
     ("Package", "A package: spec (what its package.toml says), tree, bytes, built_in, uploaded_at."),
     ("SignUp", "Whether strangers may become users: open, and the team that they come into."),
     ("Release", "An uploaded version of a user's code."),

@@ -177,3 +177,36 @@ async fn what_is_said_of_money_must_be_understood() {
     let body = json!({ "provider": "my-ec2", "attributes": { "billing": "hour", "discount": "10%" } });
     house.post("/v1/pools/eu", body).await.ok::<Accepted>();
 }
+
+#[tokio::test]
+async fn a_plan_tells_what_it_costs_and_never_takes_an_unknown_price_for_nothing() {
+    let house = House::with_liveness(crate::house::connected(&[1]));
+    let host = house.add_host(1);
+    house.post("/v1/providers/my-ec2", ec2()).await.ok::<Accepted>();
+    house
+        .post("/v1/pools/eu", json!({ "provider": "my-ec2", "price_per_hour": "20" }))
+        .await
+        .ok::<Accepted>();
+    put(&house, "/v1/providers/my-ec2", json!({ "discount": "50%" })).await.ok::<Accepted>();
+    let wanted = crate::house::request("shop", 2);
+    let cost = async |house: &House| {
+        let plan: lace_model::change::Plan = house.post("/v1/apps/shop/plan", json!(wanted)).await.ok();
+        plan.cost.expect("a cost")
+    };
+    let unknown = cost(&house).await;
+    assert!(unknown.now.is_nothing() && unknown.after.unknown == 1, "{unknown:?}");
+    put(&house, "/v1/hosts/alpha1", json!({ "pool": "eu" })).await.ok::<Accepted>();
+    let known = cost(&house).await;
+    // Half of 10 an hour, the discount taken off, by 500 of 64,000 thousandths, and half by 256 of 262,144 MiB.
+    assert_eq!(known.after.micro_per_hour, [("USD".to_owned(), 39_063 + 4_883 - 1)].into());
+    assert_eq!(
+        (known.pools[0].price.as_ref().expect("a price").micro_per_hour, known.after.unknown),
+        (10_000_000, 0)
+    );
+    assert_eq!(known.services[0].after, known.after);
+    // Why says the same price.
+    house.post("/v1/apps/shop/apply", json!(wanted)).await.ok::<Accepted>();
+    house.place("shop/game/game", 2, host);
+    let why: lace_wire::api::Explanation = house.get("/v1/why?target=shop/game/1").await.ok();
+    assert!(why.lines.iter().any(|line| line.contains("pool eu, 10.00 USD per hour")), "{why:?}");
+}

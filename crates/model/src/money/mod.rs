@@ -4,9 +4,11 @@
 //! on it by what they claim of it; the rest is the idle account's of its pool. A [`Meter`] says up to when a host is charged, a
 //! [`Charge`] is a row of the ledger, an [`Account`] has the sums.
 
+mod cost;
 mod month;
 mod who;
 
+pub use cost::{Cost, PRICE_OLD_MS, PoolCost, Rate, ServiceCost};
 pub use month::Month;
 pub use who::AccountName;
 

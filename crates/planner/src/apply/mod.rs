@@ -107,7 +107,7 @@ fn finish(work: Work) -> Result<ApplyOutcome, Problem> {
         return Err(Problem::new(Code::Conflict, "the world has changed since this plan was made")
             .hint("make a new one: `lace plan --out FILE`"));
     }
-    let plan = Plan { app: work.request.app.clone(), changes: work.changes, digest };
+    let plan = Plan { app: work.request.app.clone(), changes: work.changes, digest, cost: None };
     let mut edit = work.edit;
     if !edit.is_empty() {
         let count = plan.changes.iter().filter(|c| c.action != Action::Drift).count();

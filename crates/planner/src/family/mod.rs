@@ -32,6 +32,7 @@ pub use input::{
     AWAY_AFTER, Answered, FamilyInput, FamilyOutcome, Gates, HostView, JobGate, Offer, Order, Used,
 };
 
+pub(crate) use order::size;
 pub use place::ports_taken;
 pub use restart::RESTART_WITHIN;
 

@@ -8,6 +8,7 @@ use super::room::demand;
 use crate::condition::Condition;
 use lace_model::family::Select;
 use lace_model::host::{Capacity, Host, Network};
+use lace_model::pool::Pool;
 use lace_model::{ByteSize, CpuMillis, HostId, Millis, Name, Reason};
 use std::collections::BTreeMap;
 
@@ -61,7 +62,9 @@ pub(super) fn order(draft: &mut Draft) {
 /// Nodes that the hosts take which are on their way; none where nobody knows the size of one.
 fn expected(open: &[&Offer], wanted: &Used, per_host: Option<u32>) -> Option<u32> {
     let coming = open.iter().filter(|offer| !offer.coming.is_empty());
-    coming.map(|offer| Some(nodes_of(&capacity(offer)?, wanted, per_host).saturating_mul(count(offer)))).sum()
+    coming
+        .map(|offer| Some(nodes_of(&size(&offer.pool)?, wanted, per_host).saturating_mul(count(offer))))
+        .sum()
 }
 
 /// Hosts of a pool that are on their way.
@@ -86,7 +89,7 @@ fn waits(offer: &Offer, host: Option<Name>) -> Reason {
 }
 
 fn place(draft: &mut Draft, offer: &Offer, lacking: u32, wanted: &Used) {
-    let hosts = match capacity(offer) {
+    let hosts = match size(&offer.pool) {
         // Nobody knows what one takes: it will be seen.
         None => 1,
         Some(capacity) => lacking.div_ceil(nodes_of(&capacity, wanted, draft.family().per_host).max(1)),
@@ -114,7 +117,7 @@ fn rank(draft: &Draft, offer: &Offer) -> (u64, u64, Name) {
 
 /// Why a host of this pool would not do, whatever is to be had.
 fn unfit(draft: &Draft, offer: &Offer, wanted: &Used) -> Option<String> {
-    let capacity = capacity(offer);
+    let capacity = size(&offer.pool);
     if let Some(capacity) = &capacity
         && nodes_of(capacity, wanted, None) == 0
     {
@@ -186,9 +189,9 @@ fn full(offer: &Offer) -> Option<String> {
     Some(format!("has {} hosts, the most that it may", most))
 }
 
-/// What its hosts have, as far as the pool's attributes `cpu` and `memory` tell.
-fn capacity(offer: &Offer) -> Option<Capacity> {
-    let told = |name: &str| offer.pool.attributes.get(name);
+/// What hosts of a pool have, as far as its attributes `cpu` and `memory` tell.
+pub(crate) fn size(pool: &Pool) -> Option<Capacity> {
+    let told = |name: &str| pool.attributes.get(name);
     let cpu: CpuMillis = told("cpu")?.parse().ok()?;
     let memory: ByteSize = told("memory")?.parse().ok()?;
     Some(Capacity { cpu, memory, slots: SLOTS })

@@ -8,6 +8,7 @@ mod divide;
 mod share;
 
 pub use divide::divide;
+pub(crate) use share::parts;
 pub use share::{Claim, shares};
 
 use lace_model::money::{AccountName, CHARGED_EVERY, Charge, ChargeReason, HOUR_MS, Meter, Month};

@@ -29,6 +29,20 @@ pub fn shares(
     capacity: &Capacity,
     claims: &BTreeMap<AppName, Claim>,
 ) -> BTreeMap<AccountName, u64> {
+    let (parts, idle) = parts(capacity, claims);
+    let mut shares: BTreeMap<AccountName, u64> =
+        parts.into_iter().map(|(app, share)| (AccountName::App(app), share)).collect();
+    if idle > 0 || shares.is_empty() {
+        shares.insert(AccountName::Idle(pool.clone()), idle.max(1));
+    }
+    shares
+}
+
+/// The same among whatever claims, those who claim nothing left out, and what is idle.
+pub(crate) fn parts<K: Ord + Clone>(
+    capacity: &Capacity,
+    claims: &BTreeMap<K, Claim>,
+) -> (BTreeMap<K, u64>, u64) {
     let cpu: u64 = claims.values().map(|claim| u64::from(claim.cpu.0)).sum();
     let memory: u64 = claims.values().map(|claim| kib(claim.memory)).sum();
     let whole_cpu = u64::from(capacity.cpu.0).max(cpu).max(1);
@@ -36,18 +50,9 @@ pub fn shares(
     let weight = |cpu: u64, memory: u64| {
         cpu.saturating_mul(whole_memory).saturating_add(memory.saturating_mul(whole_cpu))
     };
-    let mut shares: BTreeMap<AccountName, u64> = BTreeMap::new();
-    for (app, claim) in claims {
-        let share = weight(u64::from(claim.cpu.0), kib(claim.memory));
-        if share > 0 {
-            shares.insert(AccountName::App(app.clone()), share);
-        }
-    }
-    let idle = weight(whole_cpu - cpu, whole_memory - memory);
-    if idle > 0 || shares.is_empty() {
-        shares.insert(AccountName::Idle(pool.clone()), idle.max(1));
-    }
-    shares
+    let share = |claim: &Claim| weight(u64::from(claim.cpu.0), kib(claim.memory));
+    let parts = claims.iter().map(|(who, claim)| (who.clone(), share(claim))).filter(|(_, share)| *share > 0);
+    (parts.collect(), weight(whole_cpu - cpu, whole_memory - memory))
 }
 
 /// In kibibytes, so that products fit: of 64 PiB and 65,535 processors.
