@@ -134,6 +134,7 @@ fn metered(house: &House) {
         shares: charge.lines.iter().map(|(who, micro)| (who.clone(), micro.unsigned_abs())).collect(),
         joined: true,
         refundable: Default::default(),
+        refundable_before: Default::default(),
     };
     batch.put(&meter, lace_store::Expect::Absent);
     batch.put(&charge, lace_store::Expect::Absent);

@@ -151,6 +151,9 @@ pub struct Meter {
     /// What is given back where it never joins.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refundable: BTreeMap<AccountName, i64>,
+    /// The same in the currencies that its price had before, by currency.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refundable_before: BTreeMap<String, BTreeMap<AccountName, i64>>,
 }
 
 /// Sums of whoever pays, as stored: key = its name.

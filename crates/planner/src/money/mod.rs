@@ -90,6 +90,7 @@ fn opened(host: &Metered, now: Millis) -> Meter {
         shares: host.shares.clone(),
         joined: host.joined,
         refundable: BTreeMap::new(),
+        refundable_before: BTreeMap::new(),
     }
 }
 
@@ -108,10 +109,12 @@ fn charge_on(meter: &Meter, host: &Metered, now: Millis) -> Charged {
     // Parts of a millionth of another currency are worth nothing in this one.
     if next.price.currency != host.price.currency {
         rows.extend(rest(&mut next, now));
-        next = Meter { owed: 0, began: next.until, ..next };
+        next = in_currency(Meter { owed: 0, began: next.until, ..next }, &host.price.currency);
     }
     let joined = next.joined || host.joined;
-    let refundable = if joined { BTreeMap::new() } else { next.refundable };
+    if joined {
+        next = Meter { refundable: BTreeMap::new(), refundable_before: BTreeMap::new(), ..next };
+    }
     let meter = Meter {
         name: host.name.clone(),
         pool: host.pool.clone(),
@@ -119,10 +122,19 @@ fn charge_on(meter: &Meter, host: &Metered, now: Millis) -> Charged {
         unit_ms: host.unit_ms.max(1),
         shares: host.shares.clone(),
         joined,
-        refundable,
         ..next
     };
     Charged { rows, meter: Some(meter) }
+}
+
+/// What is given back is so in the currency that it was charged in.
+fn in_currency(meter: Meter, currency: &str) -> Meter {
+    let mut before = meter.refundable_before;
+    if !meter.refundable.is_empty() {
+        before.insert(meter.price.currency.clone(), meter.refundable);
+    }
+    let refundable = before.remove(currency).unwrap_or_default();
+    Meter { refundable, refundable_before: before, ..meter }
 }
 
 /// Charges up to a moment, a row for each month that is touched. A clock that went back charges nothing.
@@ -183,11 +195,15 @@ fn ended(meter: &Meter, now: Millis) -> Vec<Charge> {
         rows.extend(rest(&mut meter, now));
         return rows;
     }
-    if meter.refundable.is_empty() {
-        return Vec::new();
-    }
-    let back = meter.refundable.iter().map(|(account, micro)| (account.clone(), micro.saturating_neg()));
-    vec![line_up(meter, ChargeReason::Refund, (meter.until.max(now), meter.until.max(now)), back.collect())]
+    let of_now = (&meter.price.currency, &meter.refundable);
+    let all = meter.refundable_before.iter().chain([of_now]).filter(|(_, sums)| !sums.is_empty());
+    // A row is known by its moment: those of several currencies are a millisecond apart.
+    let at = meter.until.max(now);
+    let row = |((currency, sums), at): ((&String, &BTreeMap<AccountName, i64>), Millis)| {
+        let back = sums.iter().map(|(account, micro)| (account.clone(), micro.saturating_neg())).collect();
+        Charge { currency: currency.clone(), ..line_up(meter, ChargeReason::Refund, (at, at), back) }
+    };
+    all.zip(at..).map(row).collect()
 }
 
 /// The rest of the unit that was begun belongs to the month in which the host went.

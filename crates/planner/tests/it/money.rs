@@ -105,6 +105,28 @@ fn what_never_joins_is_given_back() {
 }
 
 #[test]
+fn what_is_given_back_is_so_in_the_currency_that_it_was_charged_in() {
+    let mut book = Book::default();
+    let boots = Metered { joined: false, ..host(1_000_000, &[("idle/eu", 1)]) };
+    let in_usd = Price { currency: "USD".into(), ..host(2_000_000, &[]).price };
+    for (n, price) in
+        [boots.price.clone(), in_usd.clone(), boots.price.clone(), in_usd].into_iter().enumerate()
+    {
+        book.go(&Metering::Is(Metered { price, ..boots.clone() }), START + n as u64 * HOUR_MS / 4);
+    }
+    let sums = |book: &Book| {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        book.rows.iter().for_each(|row| *sums.entry(row.currency.clone()).or_default() += row.micro());
+        sums
+    };
+    assert_eq!(sums(&book), [("EUR".to_owned(), 500_000), ("USD".to_owned(), 500_000)].into());
+    book.go(&Metering::Ended, START + HOUR_MS);
+    assert_eq!(sums(&book), [("EUR".to_owned(), 0), ("USD".to_owned(), 0)].into());
+    let keys: std::collections::BTreeSet<_> = book.rows.iter().map(Charge::key).collect();
+    assert_eq!(keys.len(), book.rows.len(), "each row has its own key");
+}
+
+#[test]
 fn a_clock_that_goes_back_charges_nothing_twice() {
     let mut book = Book::default();
     book.go(&Metering::Is(host(1_000_000, &[("shop", 1)])), START);
