@@ -2,10 +2,11 @@
 
 use super::world::World;
 use super::{
-    account, app, apply, audit, authority, beam, ccl, completion, context, cp, deploy, errors, events, exec,
-    export, family, firewall, forward, history, host, init, job, key, login, logs, maintenance, node, op,
-    open, output, package, people, plan, pool, provider, release, roles, rollback, rollout, route, run,
-    scale, schema, secret, server, service, shell, status, token, top, verb, volume, wait, why,
+    account, app, apply, audit, authority, backup, beam, ccl, completion, context, cp, deploy, errors,
+    events, exec, export, family, firewall, forward, history, host, init, job, key, login, logs, maintenance,
+    metrics, node, op, open, output, package, people, plan, pool, provider, release, roles, rollback,
+    rollout, route, run, scale, schema, secret, server, service, shell, status, token, top, verb, volume,
+    wait, why,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -122,6 +123,8 @@ pub enum Command {
     Forward(forward::ForwardArgs),
     /// Show what nodes use
     Top(top::TopArgs),
+    /// Show what nodes say of themselves in numbers
+    Metrics(metrics::MetricsArgs),
     /// Show what processes wrote
     Logs(logs::LogsArgs),
     /// Show what happened
@@ -151,6 +154,8 @@ pub enum Command {
     Host(host::HostArgs),
     /// What outlives nodes
     Volume(volume::VolumeArgs),
+    /// Copies of what services hold
+    Backup(backup::BackupArgs),
     /// Erlang and Elixir nodes by their own words
     Beam(beam::BeamArgs),
     /// What CCL did, from its own file
@@ -223,19 +228,8 @@ impl Command {
 }
 
 /// What is promised and not built yet: known, so that the refusal can say so.
-const LATER: [&str; 11] = [
-    "import",
-    "promote",
-    "backup",
-    "notify",
-    "logdrain",
-    "image",
-    "farm",
-    "ci",
-    "autoscale",
-    "sync",
-    "profile",
-];
+const LATER: [&str; 10] =
+    ["import", "promote", "notify", "logdrain", "image", "farm", "ci", "autoscale", "sync", "profile"];
 
 /// Says why the words do not parse (or the help that was asked for); gives the exit status.
 pub fn refuse(error: &clap::Error, world: &mut World) -> u8 {

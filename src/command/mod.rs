@@ -9,6 +9,7 @@ mod app;
 mod apply;
 mod audit;
 mod authority;
+mod backup;
 mod beam;
 mod build;
 mod ccl;
@@ -37,6 +38,7 @@ mod logs;
 mod maintenance;
 mod manifest;
 pub mod manual;
+mod metrics;
 mod node;
 mod op;
 mod open;
@@ -136,6 +138,8 @@ async fn dispatch(command: Command, s: &mut Session) -> Outcome {
     match command {
         Command::Init(args) => init::run(args, s).await,
         Command::Ccl(args) => ccl::run(args, s).await,
+        Command::Metrics(args) => metrics::run(args, s).await,
+        Command::Backup(args) => backup::run(args, s).await,
         Command::Beam(args) => beam::run(args, s).await,
         Command::Deploy(args) => deploy::run(args, s).await,
         Command::Apply(args) => apply::run(args, s).await,

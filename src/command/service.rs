@@ -3,6 +3,7 @@
 mod change;
 mod spec;
 
+use super::backup;
 use super::op::{Shown, task_state};
 use super::{Exit, Outcome, Session, watch};
 use clap::{Args, Subcommand};
@@ -69,8 +70,8 @@ pub enum ServiceVerb {
     },
     /// Run an action of its package
     #[command(after_help = "\
-What a package can do: lace package show PACKAGE. Parameters are stored with the task: no place for
-secrets.
+What a package can do: lace package show PACKAGE. Parameters are stored with the task, except those
+that the package calls secret: these are kept sealed, and only while the action runs.
 
 Example:
   lace service action shop/work run parameters=\"one two\"
@@ -83,6 +84,16 @@ Example:
         /// NAME=VALUE, or NAME=@FILE
         parameters: Vec<String>,
     },
+    /// Keep a copy of what it holds, as its package writes it
+    #[command(after_help = "\
+Copies are listed, downloaded and deleted by `lace backup`.
+
+Example:
+  lace service backup shop/db")]
+    Backup(backup::CreateArgs),
+    /// Give it such a copy, instead of what it holds
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(backup::RestoreArgs),
     /// Show how the scripts of its code stand, on each node
     #[command(after_help = "Example:\n  lace service scripts shop/work")]
     Scripts {
@@ -105,6 +116,8 @@ pub async fn run(args: ServiceArgs, s: &mut Session) -> Outcome {
             let shown = act(s, &VerbRequest::Action { target, action, parameters }).await?;
             s.out.item(&shown, said);
         }
+        ServiceVerb::Backup(args) => return backup::create(s, &args).await,
+        ServiceVerb::Restore(args) => return backup::restore(s, &args).await,
         ServiceVerb::Scripts { target } => {
             let nodes: Vec<Scripts> =
                 s.client()?.scripts(&target).await?.into_iter().map(Scripts::of).collect();

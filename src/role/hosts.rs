@@ -5,6 +5,7 @@ use lace_engine::{Delta, Heard, Hosts, JobEnded, JobNews};
 use lace_fleet::{Fleet, FleetEvent};
 use lace_model::document::{EntryId, Topic};
 use lace_model::host::{Liveness, Neighbour};
+use lace_model::package::Figure;
 use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{Generation, HostId, NodeId, TaskId};
@@ -62,6 +63,10 @@ impl LivenessView for FleetView {
     }
     fn vm(&self, node: NodeId) -> Option<VmSample> {
         self.fleet.vm(node)
+    }
+    fn figures(&self, node: NodeId) -> Option<(Arc<[Figure]>, u64)> {
+        let (figures, at) = self.fleet.figures(node)?;
+        Some((figures, self.clock.now_ms().saturating_sub(at)))
     }
     fn usage_history(&self, node: NodeId) -> Vec<UsagePoint> {
         self.fleet.usage_history(node)

@@ -121,6 +121,14 @@ package show redis
 package delete echo@0.1
 service action shop/work run parameters=x
 service scripts shop/work
+metrics shop/cache
+service backup shop/cache
+service restore shop/cache {id}
+backup create shop/cache
+backup restore shop/cache {id}
+backup list shop
+backup download {id} copy
+backup delete {id}
 service create shop/cache --package redis
 service set shop/cache maxmemory=1MiB
 service link shop/game shop/cache

@@ -11,7 +11,6 @@ use std::path::Path;
 /// What the page promises and later work brings: commands, and flags of commands that are there.
 const NOT_YET: &[&str] = &[
     "autoscale",
-    "backup",
     "ci",
     "farm",
     "image",

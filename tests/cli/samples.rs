@@ -46,6 +46,7 @@ pub fn operation(state: OperationState, code: Option<Code>, message: &str) -> Op
         details: Vec::new(),
         started_at: NOW - 5000,
         ended_at: (state != OperationState::Running).then_some(NOW),
+        held_until: None,
     }
 }
 

@@ -1,13 +1,14 @@
 #!/bin/sh
-# The primary answers; a replica has its primary too.
+# The primary answers; a replica has its primary too; a sentinel answers.
 set -eu
-REDISCLI_AUTH=$LACE_PASSWORD_REDIS
-export REDISCLI_AUTH
-ask() {
-    timeout 2 redis-cli -p "$LACE_PORT_REDIS" "$@"
-}
-[ "$(ask ping)" = PONG ] || exit 1
-[ "$LACE_ROLE" = replica ] || exit 0
-if ask info replication | grep -q '^master_link_status:up'; then exit 0; fi
+# shellcheck source=/dev/null
+. /package/scripts/ask.sh
+if [ "$LACE_ROLE" = sentinel ]; then
+    [ "$(timeout 2 redis-cli -p "$LACE_PORT_SENTINEL" ping)" = PONG ]
+    exit
+fi
+[ "$(timeout 2 redis-cli -p "$LACE_PORT_REDIS" ping)" = PONG ] || exit 1
+[ "$(said role)" = slave ] || exit 0
+[ "$(said master_link_status)" != up ] || exit 0
 echo 'the primary is not followed yet' >&2
 exit 1

@@ -4,6 +4,7 @@ use crate::beam::line::Lines;
 use crate::config::{AgentConfig, AgentError};
 use crate::doors::Elsewhere;
 use crate::excess::Verdicts;
+use crate::figures::Figures;
 use crate::held::{Held, Record};
 use crate::identity::Identity;
 use crate::images::Images;
@@ -67,6 +68,8 @@ pub struct Hands {
     pub refresh: Refresh,
     /// The lines to running BEAM nodes.
     pub lines: Lines,
+    /// What nodes of packages said of themselves.
+    pub figures: Figures,
     /// The firewall.
     pub wall: Arc<Wall>,
     /// Who has which address.
@@ -125,6 +128,7 @@ impl Hands {
             excess: watch::Sender::default(),
             refresh: Refresh::default(),
             lines: Lines::default(),
+            figures: Figures::default(),
             wall: Arc::default(),
             topics: watch::Sender::new(topics),
             link,

@@ -12,6 +12,7 @@ mod context;
 mod doors;
 mod excess;
 mod facts;
+mod figures;
 mod hands;
 mod held;
 mod identity;

@@ -11,13 +11,14 @@ use crate::scene::Scene;
 use crate::state::ApiState;
 use crate::task::{Wish, none, tasks};
 use crate::wait;
-use lace_model::document::{ActionRun, Verb};
+use lace_model::document::{ActionRun, SecretRef, Verb};
 use lace_model::manifest::nearest;
 use lace_model::package::{Action, Package, RENEW_PASSWORD, Value, resolve_parameters};
+use lace_model::secret::TASK_PREFIX;
 use lace_model::task::{NodeTask, TaskState};
 use lace_model::{Code, Digest, Name, Problem, ServicePath, Span, TargetPath, TaskId};
 use lace_planner::LiveService;
-use lace_store::{Batch, Expect};
+use lace_store::{Batch, Expect, SecretValue};
 use lace_wire::api::Accepted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,12 +43,29 @@ struct Wanted {
     action: Action,
     tree: Digest,
     env: BTreeMap<String, String>,
+    /// Variables that nobody shall see.
+    secret: BTreeMap<String, String>,
 }
 
 impl Wanted {
     fn run(&self, name: Name, file: &str, timeout: Span) -> Wish {
-        let run = ActionRun { name, tree: self.tree, file: file.to_owned(), timeout, env: self.env.clone() };
+        let (env, file) = (self.env.clone(), file.to_owned());
+        let run = ActionRun { name, tree: self.tree, file, timeout, env, secrets: BTreeMap::new() };
         Wish { verb: Verb::Action(Box::new(run)), within: WITHIN }
+    }
+
+    /// Seals the values that nobody shall see, for each task apart: they go when it has ended.
+    fn seal(&self, tasks: &mut [NodeTask], batch: &mut Batch) {
+        for task in tasks {
+            let Verb::Action(run) = &mut task.verb else { continue };
+            let app = &task.path.family.app;
+            for (number, (variable, value)) in self.secret.iter().enumerate() {
+                let name = format!("{TASK_PREFIX}{}_{number}", task.id.0.simple());
+                batch.secret_put(app, &name, SecretValue::new(value.clone().into_bytes()), true);
+                let secret = SecretRef { app: app.clone(), name, version: 1 };
+                run.secrets.insert(variable.clone(), secret);
+            }
+        }
     }
 
     fn questions(&self) -> impl Iterator<Item = (Quorum, &str)> {
@@ -80,9 +98,10 @@ pub(crate) async fn order(
     }
     // Read again: time went by.
     let scene = Scene::load(state, target).await?;
-    let found = on_nodes(state, caller, &scene, target, &wanted)?;
+    let mut found = on_nodes(state, caller, &scene, target, &wanted)?;
     let deed = Deed::light(format!("action {name}"), target);
-    let batch = deed.held(caller, &scene.reads);
+    let mut batch = deed.held(caller, &scene.reads);
+    wanted.seal(&mut found, &mut batch);
     Ok(deed.order(state, caller, found, batch).await?)
 }
 
@@ -116,8 +135,13 @@ fn wanted(
     })?;
     let variable = |name: &str| format!("LACE_PARAMETER_{}", name.to_uppercase());
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let env = values.iter().map(|(name, value)| (variable(name), text(value))).collect();
-    Ok(Wanted { name: Name::new(name)?, action, tree: used.tree, env })
+    let is_secret = |name: &str| action.parameters.get(name).is_some_and(|parameter| parameter.secret);
+    let (secret, open): (Vec<_>, Vec<_>) = values.iter().partition(|(name, _)| is_secret(name));
+    let said = |of: Vec<(&String, &Value)>| -> BTreeMap<String, String> {
+        of.into_iter().map(|(name, value)| (variable(name), text(value))).collect()
+    };
+    let (env, secret) = (said(open), said(secret));
+    Ok(Wanted { name: Name::new(name)?, action, tree: used.tree, env, secret })
 }
 
 fn found<'a>(package: &'a Package, name: &str) -> Answer<&'a Action> {

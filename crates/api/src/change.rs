@@ -50,8 +50,9 @@ fn question(state: &ApiState, changed: &Service) -> Answer<Option<(u64, ActionRu
     let Some(used) = revision.and_then(|row| row.value.spec.package) else { return Ok(None) };
     let package = crate::package::pinned(state.store.blobs(), &used.tree)?;
     let Some(file) = package.change_if_all else { return Ok(None) };
-    let (name, env) = (Name::new(VERB)?, BTreeMap::new());
-    Ok(Some((number, ActionRun { name, tree: used.tree, file, timeout: QUESTION_TIMEOUT, env })))
+    let (name, timeout) = (Name::new(VERB)?, QUESTION_TIMEOUT);
+    let (env, secrets) = (BTreeMap::new(), BTreeMap::new());
+    Ok(Some((number, ActionRun { name, tree: used.tree, file, timeout, env, secrets })))
 }
 
 async fn ask(

@@ -6,7 +6,7 @@ use crate::refusal::Answer;
 use crate::state::ApiState;
 use lace_model::operation::{Goal, Operation, OperationState};
 use lace_model::task::NodeTask;
-use lace_model::{Object, OperationId};
+use lace_model::{Object, OperationId, Span};
 use lace_planner::Edit;
 use lace_store::{Batch, Committed, Expect, StoreError};
 use lace_wire::api::Accepted;
@@ -95,7 +95,25 @@ impl Deed {
             details: self.details.clone(),
             started_at: state.now(),
             ended_at: None,
+            held_until: None,
         }
+    }
+
+    /// Writes an operation at which the controller works itself. The batch may hold more that belongs to it.
+    pub async fn hold(
+        self,
+        state: &ApiState,
+        caller: &Caller,
+        within: Span,
+        mut batch: Batch,
+    ) -> Result<Operation, StoreError> {
+        let operation = self.begin(state, caller, &[]);
+        let held_until = Some(operation.started_at + within.ms());
+        let operation = Operation { held_until, ..operation };
+        batch.put(&operation, Expect::Absent);
+        batch.audit(&self.verb, &self.subject, "done");
+        state.store.commit_async(batch).await?;
+        Ok(operation)
     }
 
     /// Writes tasks, and the operation that ends with them. The batch may hold more that belongs to it.

@@ -1,6 +1,7 @@
 //! What the door knows of the moment: who is connected, what nodes use. Fleet knows it; the composition hands it in.
 
 use lace_model::host::Liveness;
+use lace_model::package::Figure;
 use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{HostId, NodeId};
@@ -28,6 +29,10 @@ pub trait LivenessView: Send + Sync {
     fn usage(&self, node: NodeId) -> Option<UsageSample>;
     /// What a node's Erlang runtime said last of itself.
     fn vm(&self, node: NodeId) -> Option<VmSample>;
+    /// What a node of a package said last of itself, and how old that is, in milliseconds.
+    fn figures(&self, _node: NodeId) -> Option<(Arc<[Figure]>, u64)> {
+        None
+    }
     /// What a node used over the last hours, the oldest first.
     fn usage_history(&self, node: NodeId) -> Vec<UsagePoint>;
     /// What the doors of connected hosts carried.

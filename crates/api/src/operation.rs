@@ -83,7 +83,10 @@ async fn cancel_once(state: &ApiState, caller: &Caller, id: OperationId) -> Answ
             .hint(format!("lace op show {id}")));
     }
     operation.state = OperationState::Cancelled;
-    operation.message = format!("cancelled by {}; what it began goes on", caller.name);
+    operation.message = match operation.held_until {
+        Some(_) => format!("cancelled by {}; it stops", caller.name),
+        None => format!("cancelled by {}; what it began goes on", caller.name),
+    };
     operation.ended_at = Some(state.now());
     let deed = Deed::light("cancel", format!("operation/{id}"));
     let mut batch = deed.batch(caller);

@@ -14,6 +14,7 @@ use crate::state::ApiState;
 use crate::volume;
 use axum::Json;
 use axum::extract::State;
+use lace_model::backup::Backup;
 use lace_model::event::NewEvent;
 use lace_model::family::{Application, Family, Service};
 use lace_model::host::Host;
@@ -58,6 +59,13 @@ async fn once(state: &ApiState, caller: &Caller, app: &AppName, to: &AppName) ->
     let mut batch = deed.batch(caller);
     write(&mut batch, &scene, app, to);
     batch.secret_copy_all(app, to);
+    for mut row in state.store.list::<Backup>("")? {
+        if row.value.service.app == *app {
+            row.value.service.app = to.clone();
+            row.value.node.family.app = to.clone();
+            batch.put(&row.value, Expect::Rev(row.rev));
+        }
+    }
     for mut row in state.store.list::<Token>("")? {
         if let Some(name) = row.value.apps.iter_mut().find(|name| *name == app) {
             *name = to.clone();

@@ -11,7 +11,7 @@ use axum::extract::State;
 use lace_model::beam::CA_PREFIX;
 use lace_model::event::NewEvent;
 use lace_model::family::Application;
-use lace_model::secret::{SECRET_BYTES_MAX, SecretInfo};
+use lace_model::secret::{SECRET_BYTES_MAX, SecretInfo, TASK_PREFIX};
 use lace_model::{AppName, Code, Digest, Millis};
 use lace_planner::{LiveApplication, verb};
 use lace_store::SecretValue;
@@ -35,6 +35,7 @@ pub(crate) async fn list(
     must_exist(&state, &app)?;
     let mut all = state.store.secret_list(Some(&app))?;
     all.retain(|secret| !lace_model::certificate::is_secret(&secret.name));
+    all.retain(|secret| !secret.name.starts_with(TASK_PREFIX));
     Ok(Json(all))
 }
 

@@ -3,6 +3,7 @@
 
 use lace_model::Digest;
 use lace_model::Span;
+use lace_model::backup::Backup;
 use lace_model::money::{Account, Bill, Charge, MONTHS_IN_ROWS, Month};
 use lace_model::operation::{Operation, OperationState};
 use lace_model::package::StoredPackage;
@@ -41,11 +42,12 @@ pub fn keep_house(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Of releases and packages.
+/// Of releases, packages and backups.
 fn named_trees(store: &Store) -> Result<BTreeSet<Digest>, StoreError> {
     let releases = store.list::<Release>("")?.into_iter().map(|row| row.value.tree);
     let packages = store.list::<StoredPackage>("")?.into_iter().map(|row| row.value.tree);
-    Ok(releases.chain(packages).collect())
+    let backups = store.list::<Backup>("")?.into_iter().map(|row| row.value.tree);
+    Ok(releases.chain(packages).chain(backups).collect())
 }
 
 fn drop_operations(store: &Store) -> Result<(), StoreError> {
@@ -147,6 +149,7 @@ mod tests {
                 details: Vec::new(),
                 started_at: n,
                 ended_at: (n > 0).then_some(n),
+                held_until: None,
             };
             batch.put(&operation, Expect::Absent);
         }

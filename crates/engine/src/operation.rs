@@ -3,7 +3,7 @@
 use crate::world::World;
 use lace_model::event::NewEvent;
 use lace_model::operation::{Operation, OperationState};
-use lace_model::{FamilyPath, NodeId};
+use lace_model::{Code, FamilyPath, Millis, NodeId};
 use lace_planner::{GoalFacts, GoalProgress, goal_state};
 use lace_store::Batch;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,9 @@ const ABANDONED_NAMED_MAX: usize = 100;
 
 impl World {
     fn progress(&self, operation: &Operation) -> GoalProgress {
+        if let Some(until) = operation.held_until {
+            return self.held(operation, until);
+        }
         let tasks = self.tasks.values().flat_map(BTreeMap::values);
         let tasks: Vec<_> = tasks.filter(|t| t.operation == Some(operation.id)).collect();
         let families = operation.waits.iter().map(|goal| &goal.family);
@@ -30,6 +33,15 @@ impl World {
             now: self.now,
         };
         goal_state(operation, &facts)
+    }
+
+    /// What the controller works at itself ends by its own word; nobody says it any more where that controller has stopped.
+    fn held(&self, operation: &Operation, until: Millis) -> GoalProgress {
+        if self.now <= until && operation.started_at >= self.started_at {
+            return GoalProgress::Running(operation.message.clone());
+        }
+        let text = if self.now > until { "it took too long" } else { "the controller was stopped meanwhile" };
+        GoalProgress::Failed(Code::Error, format!("{text}: ask for it again"), Vec::new())
     }
 
     /// Operations that delete a family name what was given up.

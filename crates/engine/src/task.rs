@@ -153,6 +153,10 @@ impl World {
 }
 
 fn tell(task: &NodeTask, batch: &mut Batch) {
+    // Its host has read them, or nobody will: a task that was given up is not begun any more.
+    for secret in task.verb.secrets() {
+        batch.secret_remove(&secret.app, &secret.name);
+    }
     let (kind, how) = match task.state {
         TaskState::Done => ("task.done", "done"),
         TaskState::Unknown => ("task.unknown", "nobody knows whether it was done"),

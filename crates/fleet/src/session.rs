@@ -11,6 +11,7 @@ use crate::{FleetLink, Support};
 use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
 use lace_model::host::{Block, Liveness, Neighbour};
 use lace_model::node::NodeStatus;
+use lace_model::package::{FIGURES_MAX, Figure};
 use lace_model::traffic::{Flows, Traffic};
 use lace_model::vm::VmSample;
 use lace_model::{AppName, Generation, HostId, Millis, NodeId, TaskId};
@@ -72,6 +73,8 @@ struct Session {
 
 /// Numbers of a runtime that are older are not shown any more.
 const VM_KEPT_MS: Millis = 60_000;
+/// Figures are read every 15 s: after so long nobody knows them any more.
+const FIGURES_KEPT_MS: Millis = 90_000;
 
 #[derive(Default)]
 pub(crate) struct HostState {
@@ -81,6 +84,7 @@ pub(crate) struct HostState {
     usage: HashMap<NodeId, UsageNow>,
     /// What Erlang runtimes said last, and when.
     vms: HashMap<NodeId, (VmSample, Millis)>,
+    figures: HashMap<NodeId, (Arc<[Figure]>, Millis)>,
     used: HashMap<NodeId, UsageHistory>,
     /// What its door carried, as it said last.
     traffic: Said,
@@ -203,6 +207,11 @@ impl Fleet {
     /// What a node's Erlang runtime said last of itself.
     pub fn vm(&self, node: NodeId) -> Option<VmSample> {
         self.hosts().values().find_map(|h| h.vms.get(&node).map(|(sample, _)| sample.clone()))
+    }
+
+    /// What a node of a package said last of itself, and when.
+    pub fn figures(&self, node: NodeId) -> Option<(Arc<[Figure]>, Millis)> {
+        self.hosts().values().find_map(|h| h.figures.get(&node).cloned())
     }
 
     /// What the doors of connected hosts carried.
@@ -385,10 +394,11 @@ impl Fleet {
             ToController::Report { nodes, jobs, tasks } => {
                 self.emit(FleetEvent::Report { host, nodes, jobs, tasks });
             }
-            ToController::Beat { disk_used_permille, usage, vms, traffic } => {
+            ToController::Beat { disk_used_permille, usage, vms, figures, traffic } => {
                 self.beat(host, disk_used_permille, usage);
                 self.carried(host, traffic.map(|traffic| *traffic));
                 self.sampled(host, vms);
+                self.figured(host, figures);
             }
             ToController::Vote { node, family, message } => {
                 if let Some(message) = self.0.support.witness(host, (node, &family), message) {
@@ -439,6 +449,18 @@ impl Fleet {
         if let Some(state) = self.hosts().get_mut(&host) {
             state.vms.retain(|_, (_, at)| now.saturating_sub(*at) < VM_KEPT_MS);
             state.vms.extend(vms.into_iter().map(|(node, sample)| (node, (sample, now))));
+        }
+    }
+
+    /// Nodes that say nothing for long are forgotten; of each no more is kept than an agent would tell.
+    fn figured(&self, host: HostId, news: Vec<(NodeId, Vec<Figure>)>) {
+        let now = self.0.support.now();
+        if let Some(state) = self.hosts().get_mut(&host) {
+            state.figures.retain(|_, (_, at)| now.saturating_sub(*at) < FIGURES_KEPT_MS);
+            for (node, mut figures) in news {
+                figures.truncate(FIGURES_MAX);
+                state.figures.insert(node, (figures.into(), now));
+            }
         }
     }
 
@@ -515,7 +537,10 @@ fn secret_names(entry: &Entry) -> Vec<(AppName, String, u64)> {
     let (app, secrets) = match &entry.body {
         EntryBody::Node(node) => (&node.path.family.app, &node.spec.secrets),
         EntryBody::Job(job) => (&job.app, &job.spec.secrets),
-        EntryBody::Task(_) => return Vec::new(),
+        EntryBody::Task(task) => {
+            let named = task.verb.secrets();
+            return named.map(|of| (of.app.clone(), of.name.clone(), of.version)).collect();
+        }
     };
     secrets.iter().map(|(name, version)| (app.clone(), name.clone(), *version)).collect()
 }

@@ -37,6 +37,13 @@ pub struct Entry {
     pub body: EntryBody,
 }
 
+impl SecretRef {
+    /// `APP/NAME@VERSION`.
+    pub fn key(&self) -> String {
+        format!("{}/{}@{}", self.app, self.name, self.version)
+    }
+}
+
 impl Entry {
     /// The trees that its host needs for it: of its release, and of its package.
     pub fn trees(&self) -> impl Iterator<Item = Digest> {
@@ -139,6 +146,20 @@ pub struct ActionRun {
     /// What it finds in its environment. Stored, and shown to who may see the task: no place for secrets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretRef>,
+}
+
+/// One version of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SecretRef {
+    /// The application that it is of.
+    pub app: AppName,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
 }
 
 /// A change of release without a restart: through the runtime's own release handling.
@@ -162,6 +183,12 @@ pub enum Resume {
 }
 
 impl Verb {
+    /// The secrets that its host has to have for it.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let of = if let Self::Action(action) = self { Some(action.secrets.values()) } else { None };
+        of.into_iter().flatten()
+    }
+
     /// How it is resumed. Each verb that is added says it here.
     pub fn resume(&self) -> Resume {
         match self {

@@ -49,6 +49,8 @@ ids! {
     TaskId,
     /// An API token (its public part).
     TokenId,
+    /// A copy of a service's data.
+    BackupId,
     /// One exec, log, shell or file stream.
     StreamId,
     /// This installation of Lace: what it made carries this id.

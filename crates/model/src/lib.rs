@@ -6,6 +6,7 @@
 pub mod adopted;
 pub mod application;
 pub mod authority;
+pub mod backup;
 pub mod beam;
 pub mod certificate;
 pub mod change;

@@ -1,8 +1,8 @@
 //! Which nouns are stored as objects, and under which key.
 
 use crate::{
-    adopted, authority, family, host, job, machine, money, node, operation, package, people, pool, provider,
-    release, revision, target, task, token,
+    adopted, authority, backup, family, host, job, machine, money, node, operation, package, people, pool,
+    provider, release, revision, target, task, token,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -56,6 +56,7 @@ objects! {
     "user" people::User: |it| it.name.to_string();
     "team" people::Team: |it| it.name.to_string();
     "sign-up" people::SignUp: |_it| people::SIGN_UP_KEY.to_owned();
+    "backup" backup::Backup: |it| it.id.to_string();
     "adopted" adopted::Adopted: |it| it.path.to_string();
 }
 

@@ -47,6 +47,9 @@ pub struct Operation {
     /// When it ended.
     #[serde(default)]
     pub ended_at: Option<Millis>,
+    /// The controller works at it itself and says how it ended. One that says nothing until then has stopped meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Millis>,
 }
 
 /// What an operation wants of one family.

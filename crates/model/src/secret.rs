@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Largest secret, in bytes.
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 
+/// How names of secrets begin that hold what an action was told, as long as its task runs.
+pub const TASK_PREFIX: &str = "LACE_TASK_";
+
 /// What may be shown of a secret: key `APP/NAME` of the store's sealed table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretInfo {

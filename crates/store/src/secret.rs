@@ -4,7 +4,7 @@ use crate::heads::{Heads, int, number};
 use crate::{ChangeRow, MasterKey, Result, StoreError, key, limits, object};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use lace_model::secret::SecretInfo;
+use lace_model::secret::{SecretInfo, TASK_PREFIX};
 use lace_model::{AppName, Millis};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use zeroize::Zeroizing;
@@ -32,6 +32,7 @@ const COPY_HEADS: &str =
     "INSERT INTO secret_heads (app, name, version) SELECT ?2, name, version FROM secret_heads WHERE app = ?1";
 const REMOVE: &str = "DELETE FROM secrets WHERE app = ?1 AND name = ?2";
 const FORGET: &str = "DELETE FROM secret_heads WHERE app = ?1";
+const FORGET_ONE: &str = "DELETE FROM secret_heads WHERE app = ?1 AND name = ?2";
 
 /// A secret in the clear: wiped when dropped, and with no form that a log could show.
 pub struct SecretValue(Zeroizing<Vec<u8>>);
@@ -178,6 +179,10 @@ pub(crate) fn remove(
         if conn.prepare_cached(REMOVE)?.execute((app.as_str(), &name))? > 0 {
             changes.push(object::record(conn, heads, KIND, &format!("{app}/{name}"), true)?);
         }
+    }
+    // What a task was told has a name that nobody uses again.
+    if let Some(name) = name.filter(|name| name.starts_with(TASK_PREFIX)) {
+        conn.prepare_cached(FORGET_ONE)?.execute((app.as_str(), name))?;
     }
     if name.is_none() {
         conn.prepare_cached(FORGET)?.execute([app.as_str()])?;

@@ -330,8 +330,13 @@ impl<'p> World<'p> {
     fn beats(&mut self, n: usize) {
         if self.hosts[n].up.1 {
             let disk_used_permille = if self.hosts[n].full { 990 } else { 100 };
-            let beat =
-                ToController::Beat { disk_used_permille, usage: Vec::new(), vms: Vec::new(), traffic: None };
+            let beat = ToController::Beat {
+                disk_used_permille,
+                usage: Vec::new(),
+                vms: Vec::new(),
+                figures: Vec::new(),
+                traffic: None,
+            };
             self.hosts[n].says.push(beat);
         }
         if self.links[n].session.is_some() && self.links[n].is_given_up(self.now()) {

@@ -1,9 +1,10 @@
 //! The form of an exported application: a tar archive, written and read from its beginning to its end.
 //!
-//! First `lace-export.json` says what is there, then `lace.toml`, the pieces of the releases by their digests
+//! First `lace-export.json` says what is there, then `lace.toml`, the pieces of releases and packages by their digests
 //! (`blobs/DIGEST`), and what the volumes hold in numbered parts (`volumes/SERVICE/FAMILY/INDEX/NAME/PART`), which together
 //! are a tar archive. Last come the digests of all of these (`checksums`): an archive without them was cut off.
 
+use lace_model::package::StoredPackage;
 use lace_model::release::Release;
 use lace_model::{AppName, Digest, Name, NodePath};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct Contents {
     pub app: AppName,
     /// Its releases; their trees and chunks are among the blobs.
     pub releases: Vec<Release>,
+    /// The packages of its services that did not come with Lace; theirs are among the blobs, too.
+    #[serde(default)]
+    pub packages: Vec<StoredPackage>,
     /// Its volumes.
     pub volumes: Vec<Stored>,
     /// Secrets that it needs and that are not here.

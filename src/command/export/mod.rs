@@ -14,9 +14,10 @@ use lace_model::AppName;
 /// `lace export`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Secret values and certificates are not part of it; the names of secrets are. With --with-data it is an archive of the manifest,
-the releases and what the volumes hold, with checksums: `lace apply FILE` makes the application again
-of it, here or elsewhere. What running nodes write meanwhile may be half in it: lace stop APP first.
+Secret values and certificates are not part of it; the names of secrets are. With --with-code it is an archive of the manifest,
+the releases and the packages that were uploaded, with checksums; with --with-data what the volumes hold is
+in it, too. `lace apply FILE` makes the application again of it, here or elsewhere. What running nodes
+write meanwhile may be half in it: lace stop APP first.
 
 Example:
   lace export shop > lace.toml
@@ -24,15 +25,18 @@ Example:
 pub struct ExportArgs {
     /// The application
     pub app: AppName,
-    /// Releases and volumes, too
+    /// Releases and uploaded packages, too
+    #[arg(long)]
+    pub with_code: bool,
+    /// Releases, uploaded packages and volumes, too
     #[arg(long)]
     pub with_data: bool,
 }
 
 /// Runs `lace export`.
 pub async fn run(args: ExportArgs, s: &mut Session) -> Outcome {
-    if args.with_data {
-        return pack::pack(s, &args.app).await;
+    if args.with_code || args.with_data {
+        return pack::pack(s, &args.app, args.with_data).await;
     }
     let spec = s.client()?.export(&args.app).await?;
     if s.out.format() == Format::Table {

@@ -4,47 +4,52 @@ use super::archive::{CONTENTS, Contents, MANIFEST, PART_BYTES, Stored, Writer};
 use crate::command::output::Progress;
 use crate::command::{Exit, Outcome, Session};
 use lace_model::application::ApplicationSpec;
+use lace_model::package::StoredPackage;
 use lace_model::release::{Release, Tree};
 use lace_model::{AppName, ByteSize, Code, Digest, Name, Problem, TargetPath};
 use lace_wire::api::{StreamAction, StreamOpen};
 use lace_wire::client::Client;
 use lace_wire::stream::{StreamFrame, Volume};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Writes the archive to the output.
-pub async fn pack(s: &mut Session, app: &AppName) -> Outcome {
+pub async fn pack(s: &mut Session, app: &AppName, with_data: bool) -> Outcome {
     if s.world.out_terminal {
         return Err(Problem::new(Code::Usage, "an archive is nothing for a terminal")
             .hint(format!("lace export {app} --with-data > {app}.lace")));
     }
     let client = s.client()?;
-    let spec = client.export(app).await?;
+    let mut spec = client.export(app).await?;
     let releases = releases(&client, &spec).await?;
+    let packages = packages(&client, app, &mut spec).await?;
     let whole = TargetPath { app: app.clone(), service: None, family: None, index: None };
-    let volumes = client.volumes(Some(&whole)).await?;
+    let volumes = if with_data { client.volumes(Some(&whole)).await? } else { Vec::new() };
     once_each(&volumes)?;
     if volumes.iter().any(|volume| volume.node.is_some()) {
         s.out
             .note(format!("{app} runs: what it writes meanwhile may be half in it (lace stop {app} before)"));
     }
-    let contents = contents(&client, app, &releases, &volumes).await?;
+    let contents = contents(&client, app, (&releases, &packages), &volumes).await?;
     let now = s.now() / 1000;
     let out = s.out.take();
     let mut packing =
         Packing { archive: Writer::new(out, now), client, progress: Progress::new(s.out.live()), bytes: 0 };
     packing.add(CONTENTS, &serde_json::to_vec_pretty(&contents).unwrap_or_default())?;
     packing.add(MANIFEST, lace_model::manifest::to_toml(app, &spec).as_bytes())?;
-    packing.releases(&releases).await?;
+    let trees = releases.iter().map(|release| release.tree);
+    packing.trees(trees.chain(packages.iter().map(|package| package.tree)).collect()).await?;
     for volume in &volumes {
         packing.volume(s, volume).await?;
     }
     let bytes = packing.bytes;
     packing.archive.end().map_err(|e| unwritten(&e))?;
     drop(packing.progress);
-    let (releases, volumes) = (releases.len(), volumes.len());
+    let (releases, packages, volumes) = (releases.len(), packages.len(), volumes.len());
     let size = ByteSize(bytes).human();
-    s.out.note(format!("{app}: releases {releases}, volumes {volumes}, {size}; secrets only by name"));
+    s.out.note(format!(
+        "{app}: releases {releases}, packages {packages}, volumes {volumes}, {size}; secrets only by name"
+    ));
     Ok(Exit::DONE)
 }
 
@@ -80,10 +85,36 @@ async fn releases(client: &Client, spec: &ApplicationSpec) -> Result<Vec<Release
     Ok(releases)
 }
 
+/// The packages that the services have pinned, each once, and named with their versions from here on: elsewhere another
+/// one may be the newest. Those that come with Lace are there anyway.
+async fn packages(
+    client: &Client,
+    app: &AppName,
+    spec: &mut ApplicationSpec,
+) -> Result<Vec<StoredPackage>, Problem> {
+    let mut packages: BTreeMap<String, StoredPackage> = BTreeMap::new();
+    for (name, service) in &mut spec.services {
+        let Some(named) = &mut service.package else { continue };
+        let target = TargetPath { app: app.clone(), service: Some(name.clone()), family: None, index: None };
+        let Some(used) = client.revision(&target).await?.spec.package else { continue };
+        let package = client.package(&used.key()).await?;
+        if package.tree != used.tree {
+            let text = format!("{app}/{name} has package {} as a former Lace brought it", used.key());
+            return Err(Problem::new(Code::Conflict, text)
+                .hint("apply its manifest again, so that it has the one of this Lace"));
+        }
+        named.version = Some(used.version.clone());
+        if !package.built_in {
+            packages.insert(used.key(), package);
+        }
+    }
+    Ok(packages.into_values().collect())
+}
+
 async fn contents(
     client: &Client,
     app: &AppName,
-    releases: &[Release],
+    (releases, packages): (&[Release], &[StoredPackage]),
     volumes: &[Volume],
 ) -> Result<Contents, Problem> {
     let secrets = client.secrets(app).await?;
@@ -96,6 +127,7 @@ async fn contents(
         lace_export: 1,
         app: app.clone(),
         releases: releases.to_vec(),
+        packages: packages.to_vec(),
         volumes: volumes.collect(),
         secrets: secrets.into_iter().filter(|secret| !secret.generated).map(|secret| secret.name).collect(),
     })
@@ -114,18 +146,17 @@ impl Packing {
         self.archive.add(path, bytes).map_err(|e| unwritten(&e))
     }
 
-    async fn releases(&mut self, releases: &[Release]) -> Result<(), Problem> {
+    /// Of releases and packages.
+    async fn trees(&mut self, trees: BTreeSet<Digest>) -> Result<(), Problem> {
         let mut blobs = BTreeSet::new();
-        for release in releases {
-            let bytes = self.client.blob_get(release.tree).await?;
+        for digest in &trees {
+            let bytes = self.client.blob_get(*digest).await?;
             let tree: Tree = serde_json::from_slice(&bytes)
-                .map_err(|e| Problem::new(Code::Error, format!("the release's tree is damaged: {e}")))?;
+                .map_err(|e| Problem::new(Code::Error, format!("tree {} is damaged: {e}", digest.short())))?;
             blobs.extend(lace_release::needed(&tree));
-            if blobs.insert(release.tree) {
-                self.add(&blob(&release.tree), &bytes)?;
-            }
-            blobs.remove(&release.tree);
+            self.add(&blob(digest), &bytes)?;
         }
+        blobs.retain(|digest| !trees.contains(digest));
         for digest in blobs {
             let bytes = self.client.blob_get(digest).await?;
             self.add(&blob(&digest), &bytes)?;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lace_model::application::ApplyRequest;
 use lace_model::release::{Release, Tree};
 use lace_model::{ByteSize, Code, Digest, Name, Problem};
-use lace_wire::api::{ReleaseUpload, StreamAction, StreamOpen};
+use lace_wire::api::{PackageUpload, ReleaseUpload, StreamAction, StreamOpen};
 use lace_wire::client::Client;
 use lace_wire::stream::{STREAM_FRAME_BYTES_MAX, StreamFrame, StreamPair};
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,9 +173,11 @@ impl Import {
         if Digest::of(&bytes) != digest {
             return Err(bad());
         }
-        if self.contents.releases.iter().any(|release| release.tree == digest) {
+        let mut trees = self.contents.releases.iter().map(|release| release.tree);
+        let packages = self.contents.packages.iter().map(|package| package.tree);
+        if trees.any(|tree| tree == digest) || packages.into_iter().any(|tree| tree == digest) {
             let tree = serde_json::from_slice(&bytes).map_err(|_| bad())?;
-            // A tree comes with its release.
+            // A tree comes with its release, or its package.
             self.trees.insert(digest, tree);
         } else if self.missing.contains(&digest) {
             self.client.blob_put(digest, Bytes::from(bytes)).await?;
@@ -191,6 +193,14 @@ impl Import {
             })?;
             let made = self.client.release_create(&upload(release, tree)).await?;
             s.out.note(format!("release {}@{} is there", made.name, made.version));
+        }
+        for package in &self.contents.packages {
+            let key = package.spec.key();
+            let tree = self.trees.get(&package.tree).cloned().ok_or_else(|| {
+                Problem::new(Code::Error, format!("the tree of package {key} is not in it"))
+            })?;
+            self.client.package_create(&PackageUpload { tree }).await?;
+            s.out.note(format!("package {key} is there"));
         }
         match self.client.plan(&self.request).await {
             Err(problem) if problem.code == Code::NotFound && !self.contents.secrets.is_empty() => {

@@ -20,6 +20,10 @@ pub struct Link {
     address: Option<String>,
     /// Addresses of all of them.
     addresses: Vec<String>,
+    /// Addresses of all its nodes, by role: also of those that answer something else, such as who is the primary now.
+    roles: BTreeMap<String, Vec<String>>,
+    /// Its ports by name, where it has others than that one.
+    ports: BTreeMap<String, u16>,
     password: Option<String>,
     /// `INTERFACE://:PASSWORD@NAME:PORT`.
     url: Option<String>,
@@ -39,6 +43,8 @@ impl Link {
             name: first.map(|peer| peer.name.clone()),
             address: first.map(|peer| peer.address.to_string()),
             addresses: nodes.iter().map(|peer| peer.address.to_string()).collect(),
+            roles: roles(used, topic),
+            ports: used.ports.iter().map(|(name, port)| (name.to_string(), *port)).collect(),
             url: first.map(url),
             password,
         }
@@ -55,11 +61,17 @@ impl Link {
             ("port", Value::from(self.port)),
             ("name", said(&self.name)),
             ("address", said(&self.address)),
-            ("addresses", self.addresses.iter().cloned().map(Value::from).collect()),
+            ("addresses", listed(&self.addresses)),
+            ("roles", self.roles.iter().map(|(role, all)| (role.clone(), listed(all))).collect()),
+            ("ports", self.ports.iter().map(|(name, port)| (name.clone(), Value::from(*port))).collect()),
             ("password", said(&self.password)),
             ("url", said(&self.url)),
         ])
     }
+}
+
+fn listed(texts: &[String]) -> Value {
+    texts.iter().cloned().map(Value::from).collect()
 }
 
 /// A password within an address (RFC 3986, 2.1): all but unreserved characters as their bytes.
@@ -80,6 +92,20 @@ fn nodes(used: &LinkUse, topic: Option<&Topic>) -> Vec<Peer> {
     let mut found: Vec<_> = members.filter(|m| m.path.index > 0 && answers(&m.path.family)).collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.into_iter().map(Peer::from).collect()
+}
+
+/// The addresses of all nodes of the service, in a fixed order.
+fn roles(used: &LinkUse, topic: Option<&Topic>) -> BTreeMap<String, Vec<String>> {
+    let members = topic.into_iter().flat_map(|topic| &topic.members);
+    let of = |m: &&lace_model::document::Member| m.path.index > 0 && m.path.family.service == used.service;
+    let mut found: Vec<_> = members.filter(of).collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut roles: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for member in found {
+        let role = member.path.family.family.to_string();
+        roles.entry(role).or_default().push(member.address.to_string());
+    }
+    roles
 }
 
 /// All links of a revision.
@@ -115,6 +141,7 @@ mod tests {
         let link = &found["store"];
         assert_eq!(link.url.as_deref(), Some("redis://:p%40ss%2Fword@game-1.game.shop.lace.internal:6379"));
         assert_eq!((link.addresses.len(), link.password.as_deref()), (2, Some("p@ss/word")));
+        assert_eq!(link.roles["game"], link.addresses);
         // Before anybody is there it leads nowhere, and says so.
         let nowhere = links(&spec, None, &secrets);
         assert_eq!((&nowhere["store"].url, &nowhere["store"].address), (&None, &None));

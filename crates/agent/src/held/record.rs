@@ -2,7 +2,7 @@
 
 use crate::images;
 use bytes::Bytes;
-use lace_model::document::{Entry, EntryBody, EntryId, TaskOutcome, Topic};
+use lace_model::document::{Entry, EntryBody, EntryId, SecretRef, TaskOutcome, Topic};
 use lace_model::host::{Block, Neighbour};
 use lace_model::{AppName, Digest, Generation, Millis, NodeId, NodePath, TaskId};
 use lace_wire::link::frame::JobReport;
@@ -241,7 +241,7 @@ fn secret_keys(entry: &Entry) -> Vec<String> {
     let (app, secrets) = match &entry.body {
         EntryBody::Node(node) => (&node.path.family.app, &node.spec.secrets),
         EntryBody::Job(job) => (&job.app, &job.spec.secrets),
-        EntryBody::Task(_) => return Vec::new(),
+        EntryBody::Task(task) => return task.verb.secrets().map(SecretRef::key).collect(),
     };
     secrets.iter().map(|(name, version)| format!("{app}/{name}@{version}")).collect()
 }

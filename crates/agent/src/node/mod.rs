@@ -5,7 +5,7 @@ mod care;
 pub mod claim;
 mod events;
 mod leave;
-mod probe;
+pub mod probe;
 mod start;
 mod status;
 mod watching;

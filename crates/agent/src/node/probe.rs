@@ -52,6 +52,28 @@ async fn get(address: Ipv4Addr, port: u16, path: &str) -> Result<(), String> {
     }
 }
 
+/// The body of a page that answers with 200, whole.
+pub async fn page(address: Ipv4Addr, port: u16, path: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let broken = |e: std::io::Error| format!("GET :{port}{path}: {e}");
+    let mut stream = TcpStream::connect((address, port)).await.map_err(broken)?;
+    // HTTP/1.0: no pieces, and the end of the answer is the end of the connection (RFC 1945).
+    let request =
+        format!("GET {path} HTTP/1.0\r\nhost: {address}:{port}\r\nuser-agent: lace-figures\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.map_err(broken)?;
+    let mut answer = Vec::new();
+    let most = bytes_max as u64 + 1;
+    stream.take(most).read_to_end(&mut answer).await.map_err(broken)?;
+    if answer.len() > bytes_max {
+        return Err(format!("GET :{port}{path}: more than {bytes_max} bytes"));
+    }
+    if status_of(&answer) != Some(200) {
+        return Err(format!("GET :{port}{path} does not answer 200"));
+    }
+    let end =
+        answer.windows(4).position(|some| some == b"\r\n\r\n").ok_or("the answer has no end of its head")?;
+    Ok(answer.split_off(end + 4))
+}
+
 fn status_of(head: &[u8]) -> Option<u16> {
     let line = head.split(|b| *b == b'\n').next()?;
     let rest = line.strip_prefix(b"HTTP/")?;

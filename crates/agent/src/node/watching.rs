@@ -5,6 +5,7 @@ use super::events::NodeEvents;
 use super::{Actor, Ended, Order, Wish, ask, status};
 use crate::beam::{hot, votes};
 use crate::clock::now;
+use crate::figures;
 use crate::hands::Hands;
 use crate::refresh::Refresh;
 use crate::script;
@@ -20,6 +21,7 @@ impl Actor {
         let said = events.status().clone();
         let mut entry = self.wish.borrow().entry.clone();
         let mut _told = Refresh::begin(&self.hands, entry.clone(), events.node.clone());
+        let mut _figures = figures::keep(&self.hands, &entry, &events.node);
         let mut care = Care::none();
         let was_ready = self.recall_ready(&said);
         self.take_status(&said);
@@ -50,6 +52,7 @@ impl Actor {
                         self.status.revision = entry.revision;
                         drop(_told);
                         _told = Refresh::begin(&self.hands, entry.clone(), events.node.clone());
+                        _figures = figures::keep(&self.hands, &entry, &events.node);
                         self.noted();
                     }
                 }
@@ -187,7 +190,7 @@ fn obey(
                 let entry = wish.borrow().entry.clone();
                 hot::upgrade(hands, entry, node, *upgrade).await
             }
-            Verb::Action(action) => script::act(&entry, &node, *action).await,
+            Verb::Action(action) => script::act(&hands.held, &entry, &node, *action).await,
         };
         let _ = order.done.send(match done {
             Ok(lines) => TaskOutcome::Done { lines },

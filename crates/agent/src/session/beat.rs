@@ -55,7 +55,8 @@ async fn beats(hands: Arc<Hands>, to: mpsc::Sender<ToController>, disk: PathBuf,
         known.extend(usage.into_iter().map(|usage| (usage.node, usage)));
         let (usage, vms) = (known.values().copied().collect(), hands.lines.take_news());
         let traffic = hands.traffic.send_replace(None);
-        let beat = ToController::Beat { disk_used_permille, usage, vms, traffic: traffic.map(Box::new) };
+        let (figures, traffic) = (hands.figures.take_news(), traffic.map(Box::new));
+        let beat = ToController::Beat { disk_used_permille, usage, vms, figures, traffic };
         if send(&to, beat).await.is_err() {
             return;
         }

@@ -92,6 +92,7 @@ impl Host {
                     let beat = ToController::Beat {
                         disk_used_permille: DISK_USED_PERMILLE,
                         usage,
+                        figures: Vec::new(),
                         vms: Vec::new(),
                         traffic: None,
                     };

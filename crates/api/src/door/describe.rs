@@ -40,6 +40,10 @@ const NOUNS: &[(&str, &str)] = &[
     ),
     ("Operation", "A long piece of work: id, verb, subject, waits, state, code, message."),
     ("Plan", "The changes of an apply, the digest that pins them, and what they cost per hour."),
+    (
+        "Backup",
+        "A copy of what a service holds: id, service, node, package, version, tree, bytes, made_at, made_by.",
+    ),
     ("Package", "A package: spec (what its package.toml says), tree, bytes, built_in, uploaded_at."),
     ("SignUp", "Whether strangers may become users: open, and the team that they come into."),
     ("Release", "An uploaded version of a user's code."),
@@ -229,6 +233,8 @@ fn components() -> Components {
         api::PushView,
         api::JobRequest,
         api::NodeScripts,
+        api::NodeFigures,
+        api::FigureView,
         api::ScriptState,
         api::StreamOpen,
         api::BeamNode,
@@ -259,6 +265,11 @@ fn components() -> Components {
         lace_wire::flow::FlowView,
         lace_wire::flow::FlowOf,
     ];
+    with_nouns(wire)
+}
+
+/// Types of the wire, and what travels as it is.
+fn with_nouns(wire: Vec<(String, RefOr<Schema>)>) -> Components {
     let bearer =
         HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("lace_<id>_<secret>").build();
     let mut components = ComponentsBuilder::new().security_scheme(TOKEN_SCHEME, SecurityScheme::Http(bearer));

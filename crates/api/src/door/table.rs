@@ -6,9 +6,9 @@ use super::Reply::{Bytes, Elsewhere, List, Nothing, Socket, Text};
 use super::Scope::{Own, Path, Row, Shared, Target, Whole};
 use super::{Door, Reply};
 use crate::{
-    account, adopted, app, apply, archive, audit, authority, beam, blob, certificate, event, flow, history,
-    host, job, metrics, node, operation, package, page, pool, provider, push, release, route, scripts,
-    secret, server, session, status, stream, task, token, verb, volume, why,
+    account, adopted, app, apply, archive, audit, authority, backup, beam, blob, certificate, event, figures,
+    flow, history, host, job, metrics, node, operation, package, page, pool, provider, push, release, route,
+    scripts, secret, server, session, status, stream, task, token, verb, volume, why,
 };
 
 pub(super) type Query = &'static [(&'static str, &'static str)];
@@ -20,6 +20,10 @@ const NODES: Query = &[
 ];
 const TASKS: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("operation", "those that belong to it")];
+const RESTORE: Query = &[
+    ("target", "APP/SERVICE; the service that it is of where none is said"),
+    ("other_version", "also where another version of the package wrote it"),
+];
 const KEY: Query = &[("target", "APP/SERVICE"), ("name", "the key's name")];
 const VOLUME: Query =
     &[("target", "APP, APP/SERVICE, APP/SERVICE/FAMILY or a node"), ("name", "the volumes' name")];
@@ -96,6 +100,7 @@ pub fn table() -> Vec<Door> {
         runtimes(),
         releases(),
         packages(),
+        backups(),
         work(),
         estate(),
         house(),
@@ -241,6 +246,11 @@ fn looks() -> Vec<Door> {
             .asks(TARGET)
             .answers(List("UsageView"))
             .says("What nodes use."),
+        get("/v1/figures", figures::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("NodeFigures"))
+            .says("What nodes of packages say of themselves in numbers."),
         get("/v1/usage/history", node::usage_history)
             .viewer(Target)
             .asks(USAGE)
@@ -363,6 +373,31 @@ fn releases() -> Vec<Door> {
             .answers(Nothing)
             .says("Puts a chunk under its digest."),
         get("/v1/blobs/{digest}", blob::get).deployer(Shared).answers(Bytes).says("A chunk or a tree."),
+    ]
+}
+
+fn backups() -> Vec<Door> {
+    vec![
+        get("/v1/backups", backup::list)
+            .viewer(Target)
+            .asks(TARGET)
+            .answers(List("Backup"))
+            .says("Copies of what services hold, the newest first."),
+        post("/v1/backups", backup::create)
+            .deployer(Target)
+            .asks(TARGET)
+            .answers(Reply::Json("Accepted"))
+            .says("Makes one, by the service's package; it has the id of its operation."),
+        get("/v1/backups/{id}", backup::show)
+            .viewer(Row)
+            .answers(Reply::Json("Backup"))
+            .says("One of them; its chunks are blobs that its tree names."),
+        delete("/v1/backups/{id}", backup::delete).deployer(Row).answers(Nothing).says("Deletes one."),
+        post("/v1/backups/{id}/restore", backup::restore)
+            .deployer(Row)
+            .asks(RESTORE)
+            .answers(Reply::Json("Accepted"))
+            .says("Gives it to a service of the same package, instead of what that holds."),
     ]
 }
 

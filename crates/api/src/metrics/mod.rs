@@ -2,6 +2,8 @@
 
 mod doors;
 
+use crate::caller::Caller;
+use crate::figures;
 use crate::refusal::Answer;
 use crate::state::ApiState;
 use axum::extract::State;
@@ -21,7 +23,7 @@ use std::fmt::Write;
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
 
 /// `GET /metrics`.
-pub(crate) async fn show(State(state): State<ApiState>) -> Answer<Response> {
+pub(crate) async fn show(State(state): State<ApiState>, caller: Caller) -> Answer<Response> {
     let mut gauges = state.store.snapshot_async(stored).await?;
     let hosts = state.liveness.all();
     let connected = hosts.values().filter(|l| l.connected).count();
@@ -33,6 +35,7 @@ pub(crate) async fn show(State(state): State<ApiState>) -> Answer<Response> {
     let mut body = text(&gauges);
     runtimes(&state, &mut body).await?;
     carried(&state, &mut body).await?;
+    figures::write(&state, &caller, &mut body).await?;
     Ok(([(header::CONTENT_TYPE, TEXT_FORMAT)], body).into_response())
 }
 

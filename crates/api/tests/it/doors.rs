@@ -4,12 +4,13 @@ use crate::house::{House, name, request};
 use axum::body::Body;
 use lace_api::door::{Need, Rule, Scope, Trail, table};
 use lace_api::{NewToken, PROBLEM_TYPE};
+use lace_model::backup::Backup;
 use lace_model::document::Verb;
 use lace_model::job::{JobOrigin, NewJob};
 use lace_model::operation::{Operation, OperationState};
 use lace_model::task::NewTask;
 use lace_model::token::Role;
-use lace_model::{Code, FamilyPath, HostId, JobId, NodeId, OperationId, Span, TaskId};
+use lace_model::{BackupId, Code, FamilyPath, HostId, JobId, NodeId, OperationId, Span, TaskId};
 use lace_wire::api::{Accepted, TokenMade, UserMade};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ async fn house() -> House {
         details: Vec::new(),
         started_at: 0,
         ended_at: None,
+        held_until: None,
     });
     let spec =
         house.state.store.list::<lace_model::revision::Revision>("").expect("rows").remove(0).value.spec;
@@ -59,6 +61,18 @@ async fn house() -> House {
         actor: "root".into(),
     };
     house.put(&task.queued(0));
+    let node = "other/game/game".parse::<FamilyPath>().expect("a path").node(1);
+    house.put(&Backup {
+        id: OPERATION.parse::<BackupId>().expect("an id"),
+        service: node.family.service_path(),
+        node,
+        package: name("keeper"),
+        version: "1".into(),
+        tree: DIGEST.parse().expect("a digest"),
+        bytes: 1,
+        made_at: 0,
+        made_by: "root".into(),
+    });
     house
 }
 
@@ -80,7 +94,7 @@ fn path_of(rule: &Rule) -> String {
         .replace("{name}", "alpha1");
     match rule.path {
         "/v1/status" | "/v1/history" | "/v1/revision" | "/v1/why" | "/v1/nodes" | "/v1/usage"
-        | "/v1/beam" | "/v1/beam/adopted" | "/v1/scripts" | "/v1/pushes" => {
+        | "/v1/beam" | "/v1/beam/adopted" | "/v1/scripts" | "/v1/pushes" | "/v1/backups" | "/v1/figures" => {
             format!("{path}?target=other")
         }
         "/v1/usage/history" | "/v1/beam/top" | "/v1/beam/dump" => format!("{path}?target=other/game/1"),

@@ -92,7 +92,7 @@ async fn packages_of_the_catalogue_are_there_and_stay() {
     let listed: Vec<StoredPackage> = house.get("/v1/packages").await.ok();
     assert!(listed.iter().all(|package| package.built_in && package.uploaded_at == 7), "{listed:?}");
     let redis: StoredPackage = house.get("/v1/packages/redis").await.ok();
-    assert_eq!(redis.spec.roles.len(), 2);
+    assert_eq!(redis.spec.roles.len(), 3);
     assert_eq!(house.get(&format!("/v1/blobs/{}", redis.tree)).await.status, 200);
     lace_api::keep_built_in(&house.state.store, 8).expect("kept");
     let again: StoredPackage = house.get("/v1/packages/redis").await.ok();

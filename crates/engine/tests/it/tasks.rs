@@ -23,6 +23,7 @@ pub fn operation(scene: &Scene, waits: Vec<Goal>) -> OperationId {
         details: Vec::new(),
         started_at: scene.clock.now_ms(),
         ended_at: None,
+        held_until: None,
     };
     let mut batch = Batch::new(None);
     batch.put(&operation, Expect::Absent);

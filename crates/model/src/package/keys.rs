@@ -82,7 +82,7 @@ pub(super) static ROOT: Shape = Shape::Table(&form(
             "metrics",
             Shape::Table(&METRICS),
             r#"{ script = "scripts/metrics.sh" }"#,
-            "where its figures are read (they are not collected yet)",
+            "where its figures are read, every 15 s: lace metrics, and /metrics for Prometheus",
         ),
         key(
             "metric",
@@ -161,7 +161,13 @@ const VALUE: [Known; 6] = [
 ];
 
 static SETTING: Form = form("setting", &VALUE);
-static PARAMETER: Form = form("parameter", &VALUE);
+static PARAMETER: Form = form("parameter", &PARAMETER_KEYS);
+static PARAMETER_KEYS: [Known; 7] = {
+    let [kind, default, help, min, max, choices] = VALUE;
+    let secret =
+        key("secret", Shape::Flag, "true", "its value is kept sealed, and only while the action runs");
+    [kind, default, help, min, max, choices, secret.or("false")]
+};
 
 static PORT: Form = form(
     "port",
@@ -231,9 +237,15 @@ static SCRIPTS: Form = form(
             "drain",
             "before a node goes for good, while its process still runs: nothing shall be lost with it",
         ),
-        script("backup", "writes a copy of the data (not asked yet)"),
-        script("restore", "takes such a copy (not asked yet)"),
-        script("upgrade", "from a former version's data to this one's (not asked yet)"),
+        script(
+            "backup",
+            "writes a copy of the service's data to its output, on the first node of its roles: lace service backup",
+        ),
+        script("restore", "takes such a copy from its input, instead of what is there: lace service restore"),
+        script(
+            "upgrade",
+            "before the start of a node whose volumes another version (LACE_FROM_VERSION) had: to this one's data",
+        ),
     ],
 );
 
@@ -242,6 +254,7 @@ static SCRIPT: Form = form(
     &[
         key("file", INSIDE, r#""scripts/init.sh""#, "the file of the package").required(),
         key("timeout", SPAN, r#""5m""#, "it is killed after that").or("60s"),
+        key("roles", NAMES, r#"["primary"]"#, "roles whose nodes are asked (`backup`, `restore`)").or("all"),
     ],
 );
 

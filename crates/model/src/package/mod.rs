@@ -4,6 +4,7 @@
 //! [`keys`], [`read`] (into these types), [`whole`] (rules between values). This room reads no files: what a package names
 //! is listed by [`Package::files`], and who has the directory looks after them.
 
+mod figure;
 mod keys;
 mod read;
 mod render;
@@ -14,6 +15,7 @@ mod used;
 mod verb;
 mod whole;
 
+pub use figure::{FIGURES_MAX, Figure, read_figures};
 pub use render::{render, template_fault};
 pub use sample::{Sample, parse_sample};
 pub use setting::{Setting, SettingKind, Value, resolve, resolve_parameters};
@@ -204,6 +206,9 @@ pub struct Script {
     pub file: String,
     /// It is killed after that (`start` runs as long as it likes).
     pub timeout: Span,
+    /// Roles whose nodes are asked (`backup`, `restore`); none: all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<Name>,
 }
 
 /// A named action.

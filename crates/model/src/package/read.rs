@@ -83,6 +83,7 @@ pub(super) fn setting(node: &Node) -> Setting {
         min: scalar("min"),
         max: scalar("max"),
         choices: node.words_of("choices").unwrap_or_default(),
+        secret: node.flag_of("secret").unwrap_or(false),
     }
 }
 
@@ -115,7 +116,8 @@ fn template(node: &Node) -> Option<Template> {
 fn scripts(tree: &Node) -> BTreeMap<Verb, Script> {
     let one = |node: &Node| {
         let file = node.text().map(str::to_owned).or_else(|| node.text_of("file"))?;
-        Some(Script { file, timeout: node.parsed_of("timeout").unwrap_or(SCRIPT_TIMEOUT) })
+        let timeout = node.parsed_of("timeout").unwrap_or(SCRIPT_TIMEOUT);
+        Some(Script { file, timeout, roles: roles(node, "roles") })
     };
     tree.each("script").filter_map(|(key, node)| Some((Verb::of(&key.name)?, one(node)?))).collect()
 }

@@ -100,6 +100,9 @@ pub struct Setting {
     pub max: Option<String>,
     /// The words of a choice.
     pub choices: Vec<String>,
+    /// Its value is nobody's to see: it is kept sealed, and only as long as the action runs (parameters only).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
 }
 
 impl Setting {
@@ -148,6 +151,11 @@ impl Setting {
 
     /// What may be said, for people: `size, 1MiB to 64GiB`.
     pub fn wanted(&self) -> String {
+        let secret = if self.secret { ", secret" } else { "" };
+        format!("{}{secret}", self.bounds())
+    }
+
+    fn bounds(&self) -> String {
         let word = SettingKind::WORDS[self.kind as usize];
         match (&self.min, &self.max) {
             _ if self.kind == SettingKind::Choice => self.choices.join(" | "),
@@ -200,6 +208,8 @@ fn resolve_as(
         };
         match setting.value(text) {
             Ok(value) => drop(values.insert(name.clone(), value)),
+            // What is wrong with it would show it.
+            Err(_) if setting.secret => wrong.push(format!("{word} {name}: it is not {}", setting.wanted())),
             Err(message) => wrong.push(format!("{word} {name}: {message}")),
         }
     }

@@ -1,6 +1,6 @@
 //! A package at work in a service: what its revision pins.
 
-use super::{Package, Question, Script, Template, Value, Verb};
+use super::{MetricSource, Package, Question, Script, Template, Value, Verb};
 use crate::check::{Check, Probe};
 use crate::manifest::format;
 use crate::revision::Isolation;
@@ -13,6 +13,9 @@ use std::fmt;
 pub const PACKAGE_HOME: &str = "/package";
 /// That a node was initialised, with a border and on the host; it goes with the node.
 const INITIALISED: [&str; 2] = ["/var/lib/lace-initialised", "/app/.lace-initialised"];
+
+/// The file in a volume that says which version of the package its data is of; it goes with copies of the volume.
+const VERSION_FILE: &str = ".lace-version";
 
 /// A package as a manifest names it: `redis`, `redis@1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +94,9 @@ pub struct PackageUse {
     /// The secrets that hold passwords of what it provides, by interface.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub passwords: BTreeMap<Name, String>,
+    /// Where the figures of its nodes are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricSource>,
     /// Debian packages that its nodes find installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image: Vec<String>,
@@ -112,6 +118,9 @@ pub struct LinkUse {
     pub interface: Name,
     /// The port that answers.
     pub port: u16,
+    /// All its ports by name, where it has others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<Name, u16>,
     /// Families whose nodes answer.
     pub families: BTreeSet<Name>,
     /// The secret that holds its password, where it wants one.
@@ -147,8 +156,9 @@ impl Package {
         self.scripts.get(&verb).map(|script| words_of(verb.as_str(), &script.file))
     }
 
-    /// The words of a node's process: `install` where it may, `init` where it was never started, `configure`, then `start`.
-    pub fn start(&self, isolation: Isolation) -> Vec<String> {
+    /// The words of a node's process: `install` where it may, `upgrade` where another version had its volumes, `init` where it
+    /// was never started, `configure`, then `start`. `home` is the path of a volume, which remembers whose version its data is.
+    pub fn start(&self, isolation: Isolation, home: Option<&str>) -> Vec<String> {
         let start = self.command(Verb::Start).unwrap_or_default();
         let bounded = |verb| {
             let script: &Script = self.scripts.get(&verb)?;
@@ -160,11 +170,32 @@ impl Package {
         let init = bounded(Verb::Init);
         let init = init.map(|words| format!("[ -e {marker} ] || {{ {words} && : > {marker}; }} || exit"));
         let install = each(Verb::Install).filter(|_| isolation == Isolation::HostRoot);
-        let steps: Vec<String> = install.into_iter().chain(init).chain(each(Verb::Configure)).collect();
+        let (upgrade, mark) = home.map(|home| self.versions(home, bounded(Verb::Upgrade))).unzip();
+        let before = install.into_iter().chain(upgrade.flatten()).chain(init);
+        let steps: Vec<String> = before.chain(mark).chain(each(Verb::Configure)).collect();
         if steps.is_empty() {
             return start;
         }
         vec!["/bin/sh".into(), "-c".into(), format!("{}\nexec {}", steps.join("\n"), quoted(&start))]
+    }
+
+    /// The step that upgrades what another version left in a volume, and the one that notes this version there.
+    fn versions(&self, home: &str, upgrade: Option<String>) -> (Option<String>, String) {
+        let file = quoted(&[format!("{home}/{VERSION_FILE}")]);
+        let new = quoted(&[format!("{home}/{VERSION_FILE}.new")]);
+        let version = quoted(std::slice::from_ref(&self.version));
+        let upgrade = upgrade.map(|words| {
+            format!(
+                "was=$(cat {file} 2>/dev/null)\nif [ -n \"$was\" ] && [ \"$was\" != {version} ]; then\n\
+                 echo \"upgrade from version $was to\" {version}\nLACE_FROM_VERSION=$was {words} || \
+                 {{ echo \"upgrade from version $was to\" {version} 'failed' >&2; exit 1; }}\nfi"
+            )
+        });
+        let mark = format!(
+            "[ \"$(cat {file} 2>/dev/null)\" = {version} ] || \
+             {{ printf '%s\\n' {version} > {new} && mv {new} {file}; }} || exit"
+        );
+        (upgrade, mark)
     }
 
     /// A question of the package as a node's check.

@@ -23,11 +23,11 @@ pub enum Verb {
     Check,
     /// The node shall lose nothing when it goes.
     Drain,
-    /// Writes a copy of the node's data.
+    /// Writes a copy of the service's data to its output.
     Backup,
-    /// Takes such a copy.
+    /// Takes such a copy from its input.
     Restore,
-    /// From the data of a former version to this one's.
+    /// From the data of another version to this one's, before a node's first start with it.
     Upgrade,
 }
 

@@ -81,10 +81,12 @@ fn link(making: &Making, name: &str, service: &ServiceName) -> Result<LinkUse, P
     let roles = [Some(&provided.roles), port.map(|port| &port.roles)];
     let roles = roles.into_iter().flatten().find(|roles| !roles.is_empty());
     let all: BTreeSet<Name> = package.roles.keys().cloned().collect();
+    let ports = package.ports.keys().filter_map(|name| Some((name.clone(), package.port(name, &settings)?)));
     Ok(LinkUse {
         service: service.clone(),
         interface: interface.clone(),
         port: package.port(&provided.port, &settings).unwrap_or_default(),
+        ports: if package.ports.len() > 1 { ports.collect() } else { BTreeMap::new() },
         families: roles.cloned().unwrap_or(all),
         password: provided.password.then(|| password_of(service)),
     })

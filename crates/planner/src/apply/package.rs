@@ -137,7 +137,8 @@ pub(super) fn lay(spec: &mut RevisionSpec, making: &Making, stored: &StoredPacka
     spec.stop = said.stop.clone().unwrap_or_else(|| package.stop.clone());
     spec.stop_command = said.stop_command.clone().or_else(|| package.command(Verb::Stop));
     spec.volumes = volumes(said, package);
-    spec.start = package.start(spec.isolation);
+    let home = spec.volumes.iter().find(|volume| package.volumes.contains_key(&volume.name));
+    spec.start = package.start(spec.isolation, home.map(|volume| volume.at.as_str()));
     let guarded = package.provides.iter().filter(|(_, provided)| provided.password);
     let passwords = guarded.map(|(name, _)| (name.clone(), password_of(making.name))).collect();
     spec.package = Some(Box::new(PackageUse { passwords, ..used(stored, settings) }));
@@ -159,6 +160,7 @@ fn used(stored: &StoredPackage, settings: BTreeMap<String, Value>) -> PackageUse
         notify: package.scripts.get(&Verb::Notify).cloned(),
         drain: package.scripts.get(&Verb::Drain).cloned(),
         reload: package.reload.clone(),
+        metrics: package.metrics.clone(),
         image: package.image.packages.clone(),
     }
 }

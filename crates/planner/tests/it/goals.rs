@@ -22,6 +22,7 @@ fn operation(world: &World, verb: &str, goal: Goal) -> Operation {
         details: Vec::new(),
         started_at: world.now,
         ended_at: None,
+        held_until: None,
     }
 }
 

@@ -30,8 +30,10 @@ const PACKAGES: &[&[File]] = &[
         "scripts/start.sh", "scripts/ask.sh", "scripts/idle.sh", "scripts/busy.sh", "scripts/show.sh",
         "scripts/notify.sh", "scripts/check.sh", "scripts/startup.sh"),
     package!("redis":
-        "package.toml", "README.md", "templates/redis.conf.j2";
-        "scripts/start.sh", "scripts/check.sh", "scripts/notify.sh", "scripts/flush.sh"),
+        "package.toml", "README.md", "templates/redis.conf.j2", "templates/sentinel.conf.j2",
+        "templates/sentinels.j2";
+        "scripts/start.sh", "scripts/ask.sh", "scripts/check.sh", "scripts/notify.sh", "scripts/flush.sh",
+        "scripts/backup.sh", "scripts/restore.sh", "scripts/metrics.sh"),
 ];
 
 /// A package that came with Lace.

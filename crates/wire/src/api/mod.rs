@@ -20,6 +20,9 @@
 //! | GET /v1/accounts[?month] · GET /v1/charges[?month&account&limit] | -> [`AccountsView`] · `Charge` list |
 //! | GET /v1/releases · GET/DELETE /v1/releases/{name@version} | -> `Release` list · `Release` |
 //! | GET/POST /v1/packages · GET/DELETE /v1/packages/{package} | [`PackageUpload`] -> `StoredPackage` list · `StoredPackage` |
+//! | GET /v1/figures[?target=T] | -> [`NodeFigures`] list |
+//! | GET /v1/backups[?target] · POST /v1/backups?target=T | -> `Backup` list · [`Accepted`] |
+//! | GET/DELETE /v1/backups/{id} · POST /v1/backups/{id}/restore[?target&other_version] | -> `Backup` · [`Accepted`] |
 //! | POST /v1/blobs/missing | digests -> digests |
 //! | PUT /v1/blobs/{digest} | bytes -> 204 |
 //! | GET /v1/blobs/{digest} | -> bytes |
@@ -77,8 +80,8 @@ pub use people::{
 };
 pub use push::{KeyRequest, PushView};
 pub use status::{
-    AppStatus, AppSummary, Explanation, FamilyStatus, Health, HistoryLine, HostView, NodeView,
-    RunningRevision, Status, UsageHistory, UsagePoint, UsageView,
+    AppStatus, AppSummary, Explanation, FamilyStatus, FigureView, Health, HistoryLine, HostView, NodeFigures,
+    NodeView, RunningRevision, Status, UsageHistory, UsagePoint, UsageView,
 };
 pub use stream::{Channel, StreamAction, StreamOpen};
 pub use verb::{Accepted, RolloutStep, VerbRequest};

@@ -189,6 +189,39 @@ pub struct UsageView {
     pub age_ms: u64,
 }
 
+/// What a node of a package says of itself in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NodeFigures {
+    /// Its place.
+    #[schema(value_type = String)]
+    pub path: lace_model::NodePath,
+    /// How old these numbers are, in milliseconds.
+    pub age_ms: u64,
+    /// In the order in which the node tells them.
+    pub figures: Vec<FigureView>,
+}
+
+/// A figure, with what its package says about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FigureView {
+    /// Its name.
+    pub name: String,
+    /// Its labels, as in Prometheus text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub labels: String,
+    /// Its value.
+    pub value: f64,
+    /// Its unit, where it has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// It only grows.
+    #[serde(default)]
+    pub counter: bool,
+    /// What it counts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub help: String,
+}
+
 /// What a node used over the last hours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UsageHistory {

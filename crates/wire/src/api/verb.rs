@@ -62,7 +62,7 @@ pub enum VerbRequest {
         target: TargetPath,
         /// Its name.
         action: String,
-        /// What is said to it, by name. Stored with the task: no place for secrets.
+        /// What is said to it, by name. Stored with the task, except where the package calls it secret.
         #[serde(default)]
         parameters: BTreeMap<String, String>,
     },

@@ -3,15 +3,16 @@
 use super::{Client, EventFeed};
 use crate::api::{
     Accepted, AccountsView, AdoptRequest, AppSummary, AuditLine, AuditVerdict, BeamCallRequest, BeamNode,
-    Explanation, HistoryLine, HostRequest, HostView, JobRequest, KeyRequest, LoginRequest, NodeScripts,
-    NodeView, PackageUpload, PoolRequest, ProviderRequest, PushView, ReleaseUpload, ServerInfo, Status,
-    TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
+    Explanation, HistoryLine, HostRequest, HostView, JobRequest, KeyRequest, LoginRequest, NodeFigures,
+    NodeScripts, NodeView, PackageUpload, PoolRequest, ProviderRequest, PushView, ReleaseUpload, ServerInfo,
+    Status, TokenInfo, TokenMade, TokenRequest, UsageView, VerbRequest,
 };
 use crate::authority::{AuthorityRequest, AuthorityView};
 use crate::beam::BeamAnswer;
 use crate::stream::Volume;
 use bytes::Bytes;
 use lace_model::application::{ApplicationSpec, ApplyRequest};
+use lace_model::backup::Backup;
 use lace_model::certificate::Certificate;
 use lace_model::change::Plan;
 use lace_model::event::Event;
@@ -27,7 +28,7 @@ use lace_model::revision::Revision;
 use lace_model::secret::SecretInfo;
 use lace_model::task::NodeTask;
 use lace_model::vm::VmTop;
-use lace_model::{AppName, Digest, JobId, Name, OperationId, Problem, TargetPath, TokenId};
+use lace_model::{AppName, BackupId, Digest, JobId, Name, OperationId, Problem, TargetPath, TokenId};
 use reqwest::Method;
 use std::time::Duration;
 
@@ -435,6 +436,40 @@ impl Client {
     }
 }
 
+/// Backups.
+impl Client {
+    /// Copies of what services hold, the newest first.
+    pub async fn backups(&self, target: Option<&TargetPath>) -> Answer<Vec<Backup>> {
+        self.ask(self.get(&["v1", "backups"]).query_some("target", target)).await
+    }
+
+    /// One of them.
+    pub async fn backup(&self, id: BackupId) -> Answer<Backup> {
+        self.ask(self.get(&["v1", "backups", &id.to_string()])).await
+    }
+
+    /// Makes one; it has the id of its operation.
+    pub async fn backup_create(&self, target: &TargetPath) -> Answer<Accepted> {
+        self.ask(self.post(&["v1", "backups"]).query_some("target", Some(target))).await
+    }
+
+    /// Deletes one.
+    pub async fn backup_delete(&self, id: BackupId) -> Answer<()> {
+        self.tell(self.delete(&["v1", "backups", &id.to_string()])).await
+    }
+
+    /// Gives one to a service, instead of what that holds.
+    pub async fn backup_restore(
+        &self,
+        id: BackupId,
+        target: Option<&TargetPath>,
+        other_version: bool,
+    ) -> Answer<Accepted> {
+        let call = self.post(&["v1", "backups", &id.to_string(), "restore"]).query_some("target", target);
+        self.ask(call.query_some("other_version", other_version.then_some(true))).await
+    }
+}
+
 /// Releases.
 impl Client {
     /// All releases.
@@ -506,6 +541,11 @@ impl Client {
     ) -> Answer<Vec<NodeTask>> {
         let call = self.get(&["v1", "tasks"]).query_some("target", target);
         self.ask(call.query_some("operation", operation)).await
+    }
+
+    /// What nodes of packages say of themselves in numbers.
+    pub async fn figures(&self, target: Option<&TargetPath>) -> Answer<Vec<NodeFigures>> {
+        self.ask(self.get(&["v1", "figures"]).query_some("target", target)).await
     }
 
     /// How the scripts of the code under a target stand, on each node.

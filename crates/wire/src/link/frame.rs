@@ -90,6 +90,9 @@ pub enum ToController {
         /// What Erlang runtimes said of themselves since the last beat.
         #[serde(default)]
         vms: Vec<(lace_model::NodeId, lace_model::vm::VmSample)>,
+        /// What nodes of packages said of themselves since the last beat.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        figures: Vec<(lace_model::NodeId, Vec<lace_model::package::Figure>)>,
         /// What the host's door carried, where there is news.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traffic: Option<Box<lace_model::traffic::Traffic>>,
