@@ -22,7 +22,7 @@ pub struct Field {
     pub default: Option<String>,
     /// Words to choose from.
     pub choices: Vec<String>,
-    /// `number` or `text`, as HTML has it.
+    /// `number`, `text` or `password`, as HTML has it.
     pub sort: &'static str,
     /// `1`, or `any`.
     pub step: &'static str,
@@ -46,7 +46,11 @@ impl Field {
             value,
             default: setting.default.clone(),
             choices: choices(setting),
-            sort: if is_number { "number" } else { "text" },
+            sort: match setting.secret {
+                true => "password",
+                false if is_number => "number",
+                false => "text",
+            },
             step: if setting.kind == SettingKind::Whole { "1" } else { "any" },
             min: bound(&setting.min),
             max: bound(&setting.max),
