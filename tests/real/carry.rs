@@ -119,3 +119,40 @@ fn an_application_takes_another_name_with_all_that_it_has() {
     lace.run(&["delete", "store", "--yes", "--delete-data"]).ok();
     lace.down_and_nothing_left();
 }
+
+/// Two files that are written one after the other, with much between them for whoever reads them one after the other.
+const TICKS: &str = "head -c 24000000 /dev/urandom > /data/m; n=0; while :; do n=$((n+1)); echo $n > /data/t; mv /data/t /data/a; echo $n > /data/t; mv /data/t /data/z; done";
+
+#[test]
+fn what_runs_is_carried_as_it_was_at_one_moment() {
+    if !may_run() {
+        return;
+    }
+    let old = Lace::within("10.163.7.0/24", Path::new(env!("CARGO_BIN_EXE_lace")));
+    old.start();
+    let dir =
+        project(&old, "shop", TICKS, "volumes = [{ name = \"data\", size = \"64MiB\", at = \"/data\" }]");
+    old.run(&["deploy", "shop", dir.to_str().expect("text")]).ok();
+    let count = || {
+        let out = old.run(&["exec", "shop/web/1", "--", "cat", "/data/z"]).out;
+        out.trim().parse::<u64>().unwrap_or_default()
+    };
+    eventually("it counts", || count() > 100);
+    let file = old.files().join("shop.lace");
+    let ran = export(&old, "shop", &file).ok();
+    assert!(ran.err.contains("at one moment"), "{}", ran.err);
+    let after = count();
+    eventually("it goes on", || count() > after + 100);
+    let there = old.shell(&format!(
+        "find '{}' -name '*reading*' -o -name '*.moment*'; grep -c reading- /proc/mounts",
+        old.state().display()
+    ));
+    assert_eq!(there.out.trim(), "0", "nothing of it is left");
+    let number = |name: &str| {
+        let line = format!("tar -xOf '{}' --wildcards 'volumes/*' | tar -xOf - ./{name}", file.display());
+        old.shell(&line).ok().out.trim().parse::<u64>().expect("a number")
+    };
+    let (a, z) = (number("a"), number("z"));
+    assert!(a == z || a == z + 1, "{a} and {z} are of two moments");
+    old.down_and_nothing_left();
+}

@@ -182,9 +182,9 @@ impl There {
         lace_machine::volume::forget(&self.dir, snapshot.as_str()).map_err(|e| e.to_string())
     }
 
-    /// Packs what it holds.
-    pub fn pack(&self, to: BorrowedFd<'_>) -> Result<(), String> {
-        let packed = lace_machine::volume::pack(&self.dir, to);
+    /// Packs what it holds; `held` says that a node has it.
+    pub fn pack(&self, held: bool, to: BorrowedFd<'_>) -> Result<(), String> {
+        let packed = lace_machine::volume::pack(&self.dir, held, to);
         packed.map_err(|e| format!("volume {} of {}: {e}", self.name, self.place))
     }
 

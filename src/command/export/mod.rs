@@ -16,8 +16,8 @@ use lace_model::AppName;
 #[command(after_help = "\
 Secret values and certificates are not part of it; the names of secrets are. With --with-code it is an archive of the manifest,
 the releases and the packages that were uploaded, with checksums; with --with-data what the volumes hold is
-in it, too. `lace apply FILE` makes the application again of it, here or elsewhere. What running nodes
-write meanwhile may be half in it: lace stop APP first.
+in it, too. `lace apply FILE` makes the application again of it, here or elsewhere. Nothing has to be
+stopped: each volume is packed as it is at one moment, for which its node is held up.
 
 Example:
   lace export shop > lace.toml

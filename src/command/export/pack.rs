@@ -27,8 +27,12 @@ pub async fn pack(s: &mut Session, app: &AppName, with_data: bool) -> Outcome {
     let volumes = if with_data { client.volumes(Some(&whole)).await? } else { Vec::new() };
     once_each(&volumes)?;
     if volumes.iter().any(|volume| volume.node.is_some()) {
-        s.out
-            .note(format!("{app} runs: what it writes meanwhile may be half in it (lace stop {app} before)"));
+        let whole = volumes.iter().all(|volume| volume.node.is_none() || volume.size.is_some());
+        let how = match whole {
+            true => "each of its volumes is packed as it is at one moment",
+            false => "what it writes meanwhile may be half in volumes whose size is not enforced",
+        };
+        s.out.note(format!("{app} runs: {how}"));
     }
     let contents = contents(&client, app, (&releases, &packages), &volumes).await?;
     let now = s.now() / 1000;

@@ -94,7 +94,8 @@ pub async fn out_of(
     };
     let (ours, theirs) = io::pipe().map_err(failed)?;
     let reader = pipe::Receiver::from_owned_fd(ours.into()).map_err(failed)?;
-    let packing = tokio::task::spawn_blocking(move || volume.pack(theirs.as_fd()));
+    let held = volume::holder(hands, &volume).is_some();
+    let packing = tokio::task::spawn_blocking(move || volume.pack(held, theirs.as_fd()));
     tokio::select! {
         () = pump(reader, out.clone(), StreamFrame::Stdout) => {}
         () = from.closed() => return Ok(()),

@@ -10,19 +10,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Mounted, Prepared, attach, image_of, prepare, remove, tool};
+use super::{Mounted, Prepared, attach, image_of, prepare, remove, snapshot, tool};
 use crate::sys::check;
 
 /// capability(7): making device nodes.
 const CAP_MKNOD: libc::c_int = 27;
 const FIDELITY: [&str; 4] = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls"];
 
-/// Packs what a volume holds, also while a node has it: what that writes meanwhile may be half in it.
+/// Packs what a volume holds. Where a node has it (`held`), what is packed is of one moment, as after a power cut: a copy of the
+/// volume's file, for which its writers are held up. A volume that is no file is packed as it is read, and what its node writes
+/// meanwhile may be half in it.
 ///
 /// # Errors
-/// It cannot be mounted or read; the reader of `to` has gone.
-pub fn pack(source: &Path, to: BorrowedFd<'_>) -> io::Result<()> {
-    let (place, mounted) = reading(source)?;
+/// It cannot be mounted or read; the disk has no room for the copy, or it took too long; the reader of `to` has gone.
+pub fn pack(source: &Path, held: bool, to: BorrowedFd<'_>) -> io::Result<()> {
+    let (place, mounted) = if held { of_one_moment(source)? } else { reading(source)? };
     let mut command = tar(&place)?;
     command.args(["--create", "--sparse", "--file=-"]).args(FIDELITY).arg(".");
     command.stdin(Stdio::null()).stdout(to.try_clone_to_owned()?);
@@ -34,16 +36,37 @@ pub fn pack(source: &Path, to: BorrowedFd<'_>) -> io::Result<()> {
     packed
 }
 
+/// Where the content of one moment can be read. Its copy has no name once it is mounted, and goes with the mount.
+fn of_one_moment(source: &Path) -> io::Result<(PathBuf, Mounted)> {
+    let image = image_of(source);
+    if !image.exists() {
+        return reading(source);
+    }
+    let place = place_for(&image)?;
+    let copy = PathBuf::from(format!("{}.moment", place.display()));
+    let taken = snapshot::copy_held(source, &image, &copy)
+        .and_then(|()| attach(&copy, &place).map_err(io::Error::other));
+    let _ = fs::remove_file(&copy);
+    taken.inspect_err(|_| drop(fs::remove_dir(&place)))?;
+    Ok((place.clone(), Mounted(vec![place])))
+}
+
+/// A directory beside a volume's file, to mount it at.
+fn place_for(image: &Path) -> io::Result<PathBuf> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let place = image.with_extension(format!("reading-{}-{count}", std::process::id()));
+    DirBuilder::new().mode(0o700).create(&place)?;
+    Ok(place)
+}
+
 /// Where the content can be read. A node that has the volume has the same file system, by the same loop device.
 pub(super) fn reading(source: &Path) -> io::Result<(PathBuf, Mounted)> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
     let image = image_of(source);
     if !image.exists() {
         return Ok((source.to_owned(), Mounted::default()));
     }
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let place = image.with_extension(format!("reading-{}-{count}", std::process::id()));
-    DirBuilder::new().mode(0o700).create(&place)?;
+    let place = place_for(&image)?;
     attach(&image, &place).map_err(io::Error::other).inspect_err(|_| drop(fs::remove_dir(&place)))?;
     Ok((place.clone(), Mounted(vec![place])))
 }

@@ -83,12 +83,18 @@ pub fn take(source: &Path, name: &str, held: bool) -> io::Result<()> {
     if snapshots(source).len() >= SNAPSHOTS_MAX {
         return Err(io::Error::other(format!("it has {SNAPSHOTS_MAX} snapshots, which is the most")));
     }
-    has_room(&image)?;
     if !held {
+        has_room(&image)?;
         return copy(&image, &to, None);
     }
+    copy_held(source, &image, &to)
+}
+
+/// Copies the file of a volume that a node has, which waits for the copy.
+pub(super) fn copy_held(source: &Path, image: &Path, to: &Path) -> io::Result<()> {
+    has_room(image)?;
     let (place, mounted) = reading(source)?;
-    let taken = Still::hold(&place).and_then(|still| copy(&image, &to, Some(still.since + STILL_MAX)));
+    let taken = Still::hold(&place).and_then(|still| copy(image, to, Some(still.since + STILL_MAX)));
     drop(mounted);
     let _ = fs::remove_dir(&place);
     taken
