@@ -1,6 +1,7 @@
 //! What hosts cost, and who pays: sums of a month, and rows of the ledger.
 
 use crate::ask::Ask;
+use crate::caller::Caller;
 use crate::refusal::Answer;
 use crate::state::ApiState;
 use axum::Json;
@@ -38,6 +39,7 @@ pub(crate) struct LedgerAsk {
 /// `GET /v1/accounts`.
 pub(crate) async fn list(
     State(state): State<ApiState>,
+    caller: Caller,
     Ask(ask): Ask<MonthAsk>,
 ) -> Answer<Json<AccountsView>> {
     let now = state.now();
@@ -53,8 +55,20 @@ pub(crate) async fn list(
     let open: Vec<Charge> = open_rows(&meters, month, now);
     let mut view = AccountsView { month: month.to_string(), ..AccountsView::default() };
     view.accounts = by_account(accounts.into_iter().map(|row| row.value), &open, &meters, month);
-    view.hosts = by_host(rows.iter().map(|row| &row.value).chain(&open), &meters);
+    if caller.sees_all() {
+        view.hosts = by_host(rows.iter().map(|row| &row.value).chain(&open), &meters);
+    } else {
+        let is_own = |account: &AccountView| {
+            account.account.parse().is_ok_and(|name: AccountName| is_seen(&caller, &name))
+        };
+        view.accounts.retain(is_own);
+    }
     Ok(Json(view))
+}
+
+/// Who is limited to some applications sees their accounts: neither those of others, nor what is idle.
+fn is_seen(caller: &Caller, account: &AccountName) -> bool {
+    account.app().map_or_else(|| caller.sees_all(), |app| caller.sees(app))
 }
 
 /// What ran up in the month and is not in the ledger yet.
@@ -113,15 +127,20 @@ fn by_host<'a>(rows: impl Iterator<Item = &'a Charge>, meters: &[Meter]) -> Vec<
     costs.into_values().collect()
 }
 
-/// `GET /v1/charges`: the oldest first.
+/// `GET /v1/charges`: the oldest first. Who is limited to some applications sees what these pay of each row.
 pub(crate) async fn ledger(
     State(state): State<ApiState>,
+    caller: Caller,
     Ask(ask): Ask<LedgerAsk>,
 ) -> Answer<Json<Vec<Charge>>> {
     let month = ask.month.unwrap_or_else(|| Month::of(state.now()));
     let rows = state.store.snapshot_async(move |view| view.list::<Charge>(&format!("{month}/"))).await?;
     let pays = |row: &Charge| ask.account.as_ref().is_none_or(|account| row.lines.contains_key(account));
-    let mut rows: Vec<Charge> = rows.into_iter().map(|row| row.value).filter(pays).collect();
+    let own = |mut row: Charge| {
+        row.lines.retain(|account, _| is_seen(&caller, account));
+        (!row.lines.is_empty()).then_some(row)
+    };
+    let mut rows: Vec<Charge> = rows.into_iter().filter_map(|row| own(row.value)).filter(pays).collect();
     let over = rows.len().saturating_sub(ask.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX));
     rows.drain(..over);
     Ok(Json(rows))

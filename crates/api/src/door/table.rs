@@ -490,12 +490,12 @@ fn estate() -> Vec<Door> {
             .answers(Reply::Json("Accepted"))
             .says("Removes a provider that no pool uses, and its credentials."),
         get("/v1/accounts", account::list)
-            .viewer(Whole)
+            .viewer(Target)
             .asks(MONTH)
             .answers(Reply::Json("AccountsView"))
-            .says("What hosts cost in a month, by who pays and by host."),
+            .says("What hosts cost in a month, by who pays and by host; of limited tokens their applications' part."),
         get("/v1/charges", account::ledger)
-            .viewer(Whole)
+            .viewer(Target)
             .asks(LEDGER)
             .answers(List("Charge"))
             .says("Rows of the ledger of a month."),

@@ -154,6 +154,14 @@ async fn accounts_tell_what_was_charged_and_what_has_run_up_since() {
     let rows: Vec<Charge> = house.get("/v1/charges?account=shop").await.ok();
     assert_eq!(rows.iter().map(Charge::micro).sum::<i64>(), 2_000_000);
     assert!(house.get("/v1/charges?account=blog").await.ok::<Vec<Charge>>().is_empty());
+    // Who is limited to an application sees what that one pays, and nothing of others.
+    let own = async |path: &str| house.call(&house.shop, "GET", path, axum::body::Body::empty()).await;
+    let view: AccountsView = own("/v1/accounts").await.ok();
+    let told: Vec<_> = view.accounts.iter().map(|a| (a.account.as_str(), a.micro)).collect();
+    assert_eq!((told, view.hosts.len()), (vec![("shop", 750_000)], 0));
+    let rows: Vec<Charge> = own("/v1/charges").await.ok();
+    assert_eq!(rows.iter().map(Charge::micro).sum::<i64>(), 500_000);
+    assert!(own("/v1/charges?account=idle/eu").await.ok::<Vec<Charge>>().is_empty());
     let past: AccountsView = house.get("/v1/accounts?month=2001-01").await.ok();
     assert_eq!(past.hosts.iter().map(|h| h.micro).sum::<i64>(), 0);
     assert_eq!(house.get("/v1/accounts?month=soon").await.problem(422).code, Code::Usage);
