@@ -299,3 +299,62 @@ fn nodes_on_several_hosts_reach_each_other_and_strangers_do_not() {
         estate.ground.down_and_nothing_left(lace, host);
     }
 }
+
+/// A service with isolation `host` has what its package wants installed, and its host has not.
+#[test]
+fn what_a_package_wants_installed_is_there_for_its_node_and_not_on_the_host() {
+    if !may_run() {
+        return;
+    }
+    let house = House::new(163);
+    let lace = &house.lace;
+    // Laid out before, for this state of the host's own packages: the host has no way to a mirror.
+    let wanted = "nothing-that-any-mirror-has";
+    let name = lace_model::Digest::of_value(&[wanted]).to_string();
+    let images = lace.files().join("a/agent/images");
+    let meta = std::fs::metadata("/var/lib/dpkg/status").expect("a Debian host");
+    let stamp = format!("{:x}-{:x}", std::os::unix::fs::MetadataExt::mtime(&meta), meta.len());
+    let usr = images.join(&name).join(stamp).join("usr");
+    std::fs::create_dir_all(usr.join("bin")).expect("made");
+    let program = usr.join("bin/lace-greets");
+    std::fs::write(&program, "#!/bin/sh\necho hello from the layer\n").expect("written");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("executable");
+    let dir = lace.files().join("greeter");
+    std::fs::create_dir_all(dir.join("scripts")).expect("made");
+    let text = format!(
+        "[package]\nname = \"greeter\"\nversion = \"1\"\n[role.node]\n[script]\nstart = \"scripts/start.sh\"\n\
+         install = \"scripts/install.sh\"\n[image]\npackages = [\"{wanted}\"]\nprograms = [\"lace-greets\"]\n"
+    );
+    std::fs::write(dir.join("package.toml"), text).expect("written");
+    let start = "#!/bin/sh\nlace-greets > /app/said\nexec sleep 100000\n";
+    let install = "#!/bin/sh\nid -u > /app/installed\n";
+    for (name, text) in [("start", start), ("install", install)] {
+        let path = dir.join(format!("scripts/{name}.sh"));
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("executable");
+    }
+    lace.run(&["package", "upload", dir.to_str().expect("text")]).ok();
+    for (isolation, installs) in [("host", "no"), ("host-root", "0")] {
+        let service = format!("[service.{isolation}]\npackage = \"greeter\"\nisolation = \"{isolation}\"\n");
+        crate::packages::apply(lace, &service).ok();
+        let node = format!("shop/{isolation}/1");
+        eventually("its program runs", || {
+            let ran = lace.run(&["exec", &node, "--", "cat", "/app/said"]);
+            ran.out.contains("hello from the layer")
+        });
+        let said = house.exec(&node, "cat /app/installed 2>/dev/null || echo no");
+        assert_eq!(said.trim(), installs, "only who may be root of the host installs there");
+        let seen =
+            house.exec(&node, "stat -c '%u %a' /usr/bin/lace-greets /usr/bin/env; touch /usr/x 2>&1 || true");
+        assert!(seen.contains("0 755") && seen.contains("Read-only"), "{seen}");
+    }
+    let there = house.on_host("command -v lace-greets || echo nothing; ls /usr/bin/lace-greets 2>&1 || true");
+    assert!(there.contains("nothing"), "{there}");
+    // With its nodes it goes, and the layer with the last one.
+    lace.run(&["delete", "shop", "--yes"]).ok();
+    at_last(Duration::from_secs(90), "the layer is swept away", || !images.join(&name).exists());
+    let mounts = house.on_host("cat /proc/mounts");
+    assert!(!mounts.contains("lace-greets") && !mounts.contains(&name), "{mounts}");
+}

@@ -197,9 +197,7 @@ pub async fn layer(hands: &Hands, tree: Option<Digest>) -> Result<Option<PathBuf
 pub async fn layers(hands: &Hands, spec: &RevisionSpec) -> Result<Layers, String> {
     let release = layer(hands, spec.tree).await?;
     let Some(package) = &spec.package else { return Ok(Layers { release, ..Layers::default() }) };
-    // On the host itself nodes see what it has installed, and its `install` script what is missing.
-    let wanted = if spec.isolation.is_on_host() { &[][..] } else { &package.image };
-    let image = hands.images.layer(wanted).await?;
+    let image = hands.images.layer(&package.image).await?;
     Ok(Layers { release, package: Some(hands.packages.layer(package.tree).await?), image })
 }
 

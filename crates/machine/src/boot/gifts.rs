@@ -20,10 +20,16 @@ pub(super) fn prepare(plan: &Plan, pid: i32) -> Result<Handover, StepError> {
     };
     let mut gifts = Gifts { userns: userns.as_ref().map(AsFd::as_fd), handover: Handover::default() };
     gifts.root(plan)?;
+    // On the host itself its files are whose they are.
+    let mapped = gifts.userns;
+    if plan.spec.isolation == Isolation::Host {
+        gifts.userns = None;
+    }
     for (number, path) in plan.host_binds.iter().enumerate() {
         let tree = gifts.host_place(plan, path, number)?;
         gifts.give(tree, path);
     }
+    gifts.userns = mapped;
     for (shown, path) in &plan.hidden {
         let tree = gifts.host_tree(shown)?;
         gifts.give(tree, path);

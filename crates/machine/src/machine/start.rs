@@ -181,7 +181,11 @@ impl Machine {
             node_dir,
             hidden: if host { skeleton::hidden_paths(&skeleton) } else { Vec::new() },
             skeleton,
-            host_binds: if host { skeleton::live_paths() } else { Vec::new() },
+            host_binds: match (host, on_host) {
+                (true, _) => skeleton::live_paths(),
+                (_, true) => laid_over(&spec.layers),
+                _ => Vec::new(),
+            },
             uid_base,
             user,
             veth: record.veth,
@@ -189,6 +193,12 @@ impl Machine {
             spec: spec.clone(),
         })
     }
+}
+
+/// Places of the host that layers have something for: a node on the host's own files sees it there, and nobody else.
+fn laid_over(layers: &[PathBuf]) -> Vec<PathBuf> {
+    let usr = PathBuf::from("/usr");
+    layers.iter().any(|layer| layer.join("usr").is_dir()).then_some(usr).into_iter().collect()
 }
 
 /// What a node on the host's own files has beside: an empty layer, and where its temporary files lie.
