@@ -1,6 +1,6 @@
 //! `lace service`: what services of packages can do beside running.
 
-mod change;
+pub mod change;
 mod spec;
 
 use super::backup;

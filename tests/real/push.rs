@@ -65,6 +65,8 @@ impl<'a> Pusher<'a> {
     fn commit(&self, word: &str, subject: &str) -> String {
         fs::write(self.repo.join("init.sh"), format!("echo {word} > /root/version\n")).expect("written");
         fs::write(self.repo.join("run.sh"), "exec tail -f /dev/null\n").expect("written");
+        // Meant for archives of a site for files: a release is the whole commit.
+        fs::write(self.repo.join(".gitattributes"), "init.sh export-ignore\n").expect("written");
         self.git(&["add", "-A"]).ok();
         self.git(&["commit", "-q", "-m", &format!("{subject}\n\nMore words.")]).ok();
         self.git(&["rev-parse", "HEAD"]).ok().out.trim().to_owned()

@@ -122,6 +122,25 @@ fn what_a_volume_holds_stays_whatever_is_done_around_it() {
 }
 
 #[test]
+fn volumes_that_are_made_at_once_are_all_kept() {
+    if !may_run() {
+        return;
+    }
+    let lace = Lace::within("10.166.7.0/24", Path::new(env!("CARGO_BIN_EXE_lace")));
+    lace.start();
+    apply(&lace, DB).ok();
+    let names = ["one", "two", "three"];
+    std::thread::scope(|scope| {
+        for name in names {
+            let lace = &lace;
+            scope.spawn(move || volume(lace, &["create", "shop/db", name, "8MiB"]));
+        }
+    });
+    let all = names.map(|name| format!("test -d /media/{name}")).join(" && ");
+    eventually("all are there", || [1, 2].iter().all(|index| in_node(&lace, *index, &all).status == 0));
+}
+
+#[test]
 fn an_agent_that_dies_amid_a_snapshot_holds_nobody_up_for_ever() {
     if !may_run() {
         return;

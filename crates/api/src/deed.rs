@@ -5,6 +5,7 @@ use crate::reads::Reads;
 use crate::refusal::Answer;
 use crate::state::ApiState;
 use lace_model::operation::{Goal, Operation, OperationState};
+use lace_model::release::Release;
 use lace_model::task::NodeTask;
 use lace_model::{Object, OperationId, Span};
 use lace_planner::Edit;
@@ -64,6 +65,7 @@ impl Deed {
         let idle = edit.is_empty() && batch.is_empty();
         let operation = self.operation(state, caller, &edit);
         put_edit(&mut batch, &edit, reads);
+        hold_releases(state, &mut batch, &edit)?;
         if let Some(operation) = &operation {
             batch.put(operation, Expect::Absent);
         }
@@ -154,6 +156,16 @@ where
         }
     }
     once().await
+}
+
+/// None of the releases that new revisions have goes meanwhile.
+fn hold_releases(state: &ApiState, batch: &mut Batch, edit: &Edit) -> Result<(), StoreError> {
+    for key in edit.revisions.iter().map(|revision| &revision.spec.release).filter(|key| !key.is_empty()) {
+        let row = state.store.get::<Release>(key)?;
+        let gone = || StoreError::Conflict { kind: Release::KIND.into(), key: key.clone() };
+        batch.require(Release::KIND, key, Expect::Rev(row.ok_or_else(gone)?.rev));
+    }
+    Ok(())
 }
 
 fn put_edit(batch: &mut Batch, edit: &Edit, reads: &Reads) {

@@ -14,7 +14,10 @@ use std::path::{Path, PathBuf};
 /// each command line.
 const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
 const HEAD: &str = "ref: refs/heads/main\n";
-const DIRS: [&str; 5] = ["objects", "objects/info", "objects/pack", "refs", "refs/heads"];
+/// A release is the whole commit, as it is: what the pushed tree's own attributes would leave out or fill in counts for nothing
+/// (gitattributes(5): this file goes first).
+const ATTRIBUTES: &str = "* -export-ignore -export-subst\n";
+const DIRS: [&str; 6] = ["info", "objects", "objects/info", "objects/pack", "refs", "refs/heads"];
 
 /// The repository of a name; made where it is not there, and without what pushes left that were killed. `push` names this push, and
 /// no other one: it is the only one that writes there now.
@@ -52,7 +55,7 @@ fn make(new: &Path, path: &Path) -> io::Result<()> {
         fs::create_dir(new.join(inner))?;
         confined::give(&new.join(inner))?;
     }
-    for (name, text) in [("config", CONFIG), ("HEAD", HEAD)] {
+    for (name, text) in [("config", CONFIG), ("HEAD", HEAD), ("info/attributes", ATTRIBUTES)] {
         fs::write(new.join(name), text)?;
         confined::give(&new.join(name))?;
     }

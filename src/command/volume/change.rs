@@ -2,8 +2,8 @@
 //! the other, as for every new revision; what a volume holds stays whoever has it.
 
 use super::Volumes;
-use crate::command::apply::submit;
-use crate::command::family::{about_service, service_of};
+use crate::command::family::service_of;
+use crate::command::service::change::change;
 use crate::command::{Outcome, Session, confirm};
 use lace_model::application::ServiceSpec;
 use lace_model::revision::VolumeSpec;
@@ -42,20 +42,33 @@ impl Had {
         };
         Problem::not_found(format_args!("volume {} of {}", which.name, which.target)).hint(hint)
     }
+}
 
-    /// Says them anew, with this one in its place.
-    fn with(mut self, volume: VolumeSpec) -> Vec<VolumeSpec> {
-        match self.said.iter_mut().find(|known| known.name == volume.name) {
-            Some(known) => *known = volume,
-            None => self.said.push(volume),
-        }
-        self.said
+/// What a service says of its volumes, changed by what it says at that moment.
+async fn say(
+    s: &mut Session,
+    target: &TargetPath,
+    edit: impl Fn(&mut Vec<VolumeSpec>) -> Result<(), Problem>,
+) -> Outcome {
+    change(s, target, |now| {
+        let mut volumes = now.volumes.clone().unwrap_or_default();
+        edit(&mut volumes)?;
+        Ok(ServiceSpec { volumes: Some(volumes), ..ServiceSpec::default() })
+    })
+    .await
+}
+
+/// This one in the place of the former one of its name.
+fn put(volumes: &mut Vec<VolumeSpec>, volume: &VolumeSpec) {
+    match volumes.iter_mut().find(|known| known.name == volume.name) {
+        Some(known) => *known = volume.clone(),
+        None => volumes.push(volume.clone()),
     }
 }
 
-async fn say(s: &mut Session, target: &TargetPath, volumes: Vec<VolumeSpec>) -> Outcome {
-    let spec = ServiceSpec { volumes: Some(volumes), ..ServiceSpec::default() };
-    submit(s, about_service(target, spec)?).await
+fn has_already(which: &Volumes) -> Problem {
+    let text = format!("{} has a volume {} already", which.target, which.name);
+    Problem::new(Code::Conflict, text).hint(format!("lace volume resize {which} SIZE"))
 }
 
 /// A new one for each node. What a former one of this name holds is not given away unawares.
@@ -63,8 +76,7 @@ pub async fn create(s: &mut Session, which: &Volumes, size: ByteSize, at: Option
     let client = s.client()?;
     let had = Had::of(&client, &which.target).await?;
     if had.find(&which.name).is_some() {
-        let text = format!("{} has a volume {} already", which.target, which.name);
-        return Err(Problem::new(Code::Conflict, text).hint(format!("lace volume resize {which} SIZE")));
+        return Err(has_already(which));
     }
     let kept = client.volumes(Some(&which.target)).await?;
     if kept.iter().any(|volume| volume.name == which.name) {
@@ -74,7 +86,14 @@ pub async fn create(s: &mut Session, which: &Volumes, size: ByteSize, at: Option
     }
     let at = at.unwrap_or_else(|| format!("{USUAL_PLACE}/{}", which.name));
     let volume = VolumeSpec { name: which.name.clone(), size, at, backup: None, keep: None };
-    say(s, &which.target, had.with(volume)).await
+    say(s, &which.target, |volumes| match volumes.iter().any(|known| known.name == volume.name) {
+        true => Err(has_already(which)),
+        false => {
+            volumes.push(volume.clone());
+            Ok(())
+        }
+    })
+    .await
 }
 
 /// One that was detached comes back where it was, with what is in it.
@@ -106,7 +125,11 @@ pub async fn attach(s: &mut Session, which: &Volumes, at: Option<String>) -> Out
     let mut volume = former.unwrap_or(usual);
     volume.size = volume.size.max(ByteSize(size));
     volume.at = at.unwrap_or(volume.at);
-    say(s, &which.target, had.with(volume)).await
+    say(s, &which.target, |volumes| {
+        put(volumes, &volume);
+        Ok(())
+    })
+    .await
 }
 
 /// As the last revision said it that had it.
@@ -123,19 +146,21 @@ async fn former(client: &Client, which: &Volumes) -> Result<Option<VolumeSpec>, 
 /// Nodes have it no more; what is in it stays where it is.
 pub async fn detach(s: &mut Session, which: &Volumes) -> Outcome {
     let client = s.client()?;
-    let mut had = Had::of(&client, &which.target).await?;
+    let had = Had::of(&client, &which.target).await?;
     if had.find(&which.name).is_none() {
         return Err(had.missing(which));
     }
-    let before = had.said.len();
-    had.said.retain(|volume| volume.name != which.name);
-    if had.said.len() == before {
+    if !had.said.iter().any(|volume| volume.name == which.name) {
         let text =
             format!("volume {} of {} is its package's, which cannot be without it", which.name, which.target);
         return Err(Problem::new(Code::Conflict, text));
     }
     confirm::destructive(s, &format!("this takes volume {} from the nodes of {}", which.name, which.target))?;
-    say(s, &which.target, had.said).await
+    say(s, &which.target, |volumes| {
+        volumes.retain(|volume| volume.name != which.name);
+        Ok(())
+    })
+    .await
 }
 
 /// A larger one; what is in it stays.
@@ -153,5 +178,10 @@ pub async fn resize(s: &mut Session, which: &Volumes, size: ByteSize) -> Outcome
         return Err(Problem::new(Code::Usage, text)
             .hint("a smaller one: create another, copy what is in it, delete this one"));
     }
-    say(s, &which.target, had.with(VolumeSpec { size, ..volume })).await
+    let volume = VolumeSpec { size, ..volume };
+    say(s, &which.target, |volumes| {
+        put(volumes, &volume);
+        Ok(())
+    })
+    .await
 }

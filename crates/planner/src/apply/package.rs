@@ -2,12 +2,14 @@
 
 use super::{LiveApplication, LiveService, Making};
 use lace_model::application::{ApplyRequest, FamilySpec, ServiceSpec};
+use lace_model::family::Family;
 use lace_model::manifest::nearest;
 use lace_model::package::{
     Package, PackageRef, PackageUse, ReleaseWish, RoleBounds, StoredPackage, Value, Verb, password_of,
     resolve,
 };
 use lace_model::revision::{RevisionSpec, VolumeSpec};
+use lace_model::rollout::Strategy;
 use lace_model::{Code, FamilyName, Name, Problem, ServiceName};
 use std::collections::BTreeMap;
 
@@ -194,6 +196,20 @@ fn release(spec: &RevisionSpec, package: &Package, path: &str) -> Option<Problem
 /// Refuses a number of nodes that a role does not allow.
 ///
 /// # Errors
+/// `Usage`, where both revisions would be more nodes of a role than there may be.
+pub(super) fn check_beside(spec: &RevisionSpec, family: &Family) -> Result<(), Problem> {
+    let Some(package) = &spec.package else { return Ok(()) };
+    let Some(bounds) = package.roles.get(&family.path.family) else { return Ok(()) };
+    if family.rollout.strategy != Strategy::BlueGreen || family.count.saturating_mul(2) <= bounds.max {
+        return Ok(());
+    }
+    let text = format!(
+        "rollout.strategy = \"blue-green\" has both revisions at once, and the role {} of package {} has {bounds}",
+        family.path.family, package.name
+    );
+    Err(Problem::new(Code::Usage, text).hint("use rollout = { strategy = \"rolling\" }"))
+}
+
 /// `Usage`, with what it allows.
 pub(crate) fn check_count(spec: &RevisionSpec, family: &FamilyName, count: u32) -> Result<(), Problem> {
     let Some(package) = &spec.package else { return Ok(()) };

@@ -177,7 +177,9 @@ impl Compared<'_> {
     fn counts(&self, family: &Family) -> Option<Problem> {
         let scaled = family.scale.map(|policy| [policy.min, policy.max]);
         let asked = scaled.iter().flatten().chain([&family.count]);
-        asked.filter_map(|count| package::check_count(&self.spec, &family.path.family, *count).err()).next()
+        let name = &family.path.family;
+        let problem = asked.filter_map(|count| package::check_count(&self.spec, name, *count).err()).next();
+        problem.or_else(|| package::check_beside(&self.spec, family).err())
     }
 
     fn tell(&self, work: &mut Work, families: &[Family], number: u64) {

@@ -6,6 +6,7 @@ use lace_model::application::{FamilySpec, ServiceSpec};
 use lace_model::check::Probe;
 use lace_model::package::{PackageRef, StoredPackage, parse};
 use lace_model::revision::{Isolation, RevisionSpec};
+use lace_model::rollout::{RolloutPolicy, Strategy};
 use lace_model::{ByteSize, Code, Digest, Problem};
 use lace_planner::{ApplyFacts, ApplyOutcome, LiveApplication, verb};
 use std::collections::BTreeMap;
@@ -144,6 +145,14 @@ fn what_does_not_fit_is_refused() {
         (family("primary", 2), Code::Usage, "has always 1"),
         (family("replica", 6), Code::Usage, "has 0 to 5"),
         (ServiceSpec { package: PackageRef::of("cache"), ..game("2") }, Code::Usage, "takes no release"),
+        (
+            ServiceSpec {
+                rollout: Some(RolloutPolicy { strategy: Strategy::BlueGreen, ..RolloutPolicy::default() }),
+                ..cache(&[])
+            },
+            Code::Usage,
+            "has both revisions at once",
+        ),
     ];
     for (spec, code, part) in table {
         let problem = take(&mut world(), spec).unwrap_err();
