@@ -3,4 +3,4 @@
 set -eu
 # shellcheck source=/dev/null
 . /package/scripts/ask.sh
-redis-cli -h "$(primary)" -p "$LACE_PORT_REDIS" -n "$LACE_PARAMETER_DATABASE" flushdb
+redis-cli -e -h "$(primary)" -p "$LACE_PORT_REDIS" -n "$LACE_PARAMETER_DATABASE" flushdb

@@ -5,7 +5,7 @@ set -eu
 . /package/scripts/ask.sh
 conf=/run/redis.conf
 ask() {
-    timeout 5 redis-cli -p "$LACE_PORT_REDIS" "$@"
+    timeout 5 redis-cli -e -p "$LACE_PORT_REDIS" "$@"
 }
 word() {
     awk -v key="$1" '$1 == key { print $2 }' "$conf"
@@ -13,7 +13,7 @@ word() {
 if [ "$LACE_ROLE" = sentinel ]; then
     quorum=$(awk '$2 == "monitor" { print $6 }' /run/sentinel.conf)
     after=$(awk '$2 == "down-after-milliseconds" { print $4 }' /run/sentinel.conf)
-    timeout 5 redis-cli -p "$LACE_PORT_SENTINEL" sentinel set main quorum "$quorum" down-after-milliseconds "$after"
+    timeout 5 redis-cli -e -p "$LACE_PORT_SENTINEL" sentinel set main quorum "$quorum" down-after-milliseconds "$after"
     exit
 fi
 ask config set maxmemory "$(word maxmemory)" maxmemory-policy "$(word maxmemory-policy)"

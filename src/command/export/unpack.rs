@@ -79,9 +79,12 @@ fn check(path: &Path) -> Result<Checked, String> {
     let (mut contents, mut manifest) = (None, None);
     for entry in archive.entries().map_err(text)? {
         let (name, bytes) = entry.and_then(whole).map_err(text)?;
+        if listed.is_some() {
+            return Err(format!("{name} stands behind its checksums"));
+        }
         if name == CHECKSUMS {
             listed = Some(String::from_utf8(bytes).map_err(|_| "its checksums are no text")?);
-            break;
+            continue;
         }
         match name.as_str() {
             CONTENTS => {

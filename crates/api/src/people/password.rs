@@ -7,7 +7,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::http::StatusCode;
 use lace_model::{Code, Millis, Name};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -24,6 +24,9 @@ const REST_MAX_MS: Millis = 60_000;
 const FORGOTTEN_MS: Millis = 900_000;
 /// Most names whose wrong ones are remembered.
 const NAMES_MAX: usize = 10_000;
+/// Strangers who become users within an hour: more are refused, so that nobody fills the list of users.
+const SIGN_UPS_MAX: usize = 60;
+const HOUR_MS: Millis = 3_600_000;
 /// What stands for the digest of nobody's password, of the same cost as a real one.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -33,6 +36,7 @@ const NOBODY: &str =
 pub struct Passwords {
     room: Arc<Semaphore>,
     wrong: Arc<Mutex<HashMap<Name, Wrong>>>,
+    signed_up: Arc<Mutex<VecDeque<Millis>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -52,7 +56,7 @@ impl Wrong {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(AT_ONCE)), wrong: Arc::default() }
+        Self { room: Arc::new(Semaphore::new(AT_ONCE)), wrong: Arc::default(), signed_up: Arc::default() }
     }
 }
 
@@ -89,6 +93,20 @@ impl Passwords {
             return Ok(());
         }
         Err(wrong())
+    }
+
+    /// Refuses strangers where too many became users within the last hour.
+    pub(crate) fn admit_stranger(&self, now: Millis) -> Answer<()> {
+        let mut signed_up = self.signed_up.lock().unwrap_or_else(PoisonError::into_inner);
+        signed_up.retain(|at| at + HOUR_MS > now);
+        if signed_up.len() >= SIGN_UPS_MAX {
+            let message = format!("{SIGN_UPS_MAX} people have become users within an hour, and no more may");
+            return Err(Refusal::new(Code::Unreachable, message)
+                .hint("try again later, or ask an admin: lace user add NAME")
+                .status(StatusCode::TOO_MANY_REQUESTS));
+        }
+        signed_up.push_back(now);
+        Ok(())
     }
 
     /// Counts a try, which is forgotten where it was right: tries at the same time do not get around the rest.
@@ -145,6 +163,14 @@ mod tests {
 
     fn name(text: &str) -> Name {
         Name::new(text).expect("a name")
+    }
+
+    #[test]
+    fn so_many_strangers_become_users_within_an_hour() {
+        let passwords = Passwords::default();
+        assert!((0..60).all(|at| passwords.admit_stranger(at).is_ok()));
+        assert!(passwords.admit_stranger(HOUR_MS - 1).is_err());
+        assert!(passwords.admit_stranger(HOUR_MS).is_ok() && passwords.admit_stranger(HOUR_MS).is_err());
     }
 
     #[tokio::test]

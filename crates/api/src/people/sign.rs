@@ -56,6 +56,10 @@ pub(crate) async fn create(
     let now = state.now();
     let open = sign_up(&state)?.map(|row| row.value).filter(|kept| kept.open).ok_or_else(is_closed)?;
     let SignInRequest { name, password } = request;
+    if state.store.get::<User>(name.as_str())?.is_some() {
+        return Err(super::user::is_taken(&name));
+    }
+    state.passwords.admit_stranger(now)?;
     let digest = super::user::fresh(&state, &name, password.clone()).await?;
     let teams = BTreeSet::from_iter(open.team);
     let user = User {

@@ -85,7 +85,7 @@ pub(super) async fn add(state: &ApiState, deed: Deed, mut batch: Batch, user: &U
         .map_err(|refusal| if refusal.is_overtaken() { is_taken(&user.name) } else { refusal })
 }
 
-fn is_taken(name: &Name) -> Refusal {
+pub(super) fn is_taken(name: &Name) -> Refusal {
     Refusal::new(Code::Conflict, format!("there is a user {name} already")).hint("choose another name")
 }
 

@@ -14,6 +14,7 @@ use lace_model::{BackupId, Code, FamilyPath, HostId, JobId, NodeId, OperationId,
 use lace_wire::api::{Accepted, TokenMade, UserMade};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const OPERATION: &str = "00000000-0000-0000-0000-0000000000aa";
 const TASK: &str = "00000000-0000-0000-0000-0000000000cc";
@@ -270,7 +271,10 @@ async fn the_document_and_the_router_know_the_same_doors() {
     let known: BTreeSet<_> = rules().map(|rule| named(&rule)).collect();
     assert_eq!(told, known);
     for rule in rules() {
-        let got = house.call(&house.admin, rule.method, &path_of(&rule), body_of(&rule)).await;
+        let path = path_of(&rule);
+        let call = house.call(&house.admin, rule.method, &path, body_of(&rule));
+        // One that waits for hosts leads somewhere.
+        let Ok(got) = tokio::time::timeout(Duration::from_secs(2), call).await else { continue };
         let unrouted =
             got.status == 405 || (got.status == 404 && got.problem(404).message.ends_with(rule.path));
         assert!(!unrouted, "{} leads nowhere", named(&rule));
